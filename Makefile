@@ -1,0 +1,46 @@
+# Every target sets up what it needs: system packages (through apt-get when it may), then .venv.
+# `make help` lists the targets.
+
+VENV     := .venv
+BIN      := $(VENV)/bin
+BUILD    := build
+PYTHON   ?= python3
+# Command and the Debian package that brings it.
+PROGRAMS := g++:g++ iverilog:iverilog npm:npm
+JOBS     ?= 2
+
+.PHONY: help setup demo test check bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed ## system packages and the virtual environment (3 minutes when new)
+
+$(VENV)/.installed: pyproject.toml scripts/system-packages
+	@scripts/system-packages $(PROGRAMS)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "error: Python 3.11 is needed, $(PYTHON) is another; say make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "error: cannot make $(VENV); install the package python3-venv" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --editable '.[quantize,bench,dev]'
+	@touch $@
+
+demo: setup ## fetch, quantize, verify on RTL, LoadGen in both scenarios, top-5 names (15 minutes)
+	scripts/demo $(BIN) $(BUILD)/demo
+
+test: setup ## the whole test suite (under 25 minutes on 2 cores)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+check: setup ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup ## images/s of the functional model beside its peers (10 minutes)
+	@mkdir -p $(BUILD)
+	$(BIN)/dna fetch
+	test -d $(BUILD)/resnet50 || $(BIN)/dna quantize -o $(BUILD)/resnet50
+	$(BIN)/dna bench $(BUILD)/resnet50 --json $(BUILD)/bench.json
+
+clean: ## remove what was built; the environment and the user's cache stay
+	rm -rf $(BUILD)

@@ -1,0 +1,1 @@
+"""The command line, data sets and MLPerf LoadGen around the machine."""

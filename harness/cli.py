@@ -1,0 +1,67 @@
+"""The console script ``dna``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from sw.errors import DnaError
+
+COMMANDS = ("fetch", "quantize", "run", "verify", "loadgen", "bench")
+BAD_INPUT = 2
+
+
+class LazyGroup(click.Group):
+    """Imports ``harness.commands.NAME`` only when NAME is asked for: ``dna --help`` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command called ``cmd_name``, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"harness.commands.{cmd_name}")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="open-dna")
+def dna() -> None:
+    """Quantize ResNet50, run it on the open Dynamic Neural Accelerator, score it with MLPerf."""
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"[bold red]error:[/] {message.replace('[', chr(92) + '[')}"
+    )
+    sys.exit(BAD_INPUT)
+
+
+def main() -> NoReturn:
+    """Run ``dna``: one line and exit code 2 for bad input, 130 when interrupted."""
+    try:
+        sys.exit(dna.main(standalone_mode=False))
+    except DnaError as error:
+        _fail(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(BAD_INPUT)
+    except click.ClickException as error:
+        _fail(" ".join(error.format_message().split()))
+    except (click.Abort, KeyboardInterrupt):
+        Console(stderr=True).print("interrupted")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

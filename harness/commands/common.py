@@ -1,0 +1,55 @@
+"""Options and output that the commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from sw.errors import DnaError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+
+
+def json_option(function: F) -> F:
+    """Adds ``--json FILE``, passed as ``json_file``."""
+    return click.option(
+        "--json", "json_file", type=PATH, metavar="FILE", help="Also write the figures as JSON."
+    )(function)
+
+
+def check_writable(path: Path | None) -> None:
+    """Fail before the work starts, not after it, if ``path`` cannot be written.
+
+    Raises:
+        DnaError: the file cannot be created or opened for writing.
+    """
+    if path is None:
+        return
+    existed = path.exists()
+    try:
+        with path.open("ab"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise DnaError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_json(path: Path | None, figures: dict[str, Any]) -> None:
+    """Write ``figures`` to ``path`` if one was asked for.
+
+    Raises:
+        DnaError: the file cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(figures, indent=1) + "\n")
+    except OSError as error:
+        raise DnaError(f"cannot write {path}: {error.strerror}") from error

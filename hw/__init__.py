@@ -1,0 +1,1 @@
+"""The Dynamic Neural Accelerator in Amaranth HDL: one file per block."""

@@ -1,0 +1,1 @@
+"""The ways to run a quantized network: plain reference, fast functional model, RTL simulation."""

@@ -1,0 +1,1 @@
+"""RTL simulation engines behind one interface."""

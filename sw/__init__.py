@@ -1,0 +1,1 @@
+"""The compiler: trained networks in, integer graphs and programs for the machine out."""

@@ -1,0 +1,209 @@
+"""The deployed form of a network: a directory that is checked whole before anything runs.
+
+    manifest.json          what this is, for which machine, and the sha256 of every other file
+    graph.json             the integer graph without its arrays
+    constants.safetensors  the arrays
+
+Nothing here needs the framework that the network came from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from sw.errors import DnaError
+from sw.graph import Graph
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+GRAPH = "graph.json"
+CONSTANTS = "constants.safetensors"
+
+
+class Quantization(msgspec.Struct, frozen=True):
+    """Scale and zero point at an edge of the network: ``real = scale * (value - zero_point)``."""
+
+    scale: float
+    zero_point: int
+    shape: tuple[int, ...]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``manifest.json`` holds.
+
+    Attributes:
+        format_version: of this directory's layout.
+        model: what the network is called in reports.
+        framework: the framework that quantized it.
+        preprocessing: name of the preprocessing that its images need (``harness.preprocess``).
+        input: quantization and shape of the input tensor.
+        output: quantization and shape of the logits.
+        class_names: one per logit.
+        files: sha256 of every other file by name.
+    """
+
+    format_version: int
+    model: str
+    framework: str
+    preprocessing: str
+    input: Quantization
+    output: Quantization
+    class_names: list[str]
+    files: dict[str, str] = {}
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """A network ready to run: its manifest and its integer graph."""
+
+    manifest: Manifest
+    graph: Graph
+
+
+def make(
+    graph: Graph, *, model: str, framework: str, preprocessing: str, class_names: list[str]
+) -> Artifact:
+    """Describe ``graph`` as an artifact.
+
+    Raises:
+        DnaError: the number of class names differs from the number of logits.
+    """
+    source, target = graph.tensors[graph.input], graph.tensors[graph.output]
+    classes = int(np.prod(target.shape))
+    if len(class_names) != classes:
+        raise DnaError(f"{len(class_names)} class names for {classes} logits")
+    return Artifact(
+        manifest=Manifest(
+            format_version=FORMAT_VERSION,
+            model=model,
+            framework=framework,
+            preprocessing=preprocessing,
+            input=Quantization(source.scale, source.zero_point, source.shape),
+            output=Quantization(target.scale, target.zero_point, target.shape),
+            class_names=class_names,
+        ),
+        graph=graph,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(graph: Graph) -> bytes:
+    """The graph as JSON, with dtype and shape where the arrays were."""
+    builtins: dict[str, Any] = {
+        "input": graph.input,
+        "output": graph.output,
+        "tensors": graph.tensors,
+        "operations": graph.operations,
+    }
+    return msgspec.json.format(msgspec.json.encode(builtins), indent=1)
+
+
+class _GraphFile(msgspec.Struct, forbid_unknown_fields=True):
+    input: str
+    output: str
+    tensors: Any
+    operations: Any
+
+
+def save(artifact: Artifact, path: Path) -> Artifact:
+    """Write ``artifact`` to the directory ``path``, replacing an artifact that is there.
+
+    The directory appears whole or not at all.
+
+    Returns:
+        The artifact with the checksums in its manifest.
+
+    Raises:
+        DnaError: ``path`` cannot be written, or holds something that is not an artifact.
+    """
+    if (
+        path.exists()
+        and not (path / MANIFEST).is_file()
+        and (not path.is_dir() or any(path.iterdir()))
+    ):
+        raise DnaError(f"{path} exists and is not an artifact; choose another place")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise DnaError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        (work / GRAPH).write_bytes(_plain(artifact.graph))
+        safetensors.numpy.save_file(artifact.graph.constants, work / CONSTANTS)
+        files = {name: _sha256(work / name) for name in (GRAPH, CONSTANTS)}
+        manifest = msgspec.structs.replace(artifact.manifest, files=files)
+        (work / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+        work.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(work, path)
+    except OSError as error:
+        raise DnaError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return msgspec.structs.replace(artifact, manifest=manifest)
+
+
+def load(path: Path) -> Artifact:
+    """Read and check an artifact.
+
+    Raises:
+        DnaError: it is missing, of another format version, or a file differs from its checksum.
+    """
+    try:
+        text = (path / MANIFEST).read_bytes()
+    except OSError as error:
+        raise DnaError(
+            f"{path} is not an artifact: cannot read {MANIFEST} ({error.strerror}); "
+            "make one with `dna quantize`"
+        ) from error
+    manifest = _read_manifest(text, path)
+    for name in (GRAPH, CONSTANTS):
+        if name not in manifest.files:
+            raise DnaError(f"{path / MANIFEST} lists no {name}; make the artifact again")
+    for name, expected in manifest.files.items():
+        file = path / name
+        if not file.is_file():
+            raise DnaError(f"{file} is missing; make the artifact again")
+        if _sha256(file) != expected:
+            raise DnaError(
+                f"{file} differs from its checksum in {MANIFEST}; make the artifact again"
+            )
+    return Artifact(manifest=manifest, graph=_read_graph(path))
+
+
+def _read_manifest(text: bytes, path: Path) -> Manifest:
+    try:
+        version = msgspec.json.decode(text, type=dict[str, Any]).get("format_version")
+        if version != FORMAT_VERSION:
+            raise DnaError(
+                f"{path} has format version {version!r}, this program reads {FORMAT_VERSION}; "
+                "make the artifact again"
+            )
+        return msgspec.json.decode(text, type=Manifest)
+    except msgspec.MsgspecError as error:
+        raise DnaError(f"{path / MANIFEST} is damaged: {error}") from error
+
+
+def _read_graph(path: Path) -> Graph:
+    try:
+        plain = msgspec.json.decode((path / GRAPH).read_bytes(), type=_GraphFile)
+        constants = safetensors.numpy.load_file(path / CONSTANTS)
+        return msgspec.convert(
+            {**msgspec.structs.asdict(plain), "constants": constants}, type=Graph
+        )
+    except (msgspec.MsgspecError, safetensors.SafetensorError) as error:
+        raise DnaError(f"{path} is damaged: {error}") from error

@@ -1,0 +1,1 @@
+"""Networks in PyTorch, as the frontends quantize them."""
