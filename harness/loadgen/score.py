@@ -1,0 +1,123 @@
+"""The outcome of a finished test, in LoadGen's own figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.loadgen import logs
+from harness.loadgen.settings import Requirements
+
+ACCURACY_ONLY = "AccuracyOnly"
+VALID = "VALID"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """One test.
+
+    Attributes:
+        scenario: SingleStream or Offline.
+        mode: performance or accuracy.
+        valid: LoadGen's verdict; in accuracy mode, whether every photograph was answered.
+        images: samples answered.
+        seconds: from the first query to the last answer; in accuracy mode, with all loading.
+        samples: photographs held in memory at a time.
+        full_length: whether the test was as long as MLPerf asks (accuracy: had all photographs).
+        shortfalls: what it was short of, such as "20 of 1024 photographs in memory".
+        errors: what LoadGen calls errors.
+        p90_ms: 90th percentile of a sample's latency; None in accuracy mode, as the next two.
+        mean_ms: mean latency of a sample.
+        qps: samples per second; one after the other in SingleStream.
+        top1: share of right answers, 0 to 1; None in performance mode.
+    """
+
+    scenario: str
+    mode: str
+    valid: bool
+    images: int
+    seconds: float
+    samples: int
+    full_length: bool
+    shortfalls: list[str]
+    errors: list[str]
+    p90_ms: float | None = None
+    mean_ms: float | None = None
+    qps: float | None = None
+    top1: float | None = None
+
+
+def read(
+    output: Path, labels: Sequence[int | None], required: Requirements, seconds: float
+) -> Score:
+    """Read the logs of a finished test.
+
+    Args:
+        output: where they are.
+        labels: the class of every photograph; what has none is answered wrong.
+        required: what a test of full length has.
+        seconds: that the test took.
+    """
+    detail = logs.Detail(output)
+    if detail["effective_test_mode"] == ACCURACY_ONLY:
+        return _accuracy(output, detail, labels, required, seconds)
+    return _performance(detail, required)
+
+
+def _accuracy(
+    output: Path,
+    detail: logs.Detail,
+    labels: Sequence[int | None],
+    required: Requirements,
+    seconds: float,
+) -> Score:
+    found = logs.answers(output)
+    right = sum(labels[index] == predicted for index, predicted in found.items())
+    shortfalls = _shortfall(len(found), required.photographs, "photographs")
+    return Score(
+        scenario=detail["effective_scenario"],
+        mode="accuracy",
+        valid=len(found) == len(labels),
+        images=len(found),
+        seconds=seconds,
+        samples=detail["effective_performance_sample_count"],
+        full_length=not shortfalls,
+        shortfalls=shortfalls,
+        errors=detail.errors,
+        top1=right / len(labels),
+    )
+
+
+def _performance(detail: logs.Detail, required: Requirements) -> Score:
+    scenario = detail["effective_scenario"]
+    images = detail["result_query_count"] * detail["effective_samples_per_query"]
+    if scenario == "Offline":
+        qps = rate = detail["result_samples_per_second"]
+        queries = _shortfall(detail["effective_samples_per_query"], required.queries, "samples")
+    else:
+        qps = detail["result_qps_without_loadgen_overhead"]
+        rate = detail["result_qps_with_loadgen_overhead"]
+        queries = _shortfall(detail["effective_min_query_count"], required.queries, "queries")
+    length = queries + _shortfall(
+        detail["effective_min_duration_ms"] / 1000, required.duration_ms / 1000, "seconds"
+    )
+    samples = detail["effective_performance_sample_count"]
+    return Score(
+        scenario=scenario,
+        mode="performance",
+        valid=detail["result_validity"] == VALID,
+        images=images,
+        seconds=images / rate,
+        samples=samples,
+        full_length=not length,
+        shortfalls=length + _shortfall(samples, required.samples, "photographs in memory"),
+        errors=detail.errors,
+        p90_ms=detail["result_90.00_percentile_latency_ns"] / 1e6,
+        mean_ms=detail["result_mean_latency_ns"] / 1e6,
+        qps=qps,
+    )
+
+
+def _shortfall(actual: float, required: float, unit: str) -> list[str]:
+    return [f"{actual:g} of {required:g} {unit}"] if actual < required else []

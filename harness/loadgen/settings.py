@@ -1,0 +1,128 @@
+"""What LoadGen is told: MLPerf's own settings for resnet50, then user.conf, then the command line.
+
+MLPerf's settings are compiled into LoadGen (mlperf.conf): at least 600 s, 1024 samples in memory,
+24576 samples Offline, seeds and percentiles.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import mlperf_loadgen
+
+from sw.errors import DnaError
+
+Scenario = Literal["SingleStream", "Offline"]
+MODEL = "resnet50"
+OFFLINE_MARGIN = 1.1  # over the measured rate, so that a run does not end before its time
+BUILT_IN, USER = 0, 1  # kinds of configuration, as LoadGen numbers them
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Requirements:
+    """What MLPerf asks of a run of full length.
+
+    ``queries`` are samples in the Offline scenario.
+    """
+
+    duration_ms: int
+    queries: int
+    samples: int
+    photographs: int = 50_000
+
+
+def requirements(scenario: Scenario) -> Requirements:
+    """MLPerf's own, from LoadGen."""
+    settings = _built_in(scenario)
+    return Requirements(
+        duration_ms=settings.min_duration_ms,
+        queries=settings.min_query_count,
+        samples=settings.performance_sample_count_override,
+    )
+
+
+def _built_in(scenario: Scenario) -> mlperf_loadgen.TestSettings:
+    settings = mlperf_loadgen.TestSettings()
+    settings.FromConfig("", MODEL, scenario, BUILT_IN)
+    return settings
+
+
+def build(
+    scenario: Scenario,
+    *,
+    accuracy: bool,
+    photographs: int,
+    user_conf: Path | None = None,
+    min_duration: float | None = None,
+    samples: int | None = None,
+) -> mlperf_loadgen.TestSettings:
+    """Settings of a test, except for the speed to expect (:func:`expect`).
+
+    A ``min_duration`` below MLPerf's also lowers the count of queries, unless user.conf sets it, to
+    LoadGen's general default: a short Offline run would be long otherwise.
+
+    Args:
+        scenario: SingleStream or Offline.
+        accuracy: run every photograph once instead of measuring speed.
+        photographs: how many there are; no more samples are asked for.
+        user_conf: a LoadGen configuration that overrides MLPerf's.
+        min_duration: seconds; overrides user.conf.
+        samples: how many samples to hold in memory; overrides user.conf.
+
+    Raises:
+        DnaError: user.conf cannot be read, or there are fewer photographs than ``samples``.
+    """
+    official = _built_in(scenario)
+    settings = _built_in(scenario)
+    if user_conf is not None:
+        _read_user_conf(settings, user_conf, scenario)
+    settings.scenario = getattr(mlperf_loadgen.TestScenario, scenario)
+    modes = mlperf_loadgen.TestMode
+    settings.mode = modes.AccuracyOnly if accuracy else modes.PerformanceOnly
+    if min_duration is not None:
+        settings.min_duration_ms = round(min_duration * 1000)
+        shorter = settings.min_duration_ms < official.min_duration_ms
+        if shorter and settings.min_query_count == official.min_query_count:
+            default = mlperf_loadgen.TestSettings().min_query_count
+            settings.min_query_count = min(default, official.min_query_count)
+    if samples is not None:
+        if samples > photographs:
+            raise DnaError(f"--samples {samples}: there are only {photographs} photographs")
+        settings.performance_sample_count_override = samples
+    wanted = settings.performance_sample_count_override or photographs
+    settings.performance_sample_count_override = min(wanted, photographs)
+    return settings
+
+
+def _read_user_conf(
+    settings: mlperf_loadgen.TestSettings, user_conf: Path, scenario: Scenario
+) -> None:
+    try:
+        user_conf.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise DnaError(f"cannot read {user_conf}: {reason}") from error
+    if settings.FromConfig(str(user_conf), MODEL, scenario, USER) != 0:
+        raise DnaError(
+            f"{user_conf} is not a LoadGen configuration; its lines are "
+            "`MODEL.SCENARIO.KEY = NUMBER`, as in resnet50.Offline.target_qps = 100"
+        )
+
+
+def is_expected(settings: mlperf_loadgen.TestSettings, scenario: Scenario) -> bool:
+    """Whether user.conf has said how fast the system is."""
+    official = _built_in(scenario)
+    if scenario == "Offline":
+        return bool(settings.offline_expected_qps != official.offline_expected_qps)
+    ours, theirs = (s.single_stream_expected_latency_ns for s in (settings, official))
+    return bool(ours != theirs)
+
+
+def expect(settings: mlperf_loadgen.TestSettings, scenario: Scenario, rate: float) -> None:
+    """Say how fast the system is, in images per second, so that LoadGen makes enough queries."""
+    if scenario == "Offline":
+        settings.offline_expected_qps = rate * OFFLINE_MARGIN
+    else:
+        settings.single_stream_expected_latency_ns = 1e9 / rate

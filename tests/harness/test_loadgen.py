@@ -1,0 +1,416 @@
+"""LoadGen runs are separate processes, as LoadGen wants it: `python -m harness.cli loadgen ...`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import mlperf_loadgen
+import numpy as np
+import pytest
+
+from harness.loadgen import logs, runner, score, settings
+from harness.loadgen.qsl import SampleLibrary
+from harness.loadgen.sut import SystemUnderTest, answers, measure
+from harness.preprocess import load_image
+from sim.reference import ReferenceModel
+from sim.runtime import quantize
+from sw import artifact
+from sw.errors import DnaError
+from tests.harness.tiny import CLASSES, save_artifact, save_photographs
+
+PHOTOGRAPHS = 20
+COMMAND = [sys.executable, "-m", "harness.cli", "loadgen"]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return save_artifact(tmp_path_factory.mktemp("network") / "tiny")
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    return save_photographs(tmp_path / "photographs", PHOTOGRAPHS)
+
+
+@pytest.fixture
+def dna(tmp_path, network, data_dir):
+    """Runs `dna loadgen` in its own folder: (exit code, figures or None, stdout, stderr)."""
+
+    def run(*options, check=0):
+        done = subprocess.run(
+            [*COMMAND, str(network), "--data-dir", data_dir, "--json", "figures.json", *options],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == check, done.stdout + done.stderr
+        file = tmp_path / "figures.json"
+        figures = json.loads(file.read_text()) if file.is_file() else None
+        return figures, done.stdout, done.stderr
+
+    return run
+
+
+def environment():
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    clean = {name: value for name, value in os.environ.items() if name != "DATA_DIR"}
+    return {**clean, "PYTHONPATH": root}
+
+
+def one_line_error(stderr: str) -> str:
+    """The error line; LiteRT may have said something before it."""
+    assert "Traceback" not in stderr
+    return next(line for line in stderr.splitlines() if line.startswith("error: "))
+
+
+def expected_classes(network, data_dir) -> list[int]:
+    """What the plain reference sees in the photographs."""
+    loaded = artifact.load(network)
+    source = loaded.manifest.input
+    paths = [data_dir / f"{number}.jpg" for number in range(PHOTOGRAPHS)]
+    images = np.stack([quantize(load_image(path, "caffe"), source) for path in paths])
+    return ReferenceModel(loaded.graph).run(images).argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("scenario", ["SingleStream", "Offline"])
+def test_short_performance_run(dna, tmp_path, scenario):
+    figures, stdout, _ = dna("--scenario", scenario, "--min-duration", "1", "-o", "logs")
+    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == sorted(logs.LOGS)
+    summary = (tmp_path / "logs" / logs.SUMMARY).read_text()
+    assert "Result is : VALID" in summary
+    assert f"Scenario : {scenario}" in summary
+    assert figures["valid"] is True
+    assert figures["scenario"] == scenario
+    assert (figures["mode"], figures["timing"]) == ("performance", "host")
+    assert figures["loadgen"] == "6.0.17"
+    assert figures["errors"] == []
+    assert figures["top1"] is None
+
+    said = dict(line.split(":", 1) for line in summary.splitlines() if ":" in line)
+    said = {key.strip(): value.strip() for key, value in said.items()}
+    assert figures["p90_ms"] == int(said["90.00 percentile latency (ns)"]) / 1e6
+    assert figures["mean_ms"] == int(said["Mean latency (ns)"]) / 1e6
+    if scenario == "Offline":
+        assert figures["qps"] == pytest.approx(float(said["Samples per second"]), 1e-4)
+        assert figures["images"] == int(said["samples_per_query"])
+    else:
+        assert figures["qps"] == pytest.approx(float(said["QPS w/o loadgen overhead"]), 1e-4)
+        assert figures["p90_ms"] < 1000
+    assert figures["seconds"] >= 1
+
+    assert figures["full_length"] is False
+    assert "Shorter than MLPerf asks" in stdout
+    assert "1 of 600 seconds" in stdout
+    assert figures["samples"] == PHOTOGRAPHS
+    assert f"{PHOTOGRAPHS} of 1024 photographs in memory" in figures["shortfalls"]
+
+
+@pytest.mark.parametrize("scenario", ["SingleStream", "Offline"])
+def test_accuracy_run(dna, network, data_dir, tmp_path, scenario):
+    """Seven photographs in memory at a time: three sets are loaded, run and let go."""
+    expected = expected_classes(network, data_dir)
+    labels = [*expected[:13], *((label + 1) % CLASSES for label in expected[13:])]
+    lines = [f"{number}.jpg {label}\n" for number, label in enumerate(labels)]
+    (data_dir / "val_map.txt").write_text("".join(lines))
+
+    figures, stdout, _ = dna("--scenario", scenario, "--accuracy", "--samples", "7", "-o", "logs")
+    assert figures["top1"] == 13 / PHOTOGRAPHS
+    assert figures["images"] == PHOTOGRAPHS
+    assert figures["mode"] == "accuracy"
+    assert figures["valid"] is True
+    assert figures["p90_ms"] is None
+    assert "20 of 50000 photographs" in stdout
+    assert (tmp_path / "logs" / logs.DETAIL).read_text().count('"key": "loaded_qsl_set"') == 3
+    entries = json.loads((tmp_path / "logs" / logs.ACCURACY).read_text())
+    found = {
+        entry["qsl_idx"]: np.frombuffer(bytes.fromhex(entry["data"]), np.float32).tolist()
+        for entry in entries
+    }
+    assert found == {number: [float(label)] for number, label in enumerate(expected)}
+
+
+def test_count_takes_the_first_photographs(dna):
+    figures, _, _ = dna("--scenario", "Offline", "--accuracy", "--count", "3")
+    assert figures["images"] == 3
+
+
+def test_default_output_is_a_new_folder_and_a_finished_one_is_kept(dna, tmp_path):
+    options = ("--scenario", "Offline", "--accuracy")
+    first, _, _ = dna(*options)
+    second, _, _ = dna(*options)
+    assert first["output"] == "build/loadgen/Offline/accuracy/run_1"
+    assert second["output"] == "build/loadgen/Offline/accuracy/run_2"
+    _, _, stderr = dna(*options, "-o", first["output"], check=2)
+    assert "run_1 holds the logs of another test" in one_line_error(stderr)
+
+
+def test_user_conf_is_honoured_and_an_invalid_run_exits_1(dna, tmp_path):
+    """A latency of a second is announced; the queries made for it are gone in a moment."""
+    (tmp_path / "user.conf").write_text(
+        "# for this machine\n"
+        "resnet50.SingleStream.target_latency = 1000\n"
+        "resnet50.SingleStream.min_duration = 30000\n"
+        "*.SingleStream.performance_sample_count_override = 9\n"
+    )
+    figures, stdout, _ = dna("--scenario", "SingleStream", "--user-conf", "user.conf", check=1)
+    assert figures["valid"] is False
+    assert "INVALID" in stdout
+    assert figures["samples"] == 9
+    assert "30 of 600 seconds" in stdout
+    assert any("Ran out of generated queries" in error for error in figures["errors"])
+
+
+def test_audit_config_of_the_working_directory_shows_in_the_figures(dna, tmp_path):
+    (tmp_path / "audit.config").write_text("*.SingleStream.performance_sample_count_override = 4\n")
+    figures, _, _ = dna("--scenario", "SingleStream", "--min-duration", "0.2")
+    assert figures["samples"] == 4
+
+
+@pytest.mark.parametrize("scenario", ["SingleStream", "Offline"])
+def test_interrupt_ends_it_promptly_and_leaves_nothing(tmp_path, network, data_dir, scenario):
+    """A run of 600 s; the speeds announced keep the work of making queries small."""
+    (tmp_path / "user.conf").write_text(
+        "*.SingleStream.target_latency = 20\n*.Offline.target_qps = 99\n"
+    )
+    options = ("--user-conf", "user.conf", "-o", "logs")
+    process = subprocess.Popen(
+        [*COMMAND, network, "--scenario", scenario, "--data-dir", data_dir, *options],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob(f"logs/.unfinished-*/{logs.DETAIL}")):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, stderr
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    assert "VALID" not in stdout
+    assert not (tmp_path / "logs").exists()
+
+
+def test_bad_photographs_are_found_before_the_work(dna, data_dir, tmp_path):
+    (data_dir / "5.jpg").write_text("no photograph")
+    _, _, stderr = dna("--scenario", "Offline", "--accuracy", "-o", "logs", check=2)
+    assert "5.jpg is not an image" in one_line_error(stderr)
+    (data_dir / "5.jpg").unlink()
+    _, _, stderr = dna("--scenario", "Offline", "--accuracy", "-o", "logs", check=2)
+    assert "val_map.txt line 6: no file 5.jpg" in one_line_error(stderr)
+    assert not (tmp_path / "logs").exists()
+
+
+def test_a_photograph_damaged_behind_its_header_ends_the_test(dna, data_dir, tmp_path):
+    data = (data_dir / "5.jpg").read_bytes()
+    (data_dir / "5.jpg").write_bytes(data[: len(data) // 2])
+    for scenario in ("SingleStream", "Offline"):
+        options = ("--scenario", scenario, "--min-duration", "1", "-o", "logs")
+        _, _, stderr = dna(*options, check=2)
+        assert "cannot read image" in one_line_error(stderr)
+        assert "5.jpg" in one_line_error(stderr)
+        assert not (tmp_path / "logs").exists()
+
+
+def test_labels_that_the_network_does_not_know(dna, data_dir):
+    (data_dir / "val_map.txt").write_text("0.jpg 3\n1.jpg 10\n")
+    _, _, stderr = dna("--scenario", "Offline", "--accuracy", check=2)
+    assert "val_map.txt line 2 has label 10, of 10 classes" in one_line_error(stderr)
+    (data_dir / "val_map.txt").write_text("0.jpg\n1.jpg\n")
+    _, _, stderr = dna("--scenario", "Offline", "--accuracy", check=2)
+    assert "val_map.txt line 1 has no label" in one_line_error(stderr)
+
+
+def test_other_bad_input(dna, tmp_path):
+    scenario = ("--scenario", "Offline")
+    _, _, stderr = dna(*scenario, "--samples", "21", check=2)
+    assert "--samples 21: there are only 20 photographs" in one_line_error(stderr)
+    _, _, stderr = dna(*scenario, "--user-conf", "absent.conf", check=2)
+    assert "cannot read absent.conf: No such file" in one_line_error(stderr)
+    (tmp_path / "user.conf").write_text("resnet50.Offline.target_qps = fast\n")
+    _, _, stderr = dna(*scenario, "--user-conf", "user.conf", check=2)
+    assert "user.conf is not a LoadGen configuration" in one_line_error(stderr)
+    (tmp_path / "file").write_text("")
+    _, _, stderr = dna(*scenario, "-o", "file/logs", check=2)
+    assert "cannot write file/logs" in one_line_error(stderr)
+
+
+def test_requirements_are_mlperfs():
+    assert settings.requirements("SingleStream") == settings.Requirements(
+        duration_ms=600_000, queries=100, samples=1024
+    )
+    assert settings.requirements("Offline") == settings.Requirements(
+        duration_ms=600_000, queries=24_576, samples=1024
+    )
+
+
+def test_default_settings_are_mlperfs():
+    test = settings.build("Offline", accuracy=False, photographs=50_000)
+    assert test.min_duration_ms == 600_000
+    assert test.min_query_count == 24_576
+    assert test.performance_sample_count_override == 1024
+    assert test.qsl_rng_seed != 0
+    assert test.mode == mlperf_loadgen.TestMode.PerformanceOnly
+    assert not settings.is_expected(test, "Offline")
+    settings.expect(test, "Offline", 100.0)
+    assert test.offline_expected_qps == pytest.approx(110)
+
+
+def test_shorter_and_smaller_settings():
+    test = settings.build("Offline", accuracy=True, photographs=20, min_duration=1.5)
+    assert test.min_duration_ms == 1500
+    assert test.min_query_count == 100
+    assert test.performance_sample_count_override == 20
+    assert test.mode == mlperf_loadgen.TestMode.AccuracyOnly
+    longer = settings.build("Offline", accuracy=False, photographs=20, min_duration=700)
+    assert longer.min_query_count == 24_576
+    single = settings.build("SingleStream", accuracy=False, photographs=20, samples=5)
+    assert single.performance_sample_count_override == 5
+    settings.expect(single, "SingleStream", 200.0)
+    assert single.single_stream_expected_latency_ns == 5e6
+
+
+def test_user_conf_settings(tmp_path):
+    conf = tmp_path / "user.conf"
+    conf.write_text(
+        "resnet50.Offline.target_qps = 321.5\n"
+        "resnet50.Offline.min_query_count = 5000\n"
+        "resnet50.Offline.min_duration = 60000\n"
+    )
+    options = {"accuracy": False, "photographs": 2000, "user_conf": conf}
+    test = settings.build("Offline", **options)
+    assert settings.is_expected(test, "Offline")
+    assert test.offline_expected_qps == 321.5
+    assert (test.min_duration_ms, test.min_query_count) == (60_000, 5000)
+    assert test.performance_sample_count_override == 1024
+    shorter = settings.build("Offline", **options, min_duration=3)
+    assert (shorter.min_duration_ms, shorter.min_query_count) == (3000, 5000)
+
+
+def test_answers_take_the_lowest_of_equal_logits():
+    logits = np.array([[1, 5, 5], [-128, -128, -128], [0, 1, 2]], np.int8)
+    assert answers(logits).tolist() == [1, 0, 2]
+    assert answers(logits).dtype == np.float32
+
+
+def test_measure_counts_what_several_models_do():
+    def model(batch):
+        time.sleep(0.01)
+        return batch
+
+    image = np.zeros((2, 2, 3), np.int8)
+    one = measure([model], image, 0.2)
+    three = measure([model] * 3, image, 0.2)
+    assert 0 < one <= 100
+    assert one < three <= 300
+
+
+def test_sample_library_loads_and_unloads(tmp_path):
+    read = []
+
+    def load(path):
+        read.append(path)
+        return np.full((2, 2, 3), int(path.name), np.int8)
+
+    library = SampleLibrary([tmp_path / str(number) for number in range(5)], load, cpus=2)
+    assert library.samples == {}
+    library.load([4, 1])
+    assert sorted(library.samples) == [1, 4]
+    assert library.samples[4][0, 0, 0] == 4
+    assert library.loaded == 2
+    library.unload([4])
+    assert sorted(library.samples) == [1]
+    library.stop()
+    library.load([0, 2])
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize("models", [1, 2])
+def test_a_failing_model_ends_the_test_with_its_error(tmp_path, models):
+    def broken(batch):
+        raise DnaError("the model is broken")
+
+    def load(path):
+        return np.zeros((2, 2, 3), np.int8)
+
+    scenario = "SingleStream" if models == 1 else "Offline"
+    test = settings.build(scenario, accuracy=False, photographs=4, min_duration=5)
+    settings.expect(test, scenario, 1000.0)
+    library = SampleLibrary([tmp_path] * 4, load, cpus=1)
+    system = SystemUnderTest(library, [broken] * models)
+    ticks = []
+    with pytest.raises(DnaError, match="the model is broken"):
+        runner.run(test, library, system, tmp_path, lambda: ticks.append(None))
+    assert list(tmp_path.iterdir()) == []
+    assert system.completed > 0
+    assert library.samples == {}
+
+
+def write_detail(folder, **values):
+    lines = [
+        f":::MLLOG {json.dumps({'key': key, 'value': value, 'metadata': {'is_error': False}})}\n"
+        for key, value in values.items()
+    ]
+    (folder / logs.DETAIL).write_text("".join(lines))
+
+
+FULL = {
+    "effective_test_mode": "PerformanceOnly",
+    "effective_scenario": "SingleStream",
+    "effective_samples_per_query": 1,
+    "effective_min_query_count": 100,
+    "effective_min_duration_ms": 600_000,
+    "effective_performance_sample_count": 1024,
+    "result_validity": "VALID",
+    "result_query_count": 30_000,
+    "result_qps_with_loadgen_overhead": 49.0,
+    "result_qps_without_loadgen_overhead": 50.0,
+    "result_90.00_percentile_latency_ns": 22_000_000,
+    "result_mean_latency_ns": 20_000_000,
+}
+
+
+def read_score(folder, **changes):
+    write_detail(folder, **{**FULL, **changes})
+    return score.read(folder, [], settings.requirements("SingleStream"), 1.0)
+
+
+def test_score_of_a_full_length_run(tmp_path):
+    full = read_score(tmp_path)
+    assert full.full_length is True
+    assert full.shortfalls == []
+    assert (full.p90_ms, full.mean_ms, full.qps) == (22.0, 20.0, 50.0)
+    assert full.images == 30_000
+
+
+def test_fewer_photographs_are_said_but_do_not_make_a_run_short(tmp_path):
+    small = read_score(tmp_path, effective_performance_sample_count=20)
+    assert small.full_length is True
+    assert small.shortfalls == ["20 of 1024 photographs in memory"]
+    short = read_score(tmp_path, effective_min_query_count=99)
+    assert short.full_length is False
+    assert short.shortfalls == ["99 of 100 queries"]
+    assert read_score(tmp_path, result_validity="INVALID").valid is False
+
+
+def test_a_photograph_without_an_answer_makes_accuracy_incomplete(tmp_path):
+    write_detail(tmp_path, **{**FULL, "effective_test_mode": "AccuracyOnly"})
+    data = np.float32(7).tobytes().hex().upper()
+    entry = {"seq_id": 0, "qsl_idx": 1, "data": data}
+    (tmp_path / logs.ACCURACY).write_text(json.dumps([entry, {**entry, "seq_id": 1}]))
+    result = score.read(tmp_path, [3, 7], settings.requirements("SingleStream"), 1.0)
+    assert (result.images, result.valid, result.top1) == (1, False, 0.5)

@@ -1,0 +1,38 @@
+"""A network that runs in a millisecond and photographs for it."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from sw import artifact
+from tests.graphs import random_small_graph
+
+CLASSES = 10
+
+
+def save_artifact(path: Path, *, side: int = 224, preprocessing: str = "caffe") -> Path:
+    """An artifact with random weights and 10 classes called "thing 0" to "thing 9"."""
+    graph = random_small_graph(np.random.default_rng(1), (side, side, 3), CLASSES)
+    network = artifact.make(
+        graph,
+        model="tiny",
+        framework="none",
+        preprocessing=preprocessing,
+        class_names=[f"thing {number}" for number in range(CLASSES)],
+    )
+    artifact.save(network, path)
+    return path
+
+
+def save_photographs(folder: Path, count: int) -> Path:
+    """Blurred noise with labels 0, 1, 2 ... 9, 0, 1 ... in ``val_map.txt``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(2)
+    lines = []
+    for number in range(count):
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((320, 240)).save(folder / f"{number}.jpg")
+        lines.append(f"{number}.jpg {number % CLASSES}\n")
+    (folder / "val_map.txt").write_text("".join(lines))
+    return folder
