@@ -1,0 +1,66 @@
+"""What quantization cost: a network in float32 against its integer graph, image by image."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.functional import FunctionalModel
+from sim.runtime import quantize
+from sw.artifact import Artifact
+
+F32Array = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Top-1 of both on the same images, as fractions.
+
+    Attributes:
+        images: how many were compared.
+        fp32_top1: of the float32 network.
+        int8_top1: of the integer graph.
+        agreement: how often both put the same class first.
+    """
+
+    images: int
+    fp32_top1: float
+    int8_top1: float
+    agreement: float
+
+    @property
+    def ratio(self) -> float | None:
+        """int8 top-1 as a part of float32 top-1; None if the latter is 0."""
+        return self.int8_top1 / self.fp32_top1 if self.fp32_top1 else None
+
+
+def compare(
+    fp32: Callable[[F32Array], F32Array],
+    network: Artifact,
+    samples: Iterable[tuple[F32Array, int]],
+    *,
+    threads: int,
+) -> Comparison:
+    """Run both networks on every image.
+
+    Args:
+        fp32: float32 [H, W, C] to logits float32 [classes].
+        network: the quantized one; runs on the functional model.
+        samples: preprocessed images with their labels; at least one.
+        threads: of the functional model.
+    """
+    model = FunctionalModel(network.graph, threads)
+    answers = []
+    for image, label in samples:
+        integer = model.run(quantize(image, network.manifest.input)[np.newaxis])[0]
+        answers.append((label, int(fp32(image).argmax()), int(integer.argmax())))
+    labels, first, second = np.array(answers).T
+    return Comparison(
+        images=len(answers),
+        fp32_top1=float((first == labels).mean()),
+        int8_top1=float((second == labels).mean()),
+        agreement=float((first == second).mean()),
+    )
