@@ -11,7 +11,17 @@ from rich.console import Console
 
 from sw.errors import DnaError
 
-COMMANDS = ("fetch", "quantize", "run", "verify", "loadgen", "bench")
+COMMANDS = (
+    "fetch",
+    "quantize",
+    "compile",
+    "disasm",
+    "run",
+    "compare",
+    "verify",
+    "loadgen",
+    "bench",
+)
 BAD_INPUT = 2
 
 

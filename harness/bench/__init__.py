@@ -1,0 +1,1 @@
+"""The functional model against other int8 engines on the same network."""

@@ -1,0 +1,160 @@
+"""Measures the engines side by side and checks the functional model's bits in the same run."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from harness.bench.engines import ENGINES
+from harness.bench.worker import Worker, started
+from sim.functional import FunctionalModel
+from sim.reference import ReferenceModel
+from sw.errors import DnaError
+from sw.graph import Graph
+
+Int8 = npt.NDArray[np.int8]
+Say = Callable[[str], None]
+
+OURS = "functional"
+IMAGES_PER_ROUND = 8
+TRIAL_ROUNDS = 3
+
+
+class Bits(NamedTuple):
+    """How many values were compared with the reference and how many differ."""
+
+    values: int
+    mismatches: int
+
+
+class EngineResult(msgspec.Struct, frozen=True):
+    """One engine at one thread count.
+
+    Attributes:
+        variant: the fastest one, that was measured.
+        rounds: median images per second of each round.
+        processors: processor seconds per second while it ran: how many threads it really used.
+        logits: values compared with the reference, all images together.
+        differing: of those, how many differ.
+        agreeing: images whose largest logit is the reference's.
+    """
+
+    variant: str
+    rounds: list[float]
+    processors: float
+    logits: int
+    differing: int
+    agreeing: int
+
+    @property
+    def images_per_s(self) -> float:
+        """Median over the rounds."""
+        return statistics.median(self.rounds)
+
+
+def noise(graph: Graph, count: int) -> Int8:
+    """Images to measure with: int8 [count, *input shape], blocks of colour under fine noise."""
+    rng = np.random.default_rng(0)
+    height, width, channels = graph.tensors[graph.input].shape
+    coarse = rng.normal(0, 50, (count, -(-height // 16), -(-width // 16), channels))
+    large = coarse.repeat(16, axis=1).repeat(16, axis=2)[:, :height, :width]
+    return np.clip(np.rint(large + rng.normal(0, 15, large.shape)), -128, 127).astype(np.int8)
+
+
+def check_bits(graph: Graph, images: Int8, say: Say) -> tuple[Int8, Bits]:
+    """Compare every tensor of the functional model with the reference.
+
+    Returns:
+        The reference's logits, int8 [images, classes], and the count of values.
+    """
+    functional, reference = FunctionalModel(graph), ReferenceModel(graph)
+    logits, values, mismatches = [], 0, 0
+    for i, image in enumerate(images):
+        say(f"checking bits, image {i + 1} of {len(images)}")
+        expected, got = reference.run_all(image), functional.run_all(image)
+        for name, array in expected.items():
+            values += array.size
+            mismatches += int(np.count_nonzero(array != got[name]))
+        logits.append(expected[graph.output])
+    return np.stack(logits), Bits(values, mismatches)
+
+
+def compare(
+    artifact: Path, threads: int, rounds: int, images: Int8, expected: Int8, say: Say
+) -> dict[str, EngineResult]:
+    """Images per second of every engine with ``threads`` threads and batch 1.
+
+    The engines take turns, a few images each, so that whatever else the machine does meets all of
+    them alike.
+
+    Args:
+        images: int8 [images, *input shape].
+        expected: the reference's logits, int8 [images, classes].
+
+    Raises:
+        DnaError: an engine cannot run the network.
+    """
+    with contextlib.ExitStack() as stack:
+        chosen: dict[str, tuple[str, Worker]] = {}
+        logits: dict[str, Int8] = {}
+        for engine in ENGINES:
+            say(f"{threads} threads: loading {engine}")
+            variant, worker = _fastest(stack, artifact, engine, threads, images)
+            chosen[engine] = (variant, worker)
+            logits[engine] = worker.logits(images)
+        speeds: dict[str, list[float]] = {engine: [] for engine in chosen}
+        wall, processor = dict.fromkeys(chosen, 0.0), dict.fromkeys(chosen, 0.0)
+        for index in range(rounds):
+            say(f"{threads} threads: round {index + 1} of {rounds}")
+            for engine, (_, worker) in chosen.items():
+                timing = worker.time(IMAGES_PER_ROUND)
+                speeds[engine].append(1 / statistics.median(timing.seconds))
+                wall[engine] += sum(timing.seconds)
+                processor[engine] += timing.processor_seconds
+    return {
+        engine: EngineResult(
+            variant=variant,
+            rounds=speeds[engine],
+            processors=processor[engine] / wall[engine],
+            logits=expected.size,
+            differing=int(np.count_nonzero(logits[engine] != expected)),
+            agreeing=int(np.count_nonzero(logits[engine].argmax(1) == expected.argmax(1))),
+        )
+        for engine, (variant, _) in chosen.items()
+    }
+
+
+def _fastest(
+    stack: contextlib.ExitStack, artifact: Path, engine: str, threads: int, images: Int8
+) -> tuple[str, Worker]:
+    """Start every variant of an engine that loads here and keep the fastest, in ``stack``."""
+    candidates: dict[str, tuple[Worker, contextlib.ExitStack]] = {}
+    failures = []
+    with contextlib.ExitStack() as losers:
+        for variant in ENGINES[engine]:
+            own = losers.enter_context(contextlib.ExitStack())
+            try:
+                worker = own.enter_context(started(artifact, engine, variant, threads))
+                worker.logits(images[:1])
+            except DnaError as error:
+                failures.append(str(error))
+            else:
+                candidates[variant] = (worker, own)
+        if not candidates:
+            raise DnaError(failures[0])
+        best = dict.fromkeys(candidates, float("inf"))
+        if len(candidates) > 1:
+            for _ in range(TRIAL_ROUNDS):
+                for variant, (worker, _) in candidates.items():
+                    best[variant] = min(best[variant], *worker.time(IMAGES_PER_ROUND).seconds)
+        winner = min(candidates, key=lambda variant: best[variant])
+        worker, own = candidates[winner]
+        stack.enter_context(own.pop_all())
+    return winner, worker

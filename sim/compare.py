@@ -1,0 +1,116 @@
+"""Three readings of one integer graph, value by value: reference, functional model, LiteRT.
+
+The judge is LiteRT with its default delegate on the flatbuffer of the graph; the contract is what
+it computes (docs/numerics.md).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.functional import FunctionalModel
+from sim.functional.flatbuffer import emit
+from sim.functional.litert import LiteRT
+from sim.reference import ReferenceModel
+from sw.graph import Graph
+
+Int8 = npt.NDArray[np.int8]
+ENGINES = ("functional", "reference")
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """The first value of an operation's output that an engine computes in another way.
+
+    Attributes:
+        engine: whose value it is.
+        where: index into the output.
+        got: its value.
+        expected: LiteRT's.
+    """
+
+    engine: str
+    where: tuple[int, ...]
+    got: int
+    expected: int
+
+
+@dataclasses.dataclass
+class Comparison:
+    """What was compared at the output of one operation, over all images and both engines.
+
+    Attributes:
+        operation: its name.
+        values: comparisons made: values of LiteRT times ``ENGINES``.
+        mismatches: how many of them differ.
+        first: the first difference.
+    """
+
+    operation: str
+    values: int = 0
+    mismatches: int = 0
+    first: Difference | None = None
+
+    def add(self, other: Comparison) -> None:
+        """Count another comparison of the same operation in."""
+        self.values += other.values
+        self.mismatches += other.mismatches
+        self.first = self.first or other.first
+
+
+class Comparer:
+    """Runs all three on one image after the other.
+
+    Args:
+        graph: the network.
+
+    Raises:
+        DnaError: an engine cannot run the graph.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._operations = [operation.output for operation in graph.operations]
+        self._engines = {
+            "functional": FunctionalModel(graph).run_all,
+            "reference": ReferenceModel(graph).run_all,
+        }
+        self._judge = LiteRT(emit(graph, every_tensor=True))
+
+    def image(self, image: Int8) -> list[Comparison]:
+        """Compare the outputs of every operation for one image.
+
+        Args:
+            image: int8 of the shape of the graph's input.
+        """
+        judged = dict(zip(self._operations, self._judge.run(image), strict=True))
+        results = {name: run(image) for name, run in self._engines.items()}
+        comparisons = []
+        for operation in self._operations:
+            comparison = Comparison(operation)
+            for name in ENGINES:
+                compare_output(comparison, name, results[name][operation], judged[operation])
+            comparisons.append(comparison)
+        return comparisons
+
+
+def compare_output(comparison: Comparison, engine: str, got: Int8, expected: Int8) -> None:
+    """Count the values of one output in; ``got`` and ``expected`` have the same shape."""
+    differing = got != expected
+    comparison.values += expected.size
+    comparison.mismatches += int(np.count_nonzero(differing))
+    if comparison.first is None and differing.any():
+        where = tuple(int(i) for i in np.argwhere(differing)[0])
+        comparison.first = Difference(engine, where, int(got[where]), int(expected[where]))
+
+
+def total(comparisons: Iterable[list[Comparison]]) -> list[Comparison]:
+    """The sums over images, operation by operation."""
+    sums: dict[str, Comparison] = {}
+    for image in comparisons:
+        for comparison in image:
+            sums.setdefault(comparison.operation, Comparison(comparison.operation)).add(comparison)
+    return list(sums.values())

@@ -1,0 +1,360 @@
+"""Runs an integer graph with the kernels of ``kernels.cc``, on CPUs that have AVX512-VNNI.
+
+The kernels are compiled once per source and kept in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import math
+import os
+import shutil
+import subprocess
+import tempfile
+import weakref
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from sw.errors import DnaError
+from sw.graph import Add, Conv2D, FullyConnected, Graph, MaxPool2D, Mean, Operation, Padding, Tensor
+
+Array = npt.NDArray[Any]
+Int8 = npt.NDArray[np.int8]
+
+SOURCE = Path(__file__).with_name("kernels.cc")
+COMPILER = "g++"
+EXTENSIONS = {  # of the instruction set: the compiler's name, the kernel's (Linux) name
+    "avx512f": "avx512f",
+    "avx512bw": "avx512bw",
+    "avx512vl": "avx512vl",
+    "avx512dq": "avx512dq",
+    "avx512vnni": "avx512_vnni",
+}
+FLAGS = (
+    *(f"-m{name}" for name in EXTENSIONS),
+    "-O3",
+    "-std=c++17",
+    "-ffp-contract=off",  # the contract rounds after every operation
+    "-shared",
+    "-fPIC",
+    "-pthread",
+)
+
+GROUP_CHANNELS = 32  # kChannels
+STEP = 4  # kStep
+UNSIGNED = 128  # what is added to an int8 to store it
+ALIGNMENT = 64  # of a vector
+SLACK = 64  # bytes that may be read behind the last pixel
+
+# packs joins two vectors by groups of four lanes; this order of the channels of a block undoes it.
+CHANNEL_ORDER = np.arange(GROUP_CHANNELS).reshape(4, 2, 4).transpose(1, 0, 2).ravel()
+
+
+def supported() -> bool:
+    """Whether this CPU has the instructions and this machine a compiler."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return set(flags.split()) >= set(EXTENSIONS.values()) and shutil.which(COMPILER) is not None
+
+
+def library() -> Path:
+    """The compiled kernels.
+
+    Raises:
+        DnaError: the compiler fails or the cache folder cannot be written.
+    """
+    command = [COMPILER, *FLAGS]
+    source = SOURCE.read_bytes()
+    digest = hashlib.sha256(" ".join(command).encode() + b"\n" + source).hexdigest()[:32]
+    folder = Path(platformdirs.user_cache_dir("open-dna")) / "kernels"
+    path = folder / f"{digest}.so"
+    if path.is_file():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            made = Path(scratch) / path.name
+            done = subprocess.run(
+                [*command, str(SOURCE), "-o", str(made)], capture_output=True, text=True
+            )
+            if done.returncode:
+                raise DnaError(f"{COMPILER} cannot compile {SOURCE}: {done.stderr.strip()[:300]}")
+            os.replace(made, path)
+    except OSError as error:
+        raise DnaError(f"cannot write to {folder}: {error.strerror}") from error
+    return path
+
+
+class _Map(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("row", ctypes.c_int64),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("channels", ctypes.c_int32),
+        ("zero_point", ctypes.c_int32),
+    )
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        ("kind", ctypes.c_int32),
+        ("kernel", ctypes.c_int32 * 2),
+        ("stride", ctypes.c_int32 * 2),
+        ("before", ctypes.c_int32 * 2),
+        ("input", _Map),
+        ("other", _Map),
+        ("output", _Map),
+        ("steps", ctypes.c_int32),
+        ("weights", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("multiplier", ctypes.c_void_p),
+        ("zero_point", ctypes.c_int32),
+        ("lo", ctypes.c_int32),
+        ("hi", ctypes.c_int32),
+        ("multiply", ctypes.c_int32 * 2),
+        ("shift", ctypes.c_int32),
+        ("add_zero_point", ctypes.c_int32),
+        ("add_lo", ctypes.c_int32),
+        ("add_hi", ctypes.c_int32),
+        ("mean_multiplier", ctypes.c_float),
+        ("mean_offset", ctypes.c_float),
+    )
+
+
+CONVOLUTION, ADD, MAX_POOL, MEAN = range(4)
+
+
+def _aligned(size: int, fill: int = 0) -> npt.NDArray[np.uint8]:
+    raw = np.full(size + ALIGNMENT, fill, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+def _spatial(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """A flat tensor is a single pixel."""
+    return shape if len(shape) == 3 else (1, 1, shape[0])
+
+
+class _Memory:
+    """A feature map with its border, as bytes and as a view without the border."""
+
+    def __init__(self, tensor: Tensor, border: Padding) -> None:
+        height, width, channels = _spatial(tensor.shape)
+        rows, columns = height + border.top + border.bottom, width + border.left + border.right
+        zero_point = tensor.zero_point + UNSIGNED
+        self.bytes = _aligned(rows * columns * channels + SLACK, zero_point)
+        self.row = columns * channels
+        self.start = border.top * self.row + border.left * channels
+        padded = self.bytes[: rows * self.row].reshape(rows, columns, channels)
+        self.view = padded[border.top : border.top + height, border.left : border.left + width]
+
+
+def fusions(graph: Graph) -> dict[str, Add]:
+    """Additions that the convolution before them can do, by the name of the convolution.
+
+    It must be the later of the two addends and have no other reader.
+    """
+    readers: dict[str, int] = defaultdict(int)
+    for operation in graph.operations:
+        for name in operation.inputs:
+            readers[name] += 1
+    order = {operation.output: i for i, operation in enumerate(graph.operations)}
+    found = {}
+    for operation in graph.operations:
+        if not isinstance(operation, Add):
+            continue
+        last = max(operation.inputs, key=lambda name: order.get(name, -1))
+        if last in order and readers[last] == 1 and last != graph.output:
+            producer = graph.operations[order[last]]
+            if isinstance(producer, Conv2D):
+                found[producer.name] = operation
+    return found
+
+
+class Kernels:
+    """A graph laid out for the kernels.
+
+    Args:
+        graph: what to run.
+        threads: threads that share every layer.
+        every_tensor: keep the result of every operation, for :meth:`run` to return.
+
+    Raises:
+        DnaError: the kernels cannot be compiled.
+    """
+
+    def __init__(self, graph: Graph, threads: int = 1, *, every_tensor: bool = False) -> None:
+        self._graph = graph
+        self._names = (
+            [operation.output for operation in graph.operations] if every_tensor else [graph.output]
+        )
+        self._fused = {} if every_tensor else fusions(graph)
+        self._constants: list[Array] = []
+        self._borders = self._find_borders()
+        self._memory: dict[str, _Memory] = {}
+        layers = list(self._plan(reuse=not every_tensor))
+        self._library = ctypes.CDLL(str(library()))
+        self._library.dna_create.restype = ctypes.c_void_p
+        array = (_Layer * len(layers))(*layers)
+        machine = ctypes.c_void_p(self._library.dna_create(array, len(layers), threads))
+        self._machine = machine
+        weakref.finalize(self, self._library.dna_destroy, machine)
+
+    def run(self, image: Int8) -> list[Int8]:
+        """The outputs for one image, as :meth:`sim.functional.litert.LiteRT.run` gives them."""
+        source = self._memory[self._graph.input].view
+        np.bitwise_xor(image.view(np.uint8).reshape(source.shape), UNSIGNED, out=source)
+        self._library.dna_run(self._machine)
+        return [
+            (self._memory[name].view ^ UNSIGNED)
+            .view(np.int8)
+            .reshape(self._graph.tensors[name].shape)
+            for name in self._names
+        ]
+
+    def _find_borders(self) -> dict[str, Padding]:
+        """The widest padding that any convolution wants around each tensor."""
+        borders: dict[str, Padding] = defaultdict(Padding)
+        for operation in self._graph.operations:
+            if isinstance(operation, Conv2D):
+                name = operation.inputs[0]
+                a, b = borders[name], operation.padding
+                borders[name] = Padding(
+                    max(a.top, b.top),
+                    max(a.bottom, b.bottom),
+                    max(a.left, b.left),
+                    max(a.right, b.right),
+                )
+        return borders
+
+    def _plan(self, reuse: bool) -> Iterator[_Layer]:
+        """The layers in order, and memory for every tensor that is written.
+
+        With ``reuse``, a tensor takes over the memory of a dead one of the same form: what was
+        written lately is still in the cache.
+        """
+        graph = self._graph
+        steps: list[tuple[Operation, Add | None]] = []
+        absorbed = {add.name for add in self._fused.values()}
+        for operation in graph.operations:
+            if operation.name not in absorbed:
+                steps.append((operation, self._fused.get(operation.name)))
+        last_use = {graph.output: len(steps), graph.input: len(steps)}
+        for i, (operation, add) in enumerate(steps):
+            for name in (*operation.inputs, *(add.inputs if add else ())):
+                last_use[name] = max(last_use.get(name, 0), i)
+        free: dict[tuple[Any, ...], list[_Memory]] = defaultdict(list)
+
+        def form(name: str) -> tuple[Any, ...]:
+            tensor = graph.tensors[name]
+            return (tensor.shape, tensor.zero_point, self._borders[name])
+
+        def allocate(name: str) -> None:
+            waiting = free[form(name)]
+            self._memory[name] = (
+                waiting.pop() if waiting else _Memory(graph.tensors[name], self._borders[name])
+            )
+
+        allocate(graph.input)
+        for i, (operation, add) in enumerate(steps):
+            allocate((add or operation).output)
+            yield self._layer(operation, add)
+            if reuse:
+                for name in {*operation.inputs, *(add.inputs if add else ())}:
+                    if name in self._memory and last_use[name] == i:
+                        free[form(name)].append(self._memory[name])
+
+    def _map(self, name: str) -> _Map:
+        tensor, memory = self._graph.tensors[name], self._memory[name]
+        height, width, channels = _spatial(tensor.shape)
+        return _Map(
+            data=memory.bytes.ctypes.data + memory.start,
+            row=memory.row,
+            height=height,
+            width=width,
+            channels=channels,
+            zero_point=tensor.zero_point + UNSIGNED,
+        )
+
+    def _constant(self, array: Array) -> int:
+        """Address of an aligned copy that lives as long as this object."""
+        copy = _aligned(array.nbytes).view(array.dtype).reshape(array.shape)
+        copy[...] = array
+        self._constants.append(copy)
+        return copy.ctypes.data
+
+    def _layer(self, operation: Operation, fused: Add | None) -> _Layer:
+        layer = _Layer(input=self._map(operation.inputs[0]))
+        layer.output = self._map((fused or operation).output)
+        layer.stride[:] = (1, 1)
+        if isinstance(operation, Conv2D | MaxPool2D):
+            layer.kernel[:] = operation.kernel
+            layer.stride[:] = operation.stride
+            layer.before[:] = (operation.padding.top, operation.padding.left)
+        match operation:
+            case Conv2D() | FullyConnected():
+                layer.kind = CONVOLUTION
+                self._weighted(layer, operation)
+                if fused is not None:
+                    side = fused.inputs.index(operation.output)
+                    self._addition(layer, fused, side)
+            case Add():
+                layer.kind = ADD
+                self._addition(layer, operation, 0)
+            case MaxPool2D():
+                layer.kind = MAX_POOL
+            case Mean():
+                layer.kind = MEAN
+                layer.mean_multiplier = operation.multiplier
+                layer.mean_offset = operation.offset
+        return layer
+
+    def _addition(self, layer: _Layer, add: Add, side: int) -> None:
+        """``side`` is the addend that the layer has at hand."""
+        layer.other = self._map(add.inputs[1 - side])
+        layer.multiply[:] = (add.multipliers[side], add.multipliers[1 - side])
+        layer.shift = add.shift
+        layer.add_zero_point = self._graph.tensors[add.output].zero_point
+        layer.add_lo, layer.add_hi = add.lo, add.hi
+
+    def _weighted(self, layer: _Layer, operation: Conv2D | FullyConnected) -> None:
+        graph = self._graph
+        source = graph.operands(operation)[0]
+        weights = graph.constant(operation, "weights")
+        if isinstance(operation, FullyConnected):
+            # A window as large as the map.
+            weights = weights.reshape(-1, *_spatial(source.shape))
+            layer.kernel[:] = weights.shape[1:3]
+        channels, rows = weights.shape[:2]
+        run = math.prod(weights.shape[2:])
+        blocks, steps = -(-channels // GROUP_CHANNELS), -(-run // STEP)
+        packed = np.zeros((blocks * GROUP_CHANNELS, rows, steps * STEP), np.int8)
+        packed[:channels, :, :run] = weights.reshape(channels, rows, run)
+        packed = packed.reshape(blocks, GROUP_CHANNELS, rows, steps, STEP)
+        packed = packed[:, CHANNEL_ORDER].transpose(0, 2, 3, 1, 4)
+        sums = weights.reshape(channels, -1).sum(axis=1, dtype=np.int64)
+        bias = graph.constant(operation, "bias") - (source.zero_point + UNSIGNED) * sums
+        layer.steps = steps
+        layer.weights = self._constant(packed)
+        layer.bias = self._constant(self._per_channel(bias.astype(np.int32), blocks))
+        multiplier = graph.constant(operation, "multiplier")
+        layer.multiplier = self._constant(self._per_channel(multiplier, blocks))
+        layer.zero_point = graph.tensors[operation.output].zero_point
+        layer.lo, layer.hi = operation.lo, operation.hi
+
+    @staticmethod
+    def _per_channel(values: Array, blocks: int) -> Array:
+        padded = np.zeros(blocks * GROUP_CHANNELS, values.dtype)
+        padded[: len(values)] = values
+        return padded.reshape(blocks, GROUP_CHANNELS)[:, CHANNEL_ORDER]

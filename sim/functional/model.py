@@ -1,0 +1,99 @@
+"""The functional model: the fastest engine here that has the contract's bits."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.functional import kernels
+from sim.functional.flatbuffer import emit
+from sim.functional.litert import LiteRT
+from sw.errors import DnaError
+from sw.graph import Graph
+
+Int8 = npt.NDArray[np.int8]
+
+
+class Engine(Protocol):
+    """What computes the outputs of one image."""
+
+    def run(self, image: Int8) -> list[Int8]:
+        """The outputs for one image, without batch dimensions, in the order of the graph."""
+        ...
+
+
+class FunctionalModel:
+    """A graph, run fast: by our own kernels on a CPU that has what they need, else by LiteRT.
+
+    Both have the same bits; tests hold them to the reference. An instance serves one caller at a
+    time; it releases the interpreter lock while it computes, so worker threads with an instance
+    each run side by side.
+
+    Args:
+        graph: what to run.
+        threads: threads that share the work of one image.
+
+    Raises:
+        DnaError: ``threads`` is less than 1, or the engine cannot be built or cannot run the whole
+            graph exactly.
+    """
+
+    def __init__(self, graph: Graph, threads: int = 1) -> None:
+        if threads < 1:
+            raise DnaError(f"threads must be at least 1, not {threads}")
+        self.graph = graph
+        self._threads = threads
+        self._engine = self._make(every_tensor=False)
+        self._every_tensor: Engine | None = None
+
+    def _make(self, *, every_tensor: bool) -> Engine:
+        if kernels.supported():
+            return kernels.Kernels(self.graph, self._threads, every_tensor=every_tensor)
+        return LiteRT(emit(self.graph, every_tensor=every_tensor), self._threads)
+
+    def run(self, batch: Int8) -> Int8:
+        """The output of the graph for a batch.
+
+        Args:
+            batch: int8 [images, *input shape].
+
+        Returns:
+            int8 [images, *output shape].
+
+        Raises:
+            DnaError: ``batch`` has another type or shape.
+        """
+        self._check(batch, batch.shape[1:])
+        # One image at a time: a batch in one call is no faster (docs/numerics.md).
+        outputs = [self._engine.run(image)[0] for image in batch]
+        shape = self.graph.tensors[self.graph.output].shape
+        return np.stack(outputs) if outputs else np.zeros((0, *shape), np.int8)
+
+    def run_all(self, image: Int8) -> dict[str, Int8]:
+        """Every tensor of the graph for one image.
+
+        Args:
+            image: int8 of the shape of the graph's input.
+
+        Returns:
+            The tensors by name, the input included.
+
+        Raises:
+            DnaError: ``image`` has another type or shape.
+        """
+        self._check(image, image.shape)
+        if self._every_tensor is None:
+            self._every_tensor = self._make(every_tensor=True)
+        outputs = self._every_tensor.run(image)
+        names = [operation.output for operation in self.graph.operations]
+        return {self.graph.input: image, **dict(zip(names, outputs, strict=True))}
+
+    def _check(self, array: Int8, image_shape: tuple[int, ...]) -> None:
+        expected = self.graph.tensors[self.graph.input].shape
+        if array.dtype != np.int8 or image_shape != expected:
+            raise DnaError(
+                f"the network takes int8 images of shape {expected}, "
+                f"not {array.dtype} of shape {image_shape}"
+            )

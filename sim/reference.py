@@ -1,0 +1,217 @@
+"""The integer contract in plain numpy: one function per operation, written to be read.
+
+docs/numerics.md gives the formulas and where they come from. Everything else that computes a
+network (the functional model, the hardware) is held to this file, and this file is held to LiteRT.
+Parameters (multipliers, bounds, shifts) are the stored ones; nothing is derived from scales here.
+
+Feature maps are int8 [height, width, channels]; flat tensors are int8 [channels].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sw.graph import Add, Conv2D, FullyConnected, Graph, MaxPool2D, Mean, Operation, Padding, Pair
+
+Int8 = npt.NDArray[np.int8]
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Float32 = npt.NDArray[np.float32]
+
+
+def wrap_int32(value: Int64) -> Int32:
+    """The low 32 bits as a signed number: what an int32 accumulator holds."""
+    return value.astype(np.int32)
+
+
+def requantize(
+    acc: Int32, multiplier: Float32 | np.float32 | float, zero_point: int, lo: int, hi: int
+) -> Int8:
+    """``clamp(rint(f32(f32(acc) * multiplier)) + zero_point, lo, hi)``.
+
+    Both the conversion of ``acc`` and the product round to float32, to nearest, ties to even;
+    ``rint`` does the same to an integer. The conversion matters from ``|acc| > 2^24`` on.
+
+    Args:
+        acc: int32, any shape (a scalar too).
+        multiplier: float32, broadcast against ``acc``; per channel it is [channels].
+        zero_point: of the output.
+        lo, hi: clamp bounds within -128..127.
+
+    Returns:
+        int8 of the shape of ``acc``.
+    """
+    scaled = np.asarray(acc, np.int32).astype(np.float32) * np.asarray(multiplier, np.float32)
+    # Below 2^31 * 256 = 2^39: the rounded value fits int64, and nothing saturates before the clamp.
+    rounded: Int64 = np.rint(scaled).astype(np.int64)
+    return np.clip(rounded + zero_point, lo, hi).astype(np.int8)
+
+
+def convolution_accumulators(
+    x: Int8, weights: Int8, bias: Int32, zero_point: int, stride: Pair, padding: Padding
+) -> Int32:
+    """``bias + sum((x - zero_point) * w)``, wrapped to int32.
+
+    Args:
+        x: int8 [height, width, in].
+        weights: int8 [out, kernel height, kernel width, in].
+        bias: int32 [out].
+        zero_point: of ``x``; padding has this value, so it adds nothing.
+
+    Returns:
+        int32 [out height, out width, out].
+    """
+    # One matrix product per kernel tap. float64 because numpy hands it to BLAS, and because it is
+    # exact here: products are below 2^15 and integers up to 2^53 are representable, which leaves
+    # room for sums of 2^38 of them.
+    centred = np.pad(
+        x.astype(np.float64) - zero_point,
+        ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0)),
+    )
+    channels, kernel_height, kernel_width, _ = weights.shape
+    out_height = (centred.shape[0] - kernel_height) // stride[0] + 1
+    out_width = (centred.shape[1] - kernel_width) // stride[1] + 1
+    total = np.zeros((out_height, out_width, channels), np.float64)
+    for row in range(kernel_height):
+        for column in range(kernel_width):
+            seen = centred[row :: stride[0], column :: stride[1]][:out_height, :out_width]
+            total += seen @ weights[:, row, column].T.astype(np.float64)
+    return wrap_int32(total.astype(np.int64) + bias.astype(np.int64))
+
+
+def fully_connected_accumulators(x: Int8, weights: Int8, bias: Int32, zero_point: int) -> Int32:
+    """``bias + weights @ (x - zero_point)``, wrapped to int32.
+
+    Args:
+        x: int8, flattened to [in].
+        weights: int8 [out, in].
+        bias: int32 [out].
+
+    Returns:
+        int32 [out].
+    """
+    centred = x.astype(np.float64).ravel() - zero_point  # exact, as in a convolution
+    return wrap_int32((weights.astype(np.float64) @ centred).astype(np.int64) + bias)
+
+
+def add(
+    a: Int8,
+    b: Int8,
+    *,
+    zero_point_a: int,
+    zero_point_b: int,
+    multipliers: Pair,
+    shift: int,
+    zero_point: int,
+    lo: int,
+    hi: int,
+) -> Int8:
+    """Sum in fixed point with ``shift`` fraction bits, halves rounded up (arithmetic shift)."""
+    total = (
+        (1 << (shift - 1))
+        + multipliers[0] * (a.astype(np.int64) - zero_point_a)
+        + multipliers[1] * (b.astype(np.int64) - zero_point_b)
+    )
+    rounded: Int64 = total >> shift
+    return np.clip(rounded + zero_point, lo, hi).astype(np.int8)
+
+
+def max_pool2d(x: Int8, kernel: Pair, stride: Pair, padding: Padding) -> Int8:
+    """Maximum over each window of [height, width, channels]; padding is the smallest int8."""
+    padded = np.pad(
+        x,
+        ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0)),
+        constant_values=np.iinfo(np.int8).min,
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(0, 1))
+    pooled: Int8 = windows[:: stride[0], :: stride[1]].max(axis=(-2, -1))
+    return pooled
+
+
+def mean(x: Int8, multiplier: float, offset: float) -> Int8:
+    """``clamp(rint(f32(f32(sum(x) * multiplier) + offset)), -128, 127)`` over height and width.
+
+    ``offset`` already holds the zero points of input and output, so ``sum(x)`` is the plain sum.
+    """
+    total: Int64 = x.astype(np.int64).sum(axis=(0, 1))
+    real: Float32 = total.astype(np.float32) * np.float32(multiplier) + np.float32(offset)
+    return np.clip(np.rint(real), -128, 127).astype(np.int8)
+
+
+def accumulators(graph: Graph, operation: Conv2D | FullyConnected, x: Int8) -> Int32:
+    """What the multiply-accumulators hold at the end of an operation, before requantization."""
+    weights = graph.constant(operation, "weights")
+    bias = graph.constant(operation, "bias")
+    zero_point = graph.operands(operation)[0].zero_point
+    if isinstance(operation, Conv2D):
+        return convolution_accumulators(
+            x, weights, bias, zero_point, operation.stride, operation.padding
+        )
+    return fully_connected_accumulators(x, weights, bias, zero_point)
+
+
+def run_operation(graph: Graph, operation: Operation, inputs: list[Int8]) -> Int8:
+    """The output of one operation of ``graph`` on int8 ``inputs``."""
+    sources = graph.operands(operation)
+    target = graph.result(operation)
+    match operation:
+        case Conv2D() | FullyConnected():
+            return requantize(
+                accumulators(graph, operation, inputs[0]),
+                graph.constant(operation, "multiplier"),
+                target.zero_point,
+                operation.lo,
+                operation.hi,
+            )
+        case Add():
+            return add(
+                inputs[0],
+                inputs[1],
+                zero_point_a=sources[0].zero_point,
+                zero_point_b=sources[1].zero_point,
+                multipliers=operation.multipliers,
+                shift=operation.shift,
+                zero_point=target.zero_point,
+                lo=operation.lo,
+                hi=operation.hi,
+            )
+        case MaxPool2D():
+            return max_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
+        case Mean():
+            return mean(inputs[0], operation.multiplier, operation.offset)
+
+
+class ReferenceModel:
+    """A graph, run operation by operation."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    def run_all(self, image: Int8) -> dict[str, Int8]:
+        """Every tensor of the graph for one image.
+
+        Args:
+            image: int8 of the shape of the graph's input.
+
+        Returns:
+            The tensors by name, the input included.
+        """
+        values = {self.graph.input: image}
+        for operation in self.graph.operations:
+            inputs = [values[name] for name in operation.inputs]
+            values[operation.output] = run_operation(self.graph, operation, inputs)
+        return values
+
+    def run(self, batch: Int8) -> Int8:
+        """The output of the graph for a batch.
+
+        Args:
+            batch: int8 [images, *input shape].
+
+        Returns:
+            int8 [images, *output shape].
+        """
+        outputs = [self.run_all(image)[self.graph.output] for image in batch]
+        shape = self.graph.tensors[self.graph.output].shape
+        return np.stack(outputs) if outputs else np.zeros((0, *shape), np.int8)

@@ -1,0 +1,137 @@
+"""Random integer graphs for tests: plausible scales, so that values spread over int8."""
+
+import math
+
+import numpy as np
+
+from sw.graph import Graph, GraphBuilder, Padding
+
+IMAGE_RMS = 60.0
+"""Root mean square, in steps of int8, that the scales below aim at for every tensor."""
+
+ASYMMETRIC = Padding(0, 1, 1, 0)
+
+
+class _Network:
+    """A GraphBuilder that picks weights and scales, tracking the size of the values it expects."""
+
+    def __init__(self, rng: np.random.Generator, shape: tuple[int, ...]) -> None:
+        self.rng = rng
+        scale = float(rng.uniform(0.5, 1.5)) / IMAGE_RMS
+        self.builder = GraphBuilder("input", shape, scale, int(rng.integers(-20, 20)))
+        self.rms = {"input": scale * IMAGE_RMS}
+
+    def _quantization(self, rms: float, relu: bool) -> tuple[float, int]:
+        scale = rms / (IMAGE_RMS if relu else IMAGE_RMS / 1.5)
+        return scale, -128 if relu else int(self.rng.integers(-12, 13))
+
+    def _weights(self, x: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        weights = np.clip(np.rint(self.rng.normal(0, 32, shape)), -127, 127).astype(np.int8)
+        fan_in = math.prod(shape[1:])
+        spread = 1 / (math.sqrt(fan_in) * 32 * self.rms[x])
+        scale = (spread * self.rng.uniform(0.7, 1.3, shape[0])).astype(np.float32)
+        unit = self.builder.tensor(x).scale * scale.astype(np.float64)
+        bias = np.rint(self.rng.normal(0, 0.3, shape[0]) / unit)
+        return {"weights": weights, "bias": bias.astype(np.int32), "weight_scale": scale}
+
+    def conv(
+        self,
+        name: str,
+        x: str,
+        channels: int,
+        kernel: int = 1,
+        stride: int = 1,
+        padding: Padding | int = 0,
+        relu: bool = True,
+    ) -> str:
+        if isinstance(padding, int):
+            padding = Padding(padding, padding, padding, padding)
+        shape = (channels, kernel, kernel, self.builder.tensor(x).shape[2])
+        scale, zero_point = self._quantization(1.0, relu)
+        self.rms[name] = 1.0
+        return self.builder.conv2d(
+            name,
+            x,
+            **self._weights(x, shape),
+            scale=scale,
+            zero_point=zero_point,
+            stride=(stride, stride),
+            padding=padding,
+            activation="relu" if relu else "none",
+        )
+
+    def add(self, name: str, a: str, b: str) -> str:
+        self.rms[name] = math.hypot(self.rms[a], self.rms[b])
+        scale, zero_point = self._quantization(self.rms[name], True)
+        return self.builder.add(name, a, b, scale=scale, zero_point=zero_point, activation="relu")
+
+    def max_pool(self, name: str, x: str) -> str:
+        self.rms[name] = self.rms[x]
+        return self.builder.max_pool2d(
+            name, x, kernel=(3, 3), stride=(2, 2), padding=Padding(1, 1, 1, 1)
+        )
+
+    def classifier(self, x: str, classes: int) -> Graph:
+        scale, _ = self._quantization(self.rms[x], True)
+        self.rms["mean"] = self.rms[x]
+        self.builder.mean("mean", x, scale=scale, zero_point=-128)
+        shape = (classes, self.builder.tensor("mean").shape[0])
+        logits, zero_point = self._quantization(1.0, False)
+        self.builder.fully_connected(
+            "logits", "mean", **self._weights("mean", shape), scale=logits, zero_point=zero_point
+        )
+        return self.builder.finish("logits")
+
+    def bottleneck(
+        self, name: str, x: str, width: int, stride: int, project: bool, stride_in_3x3: bool
+    ) -> str:
+        first, second = (1, stride) if stride_in_3x3 else (stride, 1)
+        shortcut = x
+        if project:
+            shortcut = self.conv(f"{name}.shortcut", x, 4 * width, stride=stride, relu=False)
+        y = self.conv(f"{name}.conv1", x, width, stride=first)
+        y = self.conv(f"{name}.conv2", y, width, kernel=3, stride=second, padding=1)
+        y = self.conv(f"{name}.conv3", y, 4 * width, relu=False)
+        return self.add(f"{name}.add", y, shortcut)
+
+
+def random_resnet50(
+    rng: np.random.Generator, size: int = 224, classes: int = 1000, stride_in_3x3: bool = False
+) -> Graph:
+    """ResNet50 v1 (v1.5 with ``stride_in_3x3``) with random weights, for ``size`` x ``size``."""
+    network = _Network(rng, (size, size, 3))
+    x = network.conv("conv1", "input", 64, kernel=7, stride=2, padding=3)
+    x = network.max_pool("pool1", x)
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        for block in range(blocks):
+            stride = 2 if stage > 0 and block == 0 else 1
+            name = f"stage{stage + 1}.block{block + 1}"
+            x = network.bottleneck(name, x, 64 << stage, stride, block == 0, stride_in_3x3)
+    return network.classifier(x, classes)
+
+
+def random_small_graph(
+    rng: np.random.Generator,
+    shape: tuple[int, int, int] = (13, 11, 3),
+    classes: int = 10,
+    padding: Padding = ASYMMETRIC,
+) -> Graph:
+    """Every operation of the contract once or more, on a few hundred values.
+
+    ``padding`` is that of the first convolution.
+    """
+    network = _Network(rng, shape)
+    x = network.conv("conv1", "input", 8, kernel=3, stride=2, padding=padding)
+    x = network.max_pool("pool1", x)
+    x = network.bottleneck("block1", x, 4, 1, True, False)
+    x = network.bottleneck("block2", x, 4, 1, False, True)
+    x = network.bottleneck("block3", x, 8, 2, True, False)
+    return network.classifier(x, classes)
+
+
+def random_image(rng: np.random.Generator, graph: Graph) -> np.ndarray:
+    """A smooth int8 image for ``graph``: coarse noise enlarged, fine noise on top."""
+    height, width, channels = graph.tensors[graph.input].shape
+    coarse = rng.normal(0, 50, (height // 8 + 1, width // 8 + 1, channels))
+    large = coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+    return np.clip(np.rint(large + rng.normal(0, 20, large.shape)), -128, 127).astype(np.int8)

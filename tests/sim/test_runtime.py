@@ -1,0 +1,115 @@
+"""The runtime class on a small artifact."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sim.reference import ReferenceModel
+from sim.runtime import Runtime, dequantize, quantize
+from sw import artifact
+from sw.artifact import Quantization
+from sw.errors import DnaError
+from tests.graphs import random_image, random_small_graph
+
+SHAPE = (13, 11, 3)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return random_small_graph(np.random.default_rng(4))
+
+
+@pytest.fixture(scope="module")
+def folder(graph, tmp_path_factory):
+    path = tmp_path_factory.mktemp("artifact") / "small"
+    names = [f"class {i}" for i in range(10)]
+    artifact.save(
+        artifact.make(
+            graph, model="small", framework="none", preprocessing="caffe", class_names=names
+        ),
+        path,
+    )
+    return path
+
+
+@pytest.fixture
+def images(graph):
+    rng = np.random.default_rng(5)
+    return np.stack([random_image(rng, graph) for _ in range(3)])
+
+
+@pytest.mark.parametrize("engine", ["functional", "reference"])
+def test_logits_are_the_references(engine, graph, folder, images):
+    runtime = Runtime.load(folder, engine=engine)
+    source, target = runtime.manifest.input, runtime.manifest.output
+    logits = runtime.run(dequantize(images, source))
+    assert logits.dtype == np.float32 and logits.shape == (3, 10)
+    assert (logits == dequantize(ReferenceModel(graph).run(images), target)).all()
+    assert (logits == runtime.run(images)).all()
+
+
+def test_the_path_may_be_text(folder, images):
+    assert Runtime.load(str(folder), threads=2).run(images).shape == (3, 10)
+
+
+def test_quantize_rounds_halves_to_even_and_clamps():
+    real = np.array([0.25, 0.75, -0.25, -0.75, 1000, -1000, np.inf], np.float32)
+    got = quantize(real, Quantization(0.5, 3, (7,)))
+    assert got.dtype == np.int8
+    assert got.tolist() == [3, 5, 3, 1, 127, -128, 127]
+
+
+def test_quantize_divides_in_float32():
+    """f32(0.35 / 0.1) is a tie where the float64 quotient of the same numbers is not."""
+    real, scale = np.float32(0.35), float(np.float32(0.1))
+    assert float(real) / scale < 3.5 == float(real / np.float32(scale))
+    assert quantize(np.array([real]), Quantization(scale, 0, (1,))).tolist() == [4]
+
+
+def test_dequantize_is_the_inverse_on_every_value():
+    quantization = Quantization(float(np.float32(0.0371)), -17, (256,))
+    every = np.arange(-128, 128).astype(np.int8)
+    assert (quantize(dequantize(every, quantization), quantization) == every).all()
+
+
+def test_nan_is_refused():
+    with pytest.raises(DnaError, match="contains NaN"):
+        quantize(np.array([np.nan], np.float32), Quantization(1.0, 0, (1,)))
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        np.zeros(SHAPE, np.float32),
+        np.zeros((1, *SHAPE), np.float64),
+        np.zeros((1, *SHAPE), np.uint8),
+        np.zeros((1, 11, 13, 3), np.float32),
+        np.zeros((1, 3, 13, 11), np.float32),
+    ],
+)
+def test_other_batches_are_refused(folder, batch):
+    with pytest.raises(DnaError, match=r"float32 or int8 images of shape \(N, 13, 11, 3\), not"):
+        Runtime.load(folder).run(batch)
+
+
+def test_an_unknown_engine_is_refused(folder):
+    with pytest.raises(DnaError, match="engine 'warp' is unknown; choose from functional, refer"):
+        Runtime.load(folder, engine="warp")
+
+
+def test_a_missing_artifact_is_refused(tmp_path):
+    with pytest.raises(DnaError, match="is not an artifact"):
+        Runtime.load(tmp_path / "absent")
+
+
+def test_torch_is_not_needed(folder):
+    code = (
+        "import sys\n"
+        "from sim.runtime import Runtime\n"
+        f"Runtime.load({str(folder)!r})\n"
+        "assert not {'torch', 'torchao', 'harness'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
