@@ -1,0 +1,29 @@
+"""Which machine a command means: a preset by name, or a JSON file with its parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from hw.config import PRESETS, DnaConfig
+from sw.errors import DnaError
+
+
+def configuration(name: str) -> DnaConfig:
+    """The preset called ``name``, or what the JSON file of that name holds.
+
+    Raises:
+        DnaError: there is neither, or the parameters make no machine.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    path = Path(name)
+    if not path.is_file():
+        raise DnaError(
+            f"there is no configuration {name!r}: not one of {', '.join(PRESETS)}, and no file"
+        )
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=DnaConfig)
+    except (msgspec.MsgspecError, OSError) as error:
+        raise DnaError(f"{path} is no configuration: {error}") from error
