@@ -4,6 +4,12 @@
     graph.json             the integer graph without its arrays
     constants.safetensors  the arrays
 
+and of a network that was compiled for a machine (``dna compile``) also
+
+    program.bin            the instructions
+    weights.bin            the weight streams
+    layers.json            what each layer of the program does, and where its output is
+
 Nothing here needs the framework that the network came from.
 """
 
@@ -21,13 +27,19 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from hw.config import DnaConfig
+from hw.isa import ISA_VERSION
 from sw.errors import DnaError
 from sw.graph import Graph
+from sw.program import LayerTable, MemoryMap, Program
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 GRAPH = "graph.json"
 CONSTANTS = "constants.safetensors"
+CODE = "program.bin"
+WEIGHTS = "weights.bin"
+LAYERS = "layers.json"
 
 
 class Quantization(msgspec.Struct, frozen=True):
@@ -36,6 +48,22 @@ class Quantization(msgspec.Struct, frozen=True):
     scale: float
     zero_point: int
     shape: tuple[int, ...]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The machine that a network was compiled for.
+
+    Attributes:
+        isa_version: of the program.
+        config: all parameters of the machine.
+        digest: of ``config``, as the machine checks it.
+        memory: the memory window.
+    """
+
+    isa_version: int
+    config: DnaConfig
+    digest: str
+    memory: MemoryMap
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         output: quantization and shape of the logits.
         class_names: one per logit.
         files: sha256 of every other file by name.
+        target: the machine that the program is for, if there is a program.
     """
 
     format_version: int
@@ -60,13 +89,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     output: Quantization
     class_names: list[str]
     files: dict[str, str] = {}
+    target: Target | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True):
-    """A network ready to run: its manifest and its integer graph."""
+    """A network ready to run: its manifest, its integer graph, and its program if compiled."""
 
     manifest: Manifest
     graph: Graph
+    program: Program | None = None
 
 
 def make(
@@ -95,6 +126,18 @@ def make(
     )
 
 
+def with_program(artifact: Artifact, program: Program) -> Artifact:
+    """``artifact`` with a program that was compiled from its graph."""
+    target = Target(
+        isa_version=ISA_VERSION,
+        config=program.config,
+        digest=program.config.digest,
+        memory=program.memory,
+    )
+    manifest = msgspec.structs.replace(artifact.manifest, target=target)
+    return Artifact(manifest=manifest, graph=artifact.graph, program=program)
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -118,6 +161,25 @@ class _GraphFile(msgspec.Struct, forbid_unknown_fields=True):
     operations: Any
 
 
+def check_writable(path: Path) -> None:
+    """Fail before the work starts, not after it, if no artifact can be written to ``path``.
+
+    Raises:
+        DnaError: ``path`` cannot be written, or holds something that is not an artifact.
+    """
+    if (
+        path.exists()
+        and not (path / MANIFEST).is_file()
+        and (not path.is_dir() or any(path.iterdir()))
+    ):
+        raise DnaError(f"{path} exists and is not an artifact; choose another place")
+    ancestor = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=ancestor)).rmdir()
+    except OSError as error:
+        raise DnaError(f"cannot write {path}: {error.strerror}") from error
+
+
 def save(artifact: Artifact, path: Path) -> Artifact:
     """Write ``artifact`` to the directory ``path``, replacing an artifact that is there.
 
@@ -129,12 +191,7 @@ def save(artifact: Artifact, path: Path) -> Artifact:
     Raises:
         DnaError: ``path`` cannot be written, or holds something that is not an artifact.
     """
-    if (
-        path.exists()
-        and not (path / MANIFEST).is_file()
-        and (not path.is_dir() or any(path.iterdir()))
-    ):
-        raise DnaError(f"{path} exists and is not an artifact; choose another place")
+    check_writable(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -143,7 +200,12 @@ def save(artifact: Artifact, path: Path) -> Artifact:
     try:
         (work / GRAPH).write_bytes(_plain(artifact.graph))
         safetensors.numpy.save_file(artifact.graph.constants, work / CONSTANTS)
-        files = {name: _sha256(work / name) for name in (GRAPH, CONSTANTS)}
+        if artifact.program is not None:
+            (work / CODE).write_bytes(artifact.program.code)
+            (work / WEIGHTS).write_bytes(artifact.program.weights)
+            layers = msgspec.json.encode(artifact.program.layers)
+            (work / LAYERS).write_bytes(msgspec.json.format(layers, indent=1))
+        files = {file.name: _sha256(file) for file in sorted(work.iterdir())}
         manifest = msgspec.structs.replace(artifact.manifest, files=files)
         (work / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         work.chmod(0o755)
@@ -171,7 +233,8 @@ def load(path: Path) -> Artifact:
             "make one with `dna quantize`"
         ) from error
     manifest = _read_manifest(text, path)
-    for name in (GRAPH, CONSTANTS):
+    compiled = () if manifest.target is None else (CODE, WEIGHTS, LAYERS)
+    for name in (GRAPH, CONSTANTS, *compiled):
         if name not in manifest.files:
             raise DnaError(f"{path / MANIFEST} lists no {name}; make the artifact again")
     for name, expected in manifest.files.items():
@@ -182,7 +245,8 @@ def load(path: Path) -> Artifact:
             raise DnaError(
                 f"{file} differs from its checksum in {MANIFEST}; make the artifact again"
             )
-    return Artifact(manifest=manifest, graph=_read_graph(path))
+    program = None if manifest.target is None else _read_program(path, manifest.target)
+    return Artifact(manifest=manifest, graph=_read_graph(path), program=program)
 
 
 def _read_manifest(text: bytes, path: Path) -> Manifest:
@@ -196,6 +260,40 @@ def _read_manifest(text: bytes, path: Path) -> Manifest:
         return msgspec.json.decode(text, type=Manifest)
     except msgspec.MsgspecError as error:
         raise DnaError(f"{path / MANIFEST} is damaged: {error}") from error
+
+
+def _read_program(path: Path, target: Target) -> Program:
+    if target.isa_version != ISA_VERSION:
+        raise DnaError(
+            f"{path} has a program of ISA version {target.isa_version}, this program reads "
+            f"{ISA_VERSION}; compile it again with `dna compile`"
+        )
+    if target.digest != target.config.digest:
+        raise DnaError(
+            f"{path / MANIFEST} is damaged: configuration {target.config.name} has digest "
+            f"{target.config.digest}, not {target.digest}"
+        )
+    try:
+        layers = msgspec.json.decode((path / LAYERS).read_bytes(), type=list[LayerTable])
+    except msgspec.MsgspecError as error:
+        raise DnaError(f"{path / LAYERS} is damaged: {error}") from error
+    program = Program(
+        config=target.config,
+        code=(path / CODE).read_bytes(),
+        weights=(path / WEIGHTS).read_bytes(),
+        memory=target.memory,
+        layers=layers,
+    )
+    for name, content, region in (
+        (CODE, program.code, target.memory.program),
+        (WEIGHTS, program.weights, target.memory.weights),
+    ):
+        if len(content) != region.length:
+            raise DnaError(
+                f"{path / name} has {len(content)} bytes where {MANIFEST} has {region.length}; "
+                "compile it again with `dna compile`"
+            )
+    return program
 
 
 def _read_graph(path: Path) -> Graph:

@@ -1,0 +1,170 @@
+"""What the compiler makes: a program, its weights, and a description of both for people and tests.
+
+The machine needs only the bytes. The tables say where everything is, so that a host can place the
+image and read the logits, and a test can compare every tensor in the feature memory.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from hw.config import DnaConfig
+
+Int8 = npt.NDArray[np.int8]
+
+
+class Region(msgspec.Struct, frozen=True):
+    """Bytes of the memory window: ``length`` from ``offset`` on."""
+
+    offset: int
+    length: int
+
+    @property
+    def end(self) -> int:
+        """The first byte behind it."""
+        return self.offset + self.length
+
+
+class DramTensor(msgspec.Struct, frozen=True):
+    """A feature map in DRAM: pixel (y, x) is at ``offset + y * pitch + x * pixel_bytes``.
+
+    The network's input has exactly its channels in a pixel, and rows without gaps; what the machine
+    writes has whole feature words. Channels past the end hold anything.
+    """
+
+    tensor: str
+    height: int
+    width: int
+    channels: int
+    offset: int
+    pitch: int
+    pixel_bytes: int
+
+    @property
+    def region(self) -> Region:
+        """All of its bytes."""
+        return Region(self.offset, self.height * self.pitch)
+
+    def read(self, dram: npt.NDArray[np.uint8]) -> Int8:
+        """The values, int8 [height, width, channels].
+
+        Args:
+            dram: uint8, the memory window from its first byte on.
+        """
+        rows = dram[self.offset : self.region.end].reshape(self.height, self.pitch)
+        pixels = rows[:, : self.width * self.pixel_bytes].reshape(self.height, self.width, -1)
+        return np.ascontiguousarray(pixels[:, :, : self.channels]).view(np.int8)
+
+
+class MemoryMap(msgspec.Struct, frozen=True):
+    """Where things are in the memory window; all offsets are multiples of 4096.
+
+    Attributes:
+        program, weights: what the host loads once.
+        input: what the host writes before a run: the image, int8, as it comes.
+        output: what the host reads after a run.
+        spill: feature maps that have no room in the feature memory.
+        writable: the only bytes that the machine writes: ``output`` and ``spill``.
+        size: bytes of the whole window.
+    """
+
+    program: Region
+    weights: Region
+    input: DramTensor
+    output: DramTensor
+    spill: Region
+    writable: Region
+    size: int
+
+
+class StripePlace(msgspec.Struct, frozen=True):
+    """Where some rows of a layer's output are in feature memory right after they were computed.
+
+    Pixel (``row`` + y, x) starts at word ``base + y * pitch + x * words``.
+    """
+
+    row: int
+    rows: int
+    base: int
+    pitch: int
+
+
+class LayerTable(msgspec.Struct, frozen=True, kw_only=True):
+    """One layer of the program: what it computes, how, and where its output is.
+
+    Attributes:
+        number: as in the ``layer`` field of its instructions.
+        operations: names in the graph. A convolution and the addition behind it are one layer;
+            only the sum is in memory.
+        kind: ``conv``, ``max_pool`` or ``mean``.
+        output: name of the tensor in memory.
+        shape: its height, width, channels.
+        words: feature words of an output pixel.
+        stripes: places of the output, one for every POST, MAX_POOL or (once) MEAN instruction.
+        dram: where the output is kept if not in feature memory.
+        split: k, modules that share a reduction; 0 if it is no convolution.
+        channel_tiles, pixel_tiles, tile_pixels: the loop nest (of the first stripe).
+        macs: multiply-accumulates, padding counted.
+        weight_bytes, load_bytes, store_bytes: DRAM traffic.
+        estimated_cycles: a forecast that knows no stalls by chance.
+        bound: what the forecast says is the limit: macs, weights, post, pool or memory.
+    """
+
+    number: int
+    operations: list[str]
+    kind: str
+    output: str
+    shape: tuple[int, int, int]
+    words: int
+    stripes: list[StripePlace]
+    dram: DramTensor | None
+    split: int
+    channel_tiles: int
+    pixel_tiles: int
+    tile_pixels: int
+    macs: int
+    weight_bytes: int
+    load_bytes: int
+    store_bytes: int
+    estimated_cycles: int
+    bound: str
+
+    @property
+    def name(self) -> str:
+        """The operations, joined."""
+        return "+".join(self.operations)
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """A network compiled for one machine.
+
+    Attributes:
+        config: the machine.
+        code: the program, for ``memory.program``.
+        weights: the weight streams, for ``memory.weights``.
+        memory: the memory window.
+        layers: in the order of execution.
+    """
+
+    config: DnaConfig
+    code: bytes
+    weights: bytes
+    memory: MemoryMap
+    layers: list[LayerTable]
+
+    def image(self, pixels: Int8) -> npt.NDArray[np.uint8]:
+        """The memory window before a run, uint8 [``memory.size``].
+
+        Args:
+            pixels: int8, the network's input.
+        """
+        dram = np.zeros(self.memory.size, np.uint8)
+        for offset, content in (
+            (self.memory.program.offset, self.code),
+            (self.memory.weights.offset, self.weights),
+            (self.memory.input.offset, np.ascontiguousarray(pixels, np.int8).tobytes()),
+        ):
+            dram[offset : offset + len(content)] = np.frombuffer(content, np.uint8)
+        return dram
