@@ -1,0 +1,201 @@
+"""The driver software: what a host does to run a compiled program on the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from hw import isa, registers
+from hw.interfaces import Fault
+from hw.isa import Engine
+from hw.watchdog import waiting
+from sim.rtl.machine import Machine
+from sim.rtl.memory import BASE
+from sw.errors import DnaError
+from sw.program import Program
+
+Int8 = npt.NDArray[np.int8]
+
+MAX_CYCLES = 1 << 36
+"""No program takes so long; only one that neither ends nor stands still meets this limit."""
+
+_INTERRUPTS = 0b11
+_MEANING = {
+    Fault.BAD_CHECKSUM: "an instruction is damaged",
+    Fault.BAD_OPCODE: "an instruction has no known opcode",
+    Fault.BAD_MAGIC: "there is no program",
+    Fault.BAD_VERSION: "the program is for another version of the instruction set",
+    Fault.BAD_CONFIG: "the program is for another configuration",
+    Fault.TRUNCATED: "the program is truncated",
+    Fault.OUT_OF_WINDOW: "a transfer leaves the memory window or its writable part",
+    Fault.BUS_READ: "the memory answered a read with an error",
+    Fault.BUS_WRITE: "the memory answered a write with an error",
+    Fault.WEIGHT_HEADER: "the weight stream is not that of the layer",
+    Fault.BANK_CONFLICT: "a window reads one bank twice",
+    Fault.BAD_SPLIT: "a layer splits its reduction over more modules than there are",
+    Fault.BAD_FIELD: "a field of an instruction is out of range",
+    Fault.TOKEN_OVERFLOW: "a program gives more tokens than are taken",
+    Fault.START_WHILE_BUSY: "a program was started while another ran",
+    Fault.WATCHDOG: "the machine stands still",
+}
+_IN_MEMORY = (Fault.OUT_OF_WINDOW, Fault.BUS_READ, Fault.BUS_WRITE, Fault.START_WHILE_BUSY)
+
+
+def _place(code: Fault, address: int) -> str:
+    """What the error address of ``code`` says."""
+    if code is Fault.WATCHDOG:
+        waits = [f"{who.name} {what.name}" for who, what in waiting(address).items()]
+        return ", ".join(waits) or "no engine has an instruction"
+    if code is Fault.TOKEN_OVERFLOW:
+        return f"from {Engine(address >> 4).name} to {Engine(address & 15).name}"
+    if code in _IN_MEMORY:
+        return f"byte offset {address:#x} of the memory window"
+    if code is Fault.WEIGHT_HEADER:
+        return f"the stream has tag {address}"
+    if code is Fault.BANK_CONFLICT:
+        return f"feature word {address}"
+    if code is Fault.BAD_SPLIT:
+        return f"layer {address}"
+    if code is Fault.BAD_FIELD:
+        return f"layer, or byte offset of a transfer, {address}"
+    return f"instruction {address}"
+
+
+class MachineError(DnaError):
+    """The machine stopped; it runs again after :meth:`Driver.reset`.
+
+    Attributes:
+        code: what happened.
+        address: where; what it counts depends on the code.
+    """
+
+    def __init__(self, code: Fault, address: int) -> None:
+        self.code = code
+        self.address = address
+        super().__init__(
+            f"the machine stopped with {code.name}: {_MEANING[code]} ({_place(code, address)})"
+        )
+
+
+class Driver:
+    """Runs one program on a machine, any number of times.
+
+    ::
+
+        with open_machine(program.config, size=program.memory.size) as machine:
+            driver = Driver(machine, program)
+            logits = driver.run(pixels)
+
+    Args:
+        machine: its memory is filled from the first byte on.
+        program: what to run.
+        watchdog: cycles without progress that count as a hang; 0: never.
+
+    Raises:
+        DnaError: the machine's registers say that it is none of ours, or of another configuration,
+            or its memory is too small.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        program: Program,
+        *,
+        watchdog: int = registers.DEFAULT_WATCHDOG_CYCLES,
+    ) -> None:
+        self.machine = machine
+        self.program = program
+        self._identify()
+        memory = program.memory
+        if memory.size > len(machine.memory):
+            raise DnaError(
+                f"the program needs {memory.size} bytes of memory, "
+                f"the machine has {len(machine.memory)}"
+            )
+        machine.write(memory.program.offset, program.code)
+        machine.write(memory.weights.offset, program.weights)
+        values = {
+            "window_base_low": BASE & 0xFFFFFFFF,
+            "window_base_high": BASE >> 32,
+            "window_size": memory.size,
+            "write_base": memory.writable.offset,
+            "write_size": memory.writable.length,
+            "program": memory.program.offset,
+            "watchdog": watchdog,
+            "interrupt_enable": _INTERRUPTS,
+        }
+        for name, value in values.items():
+            machine.csr_write(name, value)
+
+    def run(
+        self,
+        pixels: Int8,
+        *,
+        max_cycles: int = MAX_CYCLES,
+        progress: Callable[[int], None] | None = None,
+    ) -> Int8:
+        """Run the program on one input.
+
+        Args:
+            pixels: int8, the network's input, [height, width, channels].
+            max_cycles: give up after so many.
+            progress: called a few times a second with the cycles run so far.
+
+        Returns:
+            The network's output, int8 [height, width, channels].
+
+        Raises:
+            MachineError: the machine stopped, now or in an earlier run.
+            DnaError: the input has another size, or ``max_cycles`` have passed.
+        """
+        machine, memory = self.machine, self.program.memory
+        expected = (memory.input.height, memory.input.width, memory.input.channels)
+        if pixels.dtype != np.int8 or pixels.size != np.prod(expected):
+            raise DnaError(
+                f"the network takes int8 {list(expected)}, not {pixels.dtype} {list(pixels.shape)}"
+            )
+        self._check()
+        machine.write(memory.input.offset, np.ascontiguousarray(pixels).tobytes())
+        machine.csr_write("control", registers.CONTROL_START)
+        machine.run_to_interrupt(max_cycles, progress)
+        machine.csr_write("interrupt", _INTERRUPTS)
+        self._check()
+        return memory.output.read(machine.memory)
+
+    def reset(self) -> None:
+        """Put a machine that stopped back to work. Program, weights and registers stay.
+
+        Raises:
+            DnaError: its transfers do not come to an end.
+        """
+        self.machine.reset()
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the last run from start to interrupt, as the machine counted them."""
+        high = self.machine.csr_read("cycles_high")
+        return high << 32 | self.machine.csr_read("cycles_low")
+
+    def _identify(self) -> None:
+        machine = self.machine
+        if machine.csr_read("id") != isa.MAGIC:
+            raise DnaError("the registers do not belong to a DNA")
+        version = machine.csr_read("version")
+        if version != isa.ISA_VERSION:
+            raise DnaError(f"the machine's ISA version is {version}, not {isa.ISA_VERSION}")
+        digest = machine.csr_read("config_high") << 32 | machine.csr_read("config_low")
+        config = self.program.config
+        if digest != int(config.digest, 16):
+            raise DnaError(
+                f"the machine has configuration {digest:016x}, the program is for "
+                f"{config.name} ({config.digest}); compile it again"
+            )
+
+    def _check(self) -> None:
+        if self.machine.csr_read("status") & registers.STATUS_ERROR:
+            raise MachineError(
+                Fault(self.machine.csr_read("error_code")),
+                self.machine.csr_read("error_address"),
+            )

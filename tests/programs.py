@@ -1,0 +1,269 @@
+"""Random networks and machines for the compiler, and the check that a program computes them."""
+
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from hw.config import DnaConfig
+from hw.isa import Opcode, read_program
+from sim.interpreter import Executed, Interpreter
+from sim.reference import ReferenceModel
+from sw.compiler import Program, compile_graph
+from sw.errors import DnaError
+from sw.graph import Graph, GraphBuilder, Padding
+
+
+def random_config(rng: np.random.Generator, feature_words: int | None = None) -> DnaConfig:
+    """Any legal machine that is not large."""
+    while True:
+        modules = 1 << int(rng.integers(0, 4))
+        rows = 1 << int(rng.integers(1, 5))
+        if modules * rows >= 8:
+            break
+
+    def power(low: int, high: int) -> int:
+        return 1 << int(rng.integers(low.bit_length() - 1, high.bit_length()))
+
+    return DnaConfig(
+        name="random",
+        modules=modules,
+        rows=rows,
+        columns=rows,
+        lanes=power(rows, modules * rows),
+        accumulation_depth=power(1, 64),
+        dram_bytes_per_cycle=power(8, min(modules * rows, 64)),
+        feature_words=feature_words or power(max(256, 2 * modules), 8192),
+        weight_fifo_words=power(1, 64),
+    )
+
+
+class _RandomNetwork:
+    """Operations of every kind on whatever tensors there are."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        height, width = rng.integers(1, 15, 2)
+        channels = int(rng.choice([1, 2, 3, 3, 3, 5, 8, 17]))
+        self.builder = GraphBuilder("input", (int(height), int(width), channels), *self.values())
+        self.spatial = ["input"]
+        self.count = 0
+
+    def values(self) -> tuple[float, int]:
+        """A scale and a zero point."""
+        return float(self.rng.uniform(0.5, 1.5)), int(self.rng.integers(-128, 128))
+
+    def name(self, kind: str) -> str:
+        self.count += 1
+        return f"{kind}{self.count}"
+
+    def pick(self) -> str:
+        """A spatial tensor, more likely a late one."""
+        back = int(self.rng.geometric(0.6))
+        return self.spatial[max(0, len(self.spatial) - back)]
+
+    def weights(self, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        rng = self.rng
+        fan_in = int(np.prod(shape[1:]))
+        scale = rng.uniform(0.3, 1.0, shape[0]) / (30 * fan_in**0.5)
+        return {
+            "weights": rng.integers(-128, 128, shape).astype(np.int8),
+            "bias": rng.integers(-3000, 3000, shape[0]).astype(np.int32),
+            "weight_scale": scale.astype(np.float32),
+        }
+
+    def relu(self) -> str:
+        return str(self.rng.choice(["none", "relu", "relu6"]))
+
+    def window(self, x: str, square: bool) -> dict[str, object]:
+        """A kernel, stride and padding that fit ``x``."""
+        rng = self.rng
+        height, width, _ = self.builder.tensor(x).shape
+        top, bottom, left, right = (int(n) for n in rng.integers(0, 3, 4))
+        kernel = (
+            int(rng.integers(1, min(5, height + top + bottom) + 1)),
+            int(rng.integers(1, min(5, width + left + right) + 1)),
+        )
+        stride = tuple(int(n) for n in rng.integers(1, 4, 2))
+        if square:
+            stride = (stride[0], stride[0])
+        return {
+            "kernel": kernel,
+            "stride": stride,
+            "padding": Padding(top, bottom, left, right),
+        }
+
+    def conv(self, x: str, channels: int | None = None, **window: object) -> str:
+        window = window or self.window(x, square=False)
+        kernel = window.pop("kernel")
+        out = channels or int(self.rng.integers(1, 40))
+        shape = (out, *kernel, self.builder.tensor(x).shape[2])
+        scale, zero_point = self.values()
+        name = self.builder.conv2d(
+            self.name("conv"),
+            x,
+            **self.weights(shape),
+            scale=scale,
+            zero_point=zero_point,
+            activation=self.relu(),
+            **window,
+        )
+        self.spatial.append(name)
+        return name
+
+    def pool(self) -> None:
+        x = self.pick()
+        self.spatial.append(
+            self.builder.max_pool2d(self.name("pool"), x, **self.window(x, square=True))
+        )
+
+    def add(self, a: str, b: str) -> None:
+        scale, zero_point = self.values()
+        self.spatial.append(
+            self.builder.add(
+                self.name("add"),
+                a,
+                b,
+                scale=2 * scale,
+                zero_point=zero_point,
+                activation=self.relu(),
+            )
+        )
+
+    def residual(self) -> None:
+        """An addition of one of the forms that networks have, and some that they have not."""
+        x = self.pick()
+        channels = self.builder.tensor(x).shape[2]
+        same = {"kernel": (3, 3), "padding": Padding(1, 1, 1, 1)}
+        match int(self.rng.integers(0, 5)):
+            case 0:
+                self.add(self.conv(x, channels, **same), x)
+            case 1:
+                self.add(x, x)
+            case 2:
+                shortcut = self.conv(x, 12, kernel=(1, 1))
+                self.add(self.conv(x, 12, **same), shortcut)
+            case 3:
+                main = self.conv(x, 12, **same)
+                self.add(main, self.conv(x, 12, kernel=(1, 1)))
+            case 4:
+                branch = self.conv(x, channels, **same)
+                self.conv(branch)
+                self.add(x, branch)
+
+    def classifier(self, x: str) -> str:
+        # A fully connected layer over more than 15 rows or columns is refused.
+        if max(self.builder.tensor(x).shape[:2]) > 15 or self.rng.random() < 0.7:
+            scale, zero_point = self.values()
+            x = self.builder.mean(self.name("mean"), x, scale=scale, zero_point=zero_point)
+        for _ in range(int(self.rng.integers(1, 3))):
+            scale, zero_point = self.values()
+            inputs = int(np.prod(self.builder.tensor(x).shape))
+            x = self.builder.fully_connected(
+                self.name("fc"),
+                x,
+                **self.weights((int(self.rng.integers(1, 30)), inputs)),
+                scale=scale,
+                zero_point=zero_point,
+                activation=self.relu(),
+            )
+        return x
+
+    def finish(self) -> Graph:
+        for _ in range(int(self.rng.integers(1, 6))):
+            step = self.rng.choice([self.pool, self.residual, lambda: self.conv(self.pick())])
+            step()
+        x = self.spatial[-1]
+        if x == "input" or self.rng.random() < 0.6:
+            x = self.classifier(x)
+        return self.builder.finish(x)
+
+
+def random_network(rng: np.random.Generator) -> Graph:
+    """A small graph with every operation and shape that the compiler takes, useful or not."""
+    return _RandomNetwork(rng).finish()
+
+
+def noise(rng: np.random.Generator, graph: Graph) -> np.ndarray:
+    """int8 values for the input of ``graph``."""
+    return rng.integers(-128, 128, graph.tensors[graph.input].shape).astype(np.int8)
+
+
+def least_feature_words(graph: Graph, config: DnaConfig) -> int | None:
+    """None if ``graph`` compiles; else the feature memory that the refusal asks for."""
+    try:
+        compile_graph(graph, config)
+    except DnaError as error:
+        least = re.search(r"needs feature_words of at least (\d+)$", str(error))
+        if least is None:
+            raise
+        return int(least[1])
+    return None
+
+
+class OutputCheck:
+    """Compares every output in feature memory with the reference, right after its instruction.
+
+    Attributes:
+        values: how many were compared.
+    """
+
+    def __init__(self, program: Program, expected: dict[str, np.ndarray]) -> None:
+        self.expected = expected
+        self.values = 0
+        self.layers = {layer.number: layer for layer in program.layers}
+        self.places = {layer.number: iter(layer.stripes) for layer in program.layers}
+        self.means = self._mean_instructions(program)
+
+    @staticmethod
+    def _mean_instructions(program: Program) -> dict[int, int]:
+        """Instructions of every mean: the output is complete after the last."""
+        counts: dict[int, int] = {}
+        for op in read_program(program.code):
+            if op.opcode is Opcode.MEAN:
+                counts[op["layer"]] = counts.get(op["layer"], 0) + 1
+        return counts
+
+    def __call__(self, executed: Executed) -> None:
+        op = executed.instruction
+        if op.opcode not in (Opcode.POST, Opcode.MAX_POOL, Opcode.MEAN):
+            return
+        if op.opcode is Opcode.MEAN:
+            self.means[op["layer"]] -= 1
+            if self.means[op["layer"]]:
+                return
+        layer = self.layers[op["layer"]]
+        place = next(self.places[layer.number])
+        height, width, channels = layer.shape
+        expected = self.expected[layer.output].reshape(height, width, channels)
+        expected = expected[place.row : place.row + place.rows]
+        rows = place.base + np.arange(place.rows)[:, None] * place.pitch
+        words = executed.feature[rows + np.arange(width * layer.words)]
+        got = words.reshape(place.rows, width, -1)[:, :, :channels]
+        np.testing.assert_array_equal(got, expected, layer.name)
+        self.values += expected.size
+
+    def complete(self) -> bool:
+        """Whether every output of the network has been seen."""
+        return next(self._missing(), None) is None
+
+    def _missing(self) -> Iterator[object]:
+        for places in self.places.values():
+            yield from places
+
+
+def check_program(
+    graph: Graph, config: DnaConfig, image: np.ndarray, seeds: tuple[int | None, ...] = (None,)
+) -> Program:
+    """Compile ``graph`` and compare every tensor with the reference, once for each seed."""
+    program = compile_graph(graph, config)
+    expected = ReferenceModel(graph).run_all(image)
+    for seed in seeds:
+        dram = program.image(image)
+        check = OutputCheck(program, expected)
+        Interpreter(config, dram).run(program.code, seed=seed, after=check)
+        assert check.complete()
+        assert check.values > 0
+        logits = program.memory.output.read(dram).reshape(expected[graph.output].shape)
+        np.testing.assert_array_equal(logits, expected[graph.output])
+    return program
