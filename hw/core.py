@@ -1,0 +1,191 @@
+"""The machine without its registers: everything that a reset puts back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.axi import ADDRESS_BITS, AxiReadSignature, AxiSignature, AxiWriteSignature
+from hw.config import DnaConfig
+from hw.convolution_engine import ConvolutionEngine
+from hw.dma_read import DmaReader
+from hw.dma_write import DmaWriter
+from hw.feature_memory import FeatureMemory
+from hw.interfaces import Activity, FaultSignature, word_layout
+from hw.isa import Engine
+from hw.load import LoadEngine
+from hw.pool import PoolEngine
+from hw.post import PostEngine
+from hw.sequencer import WORKERS, Sequencer
+from hw.store import StoreEngine
+from hw.weights import WeightEngine
+
+READ_ID_BITS = 2
+
+
+class WriteTraceSignature(wiring.Signature):
+    """What is written to the feature memory, for whoever checks the machine from outside.
+
+    Members:
+        valid: out, the words are written in this cycle.
+        address: out, feature word of the first.
+        enable: out, unsigned(post_words).
+        words: out, feature word [post_words].
+    """
+
+    def __init__(self, config: DnaConfig) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "address": Out(unsigned(config.feature_address_bits)),
+                "enable": Out(unsigned(config.post_words)),
+                "words": Out(data.ArrayLayout(word_layout(config), config.post_words)),
+            }
+        )
+
+
+class Core(wiring.Component):
+    """Sequencer, engines, memories and DMA, connected.
+
+    Ports:
+        axi: out, :class:`hw.axi.AxiSignature`.
+        start, program: in; busy, finished: out; see :class:`hw.sequencer.Sequencer`.
+        halt: in, start no more transfers and dispatch nothing.
+        idle: out, no transfer is under way.
+        window_base, window_size, write_base, write_size: in, what of the memory may be touched.
+        activity, layers: out, arrays by :class:`hw.isa.Engine`.
+        progress: out, something moved in this cycle.
+        fault: out.
+        post_trace, pool_trace, load_trace: out, :class:`WriteTraceSignature`.
+    """
+
+    def __init__(self, config: DnaConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "axi": Out(
+                    AxiSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=READ_ID_BITS)
+                ),
+                "start": In(1),
+                "program": In(unsigned(32)),
+                "finished": Out(1),
+                "halt": In(1),
+                "idle": Out(1),
+                "window_base": In(unsigned(ADDRESS_BITS)),
+                "window_size": In(unsigned(32)),
+                "write_base": In(unsigned(32)),
+                "write_size": In(unsigned(32)),
+                "activity": Out(unsigned(3)).array(len(Engine)),
+                "layers": Out(unsigned(16)).array(len(Engine)),
+                "progress": Out(1),
+                "fault": Out(FaultSignature()),
+                "post_trace": Out(WriteTraceSignature(config)),
+                "pool_trace": Out(WriteTraceSignature(config)),
+                "load_trace": Out(WriteTraceSignature(config)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Instantiate and connect."""
+        m = Module()
+        config = self.config
+        m.submodules.sequencer = sequencer = Sequencer(config)
+        m.submodules.dma_read = reader = DmaReader(config, clients=3)
+        m.submodules.dma_write = writer = DmaWriter(config)
+        m.submodules.features = features = FeatureMemory(config)
+        m.submodules.load = load = LoadEngine(config)
+        m.submodules.weights = weights = WeightEngine(config)
+        m.submodules.conv = conv = ConvolutionEngine(config)
+        m.submodules.post = post = PostEngine(config)
+        m.submodules.pool = pool = PoolEngine(config)
+        m.submodules.store = store = StoreEngine(config)
+        engines: dict[Engine, Any] = {
+            Engine.LOAD: load,
+            Engine.WEIGHTS: weights,
+            Engine.CONV: conv,
+            Engine.POST: post,
+            Engine.POOL: pool,
+            Engine.STORE: store,
+        }
+
+        for position, worker in enumerate(WORKERS):
+            connect(m, sequencer.engines[position], engines[worker].engine)
+        connect(m, sequencer.fetch, reader.clients[0])
+        connect(m, load.memory, reader.clients[1])
+        connect(m, weights.memory, reader.clients[2])
+        connect(m, store.memory, writer.client)
+        connect(m, weights.words, conv.weights)
+        connect(m, conv.parameters, post.parameters)
+        for module in range(config.modules):
+            connect(m, conv.pixels[module], post.pixels[module])
+        connect(m, conv.window, features.windows[0])
+        connect(m, pool.window, features.windows[1])
+        results = {"post": post.results, "pool": pool.results, "load": load.results}
+        for index, (name, port) in enumerate(results.items()):
+            connect(m, port, features.writers[index])
+            trace = getattr(self, f"{name}_trace")
+            m.d.comb += [
+                trace.valid.eq(port.requests.valid & port.requests.ready),
+                trace.address.eq(port.requests.payload.address),
+                trace.enable.eq(port.requests.payload.enable),
+                trace.words.eq(port.requests.payload.words),
+            ]
+        connect(m, post.residual, features.readers[0])
+        connect(m, store.features, features.readers[1])
+
+        bus = flipped(self.axi)
+        for side, signature in (
+            (
+                reader,
+                AxiReadSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=READ_ID_BITS),
+            ),
+            (writer, AxiWriteSignature(data_bytes=config.dram_bytes_per_cycle)),
+        ):
+            for name, member in signature.members.items():
+                inner, outer = getattr(side.axi, name), getattr(bus, name)
+                m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+
+        m.d.comb += [
+            sequencer.start.eq(self.start),
+            sequencer.program.eq(self.program),
+            sequencer.halt.eq(self.halt),
+            self.finished.eq(sequencer.finished),
+            reader.window_base.eq(self.window_base),
+            reader.window_size.eq(self.window_size),
+            reader.halt.eq(self.halt),
+            writer.window_base.eq(self.window_base),
+            writer.write_base.eq(self.write_base),
+            writer.write_size.eq(self.write_size),
+            writer.halt.eq(self.halt),
+            self.idle.eq(reader.idle & writer.idle),
+        ]
+        moves = Signal(len(Engine) + 2)
+        m.d.comb += [
+            moves.eq(
+                Cat(
+                    *(sequencer.activity[engine] == Activity.BUSY for engine in Engine),
+                    self.axi.rvalid,
+                    self.axi.wvalid & self.axi.wready,
+                )
+            ),
+            self.progress.eq(moves.any()),
+        ]
+        for engine in Engine:
+            m.d.comb += [
+                self.activity[engine].eq(sequencer.activity[engine]),
+                self.layers[engine].eq(sequencer.layers[engine]),
+            ]
+
+        faults = [sequencer.fault, reader.fault, writer.fault, features.fault]
+        faults += [block.engine.fault for block in engines.values()]
+        for fault in reversed(faults):
+            with m.If(fault.valid):
+                m.d.comb += [
+                    self.fault.valid.eq(1),
+                    self.fault.code.eq(fault.code),
+                    self.fault.address.eq(fault.address),
+                ]
+        return m

@@ -1,0 +1,202 @@
+"""The POOL engine: maximum over a window, and mean over height and width."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+from hw.config import DnaConfig
+from hw.engine import EngineControl, instruction_view
+from hw.float32 import BINARY32_LAYOUT
+from hw.group_writer import GroupWriter
+from hw.interfaces import (
+    Activity,
+    EngineSignature,
+    Fault,
+    FeatureWriteSignature,
+    WindowReadSignature,
+)
+from hw.isa import Opcode
+from hw.mean import MeanUnit
+from hw.window_walker import FIRST_TAP_BIT, LAST_TAP_BIT, WALK, WindowWalker
+
+
+class PoolEngine(wiring.Component):
+    """Executes MAX_POOL and MEAN.
+
+    MAX_POOL reads ``modules`` words of one input pixel a cycle, and writes while it reads the next
+    window. MEAN reads ``post_words`` words of one pixel a cycle, then computes a channel a cycle,
+    for one group of words after the other.
+
+    Rate: MAX_POOL one read per cycle, if a window has as many pixels as its words take writes.
+    MEAN pixels + ``lanes`` + ``MeanUnit.PIPELINE`` + 1 cycles for ``post_words`` words, and what
+    a read takes.
+
+    Stall: reads wait while the writes of the window before last are not taken.
+
+    Faults: ``BAD_FIELD`` for counts of 0 and bases outside the feature memory; in MEAN, for more
+    pixels than the feature memory has words, a multiplier that is not a positive normal float32, an
+    offset that is neither normal nor zero.
+
+    Ports:
+        engine: out, :class:`EngineSignature`. ``WAIT_FEATURE``: nothing comes from or goes to the
+            feature memory.
+        window: out, :class:`WindowReadSignature`.
+        results: out, :class:`FeatureWriteSignature`.
+    """
+
+    def __init__(self, config: DnaConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "engine": Out(EngineSignature()),
+                "window": Out(WindowReadSignature(config)),
+                "results": Out(FeatureWriteSignature(config)),
+            }
+        )
+
+    def _load_fields(self, m: Module, control: EngineControl) -> SimpleNamespace:
+        """Registers for the fields of MAX_POOL; a MEAN is one window over the whole input."""
+        pool = instruction_view(control, Opcode.MAX_POOL)
+        mean = instruction_view(control, Opcode.MEAN)
+        is_mean = Signal()
+        shapes = {**WALK, "out_base": pool.out_base.shape(), "out_pitch": pool.out_pitch.shape()}
+        of_mean = {
+            "kernel_height": mean.in_height,
+            "kernel_width": mean.in_width,
+            "stride": 1,
+            "pad_top": 0,
+            "pad_left": 0,
+            "out_height": 1,
+            "out_width": 1,
+            "out_pitch": 0,
+        }
+        fields = SimpleNamespace(
+            is_mean=is_mean,
+            multiplier=Signal(BINARY32_LAYOUT, reset_less=True),
+            offset=Signal(BINARY32_LAYOUT, reset_less=True),
+            **{name: Signal(shape, name=name, reset_less=True) for name, shape in shapes.items()},
+        )
+        with m.If(control.load):
+            m.d.sync += [
+                is_mean.eq(pool.opcode == Opcode.MEAN),
+                fields.multiplier.eq(mean.multiplier),
+                fields.offset.eq(mean.offset),
+            ]
+            with m.If(pool.opcode == Opcode.MEAN):
+                m.d.sync += [
+                    getattr(fields, name).eq(of_mean[name] if name in of_mean else mean[name])
+                    for name in shapes
+                ]
+            with m.Else():
+                m.d.sync += [getattr(fields, name).eq(pool[name]) for name in shapes]
+        return fields
+
+    def _refusal(self, fields: SimpleNamespace) -> Value:
+        words = self._config.feature_words
+        multiplier, offset = fields.multiplier, fields.offset
+        counts = WALK.keys() - {"in_base", "in_pitch", "pad_top", "pad_left"}
+        bad_fields = [
+            *(getattr(fields, name) == 0 for name in sorted(counts)),
+            fields.in_base >= words,
+            fields.out_base >= words,
+        ]
+        bad_mean = [
+            fields.in_height * fields.in_width > words,
+            multiplier.negative,
+            multiplier.exponent == 0,
+            multiplier.exponent.all(),
+            (offset.exponent == 0) & (offset.fraction != 0),
+            offset.exponent.all(),
+        ]
+        bad = Cat(bad_fields).any() | (fields.is_mean & Cat(bad_mean).any())
+        return Mux(bad, Fault.BAD_FIELD, Fault.NONE)
+
+    def _maximum(self, m: Module, word: Any, first: Value, taken: Value) -> Value:
+        """The maximum of ``word`` and those before it of the window, channel by channel.
+
+        A signal for each channel, not one for all: CXXRTL copies all of what is written in parts.
+        """
+        channels = []
+        for value in word:
+            before = Signal(signed(8), reset_less=True)
+            most = Signal(signed(8))
+            m.d.comb += most.eq(Mux(first | (value > before), value, before))
+            with m.If(taken):
+                m.d.sync += before.eq(most)
+            channels.append(most)
+        return Cat(channels)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the reads, the two ways to reduce a window, and the writes."""
+        m = Module()
+        config = self._config
+        m.submodules.control = control = EngineControl()
+        fields = self._load_fields(m, control)
+        m.submodules.walker = walker = WindowWalker(config)
+        m.submodules.mean_unit = mean_unit = MeanUnit(config)
+        m.submodules.writer = writer = GroupWriter(config)
+        wiring.connect(m, wiring.flipped(self.engine), control.engine)
+        wiring.connect(m, wiring.flipped(self.results), writer.results)
+        wiring.connect(m, wiring.flipped(self.window.requests), walker.requests)
+        m.d.comb += [
+            control.refuse.eq(self._refusal(fields)),
+            control.finish.eq(writer.finished),
+            walker.start.eq(control.start),
+            walker.group.eq(Mux(fields.is_mean, config.post_words, config.modules)),
+            writer.start.eq(control.start),
+            writer.base.eq(fields.out_base),
+            writer.pitch.eq(fields.out_pitch),
+            writer.words.eq(fields.in_words),
+            writer.width.eq(fields.out_width),
+            writer.height.eq(fields.out_height),
+            writer.group.eq(walker.group),
+            mean_unit.multiplier.eq(fields.multiplier),
+            mean_unit.offset.eq(fields.offset),
+        ]
+        m.d.comb += [getattr(walker, name).eq(getattr(fields, name)) for name in WALK]
+
+        # Each word that comes back is joined to those of its window before it.
+        response = self.window.responses
+        first, last = response.payload.tag[FIRST_TAP_BIT], response.payload.tag[LAST_TAP_BIT]
+        came = response.valid & response.ready
+        most = [
+            self._maximum(m, response.payload.words[lane], first, came)
+            for lane in range(config.modules)
+        ]
+        means = mean_unit.results.payload
+        m.d.comb += [
+            mean_unit.pixels.payload.words.eq(
+                response.payload.words.as_value()[: 8 * config.lanes]
+            ),
+            mean_unit.pixels.payload.first.eq(first),
+            mean_unit.pixels.payload.last.eq(last),
+        ]
+        with m.If(fields.is_mean):
+            m.d.comb += [
+                mean_unit.pixels.valid.eq(response.valid),
+                response.ready.eq(mean_unit.pixels.ready),
+                writer.valid.eq(mean_unit.results.valid),
+                mean_unit.results.ready.eq(writer.ready),
+            ]
+            m.d.comb += [
+                writer.group_words[lane].eq(means[lane]) for lane in range(config.post_words)
+            ]
+        with m.Else():
+            m.d.comb += [
+                response.ready.eq(~last | writer.ready),
+                writer.valid.eq(response.valid & last),
+            ]
+            m.d.comb += [word.eq(new) for word, new in zip(writer.group_words, most, strict=True)]
+
+        write = self.results.requests
+        went = write.valid & write.ready
+        computing = mean_unit.busy & ~write.valid
+        m.d.comb += control.activity.eq(
+            Mux(came | went | computing, Activity.BUSY, Activity.WAIT_FEATURE)
+        )
+        return m

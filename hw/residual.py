@@ -1,0 +1,152 @@
+"""Quantized addition of two activations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import EnableInserter, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+MULTIPLIER_BITS = 22
+MIN_SHIFT, MAX_SHIFT = 13, 30
+"""``20 - floor(log2(ratio))`` for ratios in [2^-10, 2^8), as LiteRT takes them."""
+
+ADD_PARAMETERS_LAYOUT = data.StructLayout(
+    {
+        "multiplier_a": unsigned(MULTIPLIER_BITS),
+        "multiplier_b": unsigned(MULTIPLIER_BITS),
+        "shift": unsigned(5),
+        "zero_point_a": signed(8),
+        "zero_point_b": signed(8),
+        "zero_point": signed(8),
+        "lo": signed(8),
+        "hi": signed(8),
+    }
+)
+"""What an addition is: multipliers with ``shift`` (13 to 30) fraction bits, zero points of the two
+operands and of the sum, bounds of the sum."""
+
+
+def operands_layout(lanes: int) -> data.StructLayout:
+    """One word of each operand: ``a`` and ``b``, signed(8) [``lanes``] each."""
+    return data.StructLayout(
+        {
+            "a": data.ArrayLayout(signed(8), lanes),
+            "b": data.ArrayLayout(signed(8), lanes),
+        }
+    )
+
+
+class AdderLane(wiring.Component):
+    """The addition of :class:`ResidualAdder` for one channel.
+
+    A pipeline of ``LATENCY`` cycles without valid bit, one value per cycle.
+
+    Ports:
+        a, b: in, signed(8).
+        parameters: in, ``ADD_PARAMETERS_LAYOUT``.
+        o: out, signed(8).
+    """
+
+    LATENCY = 4
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "a": In(signed(8)),
+                "b": In(signed(8)),
+                "parameters": In(ADD_PARAMETERS_LAYOUT),
+                "o": Out(signed(8)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build products, sum, shift and clamp, a stage each."""
+        m = Module()
+        parameters = self.parameters
+
+        # A difference of two int8 has 9 bits and a sign.
+        product_a = Signal(signed(MULTIPLIER_BITS + 10), reset_less=True)
+        product_b = Signal.like(product_a)
+        total = Signal(signed(len(product_a) + 1), reset_less=True)
+        rounded = Signal(signed(len(total) - MIN_SHIFT), reset_less=True)
+        shifted = Signal(signed(len(rounded) + 1))
+        m.d.comb += shifted.eq(rounded + parameters.zero_point)
+        m.d.sync += [
+            product_a.eq((self.a - parameters.zero_point_a) * parameters.multiplier_a),
+            product_b.eq((self.b - parameters.zero_point_b) * parameters.multiplier_b),
+            total.eq(product_a + product_b + ((1 << parameters.shift) >> 1)),
+            rounded.eq(total >> parameters.shift),
+            self.o.eq(
+                Mux(
+                    shifted < parameters.lo,
+                    parameters.lo,
+                    Mux(shifted > parameters.hi, parameters.hi, shifted),
+                )
+            ),
+        ]
+        return m
+
+
+class ResidualAdder(wiring.Component):
+    """Adds ``lanes`` channels per cycle exactly as LiteRT does (docs/numerics.md, ADD).
+
+    Per channel ``clamp(((2^(shift - 1) + multiplier_a * (a - zero_point_a) + multiplier_b *
+    (b - zero_point_b)) >> shift) + zero_point, lo, hi)``, with an arithmetic shift and without
+    overflow for any multipliers.
+
+    Latency: ``AdderLane.LATENCY`` cycles; one word per cycle.
+
+    Stall: while ``o`` is valid but not ready the pipeline stands still and ``i`` is not ready.
+
+    Args:
+        lanes: channels per word.
+
+    Ports:
+        i: in, stream of :func:`operands_layout`.
+        parameters: in, ``ADD_PARAMETERS_LAYOUT``, for all channels; to change only when the
+            pipeline is empty.
+        o: out, stream of signed(8) [``lanes``].
+
+    Raises:
+        ValueError: ``lanes`` is not a positive integer.
+    """
+
+    def __init__(self, *, lanes: int) -> None:
+        if not isinstance(lanes, int) or lanes < 1:
+            raise ValueError(f"lanes must be a positive integer, not {lanes!r}")
+        self._lanes = lanes
+        super().__init__(
+            {
+                "i": In(stream.Signature(operands_layout(lanes))),
+                "parameters": In(ADD_PARAMETERS_LAYOUT),
+                "o": Out(stream.Signature(data.ArrayLayout(signed(8), lanes))),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the lanes, the valid bits beside them, and one enable for all."""
+        m = Module()
+        enable = Signal()
+        pipeline = Module()
+        m.submodules.pipeline = EnableInserter(enable)(pipeline)
+
+        valid = Signal(AdderLane.LATENCY)
+        pipeline.d.sync += valid.eq((valid << 1) | self.i.valid)
+        m.d.comb += [
+            self.o.valid.eq(valid[-1]),
+            self.i.ready.eq(~self.o.valid | self.o.ready),
+            # An empty pipeline stands still too, which costs nothing to simulate.
+            enable.eq(self.i.ready & (self.i.valid | valid.any())),
+        ]
+        for index in range(self._lanes):
+            lane = AdderLane()
+            pipeline.submodules[f"lane_{index}"] = lane
+            pipeline.d.comb += [
+                lane.a.eq(self.i.payload.a[index]),
+                lane.b.eq(self.i.payload.b[index]),
+                lane.parameters.eq(self.parameters),
+                self.o.payload[index].eq(lane.o),
+            ]
+        return m

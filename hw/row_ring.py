@@ -1,0 +1,95 @@
+"""The buffer in which LOAD cuts rows of bytes into windows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hw.config import DnaConfig
+
+RING_CHUNKS = 8
+"""Chunks of a row that are kept: two that are read, and what windows that overlap come back to."""
+
+
+def chunk_bytes(config: DnaConfig) -> int:
+    """Bytes of a chunk: a DRAM word, or as many as hold the feature words of a cycle."""
+    return max(config.dram_bytes_per_cycle, config.lanes)
+
+
+def overlap_limit(config: DnaConfig) -> int:
+    """The most bytes by which a window of a LOAD may reach over the start of the next one."""
+    return (RING_CHUNKS - 2) * chunk_bytes(config)
+
+
+class RowRing(wiring.Component):
+    """The last few chunks of a row of bytes, readable at any byte.
+
+    Byte b of the row is written at position ``b + shift`` and read there. Even and odd chunks are
+    in two memories, so that the bytes of a cycle are always together in one read of both.
+
+    Rate: a DRAM word in, ``lanes`` bytes out per cycle. Latency: 1 cycle from ``position`` to
+    ``bytes``; what is written in a cycle can be read from the next on.
+
+    Ports:
+        write: in, write ``word`` in this cycle.
+        slot: in, unsigned, position of the word / dram_bytes_per_cycle; the upper bits do not
+            matter.
+        word: in, unsigned(8 x dram_bytes_per_cycle).
+        read: in, read in this cycle; without it ``bytes`` stand still.
+        position: in, unsigned, of the first byte to read; the upper bits do not matter.
+        bytes: out, unsigned(8) [``lanes``].
+    """
+
+    def __init__(self, config: DnaConfig) -> None:
+        self._config = config
+        size = RING_CHUNKS * chunk_bytes(config)
+        super().__init__(
+            {
+                "write": In(1),
+                "slot": In(unsigned(ceil_log2(size // config.dram_bytes_per_cycle))),
+                "word": In(unsigned(8 * config.dram_bytes_per_cycle)),
+                "read": In(1),
+                "position": In(unsigned(ceil_log2(size))),
+                "bytes": Out(data.ArrayLayout(unsigned(8), config.lanes)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the two memories and the shifter behind them."""
+        m = Module()
+        config = self._config
+        chunk_bits = 8 * chunk_bytes(config)
+        parts = chunk_bytes(config) // config.dram_bytes_per_cycle
+        part = self.slot[: ceil_log2(parts)]
+        write_chunk = self.slot[ceil_log2(parts) :]
+        byte = self.position[: ceil_log2(chunk_bytes(config))]
+        read_chunk = self.position[len(byte) :]
+
+        odd = Signal()
+        shift = Signal.like(byte)
+        chunks = []
+        for parity in range(2):
+            memory = Memory(shape=unsigned(chunk_bits), depth=RING_CHUNKS // 2, init=[])
+            m.submodules[f"chunks_{parity}"] = memory
+            write = memory.write_port(granularity=chunk_bits // parts)
+            read = memory.read_port()
+            m.d.comb += [
+                write.addr.eq(write_chunk[1:]),
+                write.data.eq(self.word.replicate(parts)),
+                write.en.eq((self.write & (write_chunk[0] == parity)) << part),
+                # The chunk of the first byte or the one behind it.
+                read.addr.eq((read_chunk + (1 - parity))[1:]),
+                read.en.eq(self.read),
+            ]
+            chunks.append(read.data)
+        with m.If(self.read):
+            m.d.sync += [odd.eq(read_chunk[0]), shift.eq(byte)]
+        even_chunk, odd_chunk = chunks
+        both = Mux(odd, Cat(odd_chunk, even_chunk), Cat(even_chunk, odd_chunk))
+        m.d.comb += self.bytes.eq(both >> (shift << 3))
+        return m

@@ -1,0 +1,98 @@
+"""The whole machine: registers in front, memory behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw import registers
+from hw.axi import AxiLiteSignature, AxiSignature
+from hw.config import DnaConfig
+from hw.core import READ_ID_BITS, Core, WriteTraceSignature
+from hw.csr import ControlRegisters
+from hw.isa import Engine
+from hw.watchdog import Watchdog
+
+
+class Dna(wiring.Component):
+    """The Dynamic Neural Accelerator.
+
+    Software writes a program, its weights and an input to memory, points the registers at them and
+    starts; the machine fetches everything itself, leaves the results in memory and raises
+    ``interrupt``.
+
+    Ports:
+        s_axil: in, :class:`hw.axi.AxiLiteSignature`, the registers of :mod:`hw.registers`.
+        m_axi: out, :class:`hw.axi.AxiSignature`, the memory.
+        interrupt: out, level.
+        busy: out, a program runs; for verification, may be left open.
+        post_trace, pool_trace, load_trace: out, :class:`hw.core.WriteTraceSignature`; for
+            verification, may be left open.
+        activity, layers: out, arrays by :class:`hw.isa.Engine`; for verification, likewise.
+    """
+
+    def __init__(self, config: DnaConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "s_axil": In(AxiLiteSignature(address_bits=registers.ADDRESS_BITS)),
+                "m_axi": Out(
+                    AxiSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=READ_ID_BITS)
+                ),
+                "interrupt": Out(1),
+                "busy": Out(1),
+                "post_trace": Out(WriteTraceSignature(config)),
+                "pool_trace": Out(WriteTraceSignature(config)),
+                "load_trace": Out(WriteTraceSignature(config)),
+                "activity": Out(3).array(len(Engine)),
+                "layers": Out(16).array(len(Engine)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Connect registers, watchdog and core."""
+        m = Module()
+        m.submodules.csr = csr = ControlRegisters(self.config)
+        m.submodules.watchdog = watchdog = Watchdog()
+        core = Core(self.config)
+        m.submodules.core = ResetInserter(csr.clear)(core)
+
+        connect(m, flipped(self.s_axil), csr.bus)
+        connect(m, core.axi, flipped(self.m_axi))
+        for name in ("post_trace", "pool_trace", "load_trace"):
+            connect(m, getattr(core, name), flipped(getattr(self, name)))
+        m.d.comb += [
+            core.start.eq(csr.start),
+            core.program.eq(csr.program),
+            core.halt.eq(csr.halt),
+            core.window_base.eq(csr.window_base),
+            core.window_size.eq(csr.window_size),
+            core.write_base.eq(csr.write_base),
+            core.write_size.eq(csr.write_size),
+            csr.finished.eq(core.finished),
+            csr.idle.eq(core.idle),
+            self.interrupt.eq(csr.interrupt),
+            self.busy.eq(csr.busy),
+            watchdog.busy.eq(csr.busy),
+            watchdog.progress.eq(core.progress),
+            watchdog.limit.eq(csr.watchdog),
+            csr.fault.valid.eq(core.fault.valid | watchdog.fault.valid),
+            csr.fault.code.eq(watchdog.fault.code),
+            csr.fault.address.eq(watchdog.fault.address),
+        ]
+        with m.If(core.fault.valid):
+            m.d.comb += [
+                csr.fault.code.eq(core.fault.code),
+                csr.fault.address.eq(core.fault.address),
+            ]
+        for engine in Engine:
+            m.d.comb += [
+                csr.activity[engine].eq(core.activity[engine]),
+                watchdog.activity[engine].eq(core.activity[engine]),
+                self.activity[engine].eq(core.activity[engine]),
+                self.layers[engine].eq(core.layers[engine]),
+            ]
+        return m
