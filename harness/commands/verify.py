@@ -44,7 +44,12 @@ class CycleRange(click.ParamType[tuple[int, int]]):
 
 @click.command("verify", short_help="Run layers through the RTL and compare every value.")
 @click.argument("artifact", type=PATH)
-@click.option("--layers", default="*", metavar="GLOB", help="Names of layers. Default: all.")
+@click.option(
+    "--layers",
+    metavar="GLOB",
+    help="Only these layers, each by itself. Default: of a compiled artifact its whole program in "
+    "one run, else all layers.",
+)
 @click.option(
     "--engine",
     type=click.Choice(["cxxrtl", "pysim"]),
@@ -58,10 +63,8 @@ class CycleRange(click.ParamType[tuple[int, int]]):
 @click.option(
     "--config",
     "config_name",
-    default="small",
-    show_default=True,
     metavar="NAME",
-    help="Configuration of the machine.",
+    help="Configuration of the machine. Default: the one it was compiled for, else small.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="Processes. Default: all CPUs.")
 @click.option("--waves", type=PATH, metavar="FILE", help="Write waves (VCD) of one layer ...")
@@ -69,23 +72,27 @@ class CycleRange(click.ParamType[tuple[int, int]]):
 @json_option
 def command(
     artifact: Path,
-    layers: str,
+    layers: str | None,
     engine: Literal["cxxrtl", "pysim"],
     image: Path | None,
-    config_name: str,
+    config_name: str | None,
     jobs: int | None,
     waves: Path | None,
     cycles: tuple[int, int] | None,
     json_file: Path | None,
 ) -> None:
-    """Run convolution and classifier layers of ARTIFACT through the hardware, one module of it.
+    """Run ARTIFACT through the hardware in RTL and compare every value.
 
-    Each layer gets its input from the functional model's run of one photograph; every output value
-    is compared. Exit code 0 means that values were compared and none differs; 1 that one does.
+    A compiled artifact (`dna compile`) runs as it would on the chip: one program from start to
+    interrupt on the whole machine, and the output of every layer is compared. Otherwise, and with
+    --layers, convolution and classifier layers go one by one through one convolution module, each
+    with its input from the functional model's run of the photograph. Exit code 0 means that values
+    were compared and none differs; 1 that one does.
 
     \b
-    Example:
-      dna verify resnet50.dna --layers 'res2*' --json verified.json
+    Examples:
+      dna verify micro.dna --json verified.json
+      dna verify resnet50.dna --layers 'layer2*' --config small
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
@@ -97,14 +104,18 @@ def command(
         raise DnaError("--waves FILE and --cycles A:B go together")
     check_writable(json_file)
     check_writable(waves)
-    config = _configuration(config_name)
     network = artifacts.load(artifact)
+    config = _configuration(config_name, network)
+    image = image or _first_photograph()
+    if network.program is not None and layers is None:
+        _verify_whole(network, artifact, image, engine, waves, cycles, json_file)
+        return
+    layers = layers or "*"
     operations = choose(network.graph, layers)
     if waves is not None and len(operations) > 1:
         raise DnaError(
             f"--waves needs one layer, but --layers {layers!r} matches {len(operations)}"
         )
-    image = image or _first_photograph()
     chosen = layers_of(network.graph, operations, _tensors(network, image))
     errors = Console(stderr=True)
     with errors.status(
@@ -147,12 +158,40 @@ def command(
         raise SystemExit(MISMATCH)
 
 
-def _configuration(name: str) -> DnaConfig:
+def _configuration(name: str | None, network: Artifact) -> DnaConfig:
+    """The configuration called ``name``, or the one that the artifact was compiled for."""
     from hw.config import PRESETS
 
+    compiled = None if network.program is None else network.program.config
+    if name is None:
+        return compiled or PRESETS["small"]
     if name not in PRESETS:
         raise DnaError(f"no configuration {name!r}; choose one of {', '.join(PRESETS)}")
+    if compiled is not None and compiled.digest != PRESETS[name].digest:
+        raise DnaError(
+            f"the artifact was compiled for {compiled.name}; compile it for {name} with "
+            f"`dna compile --config {name}`"
+        )
     return PRESETS[name]
+
+
+def _verify_whole(
+    network: Artifact,
+    path: Path,
+    image: Path,
+    engine: Literal["cxxrtl", "pysim"],
+    waves: Path | None,
+    cycles: tuple[int, int] | None,
+    json_file: Path | None,
+) -> None:
+    from harness.whole_program import verify_whole
+    from sim.rtl.vcd import Waves
+
+    window = None if waves is None or cycles is None else Waves(waves, *cycles)
+    figures, passed = verify_whole(network, path, image, _pixels(network, image), engine, window)
+    write_json(json_file, figures)
+    if not passed:
+        raise SystemExit(MISMATCH)
 
 
 def _first_photograph() -> Path:
@@ -161,14 +200,19 @@ def _first_photograph() -> Path:
     return photographs()[0][0]
 
 
-def _tensors(network: Artifact, image: Path) -> dict[str, Any]:
+def _pixels(network: Artifact, image: Path) -> Any:
+    """The network's input, int8."""
     from harness.preprocess import check_input, load_image
-    from sim.functional import FunctionalModel
     from sim.runtime import quantize
 
     check_input(network.manifest)
-    photograph = load_image(image, network.manifest.preprocessing)
-    return FunctionalModel(network.graph).run_all(quantize(photograph, network.manifest.input))
+    return quantize(load_image(image, network.manifest.preprocessing), network.manifest.input)
+
+
+def _tensors(network: Artifact, image: Path) -> dict[str, Any]:
+    from sim.functional import FunctionalModel
+
+    return FunctionalModel(network.graph).run_all(_pixels(network, image))
 
 
 def _prepare(engine: Literal["cxxrtl", "pysim"], config: DnaConfig) -> None:

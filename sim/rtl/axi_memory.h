@@ -1,0 +1,236 @@
+// The memory behind the machine's AXI4 port, a few operations a cycle. It does in every cycle
+// exactly what sim/rtl/axi_memory.py does; sim/rtl/memory.py says what that is.
+
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+
+#include "design.h"
+
+namespace {
+
+// Mirrored by sim/rtl/cxxrtl_machine.py, as is Model.
+struct Range {
+    uint64_t start;
+    uint64_t stop;
+};
+
+struct Model {
+    uint8_t *bytes;
+    uint64_t base;
+    uint64_t size;
+    uint64_t latency;
+    int64_t rate;             // words a cycle, in units of 1 / ONE
+    uint64_t stall_threshold; // of 32-bit draws
+    uint64_t states[6];       // of the draws at cycle 0: AR, R, AW, W, B, choice of a reader
+    const Range *errors;
+    uint64_t error_count;
+    uint8_t reorder;
+};
+
+enum Channel { AR, R, AW, W, B, CHOICE };
+
+constexpr int64_t ONE = 1 << 16;
+constexpr uint32_t OKAY = 0, SLVERR = 2, DECERR = 3, INCREMENTING = 1;
+constexpr uint64_t PAGE = 4096;
+
+// The address channel of one direction: checks the rules that the machine must keep.
+class AddressChannel {
+public:
+    AddressChannel(const Design &design, std::string name)
+        : valid(design.pin("m_axi__" + name + "valid")), ready(design.pin("m_axi__" + name + "ready")),
+          address(design.pin("m_axi__" + name + "addr")), id(design.pin("m_axi__" + name + "id")),
+          length(design.pin("m_axi__" + name + "len")), name(std::move(name)),
+          size(design.pin("m_axi__" + this->name + "size")),
+          burst(design.pin("m_axi__" + this->name + "burst")),
+          bytes(design.width("m_axi__rdata") / 8) {}
+
+    // Whether a burst is transferred in this cycle; says in `fault` what is wrong with it.
+    bool observe(std::string &fault) {
+        if (held && (!*valid || start() != held_start || *length != held_length || *id != held_id))
+            fault = name + " changed before it was accepted";
+        held = *valid && !*ready;
+        held_start = start(), held_length = *length, held_id = *id;
+        if (!*valid || !*ready)
+            return false;
+        uint64_t end = start() + words() * bytes;
+        if (*size != std::min<uint32_t>(7, uint32_t(__builtin_ctz(bytes))) || *burst != INCREMENTING)
+            fault = name + " is not a burst of whole words";
+        else if (start() % bytes)
+            fault = name + " is not aligned";
+        else if (start() / PAGE != (end - 1) / PAGE)
+            fault = name + " crosses 4 KiB";
+        return true;
+    }
+
+    uint64_t start() const { return address[0] | uint64_t(address[1]) << 32; }
+    uint64_t words() const { return *length + 1; }
+
+    uint32_t *valid, *ready, *address, *id, *length;
+
+private:
+    std::string name;
+    uint32_t *size, *burst;
+    uint32_t bytes;
+    bool held = false;
+    uint64_t held_start = 0;
+    uint32_t held_length = 0, held_id = 0;
+};
+
+class Memory {
+public:
+    Memory(const Design &design, const Model &model)
+        : model(model), errors(model.errors, model.errors + model.error_count),
+          word_bytes(design.width("m_axi__rdata") / 8),
+          queues(model.reorder ? size_t(1) << design.width("m_axi__arid") : 1), ar(design, "ar"),
+          aw(design, "aw"), rvalid(design.pin("m_axi__rvalid")), rready(design.pin("m_axi__rready")),
+          rid(design.pin("m_axi__rid")), rdata(design.pin("m_axi__rdata")),
+          rresp(design.pin("m_axi__rresp")), rlast(design.pin("m_axi__rlast")),
+          wvalid(design.pin("m_axi__wvalid")), wready(design.pin("m_axi__wready")),
+          wdata(design.pin("m_axi__wdata")), wstrb(design.pin("m_axi__wstrb")),
+          wlast(design.pin("m_axi__wlast")), bvalid(design.pin("m_axi__bvalid")),
+          bready(design.pin("m_axi__bready")), bid(design.pin("m_axi__bid")),
+          bresp(design.pin("m_axi__bresp")), held_word(word_bytes) {}
+
+    // Drives the memory's side of the bus for `cycle`.
+    void offer(uint64_t cycle) {
+        if (r_taken)
+            *rvalid = 0;
+        if (b_taken)
+            *bvalid = 0;
+        credit = std::min(credit + model.rate, ONE);
+        bool may_move = credit > 0;
+        *ar.ready = !stalled(AR, cycle);
+        *aw.ready = !stalled(AW, cycle);
+        *wready = may_move && !writes.empty() && !stalled(W, cycle);
+        if (!*rvalid && may_move && waiting_reads && !stalled(R, cycle))
+            offer_word(cycle);
+        if (!*bvalid && !answers.empty() && answers.front().due <= cycle && !stalled(B, cycle)) {
+            *bvalid = 1;
+            *bid = answers.front().id;
+            *bresp = answers.front().response;
+            answers.pop_front();
+        }
+    }
+
+    // Takes note of what the bus transfers in `cycle`.
+    void observe(uint64_t cycle) {
+        r_taken = *rvalid && *rready;
+        b_taken = *bvalid && *bready;
+        if (*wvalid || w_held)
+            observe_word(cycle);
+        if (ar.observe(fault)) {
+            queues[model.reorder ? *ar.id : 0].push_back(
+                {ar.start(), ar.words(), cycle + model.latency, *ar.id, OKAY});
+            waiting_reads++;
+        }
+        if (aw.observe(fault))
+            writes.push_back({aw.start(), aw.words(), 0, *aw.id, OKAY});
+    }
+
+    // The first rule of AXI4 that the machine broke.
+    std::string fault;
+
+private:
+    struct Burst {
+        uint64_t address; // of the next word
+        uint64_t words;   // left
+        uint64_t due;     // first cycle of an answer
+        uint32_t id;
+        uint32_t response;
+    };
+
+    bool stalled(Channel channel, uint64_t cycle) const {
+        return model.stall_threshold && draw(model.states[channel], cycle) < model.stall_threshold;
+    }
+
+    // Where a word is, and how the memory answers to its address.
+    uint8_t *place(uint64_t address) const { return model.bytes + (address - model.base); }
+
+    uint32_t response(uint64_t address) const {
+        uint64_t offset = address - model.base;
+        if (address < model.base || offset + word_bytes > model.size)
+            return DECERR;
+        for (const Range &range : errors)
+            if (offset < range.stop && range.start < offset + word_bytes)
+                return SLVERR;
+        return OKAY;
+    }
+
+    void offer_word(uint64_t cycle) {
+        size_t ready = 0;
+        for (const auto &queue : queues)
+            ready += !queue.empty() && queue.front().due <= cycle;
+        if (!ready)
+            return;
+        size_t chosen = ready > 1 ? draw(model.states[CHOICE], cycle) % ready : 0;
+        auto queue = queues.begin();
+        while (queue->empty() || queue->front().due > cycle || chosen--)
+            ++queue;
+        Burst &burst = queue->front();
+        *rvalid = 1;
+        *rid = burst.id;
+        *rresp = response(burst.address);
+        *rlast = burst.words == 1;
+        if (*rresp == DECERR)
+            std::memset(rdata, 0, word_bytes);
+        else
+            std::memcpy(rdata, place(burst.address), word_bytes);
+        credit -= ONE;
+        burst.address += word_bytes;
+        if (--burst.words == 0) {
+            queue->pop_front();
+            waiting_reads--;
+        }
+    }
+
+    void observe_word(uint64_t cycle) {
+        if (w_held && (!*wvalid || *wlast != held_last ||
+                       std::memcmp(wdata, held_word.data(), word_bytes) != 0))
+            fault = "w changed before it was accepted";
+        w_held = *wvalid && !*wready;
+        if (w_held) {
+            held_last = *wlast;
+            std::memcpy(held_word.data(), wdata, word_bytes);
+        }
+        if (!*wvalid || !*wready)
+            return;
+        Burst &burst = writes.front();
+        uint32_t answer = response(burst.address);
+        burst.response = std::max(burst.response, answer);
+        if (answer == OKAY)
+            for (size_t i = 0; i < word_bytes; i++)
+                if (wstrb[i / 32] >> i % 32 & 1)
+                    place(burst.address)[i] = reinterpret_cast<const uint8_t *>(wdata)[i];
+        credit -= ONE;
+        burst.address += word_bytes;
+        burst.words--;
+        if (*wlast != (burst.words == 0))
+            fault = "wlast is not at the end of its burst";
+        if (burst.words == 0) {
+            burst.due = cycle + model.latency;
+            answers.push_back(burst);
+            writes.pop_front();
+        }
+    }
+
+    Model model;
+    std::vector<Range> errors;
+    size_t word_bytes;
+    std::vector<std::deque<Burst>> queues; // reads: one for each identifier, or one for all
+    size_t waiting_reads = 0;
+    std::deque<Burst> writes, answers;
+    int64_t credit = 0;
+    AddressChannel ar, aw;
+    uint32_t *rvalid, *rready, *rid, *rdata, *rresp, *rlast;
+    uint32_t *wvalid, *wready, *wdata, *wstrb, *wlast;
+    uint32_t *bvalid, *bready, *bid, *bresp;
+    bool r_taken = false, b_taken = false;
+    bool w_held = false;
+    uint32_t held_last = 0;
+    std::vector<uint8_t> held_word;
+};
+
+} // namespace

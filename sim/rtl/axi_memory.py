@@ -1,0 +1,196 @@
+"""The memory behind an AXI4 port, cycle by cycle; ``axi_memory.h`` does the same, compiled."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from hw.axi import BURST_INCREMENTING, Response
+from sim.rtl.memory import BASE, RATE_ONE, MemoryModel
+
+PREFIX = "m_axi__"
+_PAGE = 4096
+
+Pins = Mapping[str, int]
+
+
+class Channel(enum.IntEnum):
+    """What draws random numbers, each its own: the channels and the choice of a reader."""
+
+    AR = 0
+    R = 1
+    AW = 2
+    W = 3
+    B = 4
+    CHOICE = 5
+
+
+class BusError(RuntimeError):
+    """The machine broke a rule of AXI4."""
+
+
+@dataclasses.dataclass
+class _Burst:
+    address: int
+    words: int
+    due: int
+    identifier: int
+    response: Response = Response.OKAY
+
+
+class AxiMemory:
+    """A memory of ``len(content)`` bytes at ``BASE``.
+
+    Each cycle has two halves: :meth:`offer` says what the memory drives, :meth:`observe` sees what
+    the bus carries. Pins are named as in the specification, with ``m_axi__`` in front.
+
+    Args:
+        model: how it behaves.
+        content: uint8, read and written in place.
+        word_bytes: width of the data channels.
+    """
+
+    def __init__(
+        self, model: MemoryModel, content: npt.NDArray[np.uint8], *, word_bytes: int
+    ) -> None:
+        self._model = model
+        self._content = content
+        self._word_bytes = word_bytes
+        self._reads: dict[int, deque[_Burst]] = {}
+        self._writes: deque[_Burst] = deque()
+        self._answers: deque[_Burst] = deque()
+        self._credit = 0
+        self._driven = dict.fromkeys(
+            ("rvalid", "rid", "rdata", "rresp", "rlast", "bvalid", "bid", "bresp"), 0
+        )
+        self._held: dict[str, dict[str, int]] = {}
+
+    def offer(self, cycle: int) -> dict[str, int]:
+        """What the memory drives in ``cycle``, by pin."""
+        self._credit = min(self._credit + self._model.rate, RATE_ONE)
+        may_move = self._credit > 0
+        driven = self._driven
+        driven["arready"] = not self._stalled(Channel.AR, cycle)
+        driven["awready"] = not self._stalled(Channel.AW, cycle)
+        driven["wready"] = may_move and bool(self._writes) and not self._stalled(Channel.W, cycle)
+        if not driven["rvalid"] and may_move and not self._stalled(Channel.R, cycle):
+            self._offer_word(cycle)
+        answers = self._answers
+        if (
+            not driven["bvalid"]
+            and answers
+            and answers[0].due <= cycle
+            and not self._stalled(Channel.B, cycle)
+        ):
+            answer = answers.popleft()
+            driven |= {"bvalid": 1, "bid": answer.identifier, "bresp": answer.response}
+        return {PREFIX + name: int(value) for name, value in driven.items()}
+
+    def observe(self, cycle: int, pins: Pins) -> None:
+        """Take note of what the bus transfers in ``cycle``.
+
+        Raises:
+            BusError: the machine broke a rule of AXI4.
+        """
+        bus = {name.removeprefix(PREFIX): value for name, value in pins.items()}
+        for channel in "rb":
+            if self._driven[f"{channel}valid"] and bus[f"{channel}ready"]:
+                self._driven[f"{channel}valid"] = 0
+        if self._transfers("w", bus, ("wdata", "wlast")):
+            self._write(cycle, bus)
+        if self._transfers("ar", bus, ("araddr", "arlen", "arid")):
+            burst = self._burst("ar", bus)
+            burst.due = cycle + self._model.latency
+            queue = burst.identifier if self._model.reorder else 0
+            self._reads.setdefault(queue, deque()).append(burst)
+        if self._transfers("aw", bus, ("awaddr", "awlen", "awid")):
+            self._writes.append(self._burst("aw", bus))
+
+    def _stalled(self, channel: Channel, cycle: int) -> bool:
+        return self._model.stalls.stalled(channel, cycle)
+
+    def _transfers(self, channel: str, bus: Pins, payload: tuple[str, ...]) -> bool:
+        """Whether a transfer happens; what is offered must stay until it does."""
+        offered = {name: bus[name] for name in payload}
+        held = self._held.pop(channel, None)
+        valid, ready = bus[f"{channel}valid"], bus[f"{channel}ready"]
+        if held is not None and (not valid or held != offered):
+            raise BusError(f"{channel} changed before it was accepted")
+        if valid and not ready:
+            self._held[channel] = offered
+        return bool(valid and ready)
+
+    def _burst(self, channel: str, bus: Pins) -> _Burst:
+        address, words = bus[f"{channel}addr"], bus[f"{channel}len"] + 1
+        size = min(7, self._word_bytes.bit_length() - 1)
+        if bus[f"{channel}size"] != size or bus[f"{channel}burst"] != BURST_INCREMENTING:
+            raise BusError(f"{channel} is not a burst of whole words")
+        if address % self._word_bytes:
+            raise BusError(f"{channel} is not aligned")
+        if address // _PAGE != (address + words * self._word_bytes - 1) // _PAGE:
+            raise BusError(f"{channel} crosses 4 KiB")
+        return _Burst(address, words, 0, bus[f"{channel}id"])
+
+    def _response(self, address: int) -> Response:
+        offset = address - BASE
+        if offset < 0 or offset + self._word_bytes > len(self._content):
+            return Response.DECERR
+        for bad in self._model.errors:
+            if offset < bad.stop and bad.start < offset + self._word_bytes:
+                return Response.SLVERR
+        return Response.OKAY
+
+    def _word(self, address: int) -> npt.NDArray[np.uint8]:
+        """The bytes of the word at ``address``, as a view."""
+        return self._content[address - BASE : address - BASE + self._word_bytes]
+
+    def _offer_word(self, cycle: int) -> None:
+        due = [
+            self._reads[queue]
+            for queue in sorted(self._reads)
+            if self._reads[queue] and self._reads[queue][0].due <= cycle
+        ]
+        if not due:
+            return
+        choice = self._model.stalls.draw(Channel.CHOICE, cycle) if len(due) > 1 else 0
+        queue = due[choice % len(due)]
+        burst = queue[0]
+        response = self._response(burst.address)
+        word = 0
+        if response is not Response.DECERR:
+            word = int.from_bytes(self._word(burst.address).tobytes(), "little")
+        self._driven |= {
+            "rvalid": 1,
+            "rid": burst.identifier,
+            "rdata": word,
+            "rresp": response,
+            "rlast": burst.words == 1,
+        }
+        self._credit -= RATE_ONE
+        burst.address += self._word_bytes
+        burst.words -= 1
+        if burst.words == 0:
+            queue.popleft()
+
+    def _write(self, cycle: int, bus: Pins) -> None:
+        burst = self._writes[0]
+        response = self._response(burst.address)
+        burst.response = max(burst.response, response)
+        if response is Response.OKAY:
+            data = bus["wdata"].to_bytes(self._word_bytes, "little")
+            strobes = [bus["wstrb"] >> i & 1 for i in range(self._word_bytes)]
+            enabled = np.array(strobes, np.bool_)
+            self._word(burst.address)[enabled] = np.frombuffer(data, np.uint8)[enabled]
+        self._credit -= RATE_ONE
+        burst.address += self._word_bytes
+        burst.words -= 1
+        if bus["wlast"] != (burst.words == 0):
+            raise BusError("wlast is not at the end of its burst")
+        if burst.words == 0:
+            burst.due = cycle + self._model.latency
+            self._answers.append(self._writes.popleft())
