@@ -9,7 +9,7 @@ PYTHON   ?= python3
 PROGRAMS := g++:g++ iverilog:iverilog npm:npm
 JOBS     ?= 2
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test fuzz check bench network clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml scripts/system-packages
 	  { echo "error: Python 3.11 is needed, $(PYTHON) is another; say make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "error: cannot make $(VENV); install the package python3-venv" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --editable '.[quantize,bench,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[quantize,bench,rtl,dev]'
 	@touch $@
 
 demo: setup ## fetch, quantize, verify on RTL, LoadGen in both scenarios, top-5 names (15 minutes)
@@ -30,6 +30,12 @@ demo: setup ## fetch, quantize, verify on RTL, LoadGen in both scenarios, top-5 
 
 test: setup ## the whole test suite (under 25 minutes on 2 cores)
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+N    ?= 2000
+SEED ?= 0
+fuzz: setup ## N random cases (2000) of a SEED (0) on compiled RTL against the reference (TIME)
+	@mkdir -p $(BUILD)
+	$(BIN)/python -m tests.fuzz --cases $(N) --seed $(SEED) --json $(BUILD)/fuzz.json
 
 check: setup ## lint, format, types
 	$(BIN)/ruff check .
@@ -41,6 +47,9 @@ bench: setup ## images/s of the functional model beside its peers (10 minutes)
 	$(BIN)/dna fetch
 	test -d $(BUILD)/resnet50 || $(BIN)/dna quantize -o $(BUILD)/resnet50
 	$(BIN)/dna bench $(BUILD)/resnet50 --json $(BUILD)/bench.json
+
+network: setup ## whole ResNet50, v1 and v1.5, on the RTL of micro and small (30 minutes when new)
+	scripts/network $(BIN) $(BUILD)/network micro small
 
 clean: ## remove what was built; the environment and the user's cache stay
 	rm -rf $(BUILD)

@@ -21,6 +21,7 @@ COMMANDS = (
     "verify",
     "loadgen",
     "bench",
+    "rtl",
 )
 BAD_INPUT = 2
 

