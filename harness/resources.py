@@ -26,8 +26,11 @@ BLOCK_RAM_BITS = 18 * 1024
 DEPTH = 3
 """Levels of blocks below the top that are told apart."""
 
-# Without pads and clock buffers: the machine is a block of a larger design.
+# Without pads and clock buffers: the machine is a block of a larger design. The wires are renamed
+# since Amaranth's field x[0] of a structure and bit 0 of a wire x get one name in Yosys' abc9.
 _SYNTHESIS = f"""read_rtlil design.il
+rename -hide w:*
+rename -enumerate w:*
 synth_xilinx -family {FAMILY} -uram -noiopad -noclkbuf -top \\{TOP}
 tee -q -o statistics.json stat -json
 """
@@ -35,7 +38,7 @@ tee -q -o statistics.json stat -json
 _MAPPED = re.compile(r"^mapping memory (\S+) via \$__XILINX_([A-Z]+)", re.M)
 _FLIP_FLOPS = re.compile(r"^using FF mapping for memory (\S+)", re.M)
 _KINDS = {"BLOCKRAM": "block", "URAM": "ultra", "LUTRAM": "distributed"}
-_NUMBERS = re.compile(r"(?:_?\d+)+$")
+_NUMBERS = re.compile(r"(?:[_$]?\d+)+$")
 _PROCESSING_ELEMENT = re.compile(r"\bpe_\d+_\d+$")
 
 # LUTs that the cells of distributed memory occupy (Xilinx UG574).

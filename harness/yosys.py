@@ -36,11 +36,11 @@ def run(script: str, folder: Path, progress: Callable[[str], None]) -> str:
     Raises:
         DnaError: Yosys failed; the message holds its own.
     """
-    path = folder / "script.ys"
-    path.write_text(script)
-    log = []
+    (folder / "script.ys").write_text(script)
+    log = folder / "yosys.log"
+    log.touch()
     with subprocess.Popen(
-        [sys.executable, "-c", _CALL, path.name],
+        [sys.executable, "-c", _CALL, "-l", log.name, "script.ys"],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -49,14 +49,14 @@ def run(script: str, folder: Path, progress: Callable[[str], None]) -> str:
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                log.append(line)
                 if started := _PASS.match(line):
                     progress(started[1])
         except BaseException:
             process.kill()
             raise
+    # Not from its output, of which nothing more comes once ABC has run inside the sandbox.
+    text = log.read_text()
     if process.returncode:
-        errors = [line.strip() for line in log if line.startswith("ERROR:")]
-        reason = errors[0] if errors else f"exit code {process.returncode}"
-        raise DnaError(f"yosys failed: {reason}")
-    return "".join(log)
+        errors = re.findall(r"^ERROR: .*", text, re.M)
+        raise DnaError(f"yosys failed: {[*errors, f'exit code {process.returncode}'][0]}")
+    return text

@@ -90,12 +90,15 @@ def instruction_view(control: EngineControl, opcode: Opcode) -> data.View[data.S
 def field_registers(m: Module, control: EngineControl, opcode: Opcode) -> SimpleNamespace:
     """A register for each field of ``opcode``, filled when ``control`` says ``load``.
 
+    They have a reset although nobody reads them before they are filled: counters are made with
+    ``Signal.like`` of a field, which copies its ``reset_less``.
+
     Returns:
         The signals by the names of the fields.
     """
     view = instruction_view(control, opcode)
     fields = {
-        field.name: Signal.like(view[field.name], name=field.name, reset_less=True)
+        field.name: Signal.like(view[field.name], name=field.name)
         for field in FORMATS[opcode].fields
     }
     with m.If(control.load):

@@ -77,9 +77,9 @@ class PoolEngine(wiring.Component):
         }
         fields = SimpleNamespace(
             is_mean=is_mean,
-            multiplier=Signal(BINARY32_LAYOUT, reset_less=True),
-            offset=Signal(BINARY32_LAYOUT, reset_less=True),
-            **{name: Signal(shape, name=name, reset_less=True) for name, shape in shapes.items()},
+            multiplier=Signal(BINARY32_LAYOUT),
+            offset=Signal(BINARY32_LAYOUT),
+            **{name: Signal(shape, name=name) for name, shape in shapes.items()},
         )
         with m.If(control.load):
             m.d.sync += [

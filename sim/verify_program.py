@@ -182,9 +182,13 @@ def written_outputs(program: Program, writes: FeatureWrites) -> dict[int, Writte
         if instruction.opcode not in _WRITERS:
             continue
         source, table = _WRITERS[instruction.opcode], tables[instruction["layer"]]
-        place = table.stripes[stripes[table.number]]
-        stripes[table.number] += 1
-        count = place.rows * table.shape[1] * table.words
+        if instruction.opcode is Opcode.MEAN:
+            # Each instruction computes some words of the only pixel.
+            place, count = table.stripes[0], instruction["in_words"]
+        else:
+            place = table.stripes[stripes[table.number]]
+            stripes[table.number] += 1
+            count = place.rows * table.shape[1] * table.words
         start = position[source]
         position[source] += count
         output = outputs[table.number]

@@ -28,6 +28,7 @@ from sim.rtl.machine import open_machine
 from sw.errors import DnaError
 from tests.fuzz_cases import MACHINES, Case, Expect, Failure, Outcome, draw, right, run, shrink
 
+PLAIN_WIDTH = 120
 FAILED, BAD_USE, INTERRUPTED = 1, 2, 130
 MOST_FAILURES = 5
 """The fuzzer gives up after so many; each takes a while to shrink."""
@@ -132,7 +133,8 @@ def main(
     cases: int, seed: int, name: str | None, single: tuple[int, int] | None, json_file: Path | None
 ) -> None:
     """Run random cases on compiled RTL and compare every value with the reference."""
-    out, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True)
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    out, errors = Console(highlight=False, soft_wrap=True, width=width), Console(stderr=True)
     if single is not None and name is None:
         raise click.UsageError("--case needs --config: it says on which machine")
     configs = [MACHINES[name]] if name else list(MACHINES.values())

