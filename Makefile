@@ -33,7 +33,7 @@ test: setup ## the whole test suite (under 25 minutes on 2 cores)
 
 N    ?= 2000
 SEED ?= 0
-fuzz: setup ## N random cases (2000) of a SEED (0) on compiled RTL against the reference (10 minutes, 15 when new)
+fuzz: setup ## N random cases (2000) of a SEED (0) on compiled RTL against the reference (4 minutes, 12 when new)
 	@mkdir -p $(BUILD)
 	$(BIN)/python -m tests.fuzz --cases $(N) --seed $(SEED) --json $(BUILD)/fuzz.json
 

@@ -63,14 +63,19 @@ def design(config: DnaConfig) -> dict[str, HardwareModule]:
 
 def relative_sources(rtlil: str) -> str:
     """``rtlil`` with the source files named from the package on: the same on every computer."""
+    import contextlib
+
     import amaranth
 
     import hw
 
     # The environment may lie inside the repository, so it comes first.
-    for package in (amaranth, hw):
-        assert package.__file__ is not None
-        rtlil = rtlil.replace(f'"{Path(package.__file__).parents[1]}/', '"')
+    for folder in (
+        Path(amaranth.__file__).parents[1],
+        Path(contextlib.__file__).parent,
+        Path(hw.__path__[0]).parent,
+    ):
+        rtlil = rtlil.replace(f'"{folder}/', '"')
     return rtlil
 
 

@@ -12,6 +12,7 @@ from hw.axi import ADDRESS_BITS, AxiReadSignature
 from hw.burst_splitter import BurstSplitter
 from hw.config import DnaConfig
 from hw.interfaces import DramReadSignature, Fault, FaultSignature
+from hw.round_robin import RoundRobin
 
 
 class DmaReader(wiring.Component):
@@ -57,14 +58,15 @@ class DmaReader(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build a splitter, a FIFO and a credit counter per reader, and the arbiter."""
+        """Build a splitter, a FIFO and a credit counter per reader, and the address channel."""
         m = Module()
         config, axi = self.config, self.axi
         capacity = config.burst_words * config.outstanding_bursts
 
-        want = Signal(self._count)  # readers with a burst to ask for
-        grant = Signal(range(self._count))
-        issue = Signal()  # the granted reader's burst goes to AR now
+        m.submodules.arbiter = arbiter = RoundRobin(count=self._count)
+        want = arbiter.requests  # readers with a burst to ask for
+        grant = arbiter.grant
+        issue = arbiter.serve  # the granted reader's burst goes to AR now
         splitters, faults = [], []
         under_way = Signal(range(self._count * capacity + 1))
 
@@ -107,7 +109,6 @@ class DmaReader(wiring.Component):
                 (here & (axi.rresp[1]), Fault.BUS_READ, offsets.r_data),
             ]
 
-        self._arbitrate(m, want, grant)
         length = Signal(range(config.burst_words + 1))
         m.d.comb += [
             issue.eq(want.any() & ~self.halt & (~axi.arvalid | axi.arready)),
@@ -142,16 +143,3 @@ class DmaReader(wiring.Component):
                     self.fault.address.eq(address),
                 ]
         return m
-
-    def _arbitrate(self, m: Module, want: Signal, grant: Signal) -> None:
-        """Round robin: the reader after the one served last goes first."""
-        served = Signal.like(grant)
-        m.d.sync += served.eq(grant)
-        with m.Switch(served):
-            for last in range(self._count):
-                with m.Case(last):
-                    order = [(last + 1 + step) % self._count for step in range(self._count)]
-                    m.d.comb += grant.eq(last)
-                    for index in reversed(order):
-                        with m.If(want[index]):
-                            m.d.comb += grant.eq(index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, fifo, wiring
 from amaranth.lib.wiring import In, Out, flipped
 
@@ -13,10 +13,10 @@ from hw.config import DnaConfig
 from hw.instruction_fetch import InstructionFetch
 from hw.interfaces import Activity, DramReadSignature, EngineSignature, Fault, FaultSignature
 from hw.isa import Engine, Opcode
+from hw.token_counters import PRODUCERS, TokenCounters
 
-TOKEN_BITS = 4
 INSTRUCTIONS_UNDER_WAY = 4
-WORKERS = tuple(engine for engine in Engine if engine is not Engine.CONTROL)
+WORKERS = PRODUCERS
 
 
 def _common() -> data.StructLayout:
@@ -83,32 +83,15 @@ class Sequencer(wiring.Component):
 
         common = _common()
         incoming = data.View(common, fetch.instructions.payload)
-        tokens = {
-            (producer, consumer): Signal(TOKEN_BITS, name=f"tokens_{producer.name}_{consumer.name}")
-            for producer in WORKERS
-            for consumer in Engine
-        }
-        taken = {
-            consumer: Signal(len(Engine), name=f"taken_{consumer.name}") for consumer in Engine
-        }
-        given = {
-            producer: Signal(len(Engine), name=f"given_{producer.name}") for producer in WORKERS
-        }
-
-        def tokens_ready(consumer: Engine, mask: Any) -> Any:
-            ready = Cat(
-                (tokens[producer, consumer] != 0) if producer in WORKERS else 0
-                for producer in Engine
-            )
-            return (mask & ~ready) == 0
+        m.submodules.tokens = tokens = TokenCounters()
 
         # CONTROL: only END waits; the fetch unit consumes the header.
         ending = Signal()
         end = Signal(common)
-        end_ready = Signal()
         m.d.comb += [
-            end_ready.eq(tokens_ready(Engine.CONTROL, end.wait)),
-            self.finished.eq(ending & end_ready & ~self.halt),
+            tokens.waits[Engine.CONTROL].eq(end.wait),
+            self.finished.eq(ending & tokens.ready[Engine.CONTROL] & ~self.halt),
+            tokens.take[Engine.CONTROL].eq(self.finished),
             self.activity[Engine.CONTROL].eq(
                 Mux(
                     ~self.busy,
@@ -118,7 +101,6 @@ class Sequencer(wiring.Component):
             ),
         ]
         with m.If(self.finished):
-            m.d.comb += taken[Engine.CONTROL].eq(end.wait)
             m.d.sync += [self.busy.eq(0), ending.eq(0)]
         with m.If(
             fetch.instructions.valid & (incoming.opcode == Opcode.END) & ~ending & ~self.halt
@@ -134,25 +116,25 @@ class Sequencer(wiring.Component):
             m.submodules[f"signals_{engine.name.lower()}"] = signals = fifo.SyncFIFO(
                 width=len(Engine), depth=INSTRUCTIONS_UNDER_WAY
             )
-            ready = Signal(name=f"ready_{engine.name}")
+            ready = tokens.ready[engine]
             at_once = Signal(name=f"at_once_{engine.name}")  # taken and done in one cycle
             go = Signal(name=f"go_{engine.name}")
             opcodes = [op for op, form in isa.FORMATS.items() if form.engine is engine]
             m.d.comb += [
-                ready.eq(tokens_ready(engine, view.wait)),
+                tokens.waits[engine].eq(view.wait),
                 port.instructions.payload.eq(waiting),
                 port.instructions.valid.eq(full & ready & signals.w_rdy & ~self.halt),
                 go.eq(port.instructions.valid & port.instructions.ready),
+                tokens.take[engine].eq(go),
                 signals.w_data.eq(view.signal),
                 at_once.eq(go & port.done & ~signals.r_rdy),
                 signals.w_en.eq(go & ~at_once),
                 signals.r_en.eq(port.done & ~at_once),
             ]
             with m.If(go):
-                m.d.comb += taken[engine].eq(view.wait)
                 m.d.sync += [full.eq(0), self.layers[engine].eq(view.layer)]
             with m.If(port.done):
-                m.d.comb += given[engine].eq(Mux(at_once, view.signal, signals.r_data))
+                m.d.comb += tokens.give[position].eq(Mux(at_once, view.signal, signals.r_data))
             with m.If(fetch.instructions.valid & incoming.opcode.matches(*opcodes) & (~full | go)):
                 m.d.comb += fetch.instructions.ready.eq(1)
                 m.d.sync += [waiting.eq(fetch.instructions.payload), full.eq(1)]
@@ -164,18 +146,9 @@ class Sequencer(wiring.Component):
                 )
             )
 
-        overflow = Signal()
-        pair = Signal(8)
-        for (producer, consumer), count in tokens.items():
-            up = given[producer][consumer]
-            down = taken[consumer][producer]
-            m.d.sync += count.eq(count + up - down)
-            with m.If(up & ~down & (count == (1 << TOKEN_BITS) - 1)):
-                m.d.comb += [overflow.eq(1), pair.eq(16 * producer + consumer)]
-
         m.d.comb += [
-            self.fault.valid.eq(fetch.fault.valid | overflow),
-            self.fault.code.eq(Mux(overflow, Fault.TOKEN_OVERFLOW, fetch.fault.code)),
-            self.fault.address.eq(Mux(overflow, pair, fetch.fault.address)),
+            self.fault.valid.eq(fetch.fault.valid | tokens.overflow),
+            self.fault.code.eq(Mux(tokens.overflow, Fault.TOKEN_OVERFLOW, fetch.fault.code)),
+            self.fault.address.eq(Mux(tokens.overflow, tokens.pair, fetch.fault.address)),
         ]
         return m

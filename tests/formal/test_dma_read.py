@@ -1,0 +1,133 @@
+"""AXI4's rules for a manager's reads, and that no beat comes without a place for it.
+
+The rules of the address channel are proved by induction. What a reader gets is proved for as many
+cycles as it takes to use up its credits, to get some back and to ask again.
+"""
+
+import types
+
+import pytest
+from amaranth.hdl import Assume, Cat, Const, Mux, Signal
+from amaranth.lib import fifo
+
+from hw import dma_read
+from tests.formal.dma import CONFIG, constant_window, inside_a_page
+from tests.formal.prove import (
+    any_constant,
+    any_value,
+    before,
+    claim,
+    prove,
+    prove_always,
+    reach,
+    refute,
+    variant,
+)
+
+CLIENTS = 2
+CREDITS = CONFIG.burst_words * CONFIG.outstanding_bursts
+CYCLES = 9
+
+
+class CheckedFifo(fifo.SyncFIFOBuffered):
+    """Claims that nothing is written when there is no room."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        claim(m, "every_beat_has_a_place", ~self.w_en | self.w_rdy)
+        return m
+
+
+def bench(*changes):
+    def fill(m):
+        module = variant(dma_read, *changes)
+        module.fifo = types.SimpleNamespace(SyncFIFO=fifo.SyncFIFO, SyncFIFOBuffered=CheckedFifo)
+        m.submodules.dut = dut = module.DmaReader(CONFIG, clients=CLIENTS)
+        axi = dut.axi
+        constant_window(m, dut.window_base, dut.window_size)
+        data = Signal()  # one bit is enough: nothing depends on data
+        inputs = [dut.halt, axi.arready, axi.rvalid, axi.rid, axi.rresp, axi.rlast, data]
+        for index in range(CLIENTS):
+            client = dut.clients[index]
+            inputs += [client.requests.valid, client.words.ready]
+            inputs += [client.requests.payload.offset, client.requests.payload.length]
+        for signal in inputs:
+            any_value(m, signal)
+        m.d.comb += axi.rdata.eq(data)
+
+        # One reader, any, and one of its words, any.
+        one = any_constant(m, 1, name="one")
+        number = any_constant(m, range(2 * CREDITS), name="number")
+        asks = axi.arvalid & axi.arready
+        words = [dut.clients[index].words for index in range(CLIENTS)]
+        due, word = [], Signal()
+        for index in range(CLIENTS):
+            left = Signal(range(4 * CREDITS), name=f"due{index}")
+            comes = axi.rvalid & (axi.rid == index)
+            m.d.sync += left.eq(left + Mux(asks & (axi.arid == index), axi.arlen + 1, 0) - comes)
+            m.d.comb += Assume(~comes | (left != 0))  # the memory sends what it was asked for
+            due.append(left)
+        came, taken = Signal(range(CYCLES)), Signal(range(CYCLES))
+        takes = Mux(one, words[1].valid & words[1].ready, words[0].valid & words[0].ready)
+        with m.If(axi.rvalid & (axi.rid == one)):
+            m.d.sync += came.eq(came + 1)
+            with m.If(came == number):
+                m.d.sync += word.eq(data)
+        with m.If(takes):
+            m.d.sync += taken.eq(taken + 1)
+            claim(m, "words_are_beats_that_came", taken < came)
+            with m.If(taken == number):
+                claim(
+                    m, "words_in_order", Mux(one, words[1].payload[0], words[0].payload[0]) == word
+                )
+        held = came - taken + Mux(one, due[1], due[0])
+        claim(m, "no_more_than_credits", held <= CREDITS)
+
+        waits = before(m, axi.arvalid & ~axi.arready)
+        address = Cat(axi.araddr, axi.arlen, axi.arid, axi.arsize, axi.arburst)
+        same = address == before(m, address)
+        with m.If(waits):
+            claim(m, "ar_stays", axi.arvalid)
+            claim(m, "ar_is_stable", same)
+        with m.If(axi.arvalid):
+            claim(m, "inside_a_page", inside_a_page(axi.araddr, axi.arlen))
+        claim(m, "idle_when_nothing_is_due", ~dut.idle | (Cat(*due) == Const(0)) & ~axi.arvalid)
+        halted = before(m, dut.halt)
+        with m.If(halted & axi.arvalid):
+            claim(m, "halt_starts_nothing", waits)
+        reach(m, "all_credits_used", held == CREDITS)
+        reach(m, "credits_used_again", held + taken > CREDITS)
+        reach(m, "ar_waits", waits & axi.arready)
+
+    return fill
+
+
+def test_axi_reads():
+    prove(bench(), depth=CYCLES, induction=False)
+
+
+def test_the_address_channel_for_all_time():
+    prove_always(
+        bench(), "ar_stays", "ar_is_stable", "inside_a_page", "halt_starts_nothing", depth=2
+    )
+
+
+FREE = "(free >= splitter.bursts.payload.length)"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "violated"),
+    [
+        (FREE, "(free != 0)", "every_beat_has_a_place"),
+        (FREE, "1", "no_more_than_credits"),
+        ("words.w_data.eq(axi.rdata)", "words.w_data.eq(1)", "words_in_order"),
+        ("axi.rvalid & (axi.rid == index)", "axi.rvalid", "words_are_beats_that_came"),
+        ("with m.If(axi.arready):", "with m.If(1):", "ar_stays"),
+        ("(~axi.arvalid | axi.arready)", "1", "ar_is_stable"),
+        ("burst.length - 1", "burst.length", "inside_a_page"),
+        ("(under_way == 0) & ~axi.arvalid", "~axi.arvalid", "idle_when_nothing_is_due"),
+        ("& ~self.halt ", "", "halt_starts_nothing"),
+    ],
+)
+def test_a_broken_reader_is_found(old, new, violated):
+    refute(bench((old, new)), violated, depth=CYCLES)

@@ -1,0 +1,109 @@
+"""Amaranth's FIFOs as the machine uses them: in order, nothing lost, nothing from nowhere.
+
+The counts are proved by induction. The order is proved for as many cycles as it takes to write a
+word at every position of the two pointers, and to read it however much was written behind it. One
+bit of data is enough: nothing in a FIFO depends on it.
+"""
+
+import pytest
+from amaranth.hdl import Signal
+from amaranth.lib import fifo
+
+from tests.formal.prove import any_constant, any_value, claim, prove, reach, refute, variant
+
+DEPTH = 4
+CYCLES = 3 * DEPTH + 2
+
+
+def place(m, kind, module):
+    m.submodules.dut = dut = getattr(module, kind)(width=1, depth=DEPTH)
+    for signal in (dut.w_data, dut.w_en, dut.r_en):
+        any_value(m, signal)
+    return dut, dut.w_en & dut.w_rdy, dut.r_en & dut.r_rdy
+
+
+def counts(kind, module=fifo):
+    def fill(m):
+        dut, written, read = place(m, kind, module)
+        inside = Signal(range(DEPTH + 1))
+        m.d.sync += inside.eq(inside + written - read)
+        claim(m, "level_is_what_is_inside", dut.level == inside)
+        claim(m, "never_more_than_fit", inside <= DEPTH)
+        with m.If(inside == 0):
+            claim(m, "nothing_from_nowhere", ~dut.r_rdy)
+            claim(m, "room_when_empty", dut.w_rdy)
+        with m.If(inside == DEPTH):
+            claim(m, "no_overflow", ~dut.w_rdy)
+        reach(m, "full", (inside == DEPTH) & dut.r_rdy)
+
+    return fill
+
+
+def order(kind, module=fifo):
+    """Word number n of those written, for any n, is word number n of those read."""
+
+    def fill(m):
+        dut, written, read = place(m, kind, module)
+        number = any_constant(m, range(2 * DEPTH), name="number")
+        word = Signal()
+        writes, reads = Signal(range(CYCLES)), Signal(range(CYCLES))
+        with m.If(written):
+            m.d.sync += writes.eq(writes + 1)
+            with m.If(writes == number):
+                m.d.sync += word.eq(dut.w_data)
+        with m.If(read):
+            m.d.sync += reads.eq(reads + 1)
+            with m.If(reads == number):
+                claim(m, "in_order", dut.r_data == word)
+                reach(m, "after_a_lap_of_a_full_fifo", (number == DEPTH) & (writes == 2 * DEPTH))
+
+    return fill
+
+
+KINDS = pytest.mark.parametrize("kind", ["SyncFIFO", "SyncFIFOBuffered"])
+
+
+@KINDS
+def test_counts(kind):
+    prove(counts(kind), depth=8, induction=True)
+
+
+@KINDS
+def test_order(kind):
+    prove(order(kind), depth=CYCLES, induction=False)
+
+
+FULL = "self.w_rdy.eq(self.level != self.depth)"
+EMPTY = "self.r_rdy.eq(self.level != 0)"
+BUFFERED_FULL = "self.w_rdy.eq(inner_level != inner_depth)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "violated"),
+    [
+        ("SyncFIFO", FULL, "self.w_rdy.eq(1)", "no_overflow"),
+        ("SyncFIFO", EMPTY, "self.r_rdy.eq(1)", "nothing_from_nowhere"),
+        ("SyncFIFO", FULL, "self.w_rdy.eq(self.level == 1)", "room_when_empty"),
+        ("SyncFIFOBuffered", BUFFERED_FULL, "self.w_rdy.eq(1)", "no_overflow"),
+        (
+            "SyncFIFOBuffered",
+            "inner_r_rdy.eq(inner_level != 0)",
+            "inner_r_rdy.eq(1)",
+            "level_is_what_is_inside",
+        ),
+    ],
+)
+def test_a_fifo_that_miscounts_is_found(kind, old, new, violated):
+    refute(counts(kind, variant(fifo, (old, new))), violated, depth=8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        ("SyncFIFO", "produce.eq(_incr(produce, self.depth))", "produce.eq(produce ^ 1)"),
+        ("SyncFIFO", "consume.eq(_incr(consume, self.depth))", "consume.eq(consume - 1)"),
+        ("SyncFIFOBuffered", "r_port.en.eq(do_inner_read)", "r_port.en.eq(1)"),
+    ],
+)
+def test_a_fifo_that_mixes_up_words_is_found(kind, old, new):
+    refute(order(kind, variant(fifo, (old, new))), "in_order", depth=CYCLES)
