@@ -21,7 +21,8 @@ def configuration(name: str) -> DnaConfig:
     path = Path(name)
     if not path.is_file():
         raise DnaError(
-            f"there is no configuration {name!r}: not one of {', '.join(PRESETS)}, and no file"
+            f"no configuration {name!r}; choose one of {', '.join(PRESETS)}, "
+            "or a JSON file with its parameters"
         )
     try:
         return msgspec.json.decode(path.read_bytes(), type=DnaConfig)

@@ -160,19 +160,18 @@ def command(
 
 def _configuration(name: str | None, network: Artifact) -> DnaConfig:
     """The configuration called ``name``, or the one that the artifact was compiled for."""
-    from hw.config import PRESETS
+    from harness.configuration import configuration
 
     compiled = None if network.program is None else network.program.config
     if name is None:
-        return compiled or PRESETS["small"]
-    if name not in PRESETS:
-        raise DnaError(f"no configuration {name!r}; choose one of {', '.join(PRESETS)}")
-    if compiled is not None and compiled.digest != PRESETS[name].digest:
+        return compiled or configuration("small")
+    chosen = configuration(name)
+    if compiled is not None and compiled.digest != chosen.digest:
         raise DnaError(
             f"the artifact was compiled for {compiled.name}; compile it for {name} with "
             f"`dna compile --config {name}`"
         )
-    return PRESETS[name]
+    return chosen
 
 
 def _verify_whole(
