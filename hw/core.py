@@ -122,7 +122,6 @@ class Core(wiring.Component):
         for module in range(config.modules):
             connect(m, conv.pixels[module], post.pixels[module])
         connect(m, conv.window, features.windows[0])
-        connect(m, pool.window, features.windows[1])
         results = {"post": post.results, "pool": pool.results, "load": load.results}
         for index, (name, port) in enumerate(results.items()):
             connect(m, port, features.writers[index])
@@ -135,6 +134,7 @@ class Core(wiring.Component):
             ]
         connect(m, post.residual, features.readers[0])
         connect(m, store.features, features.readers[1])
+        connect(m, pool.features, features.readers[2])
 
         bus = flipped(self.axi)
         for side, signature in (

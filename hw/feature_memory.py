@@ -90,7 +90,7 @@ class FeatureMemory(wiring.Component):
     """
 
     def __init__(
-        self, config: DnaConfig, *, window_readers: int = 2, writers: int = 3, readers: int = 2
+        self, config: DnaConfig, *, window_readers: int = 1, writers: int = 3, readers: int = 3
     ) -> None:
         for name, value in (
             ("window_readers", window_readers),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,20 +17,20 @@ _WIDTHS = {field.name: field.width for field in FORMATS[Opcode.MAX_POOL].fields}
 
 
 class GroupWriter(wiring.Component):
-    """Writes the pixels of a tensor, which come in groups of words, ``post_words`` words a cycle.
+    """Writes the pixels of a tensor, which come in groups of ``post_words`` words.
 
-    Rate: one write per cycle. Latency: 1 cycle from a group to its first write.
+    Rate: one group per cycle. Latency: 1 cycle from a group to its write.
 
-    Stall: a group waits until the last write of the one before is taken.
+    Stall: a group waits until the write of the one before is taken.
 
     Ports:
         start: in, one cycle high to begin a tensor; what follows is constant from then on.
         base, pitch: in, unsigned, feature word of pixel (0, 0), and words from one row to the next.
         words, width, height: in, unsigned, feature words of a pixel, columns, rows; at least 1.
-        group: in, unsigned, words of a group; the last group of a pixel has what is left.
         valid: in, a group is on offer in ``words``.
         ready: out, it is taken if there is one.
-        group_words: in, ``modules`` feature words of ``rows`` bytes, from word 0 of the group on.
+        group_words: in, unsigned(8 x ``lanes``), from word 0 of the group on; of the last group of
+            a pixel, what is left of it is written.
         results: out, :class:`hw.interfaces.FeatureWriteSignature`.
         finished: out, the last write of the tensor is taken in this cycle.
     """
@@ -45,25 +45,21 @@ class GroupWriter(wiring.Component):
                 "words": In(unsigned(_WIDTHS["in_words"])),
                 "width": In(unsigned(_WIDTHS["out_width"])),
                 "height": In(unsigned(_WIDTHS["out_height"])),
-                "group": In(range(config.modules + 1)),
                 "valid": In(1),
                 "ready": Out(1),
-                "group_words": In(unsigned(8 * config.rows)).array(config.modules),
+                "group_words": In(unsigned(8 * config.lanes)),
                 "results": Out(FeatureWriteSignature(config)),
                 "finished": Out(1),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build a register that shifts the words out, and the counters of words and pixels."""
+        """Build the register of the group that is written, and the counters of words and pixels."""
         m = Module()
         count, write = self._config.post_words, self.results.requests
 
-        held = [
-            Signal.like(word, name=f"held_{index}", reset_less=True)
-            for index, word in enumerate(self.group_words)
-        ]
-        held_words = Signal.like(self.group)
+        held = Signal.like(self.group_words, reset_less=True)
+        held_words = Signal(range(count + 1))
         ends_pixel = Signal()
         words_left = Signal.like(self.words)  # of the pixel, to come after those held
         columns_left = Signal.like(self.width)
@@ -73,27 +69,19 @@ class GroupWriter(wiring.Component):
         address = Signal.like(write.payload.address)
 
         written = Signal()
-        ends_group = Signal()
         m.d.comb += [
             write.valid.eq(held_words != 0),
             write.payload.address.eq(address),
             write.payload.enable.eq(thermometer(held_words, count)),
-            write.payload.words.eq(Cat(held[:count])),
+            write.payload.words.eq(held),
             written.eq(write.valid & write.ready),
-            ends_group.eq(held_words <= count),
-            self.ready.eq(~write.valid | (written & ends_group)),
+            self.ready.eq(~write.valid | written),
             next_row_address.eq(row_address + self.pitch),
-            self.finished.eq(
-                written & ends_group & ends_pixel & (columns_left == 1) & (rows_left == 1)
-            ),
+            self.finished.eq(written & ends_pixel & (columns_left == 1) & (rows_left == 1)),
         ]
         with m.If(written):
-            m.d.sync += [
-                *(word.eq(later) for word, later in zip(held, held[count:], strict=False)),
-                held_words.eq(Mux(ends_group, 0, held_words - count)),
-                address.eq(address + Mux(ends_group, held_words, count)),
-            ]
-            with m.If(ends_group & ends_pixel):
+            m.d.sync += [held_words.eq(0), address.eq(address + held_words)]
+            with m.If(ends_pixel):
                 m.d.sync += columns_left.eq(columns_left - 1)
                 with m.If(columns_left == 1):
                     m.d.sync += [
@@ -103,8 +91,8 @@ class GroupWriter(wiring.Component):
                         address.eq(next_row_address),
                     ]
         with m.If(self.valid & self.ready):
-            m.d.sync += [word.eq(new) for word, new in zip(held, self.group_words, strict=True)]
-            with m.If(words_left <= self.group):
+            m.d.sync += held.eq(self.group_words)
+            with m.If(words_left <= count):
                 m.d.sync += [
                     held_words.eq(words_left),
                     ends_pixel.eq(1),
@@ -112,9 +100,9 @@ class GroupWriter(wiring.Component):
                 ]
             with m.Else():
                 m.d.sync += [
-                    held_words.eq(self.group),
+                    held_words.eq(count),
                     ends_pixel.eq(0),
-                    words_left.eq(words_left - self.group),
+                    words_left.eq(words_left - count),
                 ]
         with m.If(self.start):
             m.d.sync += [

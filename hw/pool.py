@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Out
+from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
 from hw.engine import EngineControl, instruction_view
@@ -17,26 +19,33 @@ from hw.interfaces import (
     Activity,
     EngineSignature,
     Fault,
+    FeatureReadSignature,
     FeatureWriteSignature,
-    WindowReadSignature,
 )
 from hw.isa import Opcode
 from hw.mean import MeanUnit
-from hw.window_walker import FIRST_TAP_BIT, LAST_TAP_BIT, WALK, WindowWalker
+from hw.window_walker import WALK, WindowWalker
+
+PADDING = -128
+"""What a window sees outside of the input; no maximum is less."""
+
+READS_UNDER_WAY = 4
+"""More than the feature memory has answers for at a time."""
 
 
 class PoolEngine(wiring.Component):
     """Executes MAX_POOL and MEAN.
 
-    MAX_POOL reads ``modules`` words of one input pixel a cycle, and writes while it reads the next
-    window. MEAN reads ``post_words`` words of one pixel a cycle, then computes a channel a cycle,
-    for one group of words after the other.
+    MAX_POOL reads ``post_words`` words a cycle, of several pixels of a window's row if they have
+    fewer (and a power of two), and writes while it reads the next window. Each lane keeps a
+    maximum; those of the same word meet on the way to the write port. MEAN reads ``post_words``
+    words of one pixel a cycle, then computes a channel a cycle, for one group of words after the
+    other.
 
-    Rate: MAX_POOL one read per cycle, if a window has as many pixels as its words take writes.
-    MEAN pixels + ``lanes`` + ``MeanUnit.PIPELINE`` + 1 cycles for ``post_words`` words, and what
-    a read takes.
+    Rate: MAX_POOL one read per cycle. MEAN pixels + ``lanes`` + ``MeanUnit.PIPELINE`` + 1 cycles
+    for ``post_words`` words, and what a read takes.
 
-    Stall: reads wait while the writes of the window before last are not taken.
+    Stall: reads wait while the write of the window before last is not taken.
 
     Faults: ``BAD_FIELD`` for counts of 0 and bases outside the feature memory; in MEAN, for more
     pixels than the feature memory has words, a multiplier that is not a positive normal float32, an
@@ -45,7 +54,7 @@ class PoolEngine(wiring.Component):
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_FEATURE``: nothing comes from or goes to the
             feature memory.
-        window: out, :class:`WindowReadSignature`.
+        features: out, :class:`FeatureReadSignature`.
         results: out, :class:`FeatureWriteSignature`.
     """
 
@@ -54,7 +63,7 @@ class PoolEngine(wiring.Component):
         super().__init__(
             {
                 "engine": Out(EngineSignature()),
-                "window": Out(WindowReadSignature(config)),
+                "features": Out(FeatureReadSignature(config)),
                 "results": Out(FeatureWriteSignature(config)),
             }
         )
@@ -116,7 +125,7 @@ class PoolEngine(wiring.Component):
         bad = Cat(bad_fields).any() | (fields.is_mean & Cat(bad_mean).any())
         return Mux(bad, Fault.BAD_FIELD, Fault.NONE)
 
-    def _maximum(self, m: Module, word: Any, first: Value, taken: Value) -> Value:
+    def _maximum(self, m: Module, word: Any, there: Value, first: Value, taken: Value) -> Value:
         """The maximum of ``word`` and those before it of the window, channel by channel.
 
         A signal for each channel, not one for all: CXXRTL copies all of what is written in parts.
@@ -125,11 +134,46 @@ class PoolEngine(wiring.Component):
         for value in word:
             before = Signal(signed(8), reset_less=True)
             most = Signal(signed(8))
-            m.d.comb += most.eq(Mux(first | (value > before), value, before))
+            seen = Mux(there, value, PADDING)
+            m.d.comb += most.eq(Mux(first | (seen > before), seen, before))
             with m.If(taken):
                 m.d.sync += before.eq(most)
             channels.append(most)
         return Cat(channels)
+
+    def _write(self, m: Module, writer: GroupWriter, fields: SimpleNamespace) -> None:
+        """Connect the write port; of lanes that hold the same word, the greatest is written."""
+        config = self._config
+        held, write = writer.results.requests, self.results.requests
+        m.d.comb += [
+            write.valid.eq(held.valid),
+            write.payload.eq(held.payload),
+            held.ready.eq(write.ready),
+        ]
+        lanes = [
+            [held.payload.words[lane][i] for i in range(config.rows)]
+            for lane in range(config.post_words)
+        ]
+        with m.If(~fields.is_mean), m.Switch(fields.in_words):
+            for shift in reversed(range(ceil_log2(config.post_words))):
+                half = 1 << shift
+                folded = []
+                for lane in range(half):
+                    greatest = Signal(
+                        data.ArrayLayout(signed(8), config.rows), name=f"of_{half}_{lane}"
+                    )
+                    m.d.comb += [
+                        greatest[i].eq(Mux(a > b, a, b))
+                        for i, (a, b) in enumerate(
+                            zip(lanes[lane], lanes[lane + half], strict=True)
+                        )
+                    ]
+                    folded.append(greatest)
+                lanes = [[word[i] for i in range(config.rows)] for word in folded]
+                with m.Case(half):
+                    m.d.comb += [
+                        write.payload.words[lane].eq(word) for lane, word in enumerate(folded)
+                    ]
 
     def elaborate(self, platform: Any) -> Module:
         """Build the reads, the two ways to reduce a window, and the writes."""
@@ -141,40 +185,49 @@ class PoolEngine(wiring.Component):
         m.submodules.mean_unit = mean_unit = MeanUnit(config)
         m.submodules.writer = writer = GroupWriter(config)
         wiring.connect(m, wiring.flipped(self.engine), control.engine)
-        wiring.connect(m, wiring.flipped(self.results), writer.results)
-        wiring.connect(m, wiring.flipped(self.window.requests), walker.requests)
         m.d.comb += [
             control.refuse.eq(self._refusal(fields)),
             control.finish.eq(writer.finished),
             walker.start.eq(control.start),
-            walker.group.eq(Mux(fields.is_mean, config.post_words, config.modules)),
+            walker.together.eq(~fields.is_mean),
             writer.start.eq(control.start),
             writer.base.eq(fields.out_base),
             writer.pitch.eq(fields.out_pitch),
             writer.words.eq(fields.in_words),
             writer.width.eq(fields.out_width),
             writer.height.eq(fields.out_height),
-            writer.group.eq(walker.group),
             mean_unit.multiplier.eq(fields.multiplier),
             mean_unit.offset.eq(fields.offset),
         ]
         m.d.comb += [getattr(walker, name).eq(getattr(fields, name)) for name in WALK]
 
-        # Each word that comes back is joined to those of its window before it.
-        response = self.window.responses
-        first, last = response.payload.tag[FIRST_TAP_BIT], response.payload.tag[LAST_TAP_BIT]
+        # Reads, and what is known of each when its answer comes.
+        tap, request = walker.requests, self.features.requests
+        tag = data.StructLayout({"enable": config.post_words, "first": 1, "last": 1})
+        m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=READS_UNDER_WAY)
+        m.d.comb += [
+            request.valid.eq(tap.valid & tags.w_rdy),
+            request.payload.address.eq(tap.payload.address),
+            request.payload.enable.eq(tap.payload.enable),
+            tap.ready.eq(request.ready & tags.w_rdy),
+            tags.w_en.eq(request.valid & request.ready),
+            tags.w_data.eq(Cat(tap.payload.enable, tap.payload.first, tap.payload.last)),
+        ]
+        response = self.features.responses
+        known = data.View(tag, tags.r_data)
         came = response.valid & response.ready
+        m.d.comb += tags.r_en.eq(came)
+
+        # Each word that comes back is joined to those of its window before it.
         most = [
-            self._maximum(m, response.payload.words[lane], first, came)
-            for lane in range(config.modules)
+            self._maximum(m, response.payload[lane], known.enable[lane], known.first, came)
+            for lane in range(config.post_words)
         ]
         means = mean_unit.results.payload
         m.d.comb += [
-            mean_unit.pixels.payload.words.eq(
-                response.payload.words.as_value()[: 8 * config.lanes]
-            ),
-            mean_unit.pixels.payload.first.eq(first),
-            mean_unit.pixels.payload.last.eq(last),
+            mean_unit.pixels.payload.words.eq(response.payload.as_value()),
+            mean_unit.pixels.payload.first.eq(known.first),
+            mean_unit.pixels.payload.last.eq(known.last),
         ]
         with m.If(fields.is_mean):
             m.d.comb += [
@@ -182,16 +235,15 @@ class PoolEngine(wiring.Component):
                 response.ready.eq(mean_unit.pixels.ready),
                 writer.valid.eq(mean_unit.results.valid),
                 mean_unit.results.ready.eq(writer.ready),
-            ]
-            m.d.comb += [
-                writer.group_words[lane].eq(means[lane]) for lane in range(config.post_words)
+                writer.group_words.eq(means.as_value()),
             ]
         with m.Else():
             m.d.comb += [
-                response.ready.eq(~last | writer.ready),
-                writer.valid.eq(response.valid & last),
+                response.ready.eq(~known.last | writer.ready),
+                writer.valid.eq(response.valid & known.last),
+                writer.group_words.eq(Cat(most)),
             ]
-            m.d.comb += [word.eq(new) for word, new in zip(writer.group_words, most, strict=True)]
+        self._write(m, writer, fields)
 
         write = self.results.requests
         went = write.valid & write.ready

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
 from hw.engine import thermometer
-from hw.interfaces import WindowReadSignature
 from hw.isa import FORMATS, Opcode
 
 _WIDTHS = {field.name: field.width for field in FORMATS[Opcode.MAX_POOL].fields}
@@ -32,18 +32,32 @@ WALK = {
 }
 """Fields of MAX_POOL. The kernel may be as large as the input, which makes a MEAN of it."""
 
-FIRST_TAP_BIT, LAST_TAP_BIT = 0, 1
-"""Of the tag of a request: it reads the first, and the last, pixel of its window."""
 
-PADDING = -128
-"""What the window sees outside of the input; no maximum is less."""
+def tap_layout(config: DnaConfig) -> data.StructLayout:
+    """A request for feature words under a window.
+
+    Members:
+        address: unsigned, of lane 0; lane i has the word ``address + i``.
+        enable: unsigned(post_words), lanes that are in the window and in the input.
+        first: the first of its window.
+        last: the last of its window.
+    """
+    return data.StructLayout(
+        {
+            "address": unsigned(config.feature_address_bits),
+            "enable": unsigned(config.post_words),
+            "first": 1,
+            "last": 1,
+        }
+    )
 
 
 class WindowWalker(wiring.Component):
     """Walks windows: output row, output column, group of words of a pixel, window row and column.
 
-    A request reads ``group`` words of one input pixel, or what is left of it; outside of the input
-    it reads none, which returns the padding.
+    A request reads ``post_words`` words of one input pixel, or what is left of it. Where pixels
+    have fewer words, and a power of two, it reads as many pixels of the window's row ``together``
+    as fit; lane i then has word i modulo ``in_words``. Outside of the input it reads none.
 
     Rate: a request per cycle. Latency: the first is there in the cycle after ``start``.
 
@@ -53,20 +67,18 @@ class WindowWalker(wiring.Component):
         start: in, one cycle high to begin; the walk before must have been taken to its end.
         in_base to out_width: in, the fields ``WALK``, constant from ``start`` on; counts at
             least 1.
-        group: in, unsigned, words of a request, 1 to ``modules``, constant from ``start`` on.
-        requests: out, as in :class:`hw.interfaces.WindowReadSignature`; the tag has
-            ``FIRST_TAP_BIT`` and ``LAST_TAP_BIT``.
+        together: in, whether to read several pixels in a request, constant from ``start`` on.
+        requests: out, stream of :func:`tap_layout`.
     """
 
     def __init__(self, config: DnaConfig) -> None:
         self._config = config
-        requests = WindowReadSignature(config).members["requests"].signature
         super().__init__(
             {
                 "start": In(1),
                 **{name: In(shape) for name, shape in WALK.items()},
-                "group": In(range(config.modules + 1)),
-                "requests": Out(requests),
+                "together": In(1),
+                "requests": Out(stream.Signature(tap_layout(config))),
             }
         )
 
@@ -74,6 +86,7 @@ class WindowWalker(wiring.Component):
         """Build a counter for each loop and an address for each that moves one."""
         m = Module()
         config, request = self._config, self.requests.payload
+        lanes = config.post_words
         address_shape = unsigned(config.feature_address_bits)
 
         row = Signal.like(self.out_height)
@@ -82,11 +95,12 @@ class WindowWalker(wiring.Component):
         tap_y = Signal.like(self.kernel_height)
         tap_x = Signal.like(self.kernel_width)
 
-        # The input pixel where the window begins, and the one that is read.
+        # The input pixel where the window begins, and the first one that is read.
         coordinate = signed(len(self.out_height) + len(self.stride) + 2)
         window_y, window_x = Signal(coordinate), Signal(coordinate)
         y, x = Signal(coordinate), Signal(coordinate)
-        inside = Signal()
+        pixels = Signal(range(lanes + 1), init=1)  # read in a request
+        tap_step = Signal.like(word)  # words from a request to the next in the row
 
         # Word 0 of the first window of the output row and of the window; then the first word of the
         # group in the row of the window and in the pixel.
@@ -99,23 +113,38 @@ class WindowWalker(wiring.Component):
         ends_window = Signal()
         next_word = Signal(len(word) + 1)
         left = Signal.like(word)
-        there = Signal.like(self.group)
         m.d.comb += [
             y.eq(window_y + tap_y),
             x.eq(window_x + tap_x),
-            inside.eq((y >= 0) & (y < self.in_height) & (x >= 0) & (x < self.in_width)),
-            ends_row_of_window.eq(tap_x == self.kernel_width - 1),
+            ends_row_of_window.eq(tap_x + pixels >= self.kernel_width),
             ends_window.eq(ends_row_of_window & (tap_y == self.kernel_height - 1)),
-            next_word.eq(word + self.group),
-            # No more than ``group``; of those, what the pixel has left.
-            left.eq(Mux(inside, self.in_words - word, 0)),
-            there.eq(Mux(left < self.group, left, self.group)),
-            request.enable.eq(thermometer(there, config.modules)),
-            request.fill.eq(PADDING),
-            request.tag[FIRST_TAP_BIT].eq((tap_x == 0) & (tap_y == 0)),
-            request.tag[LAST_TAP_BIT].eq(ends_window),
+            next_word.eq(word + lanes),
+            left.eq(self.in_words - word),
+            request.address.eq(tap),
+            request.first.eq((tap_x == 0) & (tap_y == 0)),
+            request.last.eq(ends_window),
         ]
-        m.d.comb += [request.addresses[lane].eq(tap + lane) for lane in range(config.modules)]
+        there = [
+            (y >= 0)
+            & (y < self.in_height)
+            & (x + pixel >= 0)
+            & (x + pixel < self.in_width)
+            & (tap_x + pixel < self.kernel_width)
+            for pixel in range(lanes)
+        ]
+        m.d.comb += [
+            pixels.eq(1),
+            tap_step.eq(self.in_words),
+            request.enable.eq(thermometer(left, lanes) & there[0].replicate(lanes)),
+        ]
+        with m.If(self.together), m.Switch(self.in_words):
+            for shift in range(ceil_log2(lanes)):
+                with m.Case(1 << shift):
+                    m.d.comb += [
+                        pixels.eq(lanes >> shift),
+                        tap_step.eq(lanes),
+                        request.enable.eq(Cat(there[lane >> shift] for lane in range(lanes))),
+                    ]
 
         def begin_window(start: Value) -> list[Any]:
             """Go to the first pixel of the window at ``start``."""
@@ -124,7 +153,7 @@ class WindowWalker(wiring.Component):
         next_window = (window_start + self.stride * self.in_words)[: len(tap)]
         next_row = (row_start + self.stride * self.in_pitch)[: len(tap)]
         with m.If(self.requests.valid & self.requests.ready):
-            m.d.sync += [tap_x.eq(tap_x + 1), tap.eq(tap + self.in_words)]
+            m.d.sync += [tap_x.eq(tap_x + pixels), tap.eq(tap + tap_step)]
             with m.If(ends_row_of_window):
                 m.d.sync += [
                     tap_x.eq(0),

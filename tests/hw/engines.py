@@ -128,15 +128,18 @@ def writes(port, feature, chance):
     return [Sink(port.requests, chance, take)]
 
 
-def reads(port, feature, chance, latency=2):
-    """Models for a port with ``FeatureReadSignature``; words that are not asked for are random."""
+def reads(port, feature, chance, latency=2, nothing=False):
+    """Models for a port with ``FeatureReadSignature``; words that are not asked for are random.
+
+    With ``nothing``, requests that enable no word are allowed.
+    """
     config = feature.config
     count, rows = config.post_words, config.rows
     responses = Source(port.responses, chance, latency=latency)
 
     def take(bits, cycle):
         address, enable = unpack(bits, config.feature_address_bits, count)
-        assert enable, "read nothing"
+        assert enable or nothing, "read nothing"
         words = np.random.default_rng(cycle).integers(-128, 128, (count, rows)).astype(np.int8)
         for index in range(count):
             if enable >> index & 1:

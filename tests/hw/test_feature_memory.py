@@ -84,7 +84,7 @@ class Bench:
     """Gives every client its requests and compares every answer with a list of words."""
 
     def __init__(self):
-        self.dut = FeatureMemory(CONFIG)
+        self.dut = FeatureMemory(CONFIG, window_readers=2, readers=2)
         self.simulator = Simulator(self.dut)
         self.simulator.add_clock(1e-6)
         self.simulator.add_testbench(self.testbench)

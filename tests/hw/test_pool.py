@@ -11,7 +11,7 @@ from hw.mean import MeanUnit
 from hw.pool import PoolEngine
 from sim.reference import max_pool2d, mean
 from sw.graph import Padding
-from tests.hw.engines import EngineBench, Feature, always, never, paces, window_reads, writes
+from tests.hw.engines import EngineBench, Feature, always, never, paces, reads, writes
 
 NANO = dataclasses.replace(PRESETS["nano"], feature_words=2048)
 CONFIGS = {
@@ -109,15 +109,15 @@ def run(name, instructions, pace=lambda: always, seed=0):
     expected.words[:] = feature.words
     for instruction in instructions:
         expect(expected, instruction)
-    window = window_reads(bench.dut.window, feature, pace())
+    port_of_reads = reads(bench.dut.features, feature, pace(), nothing=True)
     port = writes(bench.dut.results, feature, pace())
-    result = bench.run(instructions, [*window, *port], chance=pace())
+    result = bench.run(instructions, [*port_of_reads, *port], chance=pace())
     assert result.fault is None and len(result.done) == len(instructions)
     np.testing.assert_array_equal(feature.words, expected.words)
     np.testing.assert_array_equal(feature.written, expected.written)
     assert result.done[-1] == port[0].cycles[-1]
-    assert not window[1].words
-    return result, window, port[0].cycles
+    assert not port_of_reads[1].words
+    return result, port_of_reads[0].cycles, port[0].cycles
 
 
 RESNET = {"in_height": 6, "in_width": 6, "kernel_height": 3, "stride": 2, "pad_top": 1}
@@ -129,6 +129,10 @@ SHAPES = [
     | {"pad_top": 2, "pad_left": 2, "out_height": 1, "out_width": 2},
     {"in_height": 2, "in_width": 2, "in_words": 3, "kernel_height": 2, "stride": 3}
     | {"pad_top": 3, "pad_left": 3, "out_height": 3, "out_width": 3},
+    # Several pixels in a read, cut off at the left, at the right, and by the window.
+    {**RESNET, "pad_left": 1, "out_height": 3, "out_width": 3, "in_words": 1},
+    {**RESNET, "pad_left": 2, "out_height": 3, "out_width": 4, "in_words": 2},
+    {**RESNET, "pad_left": -1, "out_height": 2, "out_width": 2, "in_words": 1, "kernel_width": 6},
     # One pixel: a copy.
     {"in_height": 3, "in_width": 3, "in_words": 9, "kernel_height": 1, "stride": 1}
     | {"out_height": 3, "out_width": 3},
@@ -180,14 +184,15 @@ def test_random_layers_with_random_stalls(name, seed):
 @pytest.mark.parametrize("name", CONFIGS)
 def test_rate(name):
     config = CONFIGS[name]
-    result, window, _ = run(name, [pool(**SHAPES[0])])
-    reads = 9 * 9 * -(-4 // config.modules)
-    cycles = window[0].cycles
-    assert cycles == list(range(3, 3 + reads))
-    assert result.activity[Activity.BUSY] >= reads
+    for words in (1, 2, 4):
+        result, asked, _ = run(name, [pool(**SHAPES[0] | {"in_words": words})])
+        together = max(1, config.post_words // words)
+        count = 9 * 3 * -(-3 // together) * -(-words // config.post_words)
+        assert asked == list(range(3, 3 + count))
+        assert result.activity[Activity.BUSY] >= count
     # 49 pixels, then the channels of post_words words.
     words = 4 * config.post_words
-    result, window, cycles = run(name, [mean_of(7, 7, words, 1 / 49, 0.0)])
+    _, _, cycles = run(name, [mean_of(7, 7, words, 1 / 49, 0.0)])
     groups = np.diff(cycles)
     assert len(cycles) == 4
     assert set(groups) == {49 + config.lanes + MeanUnit.PIPELINE + 1}
@@ -199,7 +204,7 @@ def test_activity_while_the_feature_memory_does_nothing(stopped):
     feature = Feature(NANO, rng)
     choice = [always] * 3
     choice[stopped] = never
-    models = window_reads(bench.dut.window, feature, choice[0])
+    models = reads(bench.dut.features, feature, choice[0], nothing=True)
     models[1].chance = choice[1]
     result = bench.run(
         [pool(**SHAPES[0])],
@@ -257,7 +262,7 @@ def test_faults(instruction):
     result = bench.run(
         [instruction],
         [
-            *window_reads(bench.dut.window, feature, always),
+            *reads(bench.dut.features, feature, always),
             *writes(bench.dut.results, feature, always),
         ],
     )
