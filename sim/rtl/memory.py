@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from sim.rtl.stalls import NO_STALLS, Stalls
 
 BASE = 0x1_2340_0000
@@ -53,6 +55,21 @@ class MemoryModel:
         for offsets in self.errors:
             if offsets.step != 1 or offsets.start < 0 or not offsets:
                 raise ValueError(f"errors must be ranges of byte offsets, not {offsets!r}")
+
+    @classmethod
+    def random(cls, seed: int) -> MemoryModel:
+        """A memory that is slower and less orderly than the default: a pure function of ``seed``.
+
+        Raises:
+            ValueError: ``seed`` is negative.
+        """
+        rng = np.random.default_rng(seed)
+        return cls(
+            latency=int(rng.integers(1, 200)),
+            bandwidth=float(rng.choice([0.25, 0.5, 1.0])),
+            reorder=bool(rng.integers(2)),
+            stalls=Stalls(float(rng.choice([0.1, 0.2, 0.5])), seed),
+        )
 
     @property
     def rate(self) -> int:
