@@ -1,0 +1,123 @@
+// The memory behind the machine's AXI4 port in time: what sim/rtl/axi_memory.h does, without bytes.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+namespace {
+
+// Mirrored by sim/cycles/model.py.
+struct MemoryTiming {
+    int64_t latency;
+    int64_t rate; // words a cycle, in units of 1 / RATE_ONE
+    uint64_t stall_threshold;
+    uint64_t states[6]; // of the draws at cycle 0, by Channel
+    uint64_t first_cycle; // in which the program begins
+    int64_t reorder;
+};
+
+enum Channel { AR, R, AW, W, B, CHOICE };
+
+class Dram {
+public:
+    Dram(const MemoryTiming &timing, size_t readers)
+        : timing(timing), cycle(timing.first_cycle), queues(timing.reorder ? readers : 1),
+          credit(int64_t(std::min<uint64_t>(uint64_t(timing.rate) * cycle, RATE_ONE))) {}
+
+    bool rvalid = false, bvalid = false;
+    int rid = 0;
+
+    bool arready() const { return !stalled(AR); }
+    bool awready() const { return !stalled(AW); }
+    bool wready() const { return may_move && !writes.empty() && !stalled(W); }
+
+    // What the memory drives in this cycle; R never waits.
+    void offer() {
+        rvalid = false;
+        credit = std::min(credit + timing.rate, RATE_ONE);
+        may_move = credit > 0;
+        if (waiting_reads && may_move && !stalled(R))
+            offer_word();
+        if (!bvalid && !answers.empty() && answers.front() <= cycle && !stalled(B)) {
+            bvalid = true;
+            answers.pop_front();
+        }
+    }
+
+    void read(int id, int64_t words) {
+        queues[timing.reorder ? id : 0].push_back({words, cycle + timing.latency, id});
+        waiting_reads++;
+    }
+
+    void write(int64_t words) { new_write = words; }
+
+    void write_word() {
+        credit -= RATE_ONE;
+        if (--writes.front() == 0) {
+            answers.push_back(cycle + timing.latency);
+            writes.pop_front();
+        }
+    }
+
+    void clock(bool bready) {
+        bvalid &= !bready;
+        if (new_write)
+            writes.push_back(new_write);
+        new_write = 0;
+        cycle++;
+    }
+
+private:
+    struct Burst {
+        int64_t words;
+        uint64_t due;
+        int id;
+    };
+
+    // The 32 random bits of sim/rtl/stalls.py.
+    uint64_t draw(Channel channel) const {
+        uint64_t z = timing.states[channel] + (cycle + 1) * 0x9E3779B97F4A7C15u;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+        return (z ^ (z >> 31)) >> 32;
+    }
+
+    bool stalled(Channel channel) const {
+        return timing.stall_threshold && draw(channel) < timing.stall_threshold;
+    }
+
+    void offer_word() {
+        size_t due = 0;
+        for (const auto &queue : queues)
+            due += !queue.empty() && queue.front().due <= cycle;
+        if (!due)
+            return;
+        size_t chosen = due > 1 ? draw(CHOICE) % due : 0;
+        auto queue = queues.begin();
+        while (queue->empty() || queue->front().due > cycle || chosen--)
+            ++queue;
+        Burst &burst = queue->front();
+        rvalid = true;
+        rid = burst.id;
+        credit -= RATE_ONE;
+        if (--burst.words == 0) {
+            queue->pop_front();
+            waiting_reads--;
+        }
+    }
+
+    MemoryTiming timing;
+    uint64_t cycle;
+    std::vector<std::deque<Burst>> queues; // by reader, or one for all
+    size_t waiting_reads = 0;
+    std::deque<int64_t> writes;   // words left of each burst
+    std::deque<uint64_t> answers; // when each is due
+    int64_t new_write = 0;
+    int64_t credit;
+    bool may_move = false;
+};
+
+} // namespace

@@ -1,0 +1,246 @@
+// The whole machine in time: every queue, state and token of hw/, no data. Each block has the name
+// that it has there. In a cycle, blocks first settle what they offer and take, then all clock.
+//
+// sim/cycles/model.py puts in front what the Python sources say: Config, Instruction, the enums
+// Engine and Activity, and the constants of hw/. It mirrors MemoryTiming, Trace and Result.
+
+#include "convolution.h"
+#include "load.h"
+#include "pool.h"
+#include "post.h"
+#include "store.h"
+#include "weights.h"
+
+namespace {
+
+enum Verdict : int { RUNNING = 0, FINISHED = 1, STANDS_STILL = 2, TOKEN_OVERFLOW = 3 };
+
+constexpr int READERS = 3, FETCH_READER = 0, LOAD_READER = 1, WEIGHTS_READER = 2;
+constexpr int READ_IDS = 4;
+
+struct Result {
+    uint64_t cycles;
+    uint64_t words_read[READERS]; // by the reader, in the order of the constants above
+    uint64_t words_written;
+    uint64_t most_weights;  // DRAM words in the weight FIFO
+    uint64_t weights_empty; // cycles in which CONV wanted a DRAM word and there was none
+};
+
+class Machine {
+public:
+    Machine(const Config &config, const MemoryTiming &timing, std::vector<Instruction> code,
+            int64_t layers, uint64_t patience)
+        : config(config), program(std::move(code)), traces(program.size()),
+          sequencer(this->config, program, traces), dram(timing, READ_IDS),
+          reader(this->config, READERS), writer(this->config), load(this->config),
+          weights(this->config), conv(this->config), post(this->config), pool(this->config),
+          store(this->config), counts(ENGINES * layers * ACTIVITIES), layers(layers),
+          patience(patience) {}
+
+    Verdict run(uint64_t budget) {
+        for (; budget > 0; budget--) {
+            if (step()) {
+                for (int engine = 0; engine < ENGINES; engine++)
+                    record(engine, IDLE, nullptr, true);
+                return FINISHED;
+            }
+            if (sequencer.overflow)
+                return TOKEN_OVERFLOW;
+            if (result.cycles - progress >= patience)
+                return STANDS_STILL;
+        }
+        return RUNNING;
+    }
+
+    Result result = {};
+    const std::vector<uint64_t> &histogram() const { return counts; }
+    const std::vector<Trace> &trace() const { return traces; }
+
+private:
+    // One cycle; whether it was the last.
+    bool step() {
+        uint64_t cycle = result.cycles;
+        dram.offer();
+        const Instruction *const *offered = sequencer.offered;
+
+        bool load_word = reader.word_valid(LOAD_READER);
+        bool weight_word = reader.word_valid(WEIGHTS_READER);
+        bool request_ready[READERS];
+        for (int index = 0; index < READERS; index++)
+            request_ready[index] = reader.request_ready(index);
+        bool unpacker_word = weights.fifo.r_rdy();
+
+        conv.settle(offered[CONV]);
+        post.settle(offered[POST], conv.memory.valid);
+        bool rows_ready = post.parameters.ready();
+        bool last_row = rows_ready && conv.unpacker.parameters(unpacker_word) &&
+                        conv.unpacker.last_parameters();
+
+        // Port B of the feature memory: POST, POOL and LOAD write, POST, STORE and POOL read.
+        pool.offer();
+        load.offer_write();
+        store.offer_read();
+        uint32_t used = post.write_banks;
+        bool pool_writes = !(used & pool.write_banks);
+        used |= pool_writes ? pool.write_banks : 0;
+        bool load_writes = !(used & load.write_banks);
+        used |= load_writes ? load.write_banks : 0;
+        bool residual_asked =
+            post.read_banks && !(used & post.read_banks) && post.residual_room();
+        used |= residual_asked ? post.read_banks : 0;
+        bool store_reads = !(used & store.read_banks);
+
+        load.settle(offered[LOAD], load_word, load_writes);
+        weights.settle(offered[WEIGHTS], weight_word, request_ready[WEIGHTS_READER]);
+        bool store_words = writer.word_ready(), store_requests = writer.request_ready();
+        store.settle(offered[STORE], store_reads, store_words, writer.done(dram));
+        used |= store.asked ? store.read_banks : 0;
+        pool.settle(offered[POOL], pool_writes, !(used & pool.read_banks));
+
+        bool go[ENGINES] = {false,     load.finish, weights.go, conv.go,
+                            post.finish, pool.finish, store.finish};
+        bool done[ENGINES] = {false,     load.finish, weights.done, conv.done,
+                              post.finish, pool.finish, store.finish};
+        bool finished = sequencer.finished();
+        trace_all(offered, finished);
+        Activity activity[ENGINES] = {
+            sequencer.ending() ? WAIT_TOKEN
+                               : sequencer.fetch.activity(sequencer.fetch_taken(go)),
+            load.activity, weights.activity, conv.activity,
+            post.activity, pool.activity,    store.activity};
+        bool moves = dram.rvalid;
+        const Instruction *current[ENGINES];
+        for (int engine = 0; engine < ENGINES; engine++) {
+            current[engine] = sequencer.next(engine);
+            if (activity[engine] == IDLE && sequencer.waits_for_token(engine))
+                activity[engine] = WAIT_TOKEN;
+            moves |= activity[engine] == BUSY;
+        }
+        if (conv.current())
+            current[CONV] = conv.current();
+        if (weights.current())
+            current[WEIGHTS] = weights.current();
+        for (int engine = 0; engine < ENGINES; engine++)
+            record(engine, activity[engine], current[engine], false);
+
+        if (dram.rvalid)
+            result.words_read[dram.rid]++;
+        result.most_weights = std::max(result.most_weights, uint64_t(weights.fifo.level()));
+        bool unpacker_ready = conv.word_ready(rows_ready);
+        result.weights_empty += conv.current() && unpacker_ready && !unpacker_word;
+
+        ReadClient clients[READERS] = {sequencer.fetch.client(), load.client, weights.client};
+        bool fetch_word = reader.word_valid(FETCH_READER);
+        load.clock(offered[LOAD], request_ready[LOAD_READER]);
+        weights.clock(offered[WEIGHTS], unpacker_ready);
+        post.clock(offered[POST], last_row, residual_asked);
+        conv.clock(unpacker_word, rows_ready, post.drained);
+        pool.clock(offered[POOL]);
+        int64_t offset = store.offset, length = store.length;
+        bool request = store.request, word = store.word;
+        store.clock(offered[STORE], store_requests, store_words);
+        reader.clock(dram, clients);
+        bool sent = writer.clock(dram, request, offset, length, word);
+        result.words_written += sent;
+        sequencer.clock(cycle, go, done, request_ready[FETCH_READER], fetch_word);
+
+        result.cycles++;
+        if (moves || sent)
+            progress = result.cycles;
+        return finished;
+    }
+
+    // When instructions begin and end.
+    void trace_all(const Instruction *const *offered, bool finished) {
+        uint64_t cycle = result.cycles;
+        trace_control(LOAD, load.control, offered, load.finish);
+        trace_control(POST, post.control, offered, post.finish);
+        trace_control(POOL, pool.control, offered, pool.finish);
+        trace_control(STORE, store.control, offered, store.finish);
+        for (int engine : {WEIGHTS, CONV})
+            if (offered[engine])
+                mark(sequencer.trace(offered[engine]).dispatched, cycle);
+        if (weights.came)
+            mark(sequencer.trace(weights.current()).start, cycle);
+        if (weights.done)
+            sequencer.trace(weights.current()).end = cycle;
+        if (conv.pixel_enters())
+            mark(sequencer.trace(conv.current()).start, cycle);
+        if (conv.done)
+            sequencer.trace(conv.current()).end = cycle;
+        if (finished)
+            traces.back().end = cycle;
+    }
+
+    void trace_control(int engine, const EngineControl &control,
+                       const Instruction *const *offered, bool finish) {
+        if (!offered[engine])
+            return;
+        Trace &trace = sequencer.trace(offered[engine]);
+        mark(trace.dispatched, result.cycles);
+        if (control.running)
+            mark(trace.start, result.cycles);
+        if (finish)
+            trace.end = result.cycles;
+    }
+
+    static void mark(uint64_t &first, uint64_t cycle) {
+        if (first == NEVER)
+            first = cycle;
+    }
+
+    // Notes what an engine does in this cycle; what goes on for long is added up at its end.
+    void record(int engine, Activity activity, const Instruction *op, bool flush) {
+        Stretch &now = stretches[engine];
+        int64_t layer = sequencer.layer(engine);
+        if (now.activity == activity && now.op == op && now.layer == layer && !flush) {
+            now.cycles++;
+            return;
+        }
+        counts[size_t((engine * layers + now.layer) * ACTIVITIES + now.activity)] += now.cycles;
+        if (now.op)
+            sequencer.trace(now.op).activity[now.activity] += now.cycles;
+        now = {activity, op, layer, flush ? 0u : 1u};
+    }
+
+    struct Stretch {
+        Activity activity = IDLE;
+        const Instruction *op = nullptr;
+        int64_t layer = 0;
+        uint64_t cycles = 0;
+    };
+
+    Config config;
+    std::vector<Instruction> program;
+    std::vector<Trace> traces;
+    Sequencer sequencer;
+    Dram dram;
+    DmaReader reader;
+    DmaWriter writer;
+    LoadEngine load;
+    WeightEngine weights;
+    ConvolutionEngine conv;
+    PostEngine post;
+    PoolEngine pool;
+    StoreEngine store;
+    Stretch stretches[ENGINES];
+    std::vector<uint64_t> counts; // [engine][layer][activity]
+    int64_t layers;
+    uint64_t patience, progress = 0;
+};
+
+} // namespace
+
+extern "C" {
+
+Machine *dna_open(const Config *config, const MemoryTiming *timing, const Instruction *program,
+                  uint64_t length, int64_t layers, uint64_t patience) {
+    return new Machine(*config, *timing, {program, program + length}, layers, patience);
+}
+
+int dna_run(Machine *machine, uint64_t budget) { return machine->run(budget); }
+void dna_result(const Machine *machine, Result *result) { *result = machine->result; }
+const uint64_t *dna_histogram(const Machine *machine) { return machine->histogram().data(); }
+const Trace *dna_trace(const Machine *machine) { return machine->trace().data(); }
+void dna_close(Machine *machine) { delete machine; }
+}

@@ -1,0 +1,126 @@
+// Queues and small parts that several blocks are made of; only how full they are, not what is in
+// them, unless it decides something.
+
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace {
+
+inline bool bit(uint32_t bits, int index) { return bits >> index & 1; }
+
+// amaranth.lib.fifo.SyncFIFO, of words that decide something.
+template <class Word> class Fifo {
+public:
+    explicit Fifo(int64_t depth) : words(depth) {}
+
+    bool w_rdy() const { return level != words.size(); }
+    bool r_rdy() const { return level != 0; }
+    const Word &front() const { return words[consume]; }
+
+    void clock(bool write, bool read, const Word &word = {}) {
+        write &= w_rdy();
+        read &= r_rdy();
+        if (write) {
+            words[produce] = word;
+            produce = produce + 1 == words.size() ? 0 : produce + 1;
+        }
+        if (read)
+            consume = consume + 1 == words.size() ? 0 : consume + 1;
+        level += size_t(write) - size_t(read);
+    }
+
+private:
+    std::vector<Word> words;
+    size_t level = 0, produce = 0, consume = 0;
+};
+
+// amaranth.lib.fifo.SyncFIFOBuffered: a queue with a register behind it.
+class FifoBuffered {
+public:
+    explicit FifoBuffered(int64_t depth) : depth(depth) {}
+
+    bool w_rdy() const { return depth == 1 ? !out : inner != depth - 1; }
+    bool r_rdy() const { return out; }
+    int64_t level() const { return inner + out; }
+
+    void clock(bool write, bool read) {
+        write &= w_rdy();
+        if (depth == 1) {
+            out = out ? !read : write;
+            return;
+        }
+        bool inner_read = inner != 0 && (!out || read);
+        inner += int64_t(write) - int64_t(inner_read);
+        out = inner_read || (out && !read);
+    }
+
+private:
+    int64_t depth, inner = 0;
+    bool out = false;
+};
+
+// hw/skid_buffer.py: the answer of a memory that comes a cycle after it was asked for.
+class SkidBuffer {
+public:
+    bool valid() const { return arrives || kept; }
+    bool room(bool ready) const { return !valid() || ready; }
+
+    void clock(bool asked, bool ready) {
+        kept = valid() && !ready;
+        arrives = asked;
+    }
+
+private:
+    bool arrives = false, kept = false;
+};
+
+// hw/stream_fork.py with two outputs.
+class StreamFork {
+public:
+    bool valid(int output, bool input) const { return input && !served[output]; }
+
+    // Whether the input is taken; `taken` are the transfers of the outputs.
+    bool serves(bool first, bool second) const {
+        return (served[0] || first) && (served[1] || second);
+    }
+
+    void clock(bool first, bool second) {
+        bool all = serves(first, second);
+        served[0] = !all && (served[0] || first);
+        served[1] = !all && (served[1] || second);
+    }
+
+private:
+    bool served[2] = {false, false};
+};
+
+// hw/burst_splitter.py. Offsets and lengths are in DRAM words.
+class BurstSplitter {
+public:
+    explicit BurstSplitter(int64_t burst_words) : burst_words(burst_words) {}
+
+    bool ready() const { return left == 0; }
+    bool valid() const { return left != 0; }
+    bool last() const { return left <= room(); }
+    int64_t length() const { return last() ? left : room(); }
+
+    void accept(int64_t offset, int64_t length) {
+        word = offset;
+        left = length;
+    }
+
+    void take() {
+        int64_t taken = length();
+        word += taken;
+        left -= taken;
+    }
+
+private:
+    int64_t room() const { return burst_words - (word & (burst_words - 1)); }
+
+    int64_t burst_words, word = 0, left = 0;
+};
+
+} // namespace

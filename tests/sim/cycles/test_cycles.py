@@ -1,0 +1,198 @@
+"""The cycle model against the RTL: every cycle of every engine, on random programs and memories."""
+
+import dataclasses
+
+import msgspec
+import numpy as np
+import pytest
+
+from hw import isa
+from hw.config import PRESETS
+from hw.interfaces import Activity
+from hw.isa import Engine, Opcode
+from sim.cycles import FIRST_CYCLE, layer_times, predict
+from sim.driver import Driver
+from sim.rtl.machine import open_machine
+from sim.rtl.memory import MemoryModel
+from sim.rtl.stalls import Stalls
+from sw.compiler import compile_graph
+from sw.errors import DnaError
+from sw.graph import GraphBuilder, Padding
+from tests.cycles_sweep import Sweep, compare
+from tests.fuzz_cases import MACHINES
+from tests.graphs import random_image, random_resnet50
+from tests.programs import noise, random_network
+
+NANO = PRESETS["nano"]
+HARD = MemoryModel(latency=23, bandwidth=0.4, reorder=True, stalls=Stalls(0.3, 5))
+CASES = 40
+
+
+def toy(channels=9):
+    """Convolutions, an addition, a pool, a mean: an instruction of every kind."""
+    rng = np.random.default_rng(1)
+    builder = GraphBuilder("input", (6, 5, 3), 1.0, 3)
+
+    def conv(name, x, out):
+        source = builder.tensor(x).shape[2]
+        return builder.conv2d(
+            name,
+            x,
+            weights=rng.integers(-128, 128, (out, 3, 3, source)).astype(np.int8),
+            bias=rng.integers(-99, 99, out).astype(np.int32),
+            weight_scale=np.full(out, 0.01, np.float32),
+            scale=1.0,
+            zero_point=0,
+            padding=Padding(1, 1, 1, 1),
+        )
+
+    first = conv("first", "input", channels)
+    second = conv("second", first, channels)
+    total = builder.add("sum", second, first, scale=2.0, zero_point=0)
+    pool = builder.max_pool2d("pool", total, kernel=(2, 2), stride=(2, 2))
+    graph = builder.finish(builder.mean("mean", pool, scale=1.0, zero_point=0))
+    return graph, noise(rng, graph)
+
+
+def test_random_cases_are_exact():
+    sweep = Sweep(seed=21)
+    found = [comparison for comparison in sweep.run(CASES, [NANO]) if comparison]
+    assert len(found) > CASES // 2
+    assert all(comparison.rtl > 100 for comparison in found)
+    assert not sweep.differences
+    assert sweep.good
+
+
+@pytest.mark.parametrize("name", [name for name in MACHINES if name != "nano"])
+def test_other_machines_are_exact(name):
+    graph, image = toy(channels=3)
+    program = compile_graph(graph, MACHINES[name])
+    found = compare(program, HARD, image, engine="pysim")
+    assert found.rtl > 500
+    assert found.exact, found.text
+
+
+def test_a_whole_network_is_exact():
+    """ResNet50 v1.5 on photographs of 32 x 32: all its layers, stripes, spills and weights."""
+    rng = np.random.default_rng(3)
+    graph = random_resnet50(rng, size=32, stride_in_3x3=True)
+    found = compare(compile_graph(graph, NANO), MemoryModel(), random_image(rng, graph))
+    assert found.rtl > 4_000_000
+    assert found.exact, found.text
+
+
+def test_a_difference_is_noticed():
+    graph, image = toy()
+    found = compare(compile_graph(graph, NANO), HARD, image)
+    assert found.exact
+    other = predict(compile_graph(graph, NANO), MemoryModel(latency=24))
+    wrong = dataclasses.replace(found, model=other.cycles, model_activity=other.activity)
+    assert not wrong.exact
+    assert wrong.total_error > 0 and wrong.layer_error > 0 and wrong.text
+
+
+def test_spans_are_those_of_the_machine():
+    graph, image = toy()
+    program = compile_graph(graph, NANO)
+    memory = HARD
+    with open_machine(NANO, size=program.memory.size, memory=memory, record_writes=True) as machine:
+        Driver(machine, program).run(image)
+        writes = machine.feature_writes()
+        counters = machine.counters()
+    prediction = predict(program, memory)
+    assert prediction.counters == counters
+
+    instructions = isa.read_program(program.code)
+    assert [span.index for span in prediction.spans] == list(range(1, len(instructions)))
+    for span in prediction.spans:
+        instruction = instructions[span.index]
+        assert (span.engine, span.layer) == (instruction.engine, instruction["layer"])
+        assert 0 <= span.dispatched <= span.start <= span.end < prediction.cycles
+        if span.engine in (Engine.POST, Engine.POOL):
+            # The last write of an instruction is its end.
+            cycles = writes.cycle[writes.source == span.engine] - FIRST_CYCLE
+            inside = cycles[(cycles >= span.start) & (cycles <= span.end)]
+            assert inside.max() == span.end
+    assert {span.engine for span in prediction.spans} == set(Engine)
+    assert prediction.spans[-1].end == prediction.cycles - 1
+
+    assert prediction.words_read[Engine.WEIGHTS] * NANO.dram_bytes_per_cycle == sum(
+        layer.weight_bytes for layer in program.layers
+    )
+    words = prediction.words_read[Engine.CONTROL]
+    assert words * NANO.dram_bytes_per_cycle == len(program.code)
+    assert prediction.words_written > 0
+    assert 0 < prediction.dram_busy < HARD.bandwidth
+    assert 0 < prediction.most_weights <= NANO.weight_fifo_words
+
+
+def test_the_activity_of_the_spans_is_that_of_the_engines():
+    graph, _ = toy()
+    prediction = predict(compile_graph(graph, NANO), HARD)
+    totals = prediction.activity.sum(axis=1)
+    for engine in Engine:
+        if engine is Engine.CONTROL:
+            continue
+        spans = [span.activity for span in prediction.spans if span.engine is engine]
+        worked = np.sum(spans, axis=0)
+        for activity in Activity:
+            if activity is not Activity.IDLE:
+                assert worked[activity] == totals[engine, activity], (engine, activity)
+
+
+def test_layers_make_up_the_whole():
+    graph, _ = toy()
+    program = compile_graph(graph, NANO)
+    prediction = predict(program)
+    layers = layer_times(program, prediction)
+    assert [layer.name for layer in layers] == [layer.name for layer in program.layers]
+    assert sum(layer.cycles for layer in layers) == max(layer.end for layer in layers) + 1
+    assert layers[0].bound in (Engine.CONV, Engine.WEIGHTS)
+    assert layers[-1].bound is Engine.POOL
+    for layer in layers:
+        assert layer.start <= layer.end
+        assert Activity.BUSY not in layer.stalls
+
+
+def test_a_slower_memory_takes_longer_and_progress_is_shown(monkeypatch):
+    monkeypatch.setattr("sim.cycles.prediction.BUDGET", 1000)
+    program = compile_graph(random_network(np.random.default_rng(8)), NANO)
+    seen = []
+    cycles = predict(program, progress=seen.append).cycles
+    assert seen == [1000 * (n + 1) for n in range(len(seen))]
+    assert len(seen) == (cycles - 1) // 1000 > 0
+    assert predict(program, MemoryModel(bandwidth=0.1)).cycles > cycles
+
+
+def changed(program, opcode, **fields):
+    """``program`` with other fields in the first instruction of a kind."""
+    instructions = isa.read_program(program.code)
+    index = next(i for i, found in enumerate(instructions) if found.opcode is opcode)
+    old = instructions[index]
+    instructions[index] = isa.Instruction(opcode, {**old.fields, **fields})
+    return msgspec.structs.replace(program, code=isa.program_bytes(instructions))
+
+
+def test_a_program_that_does_not_end_is_refused(monkeypatch):
+    monkeypatch.setattr("sim.cycles.prediction.DEFAULT_WATCHDOG_CYCLES", 5000)
+    program = compile_graph(toy()[0], NANO)
+    with pytest.raises(DnaError, match=r"the program stands still in cycle \d+"):
+        predict(changed(program, Opcode.END, wait=1 << Engine.LOAD))
+
+
+def test_a_token_too_many_is_refused():
+    program = compile_graph(toy()[0], NANO)
+    instructions = isa.read_program(program.code)
+    load = next(found for found in instructions if found.opcode is Opcode.LOAD)
+    extra = isa.Instruction(Opcode.LOAD, {**load.fields, "wait": 0, "signal": 1 << Engine.STORE})
+    instructions[1:1] = [extra] * (isa.TOKEN_LIMIT + 1)
+    header = isa.Instruction(Opcode.HEADER, {**instructions[0].fields, "length": len(instructions)})
+    code = isa.program_bytes([header, *instructions[1:]])
+    with pytest.raises(DnaError, match="a token too many"):
+        predict(msgspec.structs.replace(program, code=code))
+
+
+def test_a_memory_with_errors_is_refused():
+    program = compile_graph(toy()[0], NANO)
+    with pytest.raises(DnaError, match="knows no bus errors"):
+        predict(program, MemoryModel(errors=(range(8),)))
