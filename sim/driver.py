@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -133,6 +134,7 @@ class Driver:
         self,
         pixels: Int8,
         *,
+        operands: Mapping[str, Int8] = MappingProxyType({}),
         max_cycles: int = MAX_CYCLES,
         progress: Callable[[int], None] | None = None,
     ) -> Int8:
@@ -140,6 +142,7 @@ class Driver:
 
         Args:
             pixels: int8, the network's input, [height, width, channels].
+            operands: of a part of a network, the tensors of ``memory.operands`` by name.
             max_cycles: give up after so many.
             progress: called a few times a second with the cycles run so far.
 
@@ -151,13 +154,14 @@ class Driver:
             DnaError: the input has another size, or ``max_cycles`` have passed.
         """
         machine, memory = self.machine, self.program.memory
-        expected = (memory.input.height, memory.input.width, memory.input.channels)
-        if pixels.dtype != np.int8 or pixels.size != np.prod(expected):
-            raise DnaError(
-                f"the network takes int8 {list(expected)}, not {pixels.dtype} {list(pixels.shape)}"
-            )
+        contents = {memory.input.offset: memory.input.content(pixels)}
+        for tensor in memory.operands:
+            if tensor.tensor not in operands:
+                raise DnaError(f"the program takes {tensor.tensor} too, and was not given it")
+            contents[tensor.offset] = tensor.content(operands[tensor.tensor])
         self._check()
-        machine.write(memory.input.offset, np.ascontiguousarray(pixels).tobytes())
+        for offset, content in contents.items():
+            machine.write(offset, content)
         machine.csr_write("control", registers.CONTROL_START)
         machine.run_to_interrupt(max_cycles, progress)
         machine.csr_write("interrupt", _INTERRUPTS)

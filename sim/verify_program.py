@@ -114,7 +114,7 @@ def verify_program(
     Args:
         machine: opened with ``record_writes`` and enough memory.
         image: int8, the network's input.
-        expected: the right tensors by name.
+        expected: the right tensors by name, ``memory.operands`` among them.
         progress: called with the cycles run so far.
 
     Raises:
@@ -122,7 +122,8 @@ def verify_program(
     """
     driver = Driver(machine, program)
     first_cycle = machine.cycle
-    logits = driver.run(image, progress=progress)
+    operands = {tensor.tensor: expected[tensor.tensor] for tensor in program.memory.operands}
+    logits = driver.run(image, operands=operands, progress=progress)
     cycles = driver.cycles
     outputs = written_outputs(program, machine.feature_writes())
     layers, end = [], first_cycle
@@ -183,17 +184,21 @@ def written_outputs(program: Program, writes: FeatureWrites) -> dict[int, Writte
             continue
         source, table = _WRITERS[instruction.opcode], tables[instruction["layer"]]
         if instruction.opcode is Opcode.MEAN:
-            # Each instruction computes some words of the only pixel.
-            place, count = table.stripes[0], instruction["in_words"]
+            # Some words of the only pixel of a mean, or all of the next pixel of an average-pool.
+            count = instruction["in_words"]
+            row = stripes[table.number] // table.shape[1] if table.kind == "average_pool" else 0
+            place = next(p for p in table.stripes if row < p.row + p.rows)
+            rows = range(row, row + 1)
         else:
             place = table.stripes[stripes[table.number]]
-            stripes[table.number] += 1
             count = place.rows * table.shape[1] * table.words
+            rows = range(place.row, place.row + place.rows)
+        stripes[table.number] += 1
         start = position[source]
         position[source] += count
         output = outputs[table.number]
         _place(output, table, place, words[source].slice(start, start + count))
-        for row in range(place.row, place.row + place.rows):
+        for row in rows:
             output.instructions[row] = (number, _text(instruction))
     return outputs
 

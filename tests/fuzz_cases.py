@@ -83,6 +83,19 @@ MACHINES = {
             burst_words=8,
             outstanding_bursts=4,
         ),
+        DnaConfig(
+            name="8x2x2",
+            modules=8,
+            rows=2,
+            columns=2,
+            lanes=4,
+            accumulation_depth=16,
+            dram_bytes_per_cycle=16,
+            feature_words=2048,
+            weight_fifo_words=8,
+            burst_words=4,
+            outstanding_bursts=2,
+        ),
     )
 }
 """Small machines that differ in everything; few, because each takes a minute or two to compile."""

@@ -5,17 +5,32 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness.commands import verify
+from harness import single_layers, workers
 from harness.commands.verify import command
+from hw.config import PRESETS
+from sim.functional import FunctionalModel
+from sim.rtl.memory import MemoryModel
+from sw import artifact
+from sw.compiler import compile_graph
 from sw.errors import DnaError
 from tests.harness.tiny import save_artifact, save_photographs
 
+NANO = PRESETS["nano"]
 LAYERS = "block3.*"
+NAMES = ["block3.shortcut", "block3.conv1", "block3.conv2", "block3.conv3+block3.add"]
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     return save_artifact(tmp_path_factory.mktemp("network") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def compiled(network):
+    path = network.with_name("tiny-nano")
+    tiny = artifact.load(network)
+    artifact.save(artifact.with_program(tiny, compile_graph(tiny.graph, NANO)), path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -25,67 +40,129 @@ def photograph(tmp_path_factory):
 
 @pytest.fixture
 def invoke(network, photograph):
-    def call(*arguments):
-        words = [network, "--config", "nano", "--image", photograph, "--jobs", 1, *arguments]
+    def call(*arguments, path=network, config=("--config", "nano")):
+        words = [path, *config, "--image", photograph, *arguments]
         return CliRunner().invoke(command, [str(word) for word in words])
 
     return call
 
 
 @pytest.fixture
-def wrong_bias(monkeypatch):
-    """Plants a fault between the functional model and the hardware."""
-    from sim import verify as simulation
+def wrong_tensor(monkeypatch):
+    """Plants a fault in what is expected of the logits."""
+    honest = FunctionalModel.run_all
 
-    honest = simulation.layers_of
+    def corrupted(self, image):
+        tensors = honest(self, image)
+        tensors["logits"] = tensors["logits"] ^ np.eye(10, dtype=np.int8)[4]
+        return tensors
 
-    def corrupted(graph, operations, tensors):
-        for op in operations:
-            graph.constants[f"{op.name}.bias"] = graph.constant(op, "bias") + np.int32(1 << 20)
-        return honest(graph, operations, tensors)
-
-    monkeypatch.setattr(simulation, "layers_of", corrupted)
+    monkeypatch.setattr(FunctionalModel, "run_all", corrupted)
 
 
-def test_passes(invoke, tmp_path):
-    result = invoke("--layers", LAYERS, "--json", tmp_path / "f.json")
+def test_single_layers_pass(invoke, tmp_path):
+    result = invoke("--layers", LAYERS, "--workers", 1, "--json", tmp_path / "f.json")
     assert result.exit_code == 0, result.output
     assert "4 of 4 layers" in result.output and ", 0 differ" in result.output
     figures = json.loads((tmp_path / "f.json").read_text())
     assert (figures["config"], figures["engine"]) == ("nano", "cxxrtl")
     assert figures["complete"] is True
-    names = [layer["name"] for layer in figures["layers"]]
-    assert names == ["block3.shortcut", "block3.conv1", "block3.conv2", "block3.conv3"]
-    for key in ("values", "mismatches", "cycles", "macs"):
+    assert [layer["name"] for layer in figures["layers"]] == NAMES
+    for key in ("values", "mismatches", "reference_mismatches", "cycles", "macs"):
         assert figures[key] == sum(layer[key] for layer in figures["layers"])
     assert figures["values"] > 0 and figures["mismatches"] == 0 and figures["seconds"] > 0
-    assert figures["utilization"] == figures["macs"] / (16 * figures["cycles"])
+    assert figures["utilization"] == figures["macs"] / (NANO.macs * figures["cycles"])
+    assert figures["memory"]["latency_cycles"] == MemoryModel().latency
 
 
-def test_mismatch(invoke, wrong_bias, tmp_path):
-    result = invoke("--layers", "logits", "--json", tmp_path / "f.json")
+def test_a_compiled_artifact_runs_whole_or_by_layers(invoke, compiled, tmp_path):
+    file = tmp_path / "f.json"
+    whole = invoke("--json", file, path=compiled, config=())
+    assert whole.exit_code == 0, whole.output
+    assert "one program from start to interrupt" in whole.output
+    names = [layer["name"] for layer in json.loads(file.read_text())["layers"]]
+    single = invoke("--layers", "logits", "--json", file, path=compiled, config=())
+    assert single.exit_code == 0, single.output
+    assert "each layer alone" in single.output
+    assert [layer["name"] for layer in json.loads(file.read_text())["layers"]] == [names[-1]]
+
+
+def test_several_processes(invoke):
+    result = invoke("--layers", LAYERS, "--workers", 2)
+    assert result.exit_code == 0, result.output
+    assert "4 of 4 layers" in result.output
+
+
+def test_a_cluster(invoke):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+    ) as cluster:
+        result = invoke("--layers", LAYERS, "--scheduler", cluster.scheduler_address)
+    assert result.exit_code == 0, result.output
+    assert "4 of 4 layers" in result.output
+
+
+def test_a_memory_of_a_seed_is_told_and_changes_no_bit(invoke, tmp_path):
+    cycles = set()
+    for seed in (0, 1, 4):
+        memory = MemoryModel.random(seed)
+        wanted = ("--memory-seed", seed, "--json", tmp_path / "f.json")
+        result = invoke("--layers", "logits", *wanted)
+        assert result.exit_code == 0, result.output
+        figures = json.loads((tmp_path / "f.json").read_text())
+        cycles.add(figures["cycles"])
+        assert figures["memory"] == {
+            "latency_cycles": memory.latency,
+            "words_per_cycle": memory.bandwidth,
+            "reorder": memory.reorder,
+            "stall_probability": memory.stalls.probability,
+            "stall_seed": seed,
+        }
+        assert f"latency {memory.latency} cycles" in result.output
+        assert f"(seed {seed})" in result.output
+        assert ("reads in any order" in result.output) == memory.reorder
+    assert len(cycles) == 3
+
+
+def test_mismatch_of_a_layer(invoke, wrong_tensor, tmp_path):
+    wanted = ("--layers", "logits", "--memory-seed", 1, "--json", tmp_path / "f.json")
+    result = invoke(*wanted)
     assert result.exit_code == 1
-    assert "logits: " in result.output and "expected" in result.output
     figures = json.loads((tmp_path / "f.json").read_text())
     (layer,) = figures["layers"]
-    first = layer["first"]
-    window = "{}:{}".format(*first["window"])
-    assert layer["mismatches"] > 0 and first["expected"] != first["got"]
+    assert layer["mismatches"] == 2 and layer["reference_mismatches"] == 1
+    assert layer["first"]["where"] == [0, 0, 4]
+    assert layer["first"]["expected"] == layer["first"]["got"] ^ 1
     for part in (
-        f"(y, x, channel) {tuple(first['where'])}",
+        "(y, x, channel) (0, 0, 4)",
+        f"instruction {layer['first']['instruction'][0]}: post",
         "--layers logits",
         "--config nano",
-        f"--waves logits.vcd --cycles {window}",
+        "--memory-seed 1",
+        "--waves machine.vcd --cycles ",
+        "1 values of the functional model differ from the reference",
     ):
-        assert part in result.output
+        assert part in result.output, result.output
 
 
-@pytest.mark.parametrize("engine", ["cxxrtl", "pysim"])
-def test_waves(invoke, tmp_path, engine):
-    wanted = ("--waves", tmp_path / "w.vcd", "--cycles", "10:30", "--engine", engine)
+def test_mismatch_of_a_whole_program(invoke, compiled, wrong_tensor):
+    result = invoke(path=compiled, config=())
+    assert result.exit_code == 1
+    assert "logits: 1 of 10 values differ" in result.output
+    assert "1 logits in memory differ" in result.output
+    assert "--waves machine.vcd --cycles " in result.output
+
+
+def test_waves(invoke, tmp_path):
+    """By the simulator that shows them without being compiled for minutes."""
+    wanted = ("--waves", tmp_path / "w.vcd", "--cycles", "10:30", "--engine", "pysim")
     result = invoke("--layers", "logits", *wanted)
     assert result.exit_code == 0, result.output
     assert "$enddefinitions" in (tmp_path / "w.vcd").read_text()
+
+
+WAVES = ["--waves", "w.vcd", "--cycles", "1:2"]
 
 
 @pytest.mark.parametrize(
@@ -93,9 +170,11 @@ def test_waves(invoke, tmp_path, engine):
     [
         (["--layers", "bloc3.conv1"], r"'bloc3\.conv1'.*block3\.conv1"),
         (["--config", "huge"], "no configuration 'huge'; choose one of nano"),
-        (["--waves", "w.vcd"], "go together"),
-        (["--cycles", "1:2"], "go together"),
-        (["--waves", "w.vcd", "--cycles", "1:2", "--layers", "block3*"], "matches 4"),
+        (WAVES[:2], "go together"),
+        (WAVES[2:], "go together"),
+        ([*WAVES, "--layers", "block3*"], "matches 4"),
+        ([*WAVES, "--scheduler", "tcp://a:1"], "leave --scheduler out"),
+        (["--workers", "2", "--scheduler", "tcp://a:1"], "cannot be limited to 2"),
         (["--json", "/absent/f.json"], "cannot write /absent/f.json"),
         (["--image", "/absent.jpg"], "/absent.jpg"),
     ],
@@ -103,8 +182,18 @@ def test_waves(invoke, tmp_path, engine):
 def test_bad_input(invoke, arguments, message):
     result = invoke(*arguments)
     assert isinstance(result.exception, DnaError)
-
     assert re.search(message, str(result.exception))
+
+
+@pytest.mark.parametrize("option", [("--workers", 2), ("--scheduler", "tcp://a:1")])
+def test_a_whole_program_is_one_run(invoke, compiled, option):
+    result = invoke(*option, path=compiled, config=())
+    assert "a whole program is one run" in str(result.exception)
+
+
+def test_another_machine_than_it_was_compiled_for(invoke, compiled):
+    result = invoke(path=compiled, config=("--config", "micro"))
+    assert "compiled for nano; compile it for micro" in str(result.exception)
 
 
 @pytest.mark.parametrize("cycles", ["5", "5:5", "9:3", "a:b", "-1:4", ":"])
@@ -114,33 +203,28 @@ def test_bad_cycles(invoke, cycles):
     assert "is not a range of cycles" in result.output
 
 
-def test_an_interrupt_keeps_what_is_done(invoke, monkeypatch, tmp_path):
-    whole = verify._in_parallel
+@pytest.mark.parametrize(
+    ("reason", "exit_code"), [(KeyboardInterrupt(), 130), (DnaError("a process died"), 1)]
+)
+def test_what_is_done_is_kept(invoke, monkeypatch, tmp_path, reason, exit_code):
+    """Exit code 1 is click's runner for an exception; ``dna`` makes it 2."""
+    honest = workers.run_tasks
 
-    def interrupted(*arguments):
-        for number, result in enumerate(whole(*arguments)):
-            if number == 2:
-                raise KeyboardInterrupt
-            yield result
+    def failing(function, tasks, **options):
+        honest(function, tasks[:2], **options)
+        raise reason
 
-    monkeypatch.setattr(verify, "_in_parallel", interrupted)
-    result = invoke("--layers", LAYERS, "--json", tmp_path / "f.json")
-    assert result.exit_code == 130
+    monkeypatch.setattr(workers, "run_tasks", failing)
+    result = invoke("--layers", LAYERS, "--workers", 1, "--json", tmp_path / "f.json")
+    assert result.exit_code == exit_code
+    if exit_code == 1:
+        assert result.exception is reason
+    assert "2 of 4 layers" in result.output
     figures = json.loads((tmp_path / "f.json").read_text())
     assert figures["complete"] is False
     assert len(figures["layers"]) == 2
 
 
-def test_a_failure_keeps_what_is_done(invoke, monkeypatch, tmp_path):
-    def failing(*arguments):
-        raise DnaError("a verification process died")
-        yield
-
-    monkeypatch.setattr(verify, "_in_parallel", failing)
-    result = invoke("--layers", LAYERS, "--json", tmp_path / "f.json")
-    assert isinstance(result.exception, DnaError)
-    assert json.loads((tmp_path / "f.json").read_text())["complete"] is False
-
-
-def test_help_has_an_example():
-    assert "dna verify resnet50.dna" in CliRunner().invoke(command, ["--help"]).output
+def test_importing_it_imports_nothing_heavy():
+    assert single_layers.run_layer  # the command imports this module only when it runs
+    assert "dna verify micro.dna" in CliRunner().invoke(command, ["--help"]).output

@@ -12,6 +12,7 @@ from sim.rtl.stalls import Stalls
 from sim.verify_program import verify_program
 from sw.compiler import compile_graph
 from sw.graph import GraphBuilder
+from tests.graphs import random_image, random_small_graph
 from tests.programs import noise, random_network
 
 NANO = PRESETS["nano"]
@@ -62,6 +63,16 @@ def test_memory_timing_changes_cycles_and_no_bits(seed):
     )
     with machine_for(program, memory=memory) as machine:
         assert verify_program(machine, program, image, expected).mismatches == 0
+
+
+def test_feature_maps_in_dram():
+    rng = np.random.default_rng(1)
+    graph = random_small_graph(rng, (96, 96, 3))
+    program, image = compile_graph(graph, NANO), random_image(rng, graph)
+    assert program.memory.spill.length > 0
+    with machine_for(program) as machine:
+        result = verify_program(machine, program, image, ReferenceModel(graph).run_all(image))
+    assert result.values > 0 and result.mismatches == 0
 
 
 def test_a_mean_that_takes_several_instructions():

@@ -1,0 +1,105 @@
+"""What both ways of ``dna verify`` tell: the table of layers, the memory, the first wrong value."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich import box
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from hw.config import DnaConfig
+    from sim.rtl.memory import MemoryModel
+    from sim.verify_program import Mismatch
+
+WAVES_BEFORE, WAVES_AFTER = 200, 20
+
+
+class Row(Protocol):
+    """A layer that was run."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def values(self) -> int: ...  # noqa: D102
+    @property
+    def mismatches(self) -> int: ...  # noqa: D102
+    @property
+    def cycles(self) -> int: ...  # noqa: D102
+    @property
+    def macs(self) -> int: ...  # noqa: D102
+    @property
+    def first(self) -> Mismatch | None: ...  # noqa: D102
+
+
+def layer_table(config: DnaConfig, how: str, layers: Iterable[Row]) -> Table:
+    """The layers; ``how`` ends the title."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title=f"{config.name}: {config.macs} MACs, {config.modules} modules of "
+        f"{config.rows} x {config.columns}; {how}",
+    )
+    table.add_column("layer", no_wrap=True)
+    for heading in ("output", "values", "differ", "cycles", "used"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for layer in layers:
+        used = layer.macs / (config.macs * layer.cycles) if layer.cycles else 0.0
+        table.add_row(
+            layer.name,
+            "x".join(map(str, layer.shape)),
+            f"{layer.values:,}",
+            f"[bold red]{layer.mismatches:,}[/]" if layer.mismatches else "0",
+            f"{layer.cycles:,}",
+            f"{used:.1%}" if layer.macs else "",
+        )
+    return table
+
+
+def memory_figures(memory: MemoryModel) -> dict[str, Any]:
+    """The memory model for JSON."""
+    return {
+        "latency_cycles": memory.latency,
+        "words_per_cycle": memory.bandwidth,
+        "reorder": memory.reorder,
+        "stall_probability": memory.stalls.probability,
+        "stall_seed": memory.stalls.seed,
+    }
+
+
+def memory_text(config: DnaConfig, memory: MemoryModel) -> str:
+    """The memory model for people."""
+    text = (
+        f"memory of {config.dram_bytes_per_cycle * memory.bandwidth:.4g} bytes a cycle, "
+        f"latency {memory.latency} cycles"
+    )
+    if memory.reorder:
+        text += ", reads in any order"
+    if memory.stalls.probability:
+        text += (
+            f", stalls in {memory.stalls.probability:.0%} of the cycles (seed {memory.stalls.seed})"
+        )
+    return text
+
+
+def explanation(layer: Row, arguments: Sequence[str]) -> str:
+    """The first wrong value of a layer, its instruction, and the command that shows it in waves.
+
+    Args:
+        arguments: ``dna verify`` and what repeats the run.
+    """
+    first = layer.first
+    assert first is not None
+    number, text = first.instruction
+    got = "nothing was written" if first.got is None else f"got {first.got}"
+    window = f"{max(0, first.cycle - WAVES_BEFORE)}:{max(0, first.cycle) + WAVES_AFTER}"
+    again = [*arguments, "--waves", "machine.vcd", "--cycles", window]
+    return (
+        f"{layer.name}: {layer.mismatches:,} of {layer.values:,} values differ; the first, at "
+        f"(y, x, channel) {first.where}: expected {first.expected}, {got}, in cycle "
+        f"{first.cycle:,}\n  instruction {number}: {text}\n  waves: {shlex.join(again)}"
+    )
