@@ -1,0 +1,56 @@
+"""Options of the commands that model a machine in time: its clock, and the memory behind it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CLOCK_MHZ = 300.0
+"""The clock of the DNA-F200, which is what figures in milliseconds assume."""
+
+
+def clock_option(function: F) -> F:
+    """Adds ``--clock MHZ``, passed as ``clock_mhz``."""
+    return click.option(
+        "--clock",
+        "clock_mhz",
+        type=click.FloatRange(min=0, min_open=True),
+        default=CLOCK_MHZ,
+        show_default=True,
+        metavar="MHZ",
+        help="Clock of the machine. Assumed: nothing was placed and routed.",
+    )(function)
+
+
+def memory_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of the memory model, passed as ``memory``, a ``MemoryModel``."""
+
+    @click.option(
+        "--memory-latency",
+        type=click.IntRange(min=1),
+        default=64,
+        show_default=True,
+        metavar="CYCLES",
+        help="Of the external memory: from a burst's address to its first word.",
+    )
+    @click.option(
+        "--memory-bandwidth",
+        type=click.FloatRange(min=2**-16, max=1),
+        default=1.0,
+        show_default=True,
+        metavar="PART",
+        help="Part of the DRAM port's width that the external memory keeps up with.",
+    )
+    @functools.wraps(function)
+    def wrapped(*args: Any, memory_latency: int, memory_bandwidth: float, **options: Any) -> None:
+        from sim.rtl.memory import MemoryModel
+
+        model = MemoryModel(latency=memory_latency, bandwidth=memory_bandwidth)
+        function(*args, memory=model, **options)
+
+    return wrapped

@@ -1,0 +1,74 @@
+"""From outcomes to rows that can be compared, and which of them nothing beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from harness.area import Area, area
+from harness.explore.evaluate import Outcome
+from hw.config import DnaConfig
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration at a clock. All times are modelled, the area is estimated.
+
+    Attributes:
+        refused: why it cannot run; then there are no figures.
+        latency_ms, throughput_per_s, utilization: of one image from start to interrupt.
+        dram_gb_per_s: that the memory is asked for on average.
+        luts: the area in one figure (:attr:`harness.area.Area.luts`).
+    """
+
+    name: str
+    parameters: DnaConfig | None
+    clock_mhz: float
+    refused: str | None = None
+    cycles: int = 0
+    latency_ms: float = 0
+    throughput_per_s: float = 0
+    utilization: float = 0
+    dram_gb_per_s: float = 0
+    luts: float = 0
+    area: Area | None = None
+    front: bool = False
+
+
+def row(config: DnaConfig, outcome: Outcome, clock_mhz: float) -> Row:
+    """The figures of ``config``."""
+    if outcome.refused is not None:
+        return Row(
+            name=config.name, parameters=config, clock_mhz=clock_mhz, refused=outcome.refused
+        )
+    size = area(config)
+    latency = outcome.cycles / (clock_mhz * 1e3)
+    return Row(
+        name=config.name,
+        parameters=config,
+        clock_mhz=clock_mhz,
+        cycles=outcome.cycles,
+        latency_ms=latency,
+        throughput_per_s=1e3 / latency,
+        utilization=outcome.macs / (config.macs * outcome.cycles),
+        dram_gb_per_s=outcome.dram_bytes / (latency * 1e6),
+        luts=size.luts,
+        area=size,
+    )
+
+
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """The quickest first, those refused last, and the Pareto front marked.
+
+    On the front are the rows to which no other is better in latency or area and at least as good in
+    the other; of equals one.
+    """
+    ordered = sorted(rows, key=lambda row: (row.refused is not None, row.latency_ms, row.luts))
+    marked = []
+    smallest = float("inf")
+    for candidate in ordered:
+        front = candidate.refused is None and candidate.luts < smallest
+        if front:
+            smallest = candidate.luts
+        marked.append(msgspec.structs.replace(candidate, front=front))
+    return marked

@@ -1,0 +1,254 @@
+"""From a program and its predicted run to the figures of the report."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from harness.area import Area, area
+from harness.report.memory_use import Block, blocks, most_words
+from hw.config import DnaConfig
+from hw.interfaces import Activity
+from hw.isa import Engine, read_program
+from sim.cycles import LayerTime, Prediction, layer_times
+from sim.rtl.memory import MemoryModel
+from sw.program import LayerTable, Program
+
+
+class Use(enum.StrEnum):
+    """What became of the cycles of an engine."""
+
+    MACS = "macs"
+    SHAPE = "shape"
+    POOL = "pool"
+    WEIGHTS = "weights"
+    POST = "post"
+    FEATURE = "feature"
+    DRAM = "dram"
+    OUTPUT = "output"
+    ORDER = "order"
+    IDLE = "idle"
+
+
+MEANINGS = {
+    Use.MACS: "every MAC works: multiply-accumulates / MACs of the machine",
+    Use.SHAPE: "the arrays work, but the layer does not fill their rows and columns",
+    Use.POOL: "max-pool or mean",
+    Use.WEIGHTS: "waiting for the next weights",
+    Use.POST: "waiting for a free accumulation tile, which POST drains",
+    Use.FEATURE: "waiting for the feature memory",
+    Use.DRAM: "waiting for the external memory",
+    Use.OUTPUT: "the block behind is not ready",
+    Use.ORDER: "the next instruction waits for another engine",
+    Use.IDLE: "no instruction: none was fetched yet, or the last one is done",
+}
+_USES = {
+    Activity.IDLE: Use.IDLE,
+    Activity.BUSY: Use.POOL,
+    Activity.WAIT_TOKEN: Use.ORDER,
+    Activity.WAIT_DRAM: Use.DRAM,
+    Activity.WAIT_WEIGHTS: Use.WEIGHTS,
+    Activity.WAIT_ACCUMULATION: Use.POST,
+    Activity.WAIT_FEATURE: Use.FEATURE,
+    Activity.WAIT_OUTPUT: Use.OUTPUT,
+}
+
+
+class LayerFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One layer of the modelled run.
+
+    Attributes:
+        number, name, kind, shape, macs: as in the program's table.
+        split: k; 0 if it is no convolution.
+        start, end: first cycle of work for it, and the first one after, from the start of the
+            program; loads and weights run ahead. Layers overlap.
+        cycles: from the end of the layers before to its own; they add up to the end of the last.
+        utilization: ``macs`` / (MACs of the machine x ``cycles``); 0 if it took none.
+        uses: cycles of CONV with this layer's instruction, or waiting for it, by what became of
+            them; if it is no convolution, of POOL, but for its waiting for its turn.
+        bound: the engine that is busy longest with it, in lower case.
+        dram_bytes: to and from DRAM.
+    """
+
+    number: int
+    name: str
+    kind: str
+    shape: tuple[int, int, int]
+    macs: int
+    split: int
+    start: int
+    end: int
+    cycles: int
+    utilization: float
+    uses: dict[str, int]
+    bound: str
+    dram_bytes: int
+
+
+class SpanFigures(msgspec.Struct, frozen=True):
+    """One instruction in the modelled run: its first cycle of work, and the first one after."""
+
+    index: int
+    engine: str
+    opcode: str
+    layer: int
+    start: int
+    end: int
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that the report shows. All times are modelled, none is measured.
+
+    Attributes:
+        model: what the network is called.
+        config: name of the configuration.
+        parameters: all of its parameters.
+        clock_mhz: assumed.
+        memory: the memory model's parameters.
+        cycles: from start to interrupt.
+        tail_cycles: of them after the end of the last layer: the interrupt.
+        macs, utilization, latency_ms, throughput_per_s: of one image, nothing overlapped with the
+            next.
+        dram_read_bytes, dram_written_bytes: whole DRAM words.
+        uses: cycles of CONV by what became of them; they add up to ``cycles``.
+        engines: cycles by engine and activity.
+        most_feature_words: most words of the feature memory in use at a time.
+    """
+
+    modelled: bool
+    model: str
+    config: str
+    parameters: DnaConfig
+    clock_mhz: float
+    memory: dict[str, float | bool]
+    cycles: int
+    tail_cycles: int
+    macs: int
+    utilization: float
+    latency_ms: float
+    throughput_per_s: float
+    dram_read_bytes: int
+    dram_written_bytes: int
+    uses: dict[str, int]
+    engines: dict[str, dict[str, int]]
+    layers: list[LayerFigures]
+    spans: list[SpanFigures]
+    feature_memory: list[Block]
+    most_feature_words: int
+    area: Area
+
+
+def report(
+    program: Program,
+    prediction: Prediction,
+    *,
+    memory: MemoryModel,
+    clock_mhz: float,
+    model: str,
+) -> Report:
+    """The figures of ``prediction``, a run of ``program`` with ``memory``.
+
+    Args:
+        clock_mhz: the machine's clock.
+        model: what the network is called.
+    """
+    config = program.config
+    instructions = read_program(program.code)
+    macs = sum(table.macs for table in program.layers)
+    layers = _layers(program, prediction)
+    held = blocks(program, prediction.spans)
+    latency = prediction.cycles / (clock_mhz * 1e3)
+    conv = prediction.activity[Engine.CONV].sum(axis=0)
+    return Report(
+        modelled=True,
+        model=model,
+        config=config.name,
+        parameters=config,
+        clock_mhz=clock_mhz,
+        memory={
+            "latency_cycles": memory.latency,
+            "words_per_cycle": memory.bandwidth,
+            "bytes_per_cycle": memory.bandwidth * config.dram_bytes_per_cycle,
+            "reorder": memory.reorder,
+        },
+        cycles=prediction.cycles,
+        tail_cycles=prediction.cycles - max(layer.end for layer in layers),
+        macs=macs,
+        utilization=macs / (config.macs * prediction.cycles),
+        latency_ms=latency,
+        throughput_per_s=1e3 / latency,
+        dram_read_bytes=sum(prediction.words_read.values()) * config.dram_bytes_per_cycle,
+        dram_written_bytes=prediction.words_written * config.dram_bytes_per_cycle,
+        uses=_uses(conv, macs / config.macs),
+        engines={
+            engine.name: {
+                activity.name: int(prediction.activity[engine, :, activity].sum())
+                for activity in Activity
+            }
+            for engine in Engine
+        },
+        layers=layers,
+        spans=[
+            SpanFigures(
+                index=span.index,
+                engine=Engine(span.engine).name,
+                opcode=instructions[span.index].opcode.name,
+                layer=span.layer,
+                start=span.start,
+                end=span.end + 1,
+            )
+            for span in prediction.spans
+        ],
+        feature_memory=held,
+        most_feature_words=most_words(held, config.feature_words),
+        area=area(config),
+    )
+
+
+def _uses(activity: Sequence[int] | npt.NDArray[np.int64], ideal: float) -> dict[str, int]:
+    """Cycles by use, from cycles by :class:`Activity`; ``ideal`` of the busy ones use every MAC."""
+    uses = {_USES[kind]: int(activity[kind]) for kind in Activity}
+    if ideal:
+        busy = uses.pop(Use.POOL)
+        uses[Use.MACS] = min(round(ideal), busy)
+        uses[Use.SHAPE] = busy - uses[Use.MACS]
+    return {use: uses[use] for use in Use if uses.get(use)}
+
+
+def _layers(program: Program, prediction: Prediction) -> list[LayerFigures]:
+    activity = np.zeros_like(prediction.activity)
+    for span in prediction.spans:
+        activity[span.engine, span.layer] += span.activity
+    return [
+        _layer(program, table, time, activity)
+        for table, time in zip(program.layers, layer_times(program, prediction), strict=True)
+    ]
+
+
+def _layer(
+    program: Program, table: LayerTable, time: LayerTime, activity: npt.NDArray[np.int64]
+) -> LayerFigures:
+    config = program.config
+    engine = Engine.CONV if table.split else Engine.POOL
+    uses = _uses(activity[engine, table.number], table.macs / config.macs)
+    if engine is Engine.POOL:  # which waits beside CONV for most of the run, and nobody minds
+        uses.pop(Use.ORDER, None)
+    return LayerFigures(
+        number=table.number,
+        name=table.name,
+        kind=table.kind,
+        shape=table.shape,
+        macs=table.macs,
+        split=table.split,
+        start=time.start,
+        end=time.end + 1,
+        cycles=time.cycles,
+        utilization=table.macs / (config.macs * time.cycles) if time.cycles else 0.0,
+        uses=uses,
+        bound=time.bound.name.lower(),
+        dram_bytes=table.weight_bytes + table.load_bytes + table.store_bytes,
+    )

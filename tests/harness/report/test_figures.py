@@ -1,0 +1,117 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from harness.report.figures import MEANINGS, Use
+from hw.interfaces import Activity
+from hw.isa import Engine
+from tests.harness.report.runs import compiled, made, predicted
+
+
+def with_activity(number, **cycles):
+    """The run, in which the convolution of layer ``number`` does nothing but this."""
+    counts = [cycles.get(activity.name, 0) for activity in Activity]
+    spans = []
+    for span in predicted().spans:
+        if (span.engine, span.layer) == (Engine.CONV, number):
+            span = dataclasses.replace(span, activity=tuple(counts))
+            counts = [0] * len(Activity)
+        spans.append(span)
+    return dataclasses.replace(predicted(), spans=tuple(spans))
+
+
+@pytest.fixture
+def convolution():
+    return next(table for table in compiled().layers if table.split)
+
+
+def test_the_score():
+    figures, config = made(), compiled().config
+    assert figures.cycles == predicted().cycles
+    assert figures.latency_ms == pytest.approx(figures.cycles / 200e3)
+    assert figures.throughput_per_s == pytest.approx(1e3 / figures.latency_ms)
+    assert figures.macs == sum(table.macs for table in compiled().layers)
+    assert figures.utilization == pytest.approx(figures.macs / (config.macs * figures.cycles))
+    assert made(clock_mhz=400.0).latency_ms == pytest.approx(figures.latency_ms / 2)
+    assert figures.modelled
+
+
+def test_every_cycle_is_accounted_for():
+    figures = made()
+    assert sum(layer.cycles for layer in figures.layers) + figures.tail_cycles == figures.cycles
+    assert sum(figures.uses.values()) == figures.cycles
+    for activity in figures.engines.values():
+        assert sum(activity.values()) == figures.cycles
+
+
+def test_layers_and_the_whole_agree_on_stalls():
+    figures = made()
+    convolutions = [layer for layer in figures.layers if layer.split]
+    for use in set(figures.uses) - {Use.MACS, Use.SHAPE, Use.IDLE}:  # idle is nobody's
+        assert sum(layer.uses.get(use, 0) for layer in convolutions) == figures.uses[use], use
+    worked = {use: figures.uses.get(use, 0) for use in (Use.MACS, Use.SHAPE)}
+    by_layer = sum(layer.uses.get(use, 0) for layer in convolutions for use in worked)
+    assert by_layer == sum(worked.values())
+
+
+def test_layers_end_one_after_the_other():
+    before = 0
+    for layer in made().layers:
+        assert 0 <= layer.start < layer.end
+        assert max(layer.end, before) - layer.cycles == before
+        assert layer.utilization * layer.cycles * 32 == pytest.approx(layer.macs)
+        before = max(layer.end, before)
+
+
+@pytest.mark.parametrize(
+    ("activity", "use"),
+    [
+        ("WAIT_TOKEN", Use.ORDER),
+        ("WAIT_WEIGHTS", Use.WEIGHTS),
+        ("WAIT_ACCUMULATION", Use.POST),
+        ("WAIT_FEATURE", Use.FEATURE),
+        ("WAIT_DRAM", Use.DRAM),
+        ("WAIT_OUTPUT", Use.OUTPUT),
+    ],
+)
+def test_what_a_layer_loses_is_what_its_convolution_waited_for(convolution, activity, use):
+    run = with_activity(convolution.number, BUSY=10**7, **{activity: 77})
+    layer = made(prediction=run).layers[convolution.number]
+    assert layer.uses[use] == 77
+    assert sum(layer.uses.values()) == 10**7 + 77
+
+
+def test_what_binds_a_layer_is_the_engine_that_is_busy_longest(convolution):
+    run = with_activity(convolution.number, BUSY=10**7)
+    assert made(prediction=run).layers[convolution.number].bound == "conv"
+    assert "pool" in {layer.bound for layer in made().layers if not layer.split}
+
+
+def test_busy_arrays_that_a_layer_does_not_fill(convolution):
+    ideal = convolution.macs / compiled().config.macs
+    run = with_activity(convolution.number, BUSY=round(3 * ideal))
+    layer = made(prediction=run).layers[convolution.number]
+    assert layer.uses == {Use.MACS: round(ideal), Use.SHAPE: round(3 * ideal) - round(ideal)}
+
+
+def test_spans_are_the_predicted_ones():
+    figures = made()
+    assert [(s.index, s.start, s.end) for s in figures.spans] == [
+        (s.index, s.start, s.end + 1) for s in predicted().spans
+    ]
+    assert {span.engine for span in figures.spans} >= {"LOAD", "CONV", "POST", "POOL", "STORE"}
+
+
+def test_dram_traffic_is_what_the_program_asks_for():
+    figures = made()
+    tables = compiled().layers
+    asked = sum(t.weight_bytes + t.load_bytes for t in tables) + len(compiled().code)
+    assert figures.dram_read_bytes >= asked
+    stored = sum(t.store_bytes for t in tables)
+    assert stored <= figures.dram_written_bytes < 1.01 * stored  # whole DRAM words
+
+
+def test_every_use_has_a_meaning():
+    assert set(MEANINGS) == set(Use)
+    assert np.all([MEANINGS[use] for use in Use])
