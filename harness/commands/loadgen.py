@@ -8,35 +8,50 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.modelled import clock_option, memory_options
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
     import mlperf_loadgen
 
     from harness.datasets import Dataset
+    from harness.loadgen.modelled import Answer, Device, Pace
     from harness.loadgen.qsl import Int8Array, SampleLibrary
-    from harness.loadgen.score import Score
     from harness.loadgen.settings import Scenario
-    from harness.loadgen.sut import Model, SystemUnderTest
+    from harness.loadgen.sut import Model, System
+    from sim.rtl.memory import MemoryModel
     from sw.artifact import Artifact, Manifest
 
 OUTPUT_ROOT = Path("build/loadgen")
 WARM_UP_SECONDS = 2.0
+MODELLED_OPTIONS = ("clock_mhz", "memory_latency", "memory_bandwidth")
 INVALID = 1
+MODELLED_JSON = "modelled.json"
 
 
 @click.command("loadgen", short_help="Run MLPerf's LoadGen: latency, throughput or accuracy.")
 @click.argument("artifact", type=PATH)
 @click.option(
     "--scenario",
-    type=click.Choice(["SingleStream", "Offline"]),
+    type=click.Choice(["SingleStream", "MultiStream", "Offline"]),
     required=True,
-    help="One query after the other, or all at once.",
+    help="One image after the other, 8 at a time, or all at once.",
 )
+@click.option(
+    "--timing",
+    type=click.Choice(["host", "modelled"]),
+    default="host",
+    show_default=True,
+    help="The speed of this computer, or that of the machine which ARTIFACT was compiled for.",
+)
+@clock_option
+@memory_options
 @click.option("--accuracy", is_flag=True, help="Answer every photograph once; no speed.")
 @click.option(
     "--data-dir",
@@ -45,6 +60,18 @@ INVALID = 1
     help="Photographs with val_map.txt. Default: $DATA_DIR, else those of `dna fetch`.",
 )
 @click.option("--count", type=click.IntRange(min=1), help="Only the first COUNT photographs.")
+@click.option(
+    "--round",
+    "round_name",
+    metavar="NAME",
+    help="MLPerf's round, such as v1.1, whose seeds count. Default: that of the installed LoadGen.",
+)
+@click.option(
+    "--audit-config",
+    type=PATH,
+    metavar="FILE",
+    help="Settings of a compliance test (`dna compliance audit`). Default: ./audit.config, if any.",
+)
 @click.option("--user-conf", type=PATH, metavar="FILE", help="LoadGen's user.conf.")
 @click.option(
     "--min-duration",
@@ -73,9 +100,14 @@ INVALID = 1
 def command(
     artifact: Path,
     scenario: Scenario,
+    timing: str,
+    clock_mhz: float,
+    memory: MemoryModel,
     accuracy: bool,
     data_dir: Path | None,
     count: int | None,
+    round_name: str | None,
+    audit_config: Path | None,
     user_conf: Path | None,
     min_duration: float | None,
     samples: int | None,
@@ -86,24 +118,33 @@ def command(
     """Run an MLPerf test of ARTIFACT with the functional model on this computer.
 
     The figures are LoadGen's own. Exit code 0 means that LoadGen calls the run VALID or, with
-    --accuracy, that every photograph was answered; 1 that it does not. The times are those of this
-    computer (timing "host"), not of the hardware.
+    --accuracy, that every photograph was answered; 1 that it does not.
+
+    With --timing host the times are those of this computer, not of the hardware. With --timing
+    modelled the answers are worked out beforehand and a query waits as long as the cycle model says
+    that the machine takes; exit code 1 also means that this computer could not keep that pace
+    within 1 %.
 
     \b
     Examples:
       dna loadgen resnet50.dna --scenario SingleStream
       dna loadgen resnet50.dna --scenario Offline --min-duration 10
       dna loadgen resnet50.dna --scenario Offline --accuracy --data-dir imagenet
+      dna loadgen f200.dna --scenario SingleStream --timing modelled --clock 300
     """  # noqa: D301 (click reads the escape)
     from harness import machine
+    from harness.loadgen import outcome, settings
     from harness.loadgen import score as scores
-    from harness.loadgen import settings
     from harness.loadgen.qsl import SampleLibrary
-    from harness.loadgen.sut import SystemUnderTest, measure
+    from harness.loadgen.runner import AUDIT_CONFIG
     from sw import artifact as artifacts
 
     check_writable(json_file)
     network = artifacts.load(artifact)
+    _check_options(timing)
+    if audit_config is not None and not audit_config.is_file():
+        raise DnaError(f"cannot read {audit_config}: there is no such file")
+    device = _device(network, artifact, clock_mhz, memory) if timing == "modelled" else None
     data = _dataset(data_dir)
     paths, labels = data.paths[:count], data.labels[:count]
     _check(network.manifest, data, paths, labels if accuracy else [])
@@ -115,18 +156,77 @@ def command(
         min_duration=min_duration,
         samples=samples,
     )
+    settings.seed(test, round_name)
+    settings.seed_as_audited(test, audit_config or Path(AUDIT_CONFIG))
     threads = threads or machine.cpus()
-    models = _models(network, scenario, threads)
     load = _loader(network.manifest)
+    pace: Pace | None = None
     with _new_folder(output, scenario, accuracy) as folder:
-        if not accuracy and not settings.is_expected(test, scenario):
-            settings.expect(test, scenario, measure(models, load(paths[0]), WARM_UP_SECONDS))
-        library = SampleLibrary(paths, load, machine.cpus())
-        seconds = _run(test, library, SystemUnderTest(library, models), folder)
-    score = scores.read(folder, labels, settings.requirements(scenario), seconds)
-    _print(score, folder)
-    write_json(json_file, _figures(score, artifact, network, threads, folder))
-    click.get_current_context().exit(0 if score.valid else INVALID)
+        if device is None:
+            from harness.loadgen.sut import SystemUnderTest, measure
+
+            models = _models(network, scenario, threads)
+            if not accuracy and not settings.is_expected(test, scenario):
+                settings.expect(test, scenario, measure(models, load(paths[0]), WARM_UP_SECONDS))
+            images = SampleLibrary(paths, load, machine.cpus())
+            seconds = _run(test, images, SystemUnderTest(images, models), folder, audit_config)
+            score = scores.read(folder, labels, settings.requirements(scenario), seconds)
+        else:
+            from harness.loadgen import modelled
+
+            if not settings.is_expected(test, scenario):
+                settings.expect(test, scenario, device.throughput)
+            answers = SampleLibrary(paths, _answerer(network, load, threads), threads)
+            overhead = modelled.binding_overhead()
+            system = modelled.ModelledSystem(answers.samples, device.latency, overhead)
+            seconds = _run(test, answers, system, folder, audit_config)
+            modelled.mark(folder, device)
+            score = scores.read(folder, labels, settings.requirements(scenario), seconds)
+            if not accuracy:
+                pace = modelled.pace(device, system, folder, score.merit, overhead)
+    outcome.show(score, device, pace, folder)
+    figures = outcome.figures(
+        score, device, pace, folder, artifact=artifact, manifest=network.manifest, threads=threads
+    )
+    if device is not None:
+        write_json(folder / MODELLED_JSON, figures)
+    write_json(json_file, figures)
+    good = score.valid and (pace is None or pace.kept)
+    click.get_current_context().exit(0 if good else INVALID)
+
+
+def _check_options(timing: str) -> None:
+    """Refuse what would say something about a machine when it is this computer that is timed."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if timing == "host" and parameter.name in MODELLED_OPTIONS and given:
+            raise DnaError(f"{parameter.opts[0]} goes with --timing modelled")
+
+
+def _device(network: Artifact, artifact: Path, clock_mhz: float, memory: MemoryModel) -> Device:
+    """The machine whose speed is modelled."""
+    if network.program is None:
+        raise DnaError(
+            f"{artifact} has no program whose time could be modelled; make one: "
+            "dna compile --config NAME"
+        )
+    from rich.console import Console
+
+    from harness.loadgen.modelled import Device
+    from sim.cycles import predict
+
+    config = network.program.config
+    with Console(stderr=True).status("predicting the cycles"):
+        cycles = predict(network.program, memory).cycles
+    return Device(
+        config=config.name,
+        macs=config.macs,
+        clock_mhz=clock_mhz,
+        cycles=cycles,
+        memory=memory,
+        dram_bytes_per_cycle=config.dram_bytes_per_cycle,
+    )
 
 
 def _dataset(data_dir: Path | None) -> Dataset:
@@ -174,7 +274,7 @@ def _new_folder(output: Path | None, scenario: str, accuracy: bool) -> Iterator[
 
 
 def _models(network: Artifact, scenario: Scenario, threads: int) -> list[Model]:
-    """One model with all threads for latency; one model a thread for throughput."""
+    """One model with all threads for one image; one model a thread for several at once."""
     from sim.functional import FunctionalModel
 
     if scenario == "SingleStream":
@@ -190,76 +290,64 @@ def _loader(manifest: Manifest) -> Callable[[Path], Int8Array]:
     return lambda path: quantize(load_image(path, manifest.preprocessing), manifest.input)
 
 
+def _answerer(
+    network: Artifact, load: Callable[[Path], Int8Array], threads: int
+) -> Callable[[Path], Answer]:
+    """Reads a photograph and answers it at once; for up to ``threads`` threads."""
+    import queue
+
+    import numpy as np
+
+    from harness.loadgen.sut import answers
+    from sim.functional import FunctionalModel
+
+    models: queue.SimpleQueue[FunctionalModel] = queue.SimpleQueue()
+    for _ in range(threads):
+        models.put(FunctionalModel(network.graph, threads=1))
+
+    def answer(path: Path) -> Answer:
+        image = load(path)
+        model = models.get()
+        try:
+            return answers(model.run(image[np.newaxis]))
+        finally:
+            models.put(model)
+
+    return answer
+
+
 def _run(
     test: mlperf_loadgen.TestSettings,
-    library: SampleLibrary,
-    system: SystemUnderTest,
+    library: SampleLibrary[Any],
+    system: System,
     folder: Path,
+    audit_config: Path | None,
 ) -> float:
     """Run the test behind a progress display on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from harness.loadgen import runner
+    from harness.loadgen.modelled import ModelledSystem
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    paced = isinstance(system, ModelledSystem)
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, auto_refresh=not paced) as progress:
         task = progress.add_task("starting", total=None)
 
-        def tick() -> None:
+        def show() -> None:
             if system.completed == 0:
-                progress.update(task, description=f"{library.loaded} photographs loaded")
+                text = f"{library.loaded} photographs loaded"
             else:
-                progress.update(task, description=f"{system.completed} images answered")
+                text = f"{system.completed} images answered"
+            progress.update(task, description=text, refresh=paced)
 
-        return runner.run(test, library, system, folder, tick)
+        def tick() -> None:
+            if not paced or system.completed == 0:
+                show()
 
-
-def _print(score: Score, folder: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=f"LoadGen {score.scenario}, {score.mode}", show_header=False)
-    if score.mode == "accuracy":
-        table.add_row("complete", "yes" if score.valid else "NO")
-    else:
-        table.add_row("result", "VALID" if score.valid else "INVALID")
-    for name, value, unit in (
-        ("90th percentile latency", score.p90_ms, "ms"),
-        ("mean latency", score.mean_ms, "ms"),
-        ("samples per second", score.qps, ""),
-        ("top-1", None if score.top1 is None else 100 * score.top1, "%"),
-        ("images", score.images, ""),
-        ("seconds", score.seconds, ""),
-    ):
-        if value is not None:
-            text = f"{value}" if isinstance(value, int) else f"{value:.2f}"
-            table.add_row(name, f"{text} {unit}".rstrip())
-    table.add_row("logs", str(folder))
-    console = Console(soft_wrap=True)
-    console.print(table)
-    if score.shortfalls:
-        less = "Less" if score.full_length else "Shorter"
-        console.print(f"{less} than MLPerf asks: {', '.join(score.shortfalls)}.")
-    for error in score.errors:
-        console.print(f"LoadGen reports an error: {error}", markup=False)
-
-
-def _figures(
-    score: Score, artifact: Path, network: Artifact, threads: int, folder: Path
-) -> dict[str, object]:
-    import dataclasses
-    import importlib.metadata
-
-    from harness import machine
-
-    return {
-        **dataclasses.asdict(score),
-        "timing": "host",
-        "artifact": str(artifact),
-        "model": network.manifest.model,
-        "machine": machine.description(),
-        "threads": threads,
-        "loadgen": importlib.metadata.version("mlcommons-loadgen"),
-        "output": str(folder),
-    }
+        if isinstance(system, ModelledSystem):
+            system.idle = show
+        audit = str(audit_config or runner.AUDIT_CONFIG)
+        return runner.run(test, library, system, folder, tick, audit=audit)

@@ -38,14 +38,19 @@ class Detail:
         return self._values[key]
 
 
+def entry(fields: dict[str, Any]) -> str:
+    """A line for the detail file, in LoadGen's form."""
+    return f"{_MARK}{json.dumps(fields)}\n"
+
+
 def answers(folder: Path) -> dict[int, int]:
     """The class that ``mlperf_log_accuracy.json`` has for each sample, by the sample's index.
 
-    Of a sample that was sent twice the last answer counts. An answer is one float32 in hexadecimal
-    digits, as the MLPerf reference code writes it.
+    Of a sample that was sent twice the first answer counts, as in MLPerf's script for ImageNet. An
+    answer is one float32 in hexadecimal digits, as the MLPerf reference code writes it.
     """
-    entries = json.loads((folder / ACCURACY).read_text())
-    return {
-        entry["qsl_idx"]: int(np.frombuffer(bytes.fromhex(entry["data"]), ANSWER)[0])
-        for entry in entries
-    }
+    found: dict[int, int] = {}
+    for logged in json.loads((folder / ACCURACY).read_text()):
+        value = int(np.frombuffer(bytes.fromhex(logged["data"]), ANSWER)[0])
+        found.setdefault(logged["qsl_idx"], value)
+    return found

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,27 +14,31 @@ import numpy.typing as npt
 Int8Array = npt.NDArray[np.int8]
 
 
-class SampleLibrary:
+Sample = TypeVar("Sample", bound=npt.NDArray[Any])
+
+
+class SampleLibrary(Generic[Sample]):
     """Decodes, preprocesses and quantizes photographs when LoadGen loads them, and lets them go.
 
-    MLPerf does not time this: what a query finds in memory is the int8 image that the device takes.
+    MLPerf does not time this: what a query finds in memory is the int8 image that the device takes
+    (with modelled time, which runs nothing in a query, the answer).
 
     Attributes:
         paths: the photographs; a sample's index is its place here.
-        samples: int8 [height, width, channels] of every sample that is loaded, by index.
+        samples: of every sample that is loaded, by index, what ``load`` made of it.
         loaded: how many samples have been loaded so far, for a progress display.
     """
 
-    def __init__(self, paths: Sequence[Path], load: Callable[[Path], Int8Array], cpus: int) -> None:
+    def __init__(self, paths: Sequence[Path], load: Callable[[Path], Sample], cpus: int) -> None:
         """Make a library; nothing is read yet.
 
         Args:
             paths: the photographs.
-            load: reads one photograph into int8 [height, width, channels].
+            load: reads one photograph into an array: int8 [height, width, channels].
             cpus: how many to read at a time.
         """
         self.paths = list(paths)
-        self.samples: dict[int, Int8Array] = {}
+        self.samples: dict[int, Sample] = {}
         self.loaded = 0
         self._load = load
         self._cpus = cpus

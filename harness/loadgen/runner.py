@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import mlperf_loadgen
 
 from harness.loadgen import logs
 from harness.loadgen.qsl import SampleLibrary
-from harness.loadgen.sut import SystemUnderTest
+from harness.loadgen.sut import System
 from sw.errors import DnaError
 
 AUDIT_CONFIG = "audit.config"  # LoadGen looks for it in the working directory
@@ -24,10 +25,12 @@ POLL_SECONDS = 0.2
 
 def run(
     settings: mlperf_loadgen.TestSettings,
-    library: SampleLibrary,
-    system: SystemUnderTest,
+    library: SampleLibrary[Any],
+    system: System,
     output: Path,
     tick: Callable[[], None],
+    *,
+    audit: str = AUDIT_CONFIG,
 ) -> float:
     """Run LoadGen; its logs appear in ``output`` once it is through, all of them or none.
 
@@ -40,6 +43,7 @@ def run(
         system: the system under test.
         output: an existing folder.
         tick: called a few times a second, for a progress display.
+        audit: LoadGen's settings of a compliance test, if there is such a file.
 
     Returns:
         Seconds that it took, loading included.
@@ -75,7 +79,7 @@ def run(
         def test() -> None:
             try:
                 mlperf_loadgen.StartTestWithLogSettings(
-                    sut, qsl, settings, _log_settings(work), AUDIT_CONFIG
+                    sut, qsl, settings, _log_settings(work), audit
                 )
             finally:
                 done.set()

@@ -18,7 +18,7 @@ class Score:
     """One test.
 
     Attributes:
-        scenario: SingleStream or Offline.
+        scenario: SingleStream, MultiStream or Offline.
         mode: performance or accuracy.
         valid: LoadGen's verdict; in accuracy mode, whether every photograph was answered.
         images: samples answered.
@@ -27,10 +27,13 @@ class Score:
         full_length: whether the test was as long as MLPerf asks (accuracy: had all photographs).
         shortfalls: what it was short of, such as "20 of 1024 photographs in memory".
         errors: what LoadGen calls errors.
-        p90_ms: 90th percentile of a sample's latency; None in accuracy mode, as the next two.
-        mean_ms: mean latency of a sample.
-        qps: samples per second; one after the other in SingleStream.
-        top1: share of right answers, 0 to 1; None in performance mode.
+        p90_ms: 90th percentile of a sample's latency, in MultiStream of a query's; None in accuracy
+            mode, as the next three.
+        p99_ms: the 99th percentile likewise.
+        mean_ms: the mean likewise.
+        qps: samples per second; queries one after the other in SingleStream and MultiStream.
+        top1: share of right answers among those given, 0 to 1, as MLPerf's script for ImageNet
+            counts it; None in performance mode.
     """
 
     scenario: str
@@ -43,9 +46,22 @@ class Score:
     shortfalls: list[str]
     errors: list[str]
     p90_ms: float | None = None
+    p99_ms: float | None = None
     mean_ms: float | None = None
     qps: float | None = None
     top1: float | None = None
+
+    @property
+    def merit(self) -> float:
+        """What MLPerf ranks a performance run by.
+
+        SingleStream: 90th percentile in ms; MultiStream: 99th of a query's latency in ms; Offline:
+        samples per second.
+        """
+        names = {"SingleStream": self.p90_ms, "MultiStream": self.p99_ms, "Offline": self.qps}
+        value = names[self.scenario]
+        assert value is not None, "a performance run has all of them"
+        return value
 
 
 def read(
@@ -85,19 +101,25 @@ def _accuracy(
         full_length=not shortfalls,
         shortfalls=shortfalls,
         errors=detail.errors,
-        top1=right / len(labels),
+        top1=right / len(found) if found else 0.0,
     )
 
 
 def _performance(detail: logs.Detail, required: Requirements) -> Score:
     scenario = detail["effective_scenario"]
-    images = detail["result_query_count"] * detail["effective_samples_per_query"]
+    per_query = detail["effective_samples_per_query"]
+    images = detail["result_query_count"] * per_query
+    percentile, mean = "percentile", "mean"
     if scenario == "Offline":
         qps = rate = detail["result_samples_per_second"]
-        queries = _shortfall(detail["effective_samples_per_query"], required.queries, "samples")
+        queries = _shortfall(per_query, required.queries, "samples")
     else:
-        qps = detail["result_qps_without_loadgen_overhead"]
-        rate = detail["result_qps_with_loadgen_overhead"]
+        if scenario == "MultiStream":
+            percentile, mean = "percentile_per_query", "mean_query"
+            qps = rate = per_query * 1e9 / detail["result_mean_query_latency_ns"]
+        else:
+            qps = detail["result_qps_without_loadgen_overhead"]
+            rate = detail["result_qps_with_loadgen_overhead"]
         queries = _shortfall(detail["effective_min_query_count"], required.queries, "queries")
     length = queries + _shortfall(
         detail["effective_min_duration_ms"] / 1000, required.duration_ms / 1000, "seconds"
@@ -113,8 +135,9 @@ def _performance(detail: logs.Detail, required: Requirements) -> Score:
         full_length=not length,
         shortfalls=length + _shortfall(samples, required.samples, "photographs in memory"),
         errors=detail.errors,
-        p90_ms=detail["result_90.00_percentile_latency_ns"] / 1e6,
-        mean_ms=detail["result_mean_latency_ns"] / 1e6,
+        p90_ms=detail[f"result_90.00_{percentile}_latency_ns"] / 1e6,
+        p99_ms=detail[f"result_99.00_{percentile}_latency_ns"] / 1e6,
+        mean_ms=detail[f"result_{mean}_latency_ns"] / 1e6,
         qps=qps,
     )
 

@@ -7,6 +7,7 @@ MLPerf's settings are compiled into LoadGen (mlperf.conf): at least 600 s, 1024 
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -14,17 +15,34 @@ import mlperf_loadgen
 
 from sw.errors import DnaError
 
-Scenario = Literal["SingleStream", "Offline"]
+Scenario = Literal["SingleStream", "MultiStream", "Offline"]
 MODEL = "resnet50"
+
+SEEDS = {
+    "v1.1": (1624344308455410291, 517984244576520566, 10051496985653635065),
+    "v6.0": (2465351861681999779, 14276810075590677512, 3936089224930324775),
+    "v6.1": (2085463073848966840, 2747215439041700203, 16159082839903944936),
+}
+"""MLPerf draws new seeds for each round: of the sample library, the sample index, the schedule."""
+
 OFFLINE_MARGIN = 1.1  # over the measured rate, so that a run does not end before its time
 BUILT_IN, USER = 0, 1  # kinds of configuration, as LoadGen numbers them
+
+_AUDITED_SEED = re.compile(
+    r"^\s*\*\.\*\.((?:qsl|sample_index|schedule)_rng_seed)\s*=\s*(\d+)", re.MULTILINE
+)
+_EXPECTATION: dict[Scenario, str] = {
+    "SingleStream": "single_stream_expected_latency_ns",
+    "MultiStream": "multi_stream_expected_latency_ns",
+    "Offline": "offline_expected_qps",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Requirements:
     """What MLPerf asks of a run of full length.
 
-    ``queries`` are samples in the Offline scenario.
+    ``queries`` are samples in the Offline scenario, and of 8 samples each in MultiStream.
     """
 
     duration_ms: int
@@ -60,11 +78,12 @@ def build(
 ) -> mlperf_loadgen.TestSettings:
     """Settings of a test, except for the speed to expect (:func:`expect`).
 
-    A ``min_duration`` below MLPerf's also lowers the count of queries, unless user.conf sets it, to
-    LoadGen's general default: a short Offline run would be long otherwise.
+    A ``min_duration`` below MLPerf's also lowers the count of samples in Offline, unless user.conf
+    sets it, to LoadGen's general default: a short run would be long otherwise. The count of queries
+    in MultiStream stays: with fewer LoadGen has not enough for its 99th percentile.
 
     Args:
-        scenario: SingleStream or Offline.
+        scenario: SingleStream, MultiStream or Offline.
         accuracy: run every photograph once instead of measuring speed.
         photographs: how many there are; no more samples are asked for.
         user_conf: a LoadGen configuration that overrides MLPerf's.
@@ -84,9 +103,9 @@ def build(
     if min_duration is not None:
         settings.min_duration_ms = round(min_duration * 1000)
         shorter = settings.min_duration_ms < official.min_duration_ms
-        if shorter and settings.min_query_count == official.min_query_count:
-            default = mlperf_loadgen.TestSettings().min_query_count
-            settings.min_query_count = min(default, official.min_query_count)
+        by_default = settings.min_query_count == official.min_query_count
+        if scenario == "Offline" and shorter and by_default:
+            settings.min_query_count = mlperf_loadgen.TestSettings().min_query_count
     if samples is not None:
         if samples > photographs:
             raise DnaError(f"--samples {samples}: there are only {photographs} photographs")
@@ -111,18 +130,45 @@ def _read_user_conf(
         )
 
 
+def seed(settings: mlperf_loadgen.TestSettings, round_name: str | None) -> None:
+    """Set the seeds of a round of MLPerf; None leaves those that are compiled into LoadGen.
+
+    Raises:
+        DnaError: the round is unknown.
+    """
+    if round_name is None:
+        return
+    if round_name not in SEEDS:
+        raise DnaError(f"no seeds are known for round {round_name!r}, only for {', '.join(SEEDS)}")
+    sample_library, sample_index, schedule = SEEDS[round_name]
+    settings.qsl_rng_seed = sample_library
+    settings.sample_index_rng_seed = sample_index
+    settings.schedule_rng_seed = schedule
+
+
+def seed_as_audited(settings: mlperf_loadgen.TestSettings, audit_config: Path) -> None:
+    """Set the seeds of a compliance test, which LoadGen overlooks in the file that it reads.
+
+    Args:
+        settings: of the test.
+        audit_config: the file; nothing happens if it is not there.
+    """
+    if audit_config.is_file():
+        for name, value in _AUDITED_SEED.findall(audit_config.read_text()):
+            setattr(settings, name, int(value))
+
+
 def is_expected(settings: mlperf_loadgen.TestSettings, scenario: Scenario) -> bool:
     """Whether user.conf has said how fast the system is."""
-    official = _built_in(scenario)
-    if scenario == "Offline":
-        return bool(settings.offline_expected_qps != official.offline_expected_qps)
-    ours, theirs = (s.single_stream_expected_latency_ns for s in (settings, official))
-    return bool(ours != theirs)
+    name = _EXPECTATION[scenario]
+    return bool(getattr(settings, name) != getattr(_built_in(scenario), name))
 
 
 def expect(settings: mlperf_loadgen.TestSettings, scenario: Scenario, rate: float) -> None:
     """Say how fast the system is, in images per second, so that LoadGen makes enough queries."""
     if scenario == "Offline":
-        settings.offline_expected_qps = rate * OFFLINE_MARGIN
+        value = rate * OFFLINE_MARGIN
     else:
-        settings.single_stream_expected_latency_ns = 1e9 / rate
+        samples = settings.multi_stream_samples_per_query if scenario == "MultiStream" else 1
+        value = samples * 1e9 / rate
+    setattr(settings, _EXPECTATION[scenario], value)

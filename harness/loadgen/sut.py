@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 import mlperf_loadgen
 import numpy as np
@@ -31,6 +32,30 @@ def answers(logits: Int8Array) -> npt.NDArray[np.float32]:
     return classes
 
 
+class System(Protocol):
+    """What :mod:`harness.loadgen.runner` runs.
+
+    Attributes:
+        completed: how many samples have been answered, for a progress display.
+        failure: what went wrong, if anything did.
+    """
+
+    completed: int
+    failure: Exception | None
+
+    def start(self) -> None:
+        """Before the first query."""
+
+    def issue(self, query: Any) -> None:
+        """Take a query, a sequence of LoadGen's samples."""
+
+    def stop(self) -> None:
+        """Give up: answer everything that is left without running it."""
+
+    def close(self) -> None:
+        """After the last query."""
+
+
 class SystemUnderTest:
     """Runs the samples of a query on one model or on several at once.
 
@@ -46,7 +71,7 @@ class SystemUnderTest:
         failure: what went wrong in a model, if anything did.
     """
 
-    def __init__(self, library: SampleLibrary, models: Sequence[Model]) -> None:
+    def __init__(self, library: SampleLibrary[Int8Array], models: Sequence[Model]) -> None:
         """Set up the threads.
 
         Args:

@@ -111,7 +111,7 @@ def test_short_performance_run(dna, tmp_path, scenario):
     assert f"{PHOTOGRAPHS} of 1024 photographs in memory" in figures["shortfalls"]
 
 
-@pytest.mark.parametrize("scenario", ["SingleStream", "Offline"])
+@pytest.mark.parametrize("scenario", ["SingleStream", "MultiStream", "Offline"])
 def test_accuracy_run(dna, network, data_dir, tmp_path, scenario):
     """Seven photographs in memory at a time: three sets are loaded, run and let go."""
     expected = expected_classes(network, data_dir)
@@ -256,6 +256,9 @@ def test_requirements_are_mlperfs():
     assert settings.requirements("Offline") == settings.Requirements(
         duration_ms=600_000, queries=24_576, samples=1024
     )
+    assert settings.requirements("MultiStream") == settings.Requirements(
+        duration_ms=600_000, queries=662, samples=1024
+    )
 
 
 def test_default_settings_are_mlperfs():
@@ -270,6 +273,18 @@ def test_default_settings_are_mlperfs():
     assert test.offline_expected_qps == pytest.approx(110)
 
 
+def test_multistream(dna, tmp_path):
+    """A query has eight photographs and its latency is that of all of them."""
+    figures, _, _ = dna("--scenario", "MultiStream", "--min-duration", "1", "-o", "logs")
+    assert figures["valid"] is True
+    assert figures["images"] >= 8 * 662
+    said = (tmp_path / "logs" / logs.SUMMARY).read_text()
+    assert f"99.0th percentile latency (ns) : {round(figures['p99_ms'] * 1e6)}" in said
+    assert figures["qps"] == pytest.approx(8000 / figures["mean_ms"])
+    assert "1 of 600 seconds" in figures["shortfalls"]
+    assert not any("queries" in shortfall for shortfall in figures["shortfalls"])
+
+
 def test_shorter_and_smaller_settings():
     test = settings.build("Offline", accuracy=True, photographs=20, min_duration=1.5)
     assert test.min_duration_ms == 1500
@@ -282,6 +297,10 @@ def test_shorter_and_smaller_settings():
     assert single.performance_sample_count_override == 5
     settings.expect(single, "SingleStream", 200.0)
     assert single.single_stream_expected_latency_ns == 5e6
+    multi = settings.build("MultiStream", accuracy=False, photographs=20, min_duration=1)
+    assert multi.min_query_count == 662
+    settings.expect(multi, "MultiStream", 200.0)
+    assert multi.multi_stream_expected_latency_ns == 40e6
 
 
 def test_user_conf_settings(tmp_path):
@@ -299,6 +318,34 @@ def test_user_conf_settings(tmp_path):
     assert test.performance_sample_count_override == 1024
     shorter = settings.build("Offline", **options, min_duration=3)
     assert (shorter.min_duration_ms, shorter.min_query_count) == (3000, 5000)
+
+
+def test_seeds_of_a_round_and_of_a_compliance_test(tmp_path):
+    test = settings.build("Offline", accuracy=False, photographs=20)
+    built_in = test.qsl_rng_seed
+    settings.seed(test, None)
+    assert test.qsl_rng_seed == built_in
+    settings.seed(test, "v1.1")
+    assert test.qsl_rng_seed == 1624344308455410291
+    assert test.sample_index_rng_seed == 517984244576520566
+    assert test.schedule_rng_seed == 10051496985653635065
+    (tmp_path / "audit.config").write_text("*.*.mode = 2\n*.*.schedule_rng_seed = 7\n")
+    settings.seed_as_audited(test, tmp_path / "audit.config")
+    assert (test.qsl_rng_seed, test.schedule_rng_seed) == (1624344308455410291, 7)
+    settings.seed_as_audited(test, tmp_path / "absent")
+    with pytest.raises(DnaError, match=r"no seeds are known for round 'v0.5', only for v1.1"):
+        settings.seed(test, "v0.5")
+
+
+def test_a_named_audit_config_counts(dna, tmp_path):
+    (tmp_path / "test05").write_text("*.*.qsl_rng_seed = 5\n")
+    options = ("--scenario", "Offline", "--min-duration", "0.2", "-o", "logs")
+    dna(*options, "--audit-config", "test05", "--round", "v1.1")
+    detail = logs.Detail(tmp_path / "logs")
+    assert detail["effective_qsl_rng_seed"] == 5
+    assert detail["effective_schedule_rng_seed"] == 10051496985653635065
+    _, _, stderr = dna(*options, "--audit-config", "absent", check=2)
+    assert "cannot read absent: there is no such file" in one_line_error(stderr)
 
 
 def test_answers_take_the_lowest_of_equal_logits():
@@ -380,6 +427,7 @@ FULL = {
     "result_qps_with_loadgen_overhead": 49.0,
     "result_qps_without_loadgen_overhead": 50.0,
     "result_90.00_percentile_latency_ns": 22_000_000,
+    "result_99.00_percentile_latency_ns": 23_000_000,
     "result_mean_latency_ns": 20_000_000,
 }
 
@@ -393,7 +441,8 @@ def test_score_of_a_full_length_run(tmp_path):
     full = read_score(tmp_path)
     assert full.full_length is True
     assert full.shortfalls == []
-    assert (full.p90_ms, full.mean_ms, full.qps) == (22.0, 20.0, 50.0)
+    assert (full.p90_ms, full.p99_ms, full.mean_ms, full.qps) == (22.0, 23.0, 20.0, 50.0)
+    assert full.merit == 22.0
     assert full.images == 30_000
 
 
@@ -407,10 +456,27 @@ def test_fewer_photographs_are_said_but_do_not_make_a_run_short(tmp_path):
     assert read_score(tmp_path, result_validity="INVALID").valid is False
 
 
+def write_answers(folder, *pairs):
+    entries = [
+        {"seq_id": number, "qsl_idx": index, "data": np.float32(label).tobytes().hex().upper()}
+        for number, (index, label) in enumerate(pairs)
+    ]
+    (folder / logs.ACCURACY).write_text(json.dumps(entries))
+
+
 def test_a_photograph_without_an_answer_makes_accuracy_incomplete(tmp_path):
     write_detail(tmp_path, **{**FULL, "effective_test_mode": "AccuracyOnly"})
-    data = np.float32(7).tobytes().hex().upper()
-    entry = {"seq_id": 0, "qsl_idx": 1, "data": data}
-    (tmp_path / logs.ACCURACY).write_text(json.dumps([entry, {**entry, "seq_id": 1}]))
+    write_answers(tmp_path, (1, 7), (1, 7))
     result = score.read(tmp_path, [3, 7], settings.requirements("SingleStream"), 1.0)
-    assert (result.images, result.valid, result.top1) == (1, False, 0.5)
+    assert (result.images, result.valid, result.top1) == (1, False, 1.0)
+    write_answers(tmp_path)
+    result = score.read(tmp_path, [3, 7], settings.requirements("SingleStream"), 1.0)
+    assert (result.images, result.valid, result.top1) == (0, False, 0.0)
+
+
+def test_of_two_answers_the_first_counts(tmp_path):
+    """So it is in MLPerf's script, which reads the same log."""
+    write_detail(tmp_path, **{**FULL, "effective_test_mode": "AccuracyOnly"})
+    write_answers(tmp_path, (1, 7), (0, 2), (1, 6), (0, 3))
+    result = score.read(tmp_path, [3, 7], settings.requirements("SingleStream"), 1.0)
+    assert (result.images, result.valid, result.top1) == (2, True, 0.5)

@@ -1,0 +1,109 @@
+"""What a finished test shows: a table on the terminal, figures for JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from harness import machine
+from harness.loadgen.modelled import TOLERANCE, Device, Pace
+from harness.loadgen.score import Score
+from sw.artifact import Manifest
+
+
+def show(score: Score, device: Device | None, pace: Pace | None, folder: Path) -> None:
+    """Print a test's outcome to stdout.
+
+    Args:
+        score: the outcome.
+        device: the machine whose speed was modelled, if one was.
+        pace: how well the run kept to it, if it was a performance run.
+        folder: of LoadGen's logs.
+    """
+    title = f"LoadGen {score.scenario}, {score.mode}"
+    table = Table(title=f"{title}, modelled" if device else title, show_header=False)
+    if score.mode == "accuracy":
+        table.add_row("complete", "yes" if score.valid else "NO")
+    else:
+        table.add_row("result", "VALID" if score.valid else "INVALID")
+    decimals = 4 if device else 2
+    for name, value, unit in (
+        ("90th percentile latency", score.p90_ms, "ms"),
+        ("99th percentile latency", score.p99_ms, "ms"),
+        ("mean latency", score.mean_ms, "ms"),
+        ("samples per second", score.qps, ""),
+        ("top-1", None if score.top1 is None else 100 * score.top1, "%"),
+        ("images", score.images, ""),
+        ("seconds", score.seconds, ""),
+    ):
+        if value is not None:
+            text = f"{value}" if isinstance(value, int) else f"{value:.{decimals}f}"
+            table.add_row(name, f"{text} {unit}".rstrip())
+    table.add_row("logs", str(folder))
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    if device:
+        console.print(f"Timing: {device}.", markup=False)
+    if device and pace:
+        _print_pace(console, score, pace)
+    if score.shortfalls:
+        less = "Less" if score.full_length else "Shorter"
+        console.print(f"{less} than MLPerf asks: {', '.join(score.shortfalls)}.")
+    for error in score.errors:
+        console.print(f"LoadGen reports an error: {error}", markup=False)
+
+
+def _print_pace(console: Console, score: Score, pace: Pace) -> None:
+    """How near the run came to the model, and plainly if it did not come near enough."""
+    unit = "images/s" if score.scenario == "Offline" else "ms"
+    console.print(
+        f"Pace: {score.merit:.4f} {unit} where the model has {pace.modelled:.4f} "
+        f"({100 * pace.error:+.3f} %); {pace.overhead_us:.1f} us of LoadGen's Python bindings are "
+        f"compensated; {'real-time' if pace.real_time else 'ordinary'} priority."
+    )
+    if pace.errors:
+        errors = (f"{name} {100 * value:+.3f} %" for name, value in pace.errors.items())
+        console.print(f"Latency against the model: {', '.join(errors)}.")
+    console.print(
+        f"{pace.outside} of {pace.queries} queries were more than {TOLERANCE:.0%} off the model."
+    )
+    if not pace.kept:
+        console.print(
+            "The pace of the model was MISSED: this computer was too busy. The figures above are "
+            "not those of the modelled machine; run it again on a quiet one."
+        )
+
+
+def figures(
+    score: Score,
+    device: Device | None,
+    pace: Pace | None,
+    folder: Path,
+    *,
+    artifact: Path,
+    manifest: Manifest,
+    threads: int,
+) -> dict[str, object]:
+    """The same for JSON, with all that was assumed; arguments as for :func:`show`, and further.
+
+    Args:
+        artifact: that was tested.
+        manifest: its.
+        threads: of the functional model.
+    """
+    return {
+        **dataclasses.asdict(score),
+        "timing": "modelled" if device else "host",
+        **({"device": device.figures()} if device else {}),
+        **({"pace": dataclasses.asdict(pace)} if pace else {}),
+        "artifact": str(artifact),
+        "model": manifest.model,
+        "machine": machine.description(),
+        "threads": threads,
+        "loadgen": importlib.metadata.version("mlcommons-loadgen"),
+        "output": str(folder),
+    }
