@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from typing import NoReturn
 
@@ -14,12 +15,19 @@ from sw.errors import DnaError
 COMMANDS = (
     "fetch",
     "quantize",
+    "import",
     "compile",
     "disasm",
+    "report",
+    "explore",
     "run",
+    "deployed",
     "compare",
     "verify",
     "loadgen",
+    "backend",
+    "compliance",
+    "submission",
     "bench",
     "rtl",
 )
@@ -37,7 +45,8 @@ class LazyGroup(click.Group):
         """The command called ``cmd_name``, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"harness.commands.{cmd_name}")
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        module = importlib.import_module(f"harness.commands.{name}")
         command = module.command
         assert isinstance(command, click.Command)
         return command

@@ -9,15 +9,30 @@ Feature maps are int8 [height, width, channels]; flat tensors are int8 [channels
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
-from sw.graph import Add, Conv2D, FullyConnected, Graph, MaxPool2D, Mean, Operation, Padding, Pair
+from sw.graph import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Graph,
+    MaxPool2D,
+    Mean,
+    Operation,
+    Padding,
+    Pair,
+)
 
 Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 
 def wrap_int32(value: Int64) -> Int32:
@@ -62,6 +77,45 @@ def convolution_accumulators(
     Returns:
         int32 [out height, out width, out].
     """
+    return _accumulate(
+        x, weights, bias, zero_point, stride, padding, lambda seen, tap: seen @ tap.T
+    )
+
+
+def depthwise_accumulators(
+    x: Int8, weights: Int8, bias: Int32, zero_point: int, stride: Pair, padding: Padding
+) -> Int32:
+    """As :func:`convolution_accumulators`; output channel c sees input channel c // m.
+
+    Args:
+        x: int8 [height, width, in].
+        weights: int8 [out, kernel height, kernel width]; m is out / in.
+
+    Returns:
+        int32 [out height, out width, out].
+    """
+    repeats = weights.shape[0] // x.shape[2]
+    return _accumulate(
+        np.repeat(x, repeats, axis=2),
+        weights,
+        bias,
+        zero_point,
+        stride,
+        padding,
+        lambda seen, tap: seen * tap,
+    )
+
+
+def _accumulate(
+    x: Int8,
+    weights: Int8,
+    bias: Int32,
+    zero_point: int,
+    stride: Pair,
+    padding: Padding,
+    product: Callable[[Float64, Float64], Float64],
+) -> Int32:
+    """The sum of ``product`` over the kernel's taps; it takes the inputs and weights of one."""
     # One matrix product per kernel tap. float64 because numpy hands it to BLAS, and because it is
     # exact here: products are below 2^15 and integers up to 2^53 are representable, which leaves
     # room for sums of 2^38 of them.
@@ -69,14 +123,14 @@ def convolution_accumulators(
         x.astype(np.float64) - zero_point,
         ((padding.top, padding.bottom), (padding.left, padding.right), (0, 0)),
     )
-    channels, kernel_height, kernel_width, _ = weights.shape
+    channels, kernel_height, kernel_width = weights.shape[:3]
     out_height = (centred.shape[0] - kernel_height) // stride[0] + 1
     out_width = (centred.shape[1] - kernel_width) // stride[1] + 1
     total = np.zeros((out_height, out_width, channels), np.float64)
     for row in range(kernel_height):
         for column in range(kernel_width):
             seen = centred[row :: stride[0], column :: stride[1]][:out_height, :out_width]
-            total += seen @ weights[:, row, column].T.astype(np.float64)
+            total += product(seen, weights[:, row, column].astype(np.float64))
     return wrap_int32(total.astype(np.int64) + bias.astype(np.int64))
 
 
@@ -129,6 +183,22 @@ def max_pool2d(x: Int8, kernel: Pair, stride: Pair, padding: Padding) -> Int8:
     return pooled
 
 
+def average_pool2d(x: Int8, kernel: Pair, stride: Pair, padding: Padding) -> Int8:
+    """Sum of each window of [height, width, channels] / its values inside, halves away from 0."""
+    sides = ((padding.top, padding.bottom), (padding.left, padding.right))
+
+    def sums(values: Int64) -> Int64:
+        padded = np.pad(values, (*sides, (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=(0, 1))
+        total: Int64 = windows[:: stride[0], :: stride[1]].sum(axis=(-2, -1))
+        return total
+
+    total = sums(x.astype(np.int64))
+    count = sums(np.ones((*x.shape[:2], 1), np.int64))
+    average: Int64 = np.sign(total) * ((2 * np.abs(total) + count) // (2 * count))
+    return average.astype(np.int8)
+
+
 def mean(x: Int8, multiplier: float, offset: float) -> Int8:
     """``clamp(rint(f32(f32(sum(x) * multiplier) + offset)), -128, 127)`` over height and width.
 
@@ -139,13 +209,19 @@ def mean(x: Int8, multiplier: float, offset: float) -> Int8:
     return np.clip(np.rint(real), -128, 127).astype(np.int8)
 
 
-def accumulators(graph: Graph, operation: Conv2D | FullyConnected, x: Int8) -> Int32:
+def accumulators(
+    graph: Graph, operation: Conv2D | DepthwiseConv2D | FullyConnected, x: Int8
+) -> Int32:
     """What the multiply-accumulators hold at the end of an operation, before requantization."""
     weights = graph.constant(operation, "weights")
     bias = graph.constant(operation, "bias")
     zero_point = graph.operands(operation)[0].zero_point
     if isinstance(operation, Conv2D):
         return convolution_accumulators(
+            x, weights, bias, zero_point, operation.stride, operation.padding
+        )
+    if isinstance(operation, DepthwiseConv2D):
+        return depthwise_accumulators(
             x, weights, bias, zero_point, operation.stride, operation.padding
         )
     return fully_connected_accumulators(x, weights, bias, zero_point)
@@ -156,7 +232,7 @@ def run_operation(graph: Graph, operation: Operation, inputs: list[Int8]) -> Int
     sources = graph.operands(operation)
     target = graph.result(operation)
     match operation:
-        case Conv2D() | FullyConnected():
+        case Conv2D() | DepthwiseConv2D() | FullyConnected():
             return requantize(
                 accumulators(graph, operation, inputs[0]),
                 graph.constant(operation, "multiplier"),
@@ -178,8 +254,11 @@ def run_operation(graph: Graph, operation: Operation, inputs: list[Int8]) -> Int
             )
         case MaxPool2D():
             return max_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
+        case AveragePool2D():
+            return average_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
         case Mean():
-            return mean(inputs[0], operation.multiplier, operation.offset)
+            channels = mean(inputs[0], operation.multiplier, operation.offset)
+            return np.reshape(channels, target.shape)
 
 
 class ReferenceModel:

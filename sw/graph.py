@@ -8,7 +8,7 @@ shifts) is computed once, by :class:`GraphBuilder`, and stored beside the scales
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import msgspec
@@ -66,6 +66,21 @@ class Conv2D(_Operation, frozen=True, tag="conv2d"):
     hi: int
 
 
+class DepthwiseConv2D(_Operation, frozen=True, tag="depthwise_conv2d"):
+    """2-D convolution of every channel by itself, with fused activation.
+
+    With m = output channels / input channels, output channel c sees input channel c // m.
+    Constants as :class:`Conv2D`, ``weights`` int8 [out, kernel height, kernel width].
+    """
+
+    kernel: Pair
+    stride: Pair
+    padding: Padding
+    activation: Activation
+    lo: int
+    hi: int
+
+
 class FullyConnected(_Operation, frozen=True, tag="fully_connected"):
     """Matrix times vector. Constants as :class:`Conv2D`, ``weights`` int8 [out, in]."""
 
@@ -92,15 +107,30 @@ class MaxPool2D(_Operation, frozen=True, tag="max_pool2d"):
     padding: Padding
 
 
+class AveragePool2D(_Operation, frozen=True, tag="average_pool2d"):
+    """Average over the part of a window that lies inside the map, halves away from zero.
+
+    Scale and zero point stay; the average is that of the plain int8 values.
+    """
+
+    kernel: Pair
+    stride: Pair
+    padding: Padding
+
+
 class Mean(_Operation, frozen=True, tag="mean"):
-    """Mean over height and width; ``multiplier`` and ``offset`` hold float32 values exactly."""
+    """Mean over height and width; ``multiplier`` and ``offset`` hold float32 values exactly.
+
+    The output has the shape (channels,) or (1, 1, channels).
+    """
 
     multiplier: float
     offset: float
 
 
-Operation = Conv2D | FullyConnected | Add | MaxPool2D | Mean
+Operation = Conv2D | DepthwiseConv2D | FullyConnected | Add | MaxPool2D | AveragePool2D | Mean
 Weighted = Conv2D | FullyConnected
+Windowed = Conv2D | DepthwiseConv2D | MaxPool2D | AveragePool2D
 
 
 class Graph(msgspec.Struct):
@@ -151,9 +181,66 @@ class Graph(msgspec.Struct):
             if isinstance(operation, Conv2D | FullyConnected):
                 yield operation
 
+    def dense_weights(self, operation: DepthwiseConv2D) -> Array:
+        """The weights as those of a :class:`Conv2D`, zero where a channel sees another one."""
+        weights = self.constant(operation, "weights")
+        channels, inputs = weights.shape[0], self.operands(operation)[0].shape[2]
+        dense = np.zeros((*weights.shape, inputs), np.int8)
+        each = np.arange(channels)
+        dense[each, :, :, each // (channels // inputs)] = weights
+        return dense
+
+    @property
+    def sources(self) -> list[str]:
+        """The tensors that no operation computes, ``input`` first: of a whole network only that."""
+        computed = {operation.output for operation in self.operations}
+        read = (name for operation in self.operations for name in operation.inputs)
+        return list(dict.fromkeys([self.input, *(name for name in read if name not in computed)]))
+
+    def part(self, names: Sequence[str]) -> Graph:
+        """The operations called ``names``, in this order, as a graph; it shares their constants.
+
+        Its input is the first operand of the first of them, its output the last one's result. What
+        else comes from outside, such as the other operand of an addition, is among its
+        :attr:`sources`.
+
+        Raises:
+            DnaError: there is no such operation.
+        """
+        operations = [self.find(name) for name in names]
+        part = Graph(
+            input=operations[0].inputs[0],
+            output=operations[-1].output,
+            tensors={},
+            operations=operations,
+            constants={
+                key: value
+                for key, value in self.constants.items()
+                if key.rpartition(".")[0] in names
+            },
+        )
+        for name in (*part.sources, *(operation.output for operation in operations)):
+            part.tensors[name] = self.tensors[name]
+        return part
+
+    def at_least_zero_point(self, name: str) -> bool:
+        """Whether no value of a tensor is below its zero point, so that PAD never wins a maximum.
+
+        A pooling passes its input's bound on, an activation clamps to ``lo``.
+        """
+        zero_point = self.tensors[name].zero_point
+        if zero_point == numerics.INT8_MIN:
+            return True
+        for operation in self.operations:
+            if operation.output == name:
+                if isinstance(operation, MaxPool2D | AveragePool2D):
+                    return self.at_least_zero_point(operation.inputs[0])
+                return not isinstance(operation, Mean) and operation.lo >= zero_point
+        return False
+
     def macs(self, operation: Operation) -> int:
         """Multiply-accumulates of one operation (padding counted, as is usual)."""
-        if not isinstance(operation, Conv2D | FullyConnected):
+        if not isinstance(operation, Conv2D | DepthwiseConv2D | FullyConnected):
             return 0
         per_channel = int(np.prod(self.constant(operation, "weights").shape[1:]))
         return per_channel * int(np.prod(self.result(operation).shape))
@@ -209,6 +296,10 @@ class GraphBuilder:
             raise DnaError(f"tensor {name!r} is read before it is written")
         return self._graph.tensors[name]
 
+    def at_least_zero_point(self, name: str) -> bool:
+        """Whether no value of a tensor is below its zero point; see :class:`Graph`."""
+        return self._graph.at_least_zero_point(name)
+
     def _spatial(self, x: str, what: str) -> Tensor:
         tensor = self.tensor(x)
         if len(tensor.shape) != 3:
@@ -216,6 +307,19 @@ class GraphBuilder:
                 f"{what}: input {x!r} has shape {tensor.shape}, not (height, width, channels)"
             )
         return tensor
+
+    @staticmethod
+    def _window_shape(
+        name: str, source: Tensor, kernel: Pair, stride: Pair, padding: Padding, channels: int
+    ) -> tuple[int, int, int]:
+        if min(stride) < 1:
+            raise DnaError(f"{name}: stride {stride!r} must be at least 1")
+        height, width, _ = source.shape
+        return (
+            _window_outputs(height, padding.top, padding.bottom, kernel[0], stride[0], name),
+            _window_outputs(width, padding.left, padding.right, kernel[1], stride[1], name),
+            channels,
+        )
 
     def _weighted_constants(
         self,
@@ -259,20 +363,14 @@ class GraphBuilder:
     ) -> str:
         """Add a convolution; array shapes as in :class:`Conv2D`."""
         source = self._spatial(x, name)
-        height, width, channels = source.shape
+        channels = source.shape[2]
         if weights.ndim != 4 or weights.shape[3] != channels:
             raise DnaError(
                 f"{name}: weights {list(weights.shape)} do not fit {channels} input channels "
                 "(expected [out, height, width, in])"
             )
-        if min(stride) < 1:
-            raise DnaError(f"{name}: stride {stride!r} must be at least 1")
         kernel = (int(weights.shape[1]), int(weights.shape[2]))
-        shape = (
-            _window_outputs(height, padding.top, padding.bottom, kernel[0], stride[0], name),
-            _window_outputs(width, padding.left, padding.right, kernel[1], stride[1], name),
-            int(weights.shape[0]),
-        )
+        shape = self._window_shape(name, source, kernel, stride, padding, int(weights.shape[0]))
         target = self._tensor(name, shape, scale, zero_point)
         self._weighted_constants(name, source, target, weights, bias, weight_scale)
         lo, hi = numerics.activation_bounds(activation, target.scale, target.zero_point)
@@ -288,6 +386,69 @@ class GraphBuilder:
                 lo=lo,
                 hi=hi,
             )
+        )
+
+    def depthwise_conv2d(
+        self,
+        name: str,
+        x: str,
+        *,
+        weights: Array,
+        bias: Array,
+        weight_scale: Array,
+        scale: float,
+        zero_point: int,
+        stride: Pair = (1, 1),
+        padding: Padding = Padding(),  # noqa: B008
+        activation: Activation = "none",
+    ) -> str:
+        """Add a depthwise convolution; array shapes as in :class:`DepthwiseConv2D`."""
+        source = self._spatial(x, name)
+        if weights.ndim != 3 or weights.shape[0] % source.shape[2]:
+            raise DnaError(
+                f"{name}: weights {list(weights.shape)} do not fit {source.shape[2]} input "
+                "channels (expected [a multiple of them, height, width])"
+            )
+        kernel = (int(weights.shape[1]), int(weights.shape[2]))
+        shape = self._window_shape(name, source, kernel, stride, padding, int(weights.shape[0]))
+        target = self._tensor(name, shape, scale, zero_point)
+        self._weighted_constants(name, source, target, weights, bias, weight_scale)
+        lo, hi = numerics.activation_bounds(activation, target.scale, target.zero_point)
+        return self._append(
+            DepthwiseConv2D(
+                name=name,
+                inputs=(x,),
+                output=name,
+                kernel=kernel,
+                stride=stride,
+                padding=padding,
+                activation=activation,
+                lo=lo,
+                hi=hi,
+            )
+        )
+
+    def identity(
+        self,
+        name: str,
+        x: str,
+        *,
+        padding: Padding = Padding(),  # noqa: B008
+        activation: Activation = "none",
+    ) -> str:
+        """Add a convolution that changes no value, for its padding or its activation."""
+        source = self._spatial(x, name)
+        channels = source.shape[2]
+        return self.depthwise_conv2d(
+            name,
+            x,
+            weights=np.ones((channels, 1, 1), np.int8),
+            bias=np.zeros(channels, np.int32),
+            weight_scale=np.ones(channels, np.float32),
+            scale=source.scale,
+            zero_point=source.zero_point,
+            padding=padding,
+            activation=activation,
         )
 
     def fully_connected(
@@ -357,12 +518,7 @@ class GraphBuilder:
     ) -> str:
         """Add a max-pool; the output keeps the input's scale and zero point."""
         source = self._spatial(x, name)
-        height, width, channels = source.shape
-        shape = (
-            _window_outputs(height, padding.top, padding.bottom, kernel[0], stride[0], name),
-            _window_outputs(width, padding.left, padding.right, kernel[1], stride[1], name),
-            channels,
-        )
+        shape = self._window_shape(name, source, kernel, stride, padding, source.shape[2])
         self._tensor(name, shape, source.scale, source.zero_point)
         return self._append(
             MaxPool2D(
@@ -370,11 +526,42 @@ class GraphBuilder:
             )
         )
 
-    def mean(self, name: str, x: str, *, scale: float, zero_point: int) -> str:
-        """Add the mean over height and width; the output has shape (channels,)."""
+    def average_pool2d(
+        self,
+        name: str,
+        x: str,
+        *,
+        kernel: Pair,
+        stride: Pair,
+        padding: Padding = Padding(),  # noqa: B008
+    ) -> str:
+        """Add an average-pool; the output keeps the input's scale and zero point."""
+        source = self._spatial(x, name)
+        shape = self._window_shape(name, source, kernel, stride, padding, source.shape[2])
+        for axis, front in enumerate((padding.top, padding.left)):
+            last = (shape[axis] - 1) * stride[axis] - front
+            if front >= kernel[axis] or last >= source.shape[axis]:
+                raise DnaError(f"{name}: {padding} leaves a window without any input")
+        numerics.average_multiplier(kernel[0] * kernel[1], name)
+        self._tensor(name, shape, source.scale, source.zero_point)
+        return self._append(
+            AveragePool2D(
+                name=name, inputs=(x,), output=name, kernel=kernel, stride=stride, padding=padding
+            )
+        )
+
+    def mean(
+        self, name: str, x: str, *, scale: float, zero_point: int, keep_dims: bool = False
+    ) -> str:
+        """Add the mean over height and width, of shape (channels,).
+
+        Args:
+            keep_dims: make it (1, 1, channels).
+        """
         source = self._spatial(x, name)
         height, width, channels = source.shape
-        target = self._tensor(name, (channels,), scale, zero_point)
+        shape = (1, 1, channels) if keep_dims else (channels,)
+        target = self._tensor(name, shape, scale, zero_point)
         multiplier, offset = numerics.mean_parameters(
             source.scale, source.zero_point, target.scale, target.zero_point, height * width, name
         )

@@ -25,6 +25,7 @@ INT8_MIN, INT8_MAX = -128, 127
 MAX_REQUANTIZATION_SCALE = 256.0
 MIN_ADD_RATIO, MAX_ADD_RATIO = 2.0**-10, 2.0**8
 ADD_FRACTION_BITS = 20
+MAX_AVERAGE_ELEMENTS = 8191
 
 
 def check_scale(scale: float, what: str) -> np.float32:
@@ -126,3 +127,22 @@ def mean_parameters(
     multiplier = f32(ratio * f32(f32(1.0) / f32(elements)))
     offset = f32(f32(output_zero_point) - f32(f32(elements * input_zero_point) * multiplier))
     return multiplier, offset
+
+
+def average_multiplier(elements: int, what: str) -> np.float32:
+    """Multiplier c with which ``rint(f32(f32(sum) * c))`` is sum / n, halves away from zero.
+
+    ``c = f32((1 + 2^-22) / n)``: a little more than 1 / n, so that products of exact halves come
+    out above them and round away from zero on either side. What is no half differs from one by at
+    least 1 / 2n, and the error of a product, at most 2^-15 plus half a ulp, 2^-18, is less than
+    that for n < 8192. A sum is below 2^20, which float32 holds exactly.
+
+    Raises:
+        DnaError: a window has more elements than that.
+    """
+    if elements > MAX_AVERAGE_ELEMENTS:
+        raise DnaError(
+            f"{what}: an average over {elements} values is not exact here; "
+            f"at most {MAX_AVERAGE_ELEMENTS}"
+        )
+    return f32((1 + 2.0**-22) / elements)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.config import DnaConfig
+from sw.errors import DnaError
 
 Int8 = npt.NDArray[np.int8]
 
@@ -57,6 +58,26 @@ class DramTensor(msgspec.Struct, frozen=True):
         pixels = rows[:, : self.width * self.pixel_bytes].reshape(self.height, self.width, -1)
         return np.ascontiguousarray(pixels[:, :, : self.channels]).view(np.int8)
 
+    def content(self, values: Int8) -> npt.NDArray[np.uint8]:
+        """The bytes of the region, uint8 [``region.length``], when it holds ``values``.
+
+        Args:
+            values: int8, as many as height x width x channels, in this order.
+
+        Raises:
+            DnaError: they are of another type or number.
+        """
+        shape = (self.height, self.width, self.channels)
+        if values.dtype != np.int8 or values.size != np.prod(shape):
+            raise DnaError(
+                f"{self.tensor} takes int8 {list(shape)}, not {values.dtype} {list(values.shape)}"
+            )
+        pixels = np.zeros((self.height, self.width, self.pixel_bytes), np.uint8)
+        pixels[:, :, : self.channels] = values.reshape(shape).view(np.uint8)
+        rows = np.zeros((self.height, self.pitch), np.uint8)
+        rows[:, : self.width * self.pixel_bytes] = pixels.reshape(self.height, -1)
+        return rows.reshape(-1)
+
 
 class MemoryMap(msgspec.Struct, frozen=True):
     """Where things are in the memory window; all offsets are multiples of 4096.
@@ -68,6 +89,7 @@ class MemoryMap(msgspec.Struct, frozen=True):
         spill: feature maps that have no room in the feature memory.
         writable: the only bytes that the machine writes: ``output`` and ``spill``.
         size: bytes of the whole window.
+        operands: what the host writes besides, if the program computes only part of a network.
     """
 
     program: Region
@@ -77,6 +99,7 @@ class MemoryMap(msgspec.Struct, frozen=True):
     spill: Region
     writable: Region
     size: int
+    operands: tuple[DramTensor, ...] = ()
 
 
 class StripePlace(msgspec.Struct, frozen=True):
@@ -98,11 +121,12 @@ class LayerTable(msgspec.Struct, frozen=True, kw_only=True):
         number: as in the ``layer`` field of its instructions.
         operations: names in the graph. A convolution and the addition behind it are one layer;
             only the sum is in memory.
-        kind: ``conv``, ``max_pool`` or ``mean``.
+        kind: ``conv``, ``max_pool``, ``average_pool`` or ``mean``.
         output: name of the tensor in memory.
         shape: its height, width, channels.
         words: feature words of an output pixel.
-        stripes: places of the output, one for every POST, MAX_POOL or (once) MEAN instruction.
+        stripes: places of the output, one for every POST or MAX_POOL instruction; of a mean one in
+            all, of an average-pool, which has a MEAN for every pixel, one for every stripe.
         dram: where the output is kept if not in feature memory.
         split: k, modules that share a reduction; 0 if it is no convolution.
         channel_tiles, pixel_tiles, tile_pixels: the loop nest (of the first stripe).

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from sw.errors import DnaError
 from sw.graph import (
     Add,
     Conv2D,
@@ -173,6 +174,8 @@ class _Emitter:
             case Mean():
                 pooled = self.node("GlobalAveragePool", inputs, f"{name}:pooled")
                 self.node("Flatten", [pooled], real)
+            case _:
+                raise DnaError(f"{operation.name}: dna bench does not know it in ONNX")
         if isinstance(operation, Conv2D | FullyConnected | Add):
             if operation.activation == "relu":
                 real = self.node("Relu", [real], f"{name}:relu")

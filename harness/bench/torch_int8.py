@@ -107,6 +107,8 @@ class TorchModel:
                 return lambda: torch.max_pool2d(values[x], kernel, stride, padding)
             case Mean():
                 return self._mean(operation, target)
+            case _:
+                raise DnaError(f"{operation.name}: dna bench does not know it in PyTorch")
 
     def _mean(self, operation: Mean, target: Tensor) -> Callable[[], torch.Tensor]:
         """PyTorch's average keeps its input's scale; a mean that changes it is quantized again."""

@@ -47,9 +47,17 @@ def write_json(path: Path | None, figures: dict[str, Any]) -> None:
     Raises:
         DnaError: the file cannot be written.
     """
-    if path is None:
-        return
+    if path is not None:
+        write_text(path, json.dumps(figures, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path``.
+
+    Raises:
+        DnaError: the file cannot be written.
+    """
     try:
-        path.write_text(json.dumps(figures, indent=1) + "\n")
+        path.write_text(text)
     except OSError as error:
         raise DnaError(f"cannot write {path}: {error.strerror}") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from harness.evaluation import Comparison
     from sw.artifact import Artifact
     from sw.graph import Graph
-    from sw.models.resnet50 import ResNet50, Version
+    from sw.models.architecture import Version
 
     F32Array = npt.NDArray[np.float32]
 
@@ -35,7 +37,7 @@ NOISY_LOGGERS = ("torchao", "torch.utils._pytree")
 @click.command("quantize", short_help="Quantize a trained ResNet50 to 8 bits.")
 @click.option(
     "--framework",
-    type=click.Choice(["pytorch"]),
+    type=click.Choice(["pytorch", "tensorflow"]),
     default="pytorch",
     show_default=True,
     help="Whose quantization tools calibrate the network.",
@@ -45,7 +47,8 @@ NOISY_LOGGERS = ("torchao", "torch.utils._pytree")
     "weights_file",
     type=PATH,
     metavar="FILE",
-    help=".safetensors or .pth, Keras or torchvision names. Default: those of `dna fetch`.",
+    help=".safetensors or .pth, Keras or torchvision names; for tensorflow also a .keras file or "
+    "SavedModel of any network. Default: those of `dna fetch`.",
 )
 @click.option(
     "--version",
@@ -69,6 +72,7 @@ NOISY_LOGGERS = ("torchao", "torch.utils._pytree")
     metavar="FILE",
     help="Photographs to calibrate with, a name a line. Default: all that `dna fetch` brought.",
 )
+@click.option("--tflite", type=PATH, metavar="FILE", help="Also keep TensorFlow's quantized model.")
 @click.option("-o", "--output", type=PATH, required=True, metavar="MODEL", help="The artifact.")
 @click.option(
     "--evaluate",
@@ -84,6 +88,7 @@ def command(
     preprocessing: str | None,
     data_dir: Path | None,
     calibration_list: Path | None,
+    tflite: Path | None,
     output: Path,
     evaluate: Path | None,
     json_file: Path | None,
@@ -96,19 +101,23 @@ def command(
     \b
     Examples:
       dna quantize -o resnet50.dna
+      dna quantize --framework tensorflow --tflite resnet50.tflite -o resnet50.dna
       dna quantize --weights resnet50.pth --data-dir imagenet \\
         --calibration-list cal_image_list_option_1.txt -o resnet50.dna \\
         --evaluate imagenet/val_map.txt --json accuracy.json
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    from harness import fetch, machine
+    from harness import fetch
     from harness.preprocess import check_image
     from sw import artifact
 
     started = time.monotonic()
     artifact.check_writable(output)
     check_writable(json_file)
+    check_writable(tflite)
+    if tflite is not None and framework != "tensorflow":
+        raise DnaError("--tflite keeps what TensorFlow makes; say --framework tensorflow")
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     calibration = _calibration(data_dir, calibration_list)
     validation = _validation(calibration, evaluate)
@@ -122,20 +131,21 @@ def command(
             + ("" if validation else "; --evaluate VAL_MAP shows what that loses")
         )
 
-    with _torch(machine.cpus()):
-        from sw.models import resnet50
-
-        with console.status(f"reading {weights_file}"):
-            model, naming = resnet50.load(weights_file, version)
+    with contextlib.ExitStack() as stack:
+        quantize = _by_tensorflow if framework == "tensorflow" else _by_pytorch
+        result = quantize(stack, weights_file, version, preprocessing, calibration, console)
+        classes = math.prod(result.graph.tensors[result.graph.output].shape)
         network = artifact.make(
-            _graph(model, calibration, preprocessing or naming.preprocessing, console),
-            model=f"resnet50-{model.version}",
+            result.graph,
+            model=result.model,
             framework=framework,
-            preprocessing=preprocessing or naming.preprocessing,
-            class_names=_class_names(console),
+            preprocessing=result.preprocessing,
+            class_names=_class_names(classes, console),
         )
+        if tflite is not None and result.tflite is not None:
+            tflite.write_bytes(result.tflite)
         network = artifact.save(network, output)
-        comparison = _compare(model, network, validation, console) if validation else None
+        comparison = _compare(result, network, validation, console) if validation else None
     figures: dict[str, Any] = {
         "artifact": str(output),
         "model": network.manifest.model,
@@ -155,6 +165,98 @@ def command(
         }
     _print(figures, comparison)
     write_json(json_file, figures)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Quantized:
+    """A network as a framework quantized it, and in float32 as it was before."""
+
+    graph: Graph
+    model: str
+    preprocessing: str
+    fp32: Callable[[F32Array], F32Array]
+    tflite: bytes | None = None
+
+
+def _by_pytorch(
+    stack: contextlib.ExitStack,
+    weights_file: Path,
+    version: Version | None,
+    preprocessing: str | None,
+    calibration: Dataset,
+    console: Console,
+) -> _Quantized:
+    from harness import machine
+
+    stack.enter_context(_torch(machine.cpus()))
+    import torch
+
+    from sw.frontends.pytorch import quantize
+    from sw.models import resnet50
+
+    with console.status(f"reading {weights_file}"):
+        model, naming = resnet50.load(weights_file, version)
+    preprocessing = preprocessing or naming.preprocessing
+    with _progress(console, len(calibration)) as report:
+        graph = quantize(model, _images(calibration, preprocessing), progress=report)
+
+    def fp32(image: F32Array) -> F32Array:
+        with torch.inference_mode():
+            logits: F32Array = model(torch.from_numpy(image).permute(2, 0, 1)[None])[0].numpy()
+        return logits
+
+    return _Quantized(graph, f"resnet50-{model.version}", preprocessing, fp32)
+
+
+def _by_tensorflow(
+    _stack: contextlib.ExitStack,
+    weights_file: Path,
+    version: Version | None,
+    preprocessing: str | None,
+    calibration: Dataset,
+    console: Console,
+) -> _Quantized:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        with console.status("starting TensorFlow"):
+            from sw.frontends import tensorflow
+            from sw.models import resnet50_keras
+    except ImportError as error:
+        raise DnaError(
+            "TensorFlow is missing; install it: pip install 'open-dna[tensorflow]'"
+        ) from error
+    from harness.preprocess import SHAPE
+    from sw.frontends.tflite import import_model
+    from sw.frontends.tflite_file import read
+
+    if weights_file.is_dir() or weights_file.suffix in (".keras", ".h5"):
+        if preprocessing is None:
+            raise DnaError(f"which images was {weights_file} trained with? say --preprocessing")
+        if version is not None:
+            raise DnaError(f"--version is for weights; {weights_file} is a whole network")
+        model, name = tensorflow.load(weights_file), weights_file.stem
+        quantizable, images = model, list(_images(calibration, preprocessing))
+    else:
+        with console.status(f"reading {weights_file}"):
+            network, observed, naming, version = resnet50_keras.load(weights_file, version)
+        model, name = tensorflow.of_keras(network), f"resnet50-{version}"
+        preprocessing = preprocessing or naming.preprocessing
+        images = list(_images(calibration, preprocessing))
+        with _progress(console, len(calibration)) as report:
+            ranges = tensorflow.observed_ranges(observed, images, report)
+        quantizable = tensorflow.of_keras(resnet50_keras.with_ranges(network, version, ranges))
+    if model.shape != SHAPE:
+        raise DnaError(f"{weights_file} takes images of {model.shape}; photographs become {SHAPE}")
+    with _progress(console, len(calibration)) as report:
+        content = quantizable.quantize(images, report)
+    graph = import_model(read(content, "what TensorFlow made")).graph
+    return _Quantized(graph, name, preprocessing, model.run, content)
+
+
+def _images(dataset: Dataset, preprocessing: str) -> Iterator[F32Array]:
+    from harness.preprocess import load_image
+
+    return (load_image(path, preprocessing) for path in dataset.paths)
 
 
 def _calibration(data_dir: Path | None, calibration_list: Path | None) -> Dataset:
@@ -181,15 +283,15 @@ def _validation(calibration: Dataset, evaluate: Path | None) -> Dataset | None:
     return validation
 
 
-def _class_names(console: Console) -> list[str]:
+def _class_names(classes: int, console: Console) -> list[str]:
     from harness import fetch
-    from sw.models.resnet50 import CLASSES
 
     try:
-        return fetch.class_names()
+        names = fetch.class_names()
     except DnaError:
         console.print("class names are not in the cache (`dna fetch`): classes stay numbered")
-        return [f"class {index}" for index in range(CLASSES)]
+        names = []
+    return names if len(names) == classes else [f"class {index}" for index in range(classes)]
 
 
 @contextlib.contextmanager
@@ -229,28 +331,12 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[str, int], Non
         yield report
 
 
-def _graph(model: ResNet50, calibration: Dataset, preprocessing: str, console: Console) -> Graph:
-    from harness.preprocess import load_image
-    from sw.frontends.pytorch import quantize
-
-    images = (load_image(path, preprocessing) for path in calibration.paths)
-    with _progress(console, len(calibration)) as report:
-        return quantize(model, images, progress=report)
-
-
 def _compare(
-    model: ResNet50, network: Artifact, validation: Dataset, console: Console
+    result: _Quantized, network: Artifact, validation: Dataset, console: Console
 ) -> Comparison:
-    import torch
-
     from harness import machine
     from harness.evaluation import compare
     from harness.preprocess import load_image
-
-    def fp32(image: F32Array) -> F32Array:
-        with torch.inference_mode():
-            logits: F32Array = model(torch.from_numpy(image).permute(2, 0, 1)[None])[0].numpy()
-        return logits
 
     def samples() -> Iterator[tuple[F32Array, int]]:
         for done, (path, label) in enumerate(zip(validation.paths, validation.labels, strict=True)):
@@ -259,7 +345,7 @@ def _compare(
             report("evaluating", done + 1)
 
     with _progress(console, len(validation)) as report:
-        return compare(fp32, network, samples(), threads=machine.cpus())
+        return compare(result.fp32, network, samples(), threads=machine.cpus())
 
 
 def _print(figures: dict[str, Any], comparison: Comparison | None) -> None:

@@ -42,7 +42,7 @@ def command(
     top: int,
     json_file: Path | None,
 ) -> None:
-    """Run ARTIFACT on photographs and print the likeliest classes of each.
+    """Run ARTIFACT on photographs, or arrays in .npy files, and print the likeliest classes.
 
     A photograph that cannot be used does not stop the others: it is named, and the exit code is 2.
 
@@ -53,24 +53,25 @@ def command(
     from rich.console import Console
 
     from harness import machine
-    from harness.preprocess import check_input, load_image
+    from harness.inputs import SUFFIX, check_photographs, load_input
     from sim.runtime import Runtime
 
     check_writable(json_file)
     runtime = Runtime.load(artifact, engine, threads=machine.cpus())
-    check_input(runtime.manifest)
+    if any(path.suffix != SUFFIX for path in images):
+        check_photographs(runtime.manifest)
     results: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
     console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     for path in images:
         try:
-            image = load_image(path, runtime.manifest.preprocessing)
+            image = load_input(runtime.manifest, path)
         except DnaError as error:
             errors.print(f"error: {error}", markup=False, highlight=False)
             failures.append({"file": str(path), "error": str(error)})
             continue
         with errors.status(f"running {path}"):
-            probabilities = softmax(runtime.run(image[None])[0])
+            probabilities = softmax(runtime.run(image[None])[0].reshape(-1))
         best = (-probabilities).argsort(kind="stable")[:top]
         classes = [
             {

@@ -7,42 +7,32 @@ PAD and not with PADV2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-import flatbuffers
 import numpy as np
-import numpy.typing as npt
 import tflite
 
+from sim.functional.tflite_writer import TfliteWriter
 from sw.errors import DnaError
 from sw.graph import (
     Add,
+    AveragePool2D,
     Conv2D,
+    DepthwiseConv2D,
     FullyConnected,
     Graph,
     MaxPool2D,
     Mean,
     Operation,
     Tensor,
+    Windowed,
 )
-from sw.numerics import INT8_MIN, Activation
-
-Array = npt.NDArray[Any]
-
-SCHEMA_VERSION = 3
-FILE_IDENTIFIER = b"TFL3"
-BUFFER_ALIGNMENT = 16  # the schema's force_align of Buffer.data
-TABLE_BYTES = 1 << 20  # first guess at the room for everything but the arrays
+from sw.numerics import Activation
 
 ACTIVATIONS: dict[Activation, int] = {
     "none": tflite.ActivationFunctionType.NONE,
     "relu": tflite.ActivationFunctionType.RELU,
     "relu6": tflite.ActivationFunctionType.RELU6,
-}
-TYPES = {
-    np.dtype(np.int8): tflite.TensorType.INT8,
-    np.dtype(np.int32): tflite.TensorType.INT32,
 }
 
 
@@ -59,7 +49,7 @@ def emit(graph: Graph, *, every_tensor: bool = False) -> bytes:
     return _Emitter(graph).finish(every_tensor)
 
 
-def _padding_mode(operation: Conv2D | MaxPool2D, source: Tensor, target: Tensor) -> int | None:
+def _padding_mode(operation: Windowed, source: Tensor, target: Tensor) -> int | None:
     """SAME or VALID if one of them places the windows as ``operation`` does, else None.
 
     SAME computes ceil(size / stride) outputs and puts the smaller half of what it needs in front.
@@ -78,57 +68,18 @@ def _padding_mode(operation: Conv2D | MaxPool2D, source: Tensor, target: Tensor)
     return int(tflite.Padding.SAME) if same else None
 
 
-class _Emitter:
-    """Collects buffers, tensors and operators; every ``int`` here is an offset or an index."""
+class _Emitter(TfliteWriter):
+    """Writes the operations of a graph."""
 
     def __init__(self, graph: Graph) -> None:
+        super().__init__(sum(array.nbytes for array in graph.constants.values()))
         self.graph = graph
-        size = sum(array.nbytes for array in graph.constants.values())
-        self.builder = flatbuffers.Builder(size + TABLE_BYTES)
-        self.buffers = [self.table("Buffer")]  # buffer 0 means "no data"
-        self.tensors: list[int] = []
-        self.operators: list[int] = []
-        self.codes: dict[int, int] = {}
         self.index = {
             tensor.name: self.activation_tensor(tensor.name, tensor.shape, tensor)
             for tensor in graph.tensors.values()
         }
         for operation in graph.operations:
             self.operation(operation)
-
-    def table(self, type_name: str, **fields: int) -> int:
-        """A table of the schema, through the generated function for each field."""
-        getattr(tflite, f"{type_name}Start")(self.builder)
-        for field, value in fields.items():
-            getattr(tflite, f"{type_name}Add{field}")(self.builder, value)
-        return int(getattr(tflite, f"{type_name}End")(self.builder))
-
-    def offsets(self, items: Iterable[int]) -> int:
-        """A vector of tables."""
-        items = list(items)
-        self.builder.StartVector(4, len(items), 4)
-        for item in reversed(items):
-            self.builder.PrependUOffsetTRelative(item)
-        return int(self.builder.EndVector())
-
-    def numbers(self, values: Any, dtype: type[np.generic] = np.int32) -> int:
-        """A vector of numbers."""
-        return int(self.builder.CreateNumpyVector(np.array(values, dtype)))
-
-    def tensor(self, name: str, shape: Sequence[int], kind: int, **fields: int) -> int:
-        """Index of a new tensor."""
-        fields |= {"Shape": self.numbers(shape), "Name": self.builder.CreateString(name)}
-        self.tensors.append(self.table("Tensor", Type=kind, **fields))
-        return len(self.tensors) - 1
-
-    def quantization(self, scales: Any, zero_points: Any) -> int:
-        """Quantization parameters, one per entry of the first dimension or a single one."""
-        return self.table(
-            "QuantizationParameters",
-            Scale=self.numbers(scales, np.float32),
-            ZeroPoint=self.numbers(zero_points, np.int64),
-            QuantizedDimension=0,
-        )
 
     def activation_tensor(self, name: str, shape: Sequence[int], like: Tensor) -> int:
         """Index of a new int8 tensor with a batch dimension, quantized as ``like``."""
@@ -137,34 +88,6 @@ class _Emitter:
             (1, *shape),
             tflite.TensorType.INT8,
             Quantization=self.quantization([like.scale], [like.zero_point]),
-        )
-
-    def constant(self, name: str, array: Array, **fields: int) -> int:
-        """Index of a new tensor that holds ``array``."""
-        data = np.ascontiguousarray(array).tobytes()
-        self.builder.Prep(BUFFER_ALIGNMENT, len(data))
-        self.buffers.append(self.table("Buffer", Data=self.builder.CreateByteVector(data)))
-        fields["Buffer"] = len(self.buffers) - 1
-        return self.tensor(name, array.shape, TYPES[array.dtype], **fields)
-
-    def operator(
-        self,
-        code: int,
-        inputs: Sequence[int],
-        output: int,
-        options: str,
-        **fields: int,
-    ) -> None:
-        """Append an operator with an options table of type ``options``."""
-        self.operators.append(
-            self.table(
-                "Operator",
-                OpcodeIndex=self.codes.setdefault(code, len(self.codes)),
-                Inputs=self.numbers(inputs),
-                Outputs=self.numbers([output]),
-                BuiltinOptionsType=getattr(tflite.BuiltinOptions, options),
-                BuiltinOptions=self.table(options, **fields),
-            )
         )
 
     def operation(self, operation: Operation) -> None:
@@ -185,6 +108,20 @@ class _Emitter:
                     StrideW=operation.stride[1],
                     FusedActivationFunction=ACTIVATIONS[operation.activation],
                 )
+            case DepthwiseConv2D():
+                mode, x = self.padded(operation)
+                channels = self.graph.operands(operation)[0].shape[2]
+                self.operator(
+                    code.DEPTHWISE_CONV_2D,
+                    [x, *self.weights(operation)],
+                    output,
+                    "DepthwiseConv2DOptions",
+                    Padding=mode,
+                    StrideH=operation.stride[0],
+                    StrideW=operation.stride[1],
+                    DepthMultiplier=self.graph.result(operation).shape[2] // channels,
+                    FusedActivationFunction=ACTIVATIONS[operation.activation],
+                )
             case FullyConnected():
                 self.operator(
                     code.FULLY_CONNECTED,
@@ -201,10 +138,11 @@ class _Emitter:
                     "AddOptions",
                     FusedActivationFunction=ACTIVATIONS[operation.activation],
                 )
-            case MaxPool2D():
+            case MaxPool2D() | AveragePool2D():
                 mode, x = self.padded(operation)
+                maximum = isinstance(operation, MaxPool2D)
                 self.operator(
-                    code.MAX_POOL_2D,
+                    code.MAX_POOL_2D if maximum else code.AVERAGE_POOL_2D,
                     [x],
                     output,
                     "Pool2DOptions",
@@ -215,32 +153,45 @@ class _Emitter:
                     FilterWidth=operation.kernel[1],
                 )
             case Mean():
+                keeps = len(self.graph.result(operation).shape) == 3
                 axes = self.constant(f"{operation.name}.axes", np.array([1, 2], np.int32))
-                self.operator(code.MEAN, [*inputs, axes], output, "ReducerOptions", KeepDims=False)
+                self.operator(code.MEAN, [*inputs, axes], output, "ReducerOptions", KeepDims=keeps)
 
-    def weights(self, operation: Conv2D | FullyConnected) -> tuple[int, int]:
+    def weights(self, operation: Conv2D | DepthwiseConv2D | FullyConnected) -> tuple[int, int]:
         """Indices of the weights and the bias of an operation."""
         scale = self.graph.constant(operation, "weight_scale")
+        weights = self.graph.constant(operation, "weights")
+        dimension = 0
+        if isinstance(operation, DepthwiseConv2D):
+            weights, dimension = weights.transpose(1, 2, 0)[np.newaxis], 3
         zeros = np.zeros(len(scale), np.int64)
         input_scale = np.float32(self.graph.operands(operation)[0].scale)
-        weights, bias = (
+        return (
             self.constant(
-                f"{operation.name}.{what}",
-                self.graph.constant(operation, what),
-                Quantization=self.quantization(scales, zeros),
-            )
-            for what, scales in (("weights", scale), ("bias", input_scale * scale))
+                f"{operation.name}.weights",
+                weights,
+                Quantization=self.quantization(scale, zeros, dimension),
+            ),
+            self.constant(
+                f"{operation.name}.bias",
+                self.graph.constant(operation, "bias"),
+                Quantization=self.quantization(input_scale * scale, zeros),
+            ),
         )
-        return weights, bias
 
-    def padded(self, operation: Conv2D | MaxPool2D) -> tuple[int, int]:
+    def padded(self, operation: Windowed) -> tuple[int, int]:
         """The padding mode of an operation and its input, behind a PAD where no mode fits."""
         name = operation.inputs[0]
         source, target = self.graph.tensors[name], self.graph.result(operation)
         mode = _padding_mode(operation, source, target)
         if mode is not None:
             return mode, self.index[name]
-        if isinstance(operation, MaxPool2D) and not self.at_least_zero_point(name):
+        if isinstance(operation, AveragePool2D):
+            raise DnaError(
+                f"{operation.name}: TFLite cannot pad an average-pool the way {operation.padding} "
+                "asks; use SAME padding or none"
+            )
+        if isinstance(operation, MaxPool2D) and not self.graph.at_least_zero_point(name):
             raise DnaError(
                 f"{operation.name}: TFLite cannot pad a max-pool whose input has values below its "
                 f"zero point {source.zero_point} the way {operation.padding} asks; "
@@ -263,43 +214,8 @@ class _Emitter:
         )
         return int(tflite.Padding.VALID), result
 
-    def at_least_zero_point(self, name: str) -> bool:
-        """Whether no value of a tensor is below its zero point, so that PAD never wins a maximum.
-
-        A max-pool passes its input's bound on, an activation clamps to ``lo``.
-        """
-        zero_point = self.graph.tensors[name].zero_point
-        if zero_point == INT8_MIN:
-            return True
-        for operation in self.graph.operations:
-            if operation.output == name:
-                if isinstance(operation, MaxPool2D):
-                    return self.at_least_zero_point(operation.inputs[0])
-                return not isinstance(operation, Mean) and operation.lo >= zero_point
-        return False
-
     def finish(self, every_tensor: bool) -> bytes:
         """The whole file."""
         names = [operation.output for operation in self.graph.operations]
         outputs = names if every_tensor else [self.graph.output]
-        subgraph = self.table(
-            "SubGraph",
-            Tensors=self.offsets(self.tensors),
-            Inputs=self.numbers([self.index[self.graph.input]]),
-            Outputs=self.numbers([self.index[name] for name in outputs]),
-            Operators=self.offsets(self.operators),
-        )
-        codes = [
-            # A second field held the code while it fitted 7 bits; readers look at the larger one.
-            self.table("OperatorCode", DeprecatedBuiltinCode=code, BuiltinCode=code, Version=1)
-            for code in self.codes
-        ]
-        model = self.table(
-            "Model",
-            Version=SCHEMA_VERSION,
-            OperatorCodes=self.offsets(codes),
-            Subgraphs=self.offsets([subgraph]),
-            Buffers=self.offsets(self.buffers),
-        )
-        self.builder.Finish(model, FILE_IDENTIFIER)
-        return bytes(self.builder.Output())
+        return self.file([self.index[self.graph.input]], [self.index[name] for name in outputs])

@@ -26,7 +26,7 @@ constexpr int kGroup = 7;      // pixels of one row whose sums are kept in regis
 constexpr int kChannels = 32;  // output channels of a block: two vectors of int32
 constexpr int kStep = 4;       // bytes that one vpdpbusd lane multiplies and adds
 
-enum Kind : int32_t { kConvolution, kAdd, kMaxPool, kMean };
+enum Kind : int32_t { kConvolution, kAdd, kMaxPool, kMean, kDepthwise, kAveragePool };
 
 struct Map {        // a feature map
   uint8_t* data;    // its first pixel, inside the border
@@ -44,7 +44,8 @@ extern "C" struct Layer {
   Map input, other, output;      // other: the second addend; data is null if there is none
   // Convolution. Arrays are padded with zeros to a whole number of blocks and ordered as Block says.
   int32_t steps;                 // vpdpbusd steps per kernel row
-  const int8_t* weights;         // [block][kernel row][step][2 vectors][16 lanes][4]
+  const int8_t* weights;         // [block][kernel row][step][2 vectors][16 lanes][4]; of a
+                                 // depthwise one [kernel row][kernel column][channel], no blocks
   const int32_t* bias;           // with the zero point's share already taken off
   const float* multiplier;
   int32_t zero_point, lo, hi;    // of the convolution's own result, as int8
@@ -245,6 +246,51 @@ void max_pool_row(const Layer& l, int y) {
   }
 }
 
+// Channels one by one: the compiler makes vectors of the loops over them.
+void depthwise_row(const Layer& l, int y) {
+  const int channels = l.output.channels;
+  std::vector<int32_t> sums(channels);
+  for (int x = 0; x < l.output.width; x++) {
+    std::copy(l.bias, l.bias + channels, sums.begin());
+    const int8_t* w = l.weights;
+    for (int v = 0; v < l.kernel[0]; v++)
+      for (int u = 0; u < l.kernel[1]; u++, w += channels) {
+        const uint8_t* in = pixel(l.input, y * l.stride[0] - l.before[0] + v,
+                                  x * l.stride[1] - l.before[1] + u);
+        int32_t* sum = sums.data();
+        for (int c = 0; c < channels; c++) sum[c] += in[c] * w[c];
+      }
+    uint8_t* out = writable(l.output, y, x);
+    const float low = l.lo - l.zero_point, high = l.hi - l.zero_point;
+    for (int c = 0; c < channels; c++) {
+      const float scaled = std::min(std::max(float(sums[c]) * l.multiplier[c], low), high);
+      out[c] = uint8_t(int(std::nearbyint(scaled)) + l.zero_point + 128);
+    }
+  }
+}
+
+void average_pool_row(const Layer& l, int y) {
+  const int channels = l.output.channels;
+  std::vector<int32_t> sums(channels);
+  for (int x = 0; x < l.output.width; x++) {
+    const int top = y * l.stride[0] - l.before[0], left = x * l.stride[1] - l.before[1];
+    const int top_in = std::max(top, 0), bottom_in = std::min(top + l.kernel[0], l.input.height);
+    const int left_in = std::max(left, 0), right_in = std::min(left + l.kernel[1], l.input.width);
+    const int count = (bottom_in - top_in) * (right_in - left_in);
+    std::fill(sums.begin(), sums.end(), -128 * count);
+    for (int v = top_in; v < bottom_in; v++)
+      for (int u = left_in; u < right_in; u++) {
+        const uint8_t* in = pixel(l.input, v, u);
+        for (int c = 0; c < channels; c++) sums[c] += in[c];
+      }
+    uint8_t* out = writable(l.output, y, x);
+    for (int c = 0; c < channels; c++) {
+      const int half = sums[c] > 0 ? count / 2 : -(count / 2);
+      out[c] = uint8_t((sums[c] + half) / count + 128);
+    }
+  }
+}
+
 void mean_of(const Layer& l, Range channels) {
   const int32_t pixels = l.input.height * l.input.width;
   std::vector<int32_t> sums(channels.end - channels.first, -128 * pixels);
@@ -285,6 +331,8 @@ struct Plan {
       case kConvolution: return convolution(unit, part);
       case kAdd: return add_row(l, unit);
       case kMaxPool: return max_pool_row(l, unit);
+      case kDepthwise: return depthwise_row(l, unit);
+      case kAveragePool: return average_pool_row(l, unit);
       case kMean: return mean_of(l, share(l.output.channels, unit, units));
     }
   }
@@ -328,7 +376,7 @@ class Machine {
       : layers_(layers, layers + count), threads_(threads) {
     for (const Layer& layer : layers_) plans_.emplace_back(layer, threads);
     for (int i = count - 2; i >= 0; i--)
-      plans_[i].next = plans_[i + 1].layer->weights ? &plans_[i + 1] : plans_[i + 1].next;
+      plans_[i].next = plans_[i + 1].layer->kind == kConvolution ? &plans_[i + 1] : plans_[i + 1].next;
     for (int i = 0; i < count; i++) progress_.emplace_back(threads);
     for (int part = 1; part < threads; part++)
       workers_.emplace_back([this, part] { work(part); });

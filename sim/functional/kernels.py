@@ -23,7 +23,20 @@ import numpy.typing as npt
 import platformdirs
 
 from sw.errors import DnaError
-from sw.graph import Add, Conv2D, FullyConnected, Graph, MaxPool2D, Mean, Operation, Padding, Tensor
+from sw.graph import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    Graph,
+    MaxPool2D,
+    Mean,
+    Operation,
+    Padding,
+    Tensor,
+    Windowed,
+)
 
 Array = npt.NDArray[Any]
 Int8 = npt.NDArray[np.int8]
@@ -132,7 +145,7 @@ class _Layer(ctypes.Structure):
     )
 
 
-CONVOLUTION, ADD, MAX_POOL, MEAN = range(4)
+CONVOLUTION, ADD, MAX_POOL, MEAN, DEPTHWISE, AVERAGE_POOL = range(6)
 
 
 def _aligned(size: int, fill: int = 0) -> npt.NDArray[np.uint8]:
@@ -227,7 +240,7 @@ class Kernels:
         """The widest padding that any convolution wants around each tensor."""
         borders: dict[str, Padding] = defaultdict(Padding)
         for operation in self._graph.operations:
-            if isinstance(operation, Conv2D):
+            if isinstance(operation, Conv2D | DepthwiseConv2D):
                 name = operation.inputs[0]
                 a, b = borders[name], operation.padding
                 borders[name] = Padding(
@@ -295,25 +308,30 @@ class Kernels:
         return copy.ctypes.data
 
     def _layer(self, operation: Operation, fused: Add | None) -> _Layer:
+        graph = self._graph
         layer = _Layer(input=self._map(operation.inputs[0]))
         layer.output = self._map((fused or operation).output)
         layer.stride[:] = (1, 1)
-        if isinstance(operation, Conv2D | MaxPool2D):
+        if isinstance(operation, Windowed):
             layer.kernel[:] = operation.kernel
             layer.stride[:] = operation.stride
             layer.before[:] = (operation.padding.top, operation.padding.left)
         match operation:
             case Conv2D() | FullyConnected():
                 layer.kind = CONVOLUTION
-                self._weighted(layer, operation)
+                self._weighted(layer, operation, graph.constant(operation, "weights"))
                 if fused is not None:
                     side = fused.inputs.index(operation.output)
                     self._addition(layer, fused, side)
+            case DepthwiseConv2D():
+                self._depthwise(layer, operation)
             case Add():
                 layer.kind = ADD
                 self._addition(layer, operation, 0)
             case MaxPool2D():
                 layer.kind = MAX_POOL
+            case AveragePool2D():
+                layer.kind = AVERAGE_POOL
             case Mean():
                 layer.kind = MEAN
                 layer.mean_multiplier = operation.multiplier
@@ -328,10 +346,37 @@ class Kernels:
         layer.add_zero_point = self._graph.tensors[add.output].zero_point
         layer.add_lo, layer.add_hi = add.lo, add.hi
 
-    def _weighted(self, layer: _Layer, operation: Conv2D | FullyConnected) -> None:
+    def _depthwise(self, layer: _Layer, operation: DepthwiseConv2D) -> None:
+        weights = self._graph.constant(operation, "weights")
+        source = self._graph.operands(operation)[0]
+        if len(weights) != source.shape[2]:
+            layer.kind = CONVOLUTION
+            self._weighted(layer, operation, self._graph.dense_weights(operation))
+            return
+        layer.kind = DEPTHWISE
+        layer.weights = self._constant(weights.transpose(1, 2, 0))
+        layer.bias = self._constant(self._bias(operation, weights))
+        layer.multiplier = self._constant(self._graph.constant(operation, "multiplier"))
+        layer.zero_point = self._graph.tensors[operation.output].zero_point
+        layer.lo, layer.hi = operation.lo, operation.hi
+
+    def _bias(
+        self, operation: Conv2D | DepthwiseConv2D | FullyConnected, weights: Array
+    ) -> npt.NDArray[np.int32]:
+        """The bias with the zero point's share taken off, wrapping."""
+        sums = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
+        zero_point = self._graph.operands(operation)[0].zero_point + UNSIGNED
+        bias: Array = self._graph.constant(operation, "bias") - zero_point * sums
+        return bias.astype(np.int32)
+
+    def _weighted(
+        self,
+        layer: _Layer,
+        operation: Conv2D | DepthwiseConv2D | FullyConnected,
+        weights: Array,
+    ) -> None:
         graph = self._graph
         source = graph.operands(operation)[0]
-        weights = graph.constant(operation, "weights")
         if isinstance(operation, FullyConnected):
             # A window as large as the map.
             weights = weights.reshape(-1, *_spatial(source.shape))
@@ -343,11 +388,10 @@ class Kernels:
         packed[:channels, :, :run] = weights.reshape(channels, rows, run)
         packed = packed.reshape(blocks, GROUP_CHANNELS, rows, steps, STEP)
         packed = packed[:, CHANNEL_ORDER].transpose(0, 2, 3, 1, 4)
-        sums = weights.reshape(channels, -1).sum(axis=1, dtype=np.int64)
-        bias = graph.constant(operation, "bias") - (source.zero_point + UNSIGNED) * sums
+        bias = self._bias(operation, weights)
         layer.steps = steps
         layer.weights = self._constant(packed)
-        layer.bias = self._constant(self._per_channel(bias.astype(np.int32), blocks))
+        layer.bias = self._constant(self._per_channel(bias, blocks))
         multiplier = graph.constant(operation, "multiplier")
         layer.multiplier = self._constant(self._per_channel(multiplier, blocks))
         layer.zero_point = graph.tensors[operation.output].zero_point

@@ -11,10 +11,12 @@ from ai_edge_litert.interpreter import Interpreter
 from sw.errors import DnaError
 
 Int8 = npt.NDArray[np.int8]
+DELEGATE = "DELEGATE"
+BUILT_IN = frozenset({"AVERAGE_POOL_2D"})
 
 
 class LiteRT:
-    """A flatbuffer with one int8 input, loaded and checked to run whole in the delegate.
+    """A flatbuffer with one input, loaded and checked to run in the delegate.
 
     LiteRT's built-in kernels give other bits than XNNPACK's, so an operator that the delegate
     declines would silently change the network.
@@ -22,12 +24,15 @@ class LiteRT:
     Args:
         model: the flatbuffer.
         threads: of XNNPACK's pool.
+        built_in: operators that LiteRT's own kernels may compute: those whose bits are theirs in
+            the contract, or that change none.
 
     Raises:
         DnaError: LiteRT cannot load the model, or would run part of it outside the delegate.
     """
 
-    def __init__(self, model: bytes, threads: int = 1) -> None:
+    def __init__(self, model: bytes, threads: int = 1, built_in: frozenset[str] = BUILT_IN) -> None:
+        self._built_in = built_in
         try:
             self._interpreter = Interpreter(model_content=model, num_threads=threads)
             self._interpreter.allocate_tensors()
@@ -35,34 +40,41 @@ class LiteRT:
             raise DnaError(f"LiteRT cannot load the network: {error}") from error
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._outputs = [item["index"] for item in self._interpreter.get_output_details()]
-        self._check_one_delegate()
+        self._check_delegation()
 
-    def _check_one_delegate(self) -> None:
+    def _check_delegation(self) -> None:
+        """Walk back from the outputs: the list of nodes also holds those that a delegate replaced.
+
+        Those come before it, so of two that compute a tensor the later one does.
+        """
         nodes: list[dict[str, Any]] = self._interpreter._get_ops_details()
-        delegates = [node for node in nodes if node["op_name"] == "DELEGATE"]
-        # The replaced operators stay in the list, so look at the edges: a node left outside either
-        # produces an output of the network or something that a delegate reads.
-        computed = {int(index) for node in nodes for index in node["outputs"]}
-        whole = (
-            len(delegates) == 1
-            and computed.isdisjoint(int(index) for index in delegates[0]["inputs"])
-            and {int(index) for index in delegates[0]["outputs"]} >= set(self._outputs)
-        )
-        if not whole:
+        producer = {int(index): node for node in nodes for index in node["outputs"]}
+        waiting, outside, seen = list(self._outputs), set(), set()
+        while waiting:
+            node = producer.get(waiting.pop())
+            if node is None or id(node) in seen:
+                continue
+            seen.add(id(node))
+            waiting += [int(index) for index in node["inputs"]]
+            if node["op_name"] != DELEGATE and node["op_name"] not in self._built_in:
+                outside.add(node["op_name"])
+        if outside:
             raise DnaError(
                 f"LiteRT would run part of the network outside the XNNPACK delegate "
-                f"({len(delegates)} delegate nodes), which changes its bits; "
+                f"({', '.join(sorted(outside))}), which changes its bits; "
                 "an operator is not supported or its scales are out of range"
             )
 
-    def run(self, image: Int8) -> list[Int8]:
+    def run(self, image: npt.NDArray[Any]) -> list[Int8]:
         """The outputs for one image.
 
         Args:
-            image: int8 of the shape of the input without the batch dimension.
+            image: of the type and shape of the input without the batch dimension; int8, unless the
+                model quantizes for itself.
 
         Returns:
-            int8 arrays without the batch dimension, in the order of the model's outputs.
+            Arrays without the batch dimension, in the order of the model's outputs; int8, unless
+            the model dequantizes for itself.
         """
         self._interpreter.set_tensor(self._input, image[np.newaxis])
         self._interpreter.invoke()

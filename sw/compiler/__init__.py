@@ -2,8 +2,8 @@
 
 Passes, a file each: ``lowering`` (operations to layers), ``tiling`` (tiles, and how many modules
 share a reduction), ``striping`` (work that does not fit at once), ``allocation`` (feature memory or
-DRAM), ``weight_stream``, ``assembly`` (instructions) and ``tokens`` (their order). The same input
-gives the same bytes.
+DRAM), ``overlap`` (layers that begin while the one before drains), ``weight_stream``, ``assembly``
+(instructions) and ``tokens`` (their order). The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from hw.isa import (
 from sw.compiler.allocation import Plan, plan
 from sw.compiler.assembly import LayerAssembler, PlacedStream, program_order
 from sw.compiler.lowering import Convolution, Layer, Plane, lower
+from sw.compiler.overlap import overlap
 from sw.compiler.tiling import choose_splits
 from sw.compiler.tokens import Step, Tokens, assign
 from sw.compiler.weight_stream import WeightStream, weight_stream
@@ -34,13 +35,16 @@ WINDOW_LIMIT = 1 << 32
 def compile_graph(graph: Graph, config: DnaConfig) -> Program:
     """Compile ``graph`` for the machine ``config``.
 
+    The graph may be a part of one (:meth:`sw.graph.Graph.part`): then what it takes besides its
+    input is in ``memory.operands`` of the program.
+
     Raises:
         DnaError: an operation is not supported, or something does not fit; the message says what
             would make it fit.
     """
     layers = lower(graph, config)
     splits = choose_splits(config, [layer for layer in layers if isinstance(layer, Convolution)])
-    plans = plan(config, layers, splits, (graph.input, graph.output))
+    plans = overlap(config, plan(config, layers, splits, (*graph.sources, graph.output)))
     streams = {
         layer.number: weight_stream(config, layer, splits[layer.number])
         for layer in layers
@@ -51,6 +55,7 @@ def compile_graph(graph: Graph, config: DnaConfig) -> Program:
     weight_region = window.region(len(weights))
     placed = _placed(streams, weight_region.offset)
     dram, spill = _dram_tensors(config, graph, plans, window)
+    operands = tuple(dram[name] for name in graph.sources if name != graph.input)
 
     assemblers = [
         LayerAssembler(config, layer_plan, dram, placed.get(layer_plan.layer.number))
@@ -68,6 +73,7 @@ def compile_graph(graph: Graph, config: DnaConfig) -> Program:
         spill=spill,
         writable=Region(output.offset, spill.end - output.offset),
         size=window.used,
+        operands=operands,
     )
     if memory.size > WINDOW_LIMIT:
         raise DnaError(
@@ -114,7 +120,7 @@ def _placed(streams: dict[int, WeightStream], offset: int) -> dict[int, PlacedSt
 def _dram_tensors(
     config: DnaConfig, graph: Graph, plans: list[Plan], window: _Window
 ) -> tuple[dict[str, DramTensor], Region]:
-    """Place the network's input and output and the tensors that have no room, in that order."""
+    """Place the network's input, operands and output and what has no room, in that order."""
     source = graph.tensors[graph.input]
     height, width, channels = source.shape if len(source.shape) == 3 else (1, 1, *source.shape)
     image = Plane(source.name, height, width, channels, 0)
@@ -125,6 +131,10 @@ def _dram_tensors(
         row_bytes = plane.row_words * config.rows
         return window.tensor(plane, plane.words * config.rows, -(-row_bytes // word) * word)
 
+    for layer_plan in plans:
+        for plane in layer_plan.layer.operands:
+            if plane.tensor in graph.sources and plane.tensor not in dram:
+                dram[plane.tensor] = place(plane)
     targets = [layer_plan.layer.target for layer_plan in plans]
     dram[graph.output] = next(place(plane) for plane in targets if plane.tensor == graph.output)
     start = window.used

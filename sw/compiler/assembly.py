@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from hw.config import DnaConfig
 from hw.isa import FORMATS, Opcode
 from sw.compiler.allocation import Place, Plan
-from sw.compiler.lowering import Convolution, MeanPool, Plane
+from sw.compiler.lowering import AveragePool, Convolution, MeanPool, Plane
 from sw.compiler.striping import Stripe
 from sw.compiler.tiling import Tiling
 from sw.compiler.tokens import Span, Step
 from sw.compiler.weight_stream import WeightStream, tag
+from sw.numerics import average_multiplier
 from sw.program import DramTensor, StripePlace
 
 _LOAD = {field.name: field.range[1] for field in FORMATS[Opcode.LOAD].fields}
@@ -154,18 +155,26 @@ class LayerAssembler:
         if self.plan.source is None:
             place = self._source(number, stripe)
             tensor = self.dram[layer.source.tensor]
+            row, rows = stripe.in_row, stripe.in_rows
             if isinstance(layer, Convolution) and layer.packing is not None:
                 cut = {
-                    **dataclasses.asdict(layer.packing),
+                    "window_bytes": layer.packing.window_bytes,
+                    "window_step": layer.packing.window_step,
+                    "window_lead": layer.packing.window_lead,
                     "windows": layer.source.width,
                     "window_words": layer.source.words,
                 }
             elif isinstance(layer, MeanPool):
                 cut = self._plain_cut(tensor, layer.source, stripe.words)
+            elif isinstance(layer, Convolution) and layer.stored is not None:
+                stored = layer.stored
+                cut = self._plain_cut(tensor, stored, stored.words)
+                place = Place(place.base, stored.row_words)
+                row, rows = 0, stored.height
             else:
                 cut = self._plain_cut(tensor, layer.source, layer.source.words)
             skip = stripe.first_word * self.config.rows
-            self._load_rows(tensor, stripe.in_row, stripe.in_rows, place, cut, skip)
+            self._load_rows(tensor, row, rows, place, cut, skip)
         residual = layer.residual if isinstance(layer, Convolution) else None
         if residual is not None and self.plan.residual is None:
             tensor = self.dram[residual.plane.tensor]
@@ -273,6 +282,8 @@ class LayerAssembler:
             self._convolution(layer, number, stripe, self.plan.schedule.tilings[number])
         elif isinstance(layer, MeanPool):
             self._mean(layer, number, stripe)
+        elif isinstance(layer, AveragePool):
+            self._average_pool(number, stripe)
         else:
             self._max_pool(number, stripe)
 
@@ -294,7 +305,7 @@ class LayerAssembler:
         return fields, self._span(place, stripe.in_rows, source.row_words)
 
     def _convolution(self, layer: Convolution, number: int, stripe: Stripe, tiling: Tiling) -> None:
-        target = layer.target
+        target = layer.computed
         tiles = {
             "out_width": target.width,
             "channel_tiles": tiling.channel_tiles,
@@ -347,6 +358,7 @@ class LayerAssembler:
             Opcode.MAX_POOL,
             {
                 **window,
+                "stride": self.layer.window.column_stride,  # of the rows too, if there are several
                 "out_height": stripe.rows,
                 "out_width": target.width,
                 "out_base": place.base,
@@ -355,6 +367,36 @@ class LayerAssembler:
             reads=(source_span,),
             writes=(self._span(place, stripe.rows, target.row_words),),
         )
+
+    def _average_pool(self, number: int, stripe: Stripe) -> None:
+        """A MEAN for each window, clipped to the map. The first and the last stand for all."""
+        source, target, window = self.layer.source, self.layer.target, self.layer.window
+        place, result = self._source(number, stripe), self._target(number, stripe)
+        spans = (
+            (self._span(place, stripe.in_rows, source.row_words),),
+            (self._span(result, stripe.rows, target.row_words),),
+        )
+        pixels = [(y, x) for y in range(stripe.rows) for x in range(target.width)]
+        for y, x in pixels:
+            top, left = y * window.row_stride - stripe.pad_top, x * window.column_stride
+            left -= window.pad_left
+            rows = range(max(top, 0), min(top + window.kernel_height, stripe.in_rows))
+            columns = range(max(left, 0), min(left + window.kernel_width, source.width))
+            multiplier = average_multiplier(len(rows) * len(columns), self.layer.name)
+            self._emit(
+                Opcode.MEAN,
+                {
+                    "in_base": place.base + rows.start * place.pitch + columns.start * source.words,
+                    "in_pitch": place.pitch,
+                    "in_words": source.words,
+                    "in_height": len(rows),
+                    "in_width": len(columns),
+                    "out_base": result.base + y * result.pitch + x * target.words,
+                    "multiplier": _float_bits(float(multiplier)),
+                    "offset": _float_bits(0.0),
+                },
+                *(spans if (y, x) in (pixels[0], pixels[-1]) else ()),
+            )
 
     def _mean(self, layer: MeanPool, number: int, stripe: Stripe) -> None:
         place = self._source(number, stripe)

@@ -8,20 +8,13 @@ convolution of its first block, v1.5 in that block's 3x3.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sw.models import weights
-
-Version = Literal["v1", "v1.5"]
-
-VERSIONS: tuple[Version, ...] = ("v1", "v1.5")
-STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
-EXPANSION = 4
-CLASSES = 1000
+from sw.models.architecture import CLASSES, EXPANSION, STAGES, VERSIONS, Version
 
 
 class Bottleneck(nn.Module):

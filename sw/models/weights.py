@@ -12,7 +12,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ import safetensors
 import safetensors.numpy
 
 from sw.errors import DnaError
+from sw.models.architecture import Version
 
 Array = npt.NDArray[Any]
 F32Array = npt.NDArray[np.float32]
@@ -56,7 +57,7 @@ class Naming:
     """
 
     name: str
-    version: Literal["v1", "v1.5"]
+    version: Version
     preprocessing: str
     epsilon: float
     mark: str

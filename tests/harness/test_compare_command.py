@@ -32,10 +32,10 @@ def test_all_engines_agree_and_the_count_is_printed(
     assert run(monkeypatch, network, *images, "--jobs", 2, "--json", file) == 0
     figures = json.loads(file.read_text())
     graph = artifact.load(network).graph
-    assert [row["name"] for row in figures["operations"]] == [o.name for o in graph.operations]
-    assert figures["images"] == 2
+    assert [row["name"] for row in figures["operators"]] == [o.name for o in graph.operations]
+    assert figures["inputs"] == 2
     assert figures["mismatches"] == 0
-    assert figures["values"] == sum(row["values"] for row in figures["operations"]) > 0
+    assert figures["values"] == sum(row["values"] for row in figures["operators"]) > 0
     assert f"{figures['values']:,} values compared, 0 differ" in capsys.readouterr().out
 
 

@@ -165,3 +165,15 @@ def test_the_artifact_says_what_it_is(quantized):
     names = [operation.name for operation in network.graph.operations]
     assert {"conv1", "maxpool", "layer1.0.downsample", "layer4.2.add", "avgpool", "fc"} < set(names)
     assert len(names) == 53 + 16 + 3
+
+
+def test_tensorflow_is_named_where_it_is_missing(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    (tmp_path / "weights.safetensors").touch()
+    arguments = ("--framework", "tensorflow", "--weights", tmp_path / "weights.safetensors")
+    assert "open-dna[tensorflow]" in _fails(*arguments, *_all(data, tmp_path))
+
+
+def test_only_tensorflow_makes_a_tflite_file(data, tmp_path):
+    message = _fails("--tflite", tmp_path / "model.tflite", *_all(data, tmp_path))
+    assert "--framework tensorflow" in message

@@ -14,6 +14,17 @@ WORD = 8
 SIZE = 16384
 
 
+def test_random_memories_are_pure_and_differ():
+    models = [MemoryModel.random(seed) for seed in range(20)]
+    assert models == [MemoryModel.random(seed) for seed in range(20)]
+    assert len(set(models)) == 20
+    assert {model.bandwidth for model in models} == {0.25, 0.5, 1.0}
+    assert {model.reorder for model in models} == {True, False}
+    assert all(model.stalls.probability > 0 for model in models)
+    with pytest.raises(ValueError, match="non-negative"):
+        MemoryModel.random(-1)
+
+
 class Bus:
     """A manager that asks for one burst after the other and takes note of every answer."""
 

@@ -79,3 +79,22 @@ def test_operations_that_do_not_fit_together():
     m = b.mean("mean", x, **out)
     with pytest.raises(DnaError, match=r"'mean' has shape \(4,\), not \(height"):
         b.max_pool2d("pool", m, kernel=(1, 1), stride=(1, 1))
+
+
+def test_a_part_takes_what_it_needs_from_outside():
+    b = builder()
+    out = {"scale": 0.5, "zero_point": 3}
+    x = b.conv2d("conv", "image", **weights(4, 3, 3, 3), **out)
+    y = b.conv2d("conv.2", x, **weights(4, 1, 1, 4), **out)
+    s = b.add("sum", x, y, scale=0.75, zero_point=0)
+    graph = b.finish(b.mean("mean", s, **out))
+    assert graph.sources == ["image"]
+    part = graph.part(["conv.2", "sum"])
+    assert (part.input, part.output, part.sources) == ("conv", "sum", ["conv"])
+    assert list(part.tensors) == ["conv", "conv.2", "sum"]
+    assert {name.rpartition(".")[0] for name in part.constants} == {"conv.2"}
+    assert part.constant(part.operations[0], "weights") is graph.constants["conv.2.weights"]
+    assert graph.part(["sum"]).sources == ["conv", "conv.2"]
+    assert graph.part(["sum"]).constants == {}
+    with pytest.raises(DnaError, match="no operation 'other'"):
+        graph.part(["other"])
