@@ -195,8 +195,10 @@ def random_layer(rng: np.random.Generator) -> Graph:
 
     Large kernels, strides that leave rows out, channels that fill no word.
     """
-    kind = rng.choice(["conv", "conv", "max_pool", "mean", "fully_connected", "add"])
+    kind = rng.choice(["conv", "conv", "image", "max_pool", "mean", "fully_connected", "add"])
     network = _RandomNetwork(rng)
+    if kind == "image":
+        return _first_layer(network)
     while True:
         height, width = (int(n) for n in rng.integers(1, LAYER_SIZE[kind] + 1, 2))
         channels = int(rng.choice([1, 2, 3, 4, 7, 8, 9, 16, 31, 64, 65]))
@@ -227,6 +229,28 @@ def random_layer(rng: np.random.Generator) -> Graph:
     other = network.conv("input", channels, kernel=(1, 1)) if rng.random() < 0.5 else "input"
     network.add("input", other)
     return builder.finish(network.spatial[-1])
+
+
+def _first_layer(network: _RandomNetwork) -> Graph:
+    """A convolution over an image, small kernel and few channels, that packed windows suit.
+
+    Half of the time with an addition behind it.
+    """
+    rng = network.rng
+    kernel = tuple(int(n) for n in rng.integers(2, 5, 2))
+    stride = tuple(int(n) for n in rng.integers(1, 4, 2))
+    top, bottom, left, right = (int(n) for n in rng.integers(0, 3, 4))
+    # Output columns of which two, three or four may be computed together.
+    columns = 12 * int(rng.integers(1, 4))
+    width = (columns - 1) * stride[1] + kernel[1] - left - right
+    shape = (int(rng.integers(4, 25)), width, int(rng.integers(1, 4)))
+    network.builder = GraphBuilder("input", shape, *network.values())
+    window = {"kernel": kernel, "stride": stride, "padding": Padding(top, bottom, left, right)}
+    outputs = int(rng.integers(1, 25))
+    x = network.conv("input", outputs, **window)
+    if rng.random() < 0.5:
+        network.add(x, network.conv("input", outputs, **window))
+    return network.builder.finish(network.spatial[-1])
 
 
 def noise(rng: np.random.Generator, graph: Graph) -> np.ndarray:
@@ -261,12 +285,15 @@ class OutputCheck:
         self.means = self._mean_instructions(program)
 
     @staticmethod
-    def _mean_instructions(program: Program) -> dict[int, int]:
-        """Instructions of every mean: the output is complete after the last."""
-        counts: dict[int, int] = {}
+    def _mean_instructions(program: Program) -> dict[int, list[int]]:
+        """How many MEANs complete each stripe: of a mean all, of an average-pool one a pixel."""
+        counts: dict[int, list[int]] = {}
         for op in read_program(program.code):
             if op.opcode is Opcode.MEAN:
-                counts[op["layer"]] = counts.get(op["layer"], 0) + 1
+                counts.setdefault(op["layer"], [0])[0] += 1
+        for layer in program.layers:
+            if layer.kind == "average_pool":
+                counts[layer.number] = [place.rows * layer.shape[1] for place in layer.stripes]
         return counts
 
     def __call__(self, executed: Executed) -> None:
@@ -274,9 +301,11 @@ class OutputCheck:
         if op.opcode not in (Opcode.POST, Opcode.MAX_POOL, Opcode.MEAN):
             return
         if op.opcode is Opcode.MEAN:
-            self.means[op["layer"]] -= 1
-            if self.means[op["layer"]]:
+            missing = self.means[op["layer"]]
+            missing[0] -= 1
+            if missing[0]:
                 return
+            missing.pop(0)
         layer = self.layers[op["layer"]]
         place = next(self.places[layer.number])
         height, width, channels = layer.shape

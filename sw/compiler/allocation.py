@@ -3,7 +3,8 @@
 Maps are placed by decreasing size, each at the lowest address where nothing that lives at the same
 time is (offline first-fit by size, as in Pisarchyk and Lee, "Efficient Memory Management for Deep
 Neural Net Inference", 2020). When one does not fit, the largest map in its way goes to DRAM, and
-placing starts again; layers that read or write DRAM then get slabs in what is left.
+placing starts again; layers that read or write DRAM then get slabs in what is left. Where there is
+room, maps also keep away from those that the layer before or after still needs.
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ class _Block:
     dies: int
     base: int = 0
 
-    def meets(self, other: _Block) -> bool:
-        return self.born <= other.dies and other.born <= self.dies
+    def meets(self, other: _Block, apart: int = 0) -> bool:
+        """Whether both are taken in one layer, or in two that are ``apart`` or less."""
+        return self.born <= other.dies + apart and other.born <= self.dies + apart
 
     @property
     def end(self) -> int:
@@ -86,9 +88,15 @@ def plan(
     allocation = _Allocation(config, layers, splits, set(in_dram))
     while True:
         try:
-            return allocation.attempt()
+            tight = allocation.attempt(roomy=False)
         except _NoRoomError as error:
             allocation.in_dram.add(allocation.largest(error.candidates))
+            continue
+        try:
+            roomy = allocation.attempt(roomy=True)
+        except _NoRoomError:  # no slabs between maps that lie so loosely
+            return tight
+        return min(roomy, tight, key=lambda plans: sum(plan.schedule.cycles for plan in plans))
 
 
 def _check_size(config: DnaConfig, layers: list[Layer], splits: Mapping[int, int]) -> None:
@@ -145,14 +153,22 @@ class _Allocation:
         """The tensor that frees the most words, and of equals for the longest time."""
         return max(names, key=lambda n: (self.words(n), self.dies[n] - self.born[n], n))
 
-    def attempt(self) -> list[Plan]:
-        """Plan with the present ``in_dram``."""
+    def attempt(self, *, roomy: bool) -> list[Plan]:
+        """Plan with the present ``in_dram``.
+
+        Args:
+            roomy: keep the words of a map free for a layer longer where there is room, so that
+                the next one to be written there need not wait for its last reader.
+        """
         blocks = self._blocks()
         placed: list[_Block] = []
         for block in sorted(blocks, key=lambda b: (-b.size, b.born, b.names)):
-            others = [other for other in placed if other.meets(block)]
-            base = _first_fit(others, block.size, self.config.feature_words)
-            if base is None:
+            for apart in (1, 0) if roomy else (0,):
+                others = [other for other in placed if other.meets(block, apart)]
+                base = _first_fit(others, block.size, self.config.feature_words)
+                if base is not None:
+                    break
+            else:
                 raise _NoRoomError({name for b in (*others, block) for name in b.names})
             block.base = base
             placed.append(block)
@@ -171,6 +187,7 @@ class _Allocation:
         before = self.layers[layer.number - 1]
         return (
             isinstance(before, Convolution)
+            and not layer.row_by_row
             and before.target.tensor == layer.source.tensor
             and self.in_dram.isdisjoint(tensors(layer))
         )

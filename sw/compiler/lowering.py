@@ -5,10 +5,14 @@
   operand and the other one is there before. Otherwise it becomes a convolution of its own with the
   identity matrix: accumulator ``x - zero_point``, multiplier 1 and the zero point added again give
   every x back exactly, and the addition follows as usual.
-- Max-pool and mean.
+- A depthwise convolution as a plain one whose weights are zero off the diagonal.
+- Max-pool and mean; an average-pool is a mean of each of its windows, or of the whole map.
 
 A convolution that reads the network's input, when that has fewer channels than a feature word, gets
-each row of its kernel as one packed window: LOAD does the horizontal half of the convolution.
+each row of its kernel as one packed window: LOAD does the horizontal half of the convolution. A
+window that leaves its feature words room reaches on to the next output columns, whose channels
+become further ones of the same pixel (their weights are zero but for their part of the window).
+In feature memory the neighbours' pixels follow each other without gaps, so the result is the same.
 """
 
 from __future__ import annotations
@@ -25,16 +29,18 @@ from hw.isa import FORMATS, Opcode
 from sw.errors import DnaError
 from sw.graph import (
     Add,
+    AveragePool2D,
     Conv2D,
+    DepthwiseConv2D,
     FullyConnected,
     Graph,
     MaxPool2D,
     Mean,
     Operation,
     Tensor,
-    Weighted,
+    Windowed,
 )
-from sw.numerics import INT8_MAX, INT8_MIN
+from sw.numerics import INT8_MAX, INT8_MIN, average_multiplier
 
 Array = npt.NDArray[Any]
 
@@ -43,7 +49,7 @@ OVERLAP_CHUNKS = 6
 
 _LIMITS = {
     field.name: field.range[1]
-    for opcode in (Opcode.LOAD, Opcode.CONV)
+    for opcode in (Opcode.LOAD, Opcode.CONV, Opcode.POST)
     for field in FORMATS[opcode].fields
 }
 
@@ -78,11 +84,17 @@ class Window:
 
 @dataclasses.dataclass(frozen=True)
 class Packing:
-    """How LOAD cuts each row of the network's input into the pixels of a packed source."""
+    """How LOAD cuts each row of the network's input into the pixels of a packed source.
+
+    Attributes:
+        window_bytes, window_step, window_lead: as in the instruction.
+        columns: neighbouring output columns that a window serves.
+    """
 
     window_bytes: int
     window_step: int
     window_lead: int
+    columns: int = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,6 +125,11 @@ class Layer:
         """The operations, joined."""
         return "+".join(self.operations)
 
+    @property
+    def operands(self) -> tuple[Plane, ...]:
+        """What it reads."""
+        return (self.source,)
+
 
 @dataclasses.dataclass(frozen=True)
 class Residual:
@@ -127,12 +144,14 @@ class Convolution(Layer):
     """A convolution with whatever follows it in the post-processing stream.
 
     Attributes:
-        weights: int8 [out, kernel height, kernel width, source channels].
+        weights: int8 [out, kernel height, kernel width, source channels]; ``out`` are the channels
+            of ``computed``.
         bias: int32 [out].
         multiplier: float32 [out].
         fields: of POST: zero point and bounds of the convolution's own output.
         residual: the fused addition.
         packing: of a packed source.
+        stored: the feature map as it is kept, where ``source`` is that map in one flat pixel.
     """
 
     weights: Array
@@ -141,7 +160,24 @@ class Convolution(Layer):
     fields: dict[str, int]
     residual: Residual | None
     packing: Packing | None
+    stored: Plane | None = None
     kind = "conv"
+
+    @property
+    def operands(self) -> tuple[Plane, ...]:
+        """What it reads."""
+        return (self.source,) if self.residual is None else (self.source, self.residual.plane)
+
+    @property
+    def computed(self) -> Plane:
+        """The target as CONV and POST see it: the columns that a window serves are one pixel."""
+        columns = 1 if self.packing is None else self.packing.columns
+        return dataclasses.replace(
+            self.target,
+            width=self.target.width // columns,
+            channels=len(self.weights),
+            words=self.target.words * columns,
+        )
 
     @property
     def slices(self) -> int:
@@ -154,6 +190,18 @@ class MaxPool(Layer):
     """A max-pool."""
 
     kind = "max_pool"
+
+    @property
+    def row_by_row(self) -> bool:
+        """Whether each output row is an instruction: those have one stride for both directions."""
+        return self.window.row_stride != self.window.column_stride
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AveragePool(Layer):
+    """An average-pool whose windows are means of their own."""
+
+    kind = "average_pool"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -178,6 +226,7 @@ class _Lowering:
     def __init__(self, graph: Graph, config: DnaConfig) -> None:
         self.graph = graph
         self.rows = config.rows
+        self.tile_pixels = config.accumulation_depth
         self.overlap = OVERLAP_CHUNKS * max(config.dram_bytes_per_cycle, config.lanes)
         self.fused = _fused_additions(graph)
 
@@ -197,20 +246,16 @@ class _Lowering:
 
     def _layer(self, operation: Operation, number: int) -> Layer:
         match operation:
-            case Conv2D() | FullyConnected():
+            case Conv2D() | DepthwiseConv2D() | FullyConnected():
                 return self._convolution(operation, number)
             case Add():
                 return self._addition(operation, number)
             case MaxPool2D():
-                rows, columns = operation.stride
-                if rows != columns:
-                    raise DnaError(
-                        f"{operation.name}: a max-pool cannot have a stride of {rows} rows "
-                        f"and {columns} columns; they must be equal"
-                    )
                 window = _window(operation)
                 _check_window(operation, window)
                 return MaxPool(**self._common(operation, number), window=window)
+            case AveragePool2D():
+                return self._average_pool(operation, number)
             case Mean():
                 common = self._common(operation, number)
                 source = common["source"]
@@ -232,20 +277,55 @@ class _Lowering:
             "macs": self.graph.macs(operation),
         }
 
-    def _convolution(self, operation: Weighted, number: int) -> Convolution:
+    def _average_pool(self, operation: AveragePool2D, number: int) -> Layer:
         common = self._common(operation, number)
-        weights = self.graph.constant(operation, "weights")
+        source, target = common["source"], common["target"]
+        window = _window(operation)
+        seen = (window.kernel_height - window.pad_top, window.kernel_width - window.pad_left)
+        if (target.height, target.width) == (1, 1) and (
+            seen[0] >= source.height and seen[1] >= source.width
+        ):
+            elements = source.height * source.width
+            return MeanPool(
+                **common,
+                window=Window(source.height, source.width),
+                multiplier=float(average_multiplier(elements, operation.name)),
+                offset=0.0,
+            )
+        return AveragePool(**common, window=window)
+
+    def _convolution(
+        self, operation: Conv2D | DepthwiseConv2D | FullyConnected, number: int
+    ) -> Convolution:
+        common = self._common(operation, number)
         source = common["source"]
-        if isinstance(operation, Conv2D):
-            window = _window(operation)
-        else:
+        parameters = {name: self.graph.constant(operation, name) for name in ("bias", "multiplier")}
+        stored = packing = None
+        if isinstance(operation, FullyConnected):
             window = Window(source.height, source.width)
+            weights = self.graph.constant(operation, "weights")
             weights = weights.reshape(-1, source.height, source.width, source.channels)
-        packing = None
-        if source.tensor == self.graph.input and source.channels < self.rows:
+            if max(source.height, source.width) > _LIMITS["kernel_height"]:
+                stored = source
+                source, window, weights = self._flat(source, weights)
+        else:
+            window = _window(operation)
+            weights = (
+                self.graph.constant(operation, "weights")
+                if isinstance(operation, Conv2D)
+                else self.graph.dense_weights(operation)
+            )
+        if stored is None and source.tensor == self.graph.input and source.channels < self.rows:
             source, window, packing = self._packed(source, window, common["target"])
         if packing is not None:
-            weights = weights.reshape(*weights.shape[:2], 1, packing.window_bytes)
+            weights = weights.reshape(*weights.shape[:2], 1, -1)
+            if packing.columns > 1:
+                channels = common["target"].words * self.rows
+                weights = _repeated_weights(weights, packing, channels)
+                parameters = {
+                    name: np.tile(np.pad(values, (0, channels - len(values))), packing.columns)
+                    for name, values in parameters.items()
+                }
         _check_window(operation, window)
         residual = None
         if operation.output in self.fused:
@@ -257,8 +337,8 @@ class _Lowering:
             **{**common, "source": source},
             window=window,
             weights=weights,
-            bias=self.graph.constant(operation, "bias"),
-            multiplier=self.graph.constant(operation, "multiplier"),
+            bias=parameters["bias"],
+            multiplier=parameters["multiplier"],
             fields={
                 "zero_point": self.graph.result(operation).zero_point,
                 "lo": operation.lo,
@@ -266,7 +346,16 @@ class _Lowering:
             },
             residual=residual,
             packing=packing,
+            stored=stored,
         )
+
+    def _flat(self, source: Plane, weights: Array) -> tuple[Plane, Window, Array]:
+        """A whole feature map as one pixel, words beyond its channels included."""
+        words = source.height * source.row_words
+        padded = np.zeros((*weights.shape[:3], source.words * self.rows), np.int8)
+        padded[..., : source.channels] = weights
+        plane = Plane(source.tensor, 1, 1, words * self.rows, words)
+        return plane, Window(1, 1), padded.reshape(len(weights), 1, 1, -1)
 
     def _packed(
         self, source: Plane, window: Window, target: Plane
@@ -285,15 +374,33 @@ class _Lowering:
             or packing.window_bytes > packing.window_step + self.overlap
         ):
             return source, window, None
+        words = -(-packing.window_bytes // self.rows)
+        columns = self._columns(packing, words * self.rows, target)
+        packing = Packing(
+            window_bytes=packing.window_bytes + (columns - 1) * packing.window_step,
+            window_step=columns * packing.window_step,
+            window_lead=packing.window_lead,
+            columns=columns,
+        )
         packed = Plane(
-            source.tensor,
-            source.height,
-            target.width,
-            packing.window_bytes,
-            -(-packing.window_bytes // self.rows),
+            source.tensor, source.height, target.width // columns, packing.window_bytes, words
         )
         narrow = dataclasses.replace(window, kernel_width=1, column_stride=1, pad_left=0)
         return packed, narrow, packing
+
+    def _columns(self, packing: Packing, room: int, target: Plane) -> int:
+        """How many output columns can share a window of at most ``room`` bytes.
+
+        At least one tile stays full: shorter ones, for more channels, would not hide how long the
+        weights of a pass take.
+        """
+        most = 1 + (room - packing.window_bytes) // packing.window_step
+        most = min(
+            most,
+            target.height * target.width // self.tile_pixels,
+            _LIMITS["out_words"] // target.words,
+        )
+        return max((n for n in range(2, most + 1) if target.width % n == 0), default=1)
 
     def _addition(self, operation: Add, number: int) -> Convolution:
         """An addition by itself: the identity of its first operand plus the second."""
@@ -327,7 +434,21 @@ class _Lowering:
         )
 
 
-def _window(operation: Conv2D | MaxPool2D) -> Window:
+def _repeated_weights(weights: Array, packing: Packing, channels: int) -> Array:
+    """Weights [out, height, 1, bytes] once for each column, where its part of the window is.
+
+    Args:
+        channels: of each column, those that fill its last feature word included.
+    """
+    outputs, height, _, row_bytes = weights.shape
+    repeated = np.zeros((packing.columns, channels, height, 1, packing.window_bytes), np.int8)
+    for column, its_weights in enumerate(repeated):
+        start = column * (packing.window_step // packing.columns)
+        its_weights[:outputs, ..., start : start + row_bytes] = weights
+    return repeated.reshape(-1, height, 1, packing.window_bytes)
+
+
+def _window(operation: Windowed) -> Window:
     padding = operation.padding
     return Window(*operation.kernel, *operation.stride, padding.top, padding.left)
 
@@ -364,6 +485,12 @@ def _fused_additions(graph: Graph) -> dict[str, tuple[Add, int]]:
         order = [written.get(name, -1) for name in addition.inputs]
         position = order.index(max(order))
         name = addition.inputs[position]
-        if uses[name] == 1 and isinstance(graph.operations[order[position]], Weighted):
+        if (
+            name in written
+            and uses[name] == 1
+            and isinstance(
+                graph.operations[order[position]], Conv2D | DepthwiseConv2D | FullyConnected
+            )
+        ):
             fused[name] = (addition, position)
     return fused

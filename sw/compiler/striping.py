@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Set
 
 from hw.config import DnaConfig
-from sw.compiler.lowering import Convolution, Layer, MaxPool, MeanPool, Plane
+from sw.compiler.lowering import AveragePool, Convolution, Layer, MaxPool, MeanPool, Plane
 from sw.compiler.tiling import Tiling, needs_pitch, pitch_residue, tile
 
 
@@ -85,10 +85,13 @@ def schedules(config: DnaConfig, layer: Layer, split: int, in_dram: Set[str]) ->
         in_dram: the tensors that live in DRAM.
     """
     is_mean = isinstance(layer, MeanPool)
+    row_by_row = isinstance(layer, MaxPool) and layer.row_by_row
     units = layer.source.words if is_mean else layer.target.height
     if in_dram.isdisjoint({layer.source.tensor} if is_mean else tensors(layer)):
-        return [_schedule(config, layer, split, in_dram, units, 1)]
+        return [_schedule(config, layer, split, in_dram, 1 if row_by_row else units, 1)]
     sizes = sorted({-(-units // parts) for parts in range(1, units + 1)}, reverse=True)
+    if row_by_row:
+        sizes = [1]
     choices = [
         _schedule(config, layer, split, in_dram, size, buffers)
         for size in sizes
@@ -104,10 +107,7 @@ def smallest(config: DnaConfig, layer: Layer, split: int) -> int:
 
 def tensors(layer: Layer) -> set[str]:
     """What a layer reads and writes."""
-    names = {layer.source.tensor, layer.target.tensor}
-    if isinstance(layer, Convolution) and layer.residual is not None:
-        names.add(layer.residual.plane.tensor)
-    return names
+    return {plane.tensor for plane in (*layer.operands, layer.target)}
 
 
 def _stripes(layer: Layer, size: int) -> list[Stripe]:
@@ -173,6 +173,29 @@ def follow(
     return schedule, after
 
 
+def cut(config: DnaConfig, layer: Convolution, split: int, row: int) -> Schedule:
+    """Run a convolution in two stripes, the second one from output row ``row`` on.
+
+    Both feature maps are in feature memory.
+    """
+    stripes = [_rows(layer, 0, row), _rows(layer, row, layer.target.height)]
+    tilings = _tilings(config, layer, split, stripes)
+    first, second = tilings
+    # The second one's tiles drain behind those of the first.
+    cycles = max(first.entered + second.cycles, first.cycles + second.cycles - second.entered)
+    return Schedule(
+        stripes=stripes,
+        tilings=tilings,
+        buffers=1,
+        source_slab=0,
+        target_slab=0,
+        source_pitch=layer.source.row_words,
+        target_pitch=layer.target.row_words,
+        cycles=cycles,
+        bound=max(tilings, key=lambda tiling: tiling.cycles).bound,
+    )
+
+
 def _schedule(
     config: DnaConfig, layer: Layer, split: int, in_dram: Set[str], size: int, buffers: int
 ) -> Schedule:
@@ -217,7 +240,7 @@ def _tilings(config: DnaConfig, layer: Layer, split: int, stripes: list[Stripe])
     if not isinstance(layer, Convolution):
         return []
     by_rows = {
-        rows: tile(config, layer, rows * layer.target.width, split)
+        rows: tile(config, layer, rows * layer.computed.width, split)
         for rows in {stripe.rows for stripe in stripes}
     }
     return [by_rows[stripe.rows] for stripe in stripes]
@@ -232,6 +255,8 @@ def _work(
         return [tiling.cycles for tiling in tilings], longest.bound
     window, target = layer.window, layer.target
     per_word = window.kernel_height * window.kernel_width
+    if isinstance(layer, AveragePool):  # the channels of a window leave one by one
+        per_word += config.lanes
     return [
         stripe.rows * target.width * per_word * -(-stripe.words // config.post_words)
         for stripe in stripes

@@ -58,7 +58,7 @@ def weight_stream(config: DnaConfig, layer: Convolution, split: int) -> WeightSt
     header = number.to_bytes(2, "little") + (number ^ _TAG_MASK).to_bytes(2, "little")
 
     group_channels = (config.modules >> split) * config.columns
-    channels = -(-layer.target.channels // group_channels) * group_channels
+    channels = -(-layer.computed.channels // group_channels) * group_channels
     arranged = _arranged(config, layer.weights, layer.source.words, split, channels)
     parameters = np.zeros(channels, CHANNEL_PARAMETERS)
     parameters["bias"][: len(layer.bias)] = _folded_bias(layer)

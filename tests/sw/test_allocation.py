@@ -6,7 +6,7 @@ import pytest
 
 from hw.config import PRESETS
 from sw.compiler.allocation import plan
-from sw.compiler.lowering import Convolution, lower
+from sw.compiler.lowering import Convolution, MaxPool, lower
 from sw.compiler.striping import extent, tensors
 from sw.compiler.tiling import choose_splits, needs_pitch, pitch_residue
 from sw.errors import DnaError
@@ -91,3 +91,15 @@ def test_the_refusal_names_the_smallest_memory_that_is_enough():
     )
     enough = dataclasses.replace(config, feature_words=8192)
     check(plan_graph(graph, enough), enough)
+
+
+def test_where_there_is_room_nothing_is_written_over_what_the_layer_before_reads():
+    config = PRESETS["f100"]
+    plans = plan_graph(random_resnet50(np.random.default_rng(0)), config)
+    number = next(p.layer.number for p in plans if isinstance(p.layer, MaxPool))
+    read, written = plans[number].source, plans[number + 1].target
+    source, target = plans[number].layer.source, plans[number + 1].layer.target
+    assert (
+        read.base + extent(source.height, source.row_words, read.pitch) <= written.base
+        or written.base + extent(target.height, target.row_words, written.pitch) <= read.base
+    )

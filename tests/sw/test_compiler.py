@@ -118,3 +118,16 @@ def test_regions_are_aligned_and_apart():
     assert memory.writable.offset <= memory.output.offset
     assert memory.writable.end >= memory.spill.end
     assert memory.writable.end <= memory.program.offset
+
+
+def test_a_part_of_a_network_has_its_other_operand_in_memory():
+    graph = random_small_graph(np.random.default_rng(4))
+    program = compile_graph(graph.part(["block2.conv3", "block2.add"]), PRESETS["nano"])
+    memory, (layer,) = program.memory, program.layers
+    assert layer.operations == ["block2.conv3", "block2.add"]
+    (operand,) = memory.operands
+    assert (memory.input.tensor, operand.tensor) == ("block2.conv2", "block1.add")
+    assert (operand.height, operand.width, operand.channels) == layer.shape
+    assert memory.input.region.end <= operand.offset
+    assert operand.region.end <= memory.writable.offset
+    assert compile_graph(graph, PRESETS["nano"]).memory.operands == ()

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,7 @@ from hw.load import overlap_limit
 from sw.compiler.lowering import OVERLAP_CHUNKS, Convolution, lower
 from sw.errors import DnaError
 from sw.graph import GraphBuilder, Padding
-from tests.programs import random_config
+from tests.programs import check_program, noise, random_config
 
 NONE = Padding()
 NANO, SMALL = PRESETS["nano"], PRESETS["small"]
@@ -121,6 +123,77 @@ def test_few_input_channels_are_packed():
     assert layer.slices == 3
 
 
+def joined(height=40, width=17, channels=1, kernel=(3, 5), stride=(2, 2), **changes):
+    """The layer of a convolution over an image, and its network."""
+    net = Net((height, width, channels))
+    net.conv("y", "input", 20, kernel=kernel, stride=stride, padding=Padding(1, 1, 2, 0))
+    config = dataclasses.replace(SMALL, accumulation_depth=16, **changes)
+    graph = net.builder.finish("y")
+    (layer,) = lower(graph, config)
+    return layer, graph
+
+
+def test_a_window_with_room_serves_several_output_columns():
+    """One channel: 5 bytes a column, 2 more for each further one, 16 in a word; 8 columns."""
+    layer, graph = joined()
+    assert (layer.target.width, layer.target.channels, layer.target.words) == (8, 20, 2)
+    assert layer.packing.columns == 4  # six would fit, but do not divide eight
+    assert (layer.packing.window_bytes, layer.packing.window_step) == (11, 8)
+    assert layer.packing.window_lead == 2
+    assert (layer.source.width, layer.source.words, layer.slices) == (2, 1, 3)
+    computed = layer.computed
+    assert (computed.height, computed.width) == (layer.target.height, 2)
+    assert (computed.channels, computed.words) == (4 * 2 * 16, 4 * layer.target.words)
+    assert computed.row_words == layer.target.row_words
+    assert layer.macs == graph.macs(graph.find("y"))
+    rows = layer.weights.reshape(4, 32, 3, 11)
+    for column, its_rows in enumerate(rows):
+        start = 2 * column
+        part = its_rows[:20, :, start : start + 5]
+        np.testing.assert_array_equal(part, graph.constants["y.weights"].reshape(20, 3, 5))
+        assert np.count_nonzero(its_rows) == np.count_nonzero(part)
+    for name in ("bias", "multiplier"):
+        expected = np.pad(graph.constants[f"y.{name}"], (0, 12))
+        np.testing.assert_array_equal(getattr(layer, name), np.tile(expected, 4))
+
+
+@pytest.mark.parametrize(
+    ("change", "columns"),
+    [
+        ({}, 4),
+        ({"width": 15}, 1),  # seven columns
+        ({"width": 19}, 3),  # nine
+        ({"channels": 3}, 1),  # 15 bytes of 16
+        ({"kernel": (3, 15)}, 1),
+        ({"stride": (2, 4)}, 2),  # four columns; 9 bytes, and 17 would not fit
+        ({"height": 7}, 2),  # 32 pixels: two full tiles
+        ({"height": 4}, 1),
+        ({"rows": 32, "columns": 32}, 8),
+    ],
+)
+def test_how_many_columns_a_window_serves(change, columns):
+    layer, _ = joined(**change)
+    assert layer.packing.columns == columns
+    assert layer.source.words == 1
+
+
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("feature_words", [128, 1024])
+def test_columns_that_are_computed_together_have_the_same_values(residual, feature_words):
+    """Whole and in stripes, with an addition and without, to the bit."""
+    net = Net((14, 24, 2))
+    window = {"kernel": (3, 3), "padding": Padding(1, 1, 1, 1)}
+    net.conv("y", "input", 5, **window)
+    if residual:
+        net.conv("z", "input", 5, **window)
+        net.add("sum", "y", "z")
+    graph = net.builder.finish("sum" if residual else "y")
+    config = dataclasses.replace(NANO, feature_words=feature_words)
+    packed = [layer.packing.columns for layer in lower(graph, config)]
+    assert packed == [2] * len(packed)
+    check_program(graph, config, noise(np.random.default_rng(0), graph))
+
+
 def test_many_input_channels_are_not_packed():
     net = Net((9, 10, 4))
     net.conv("y", "input", 8, kernel=(3, 3))
@@ -164,13 +237,6 @@ def test_windows_that_the_instructions_cannot_hold(kernel, stride, message):
     net.conv("y", "input", 8, kernel=kernel, stride=stride)
     with pytest.raises(DnaError, match=message):
         net.lower("y")
-
-
-def test_a_pool_with_two_strides_is_refused():
-    net = Net()
-    net.builder.max_pool2d("pool", "input", kernel=(2, 2), stride=(2, 1))
-    with pytest.raises(DnaError, match=r"pool: .* stride of 2 rows and 1 columns"):
-        net.lower("pool")
 
 
 def test_a_network_without_operations_is_refused():

@@ -3,9 +3,19 @@ import dataclasses
 import numpy as np
 import pytest
 
+import sw.compiler
 from hw.config import PRESETS
+from sim.cycles import layer_times, predict
+from sw.compiler import compile_graph
 from sw.compiler.lowering import Convolution, lower
-from sw.compiler.tiling import choose_splits, needs_pitch, pitch_residue, splits, tile
+from sw.compiler.tiling import (
+    choose_splits,
+    drain_cycles,
+    needs_pitch,
+    pitch_residue,
+    splits,
+    tile,
+)
 from sw.graph import GraphBuilder, Padding
 from tests.graphs import random_resnet50
 from tests.programs import random_config, random_network
@@ -29,9 +39,10 @@ def test_tiles_cover_every_pixel_and_channel(seed):
             assert covered == pixels
             assert 0 < tiling.last_pixels <= tiling.tile_pixels <= config.accumulation_depth
             group = config.modules >> split
-            assert 0 <= tiling.channel_tiles * group - layer.target.words < group
+            assert 0 <= tiling.channel_tiles * group - layer.computed.words < group
             assert 0 <= (tiling.passes << split) - layer.slices < 1 << split
-            assert tiling.cycles >= tiling.channel_tiles * tiling.passes * pixels
+            assert tiling.entered >= tiling.channel_tiles * tiling.passes * pixels
+            assert tiling.cycles > tiling.entered
 
 
 def test_splits_are_the_powers_of_two_up_to_all_modules():
@@ -64,7 +75,7 @@ def test_resnet50_keeps_the_modules_busy():
         chosen = choose_splits(config, layers)
         cycles = sum(
             tile(
-                config, layer, layer.target.height * layer.target.width, chosen[layer.number]
+                config, layer, layer.computed.height * layer.computed.width, chosen[layer.number]
             ).cycles
             for layer in layers
         )
@@ -103,3 +114,43 @@ def test_readers_of_one_tensor_agree_on_its_pitch():
     ]
     assert len(set(bound)) == 1
     assert needs_pitch(layers[3], chosen[3])
+
+
+@pytest.mark.parametrize(
+    ("group_words", "pixel_words", "residual", "cycles"),
+    [
+        (8, 8, False, 2),
+        (8, 8, True, 2),  # one half of the banks, then the other
+        (4, 8, True, 2),  # the same half for each pixel
+        (4, 8, False, 1),
+        (4, 4, True, 1),  # pixels begin in one half and the other by turns
+        (2, 2, True, 1),
+        (2, 16, True, 2),
+        (1, 1, True, 1),
+    ],
+)
+def test_a_residual_takes_twice_as_long_where_its_banks_are_those_of_the_sum(
+    group_words, pixel_words, residual, cycles
+):
+    assert drain_cycles(PRESETS["f200"], group_words, pixel_words, residual) == cycles
+
+
+def test_a_machine_that_drains_whole_pixels_reads_and_writes_by_turns():
+    config = dataclasses.replace(PRESETS["f200"], lanes=256)
+    assert [drain_cycles(config, 8, 8, residual) for residual in (False, True)] == [1, 2]
+
+
+@pytest.mark.parametrize("name", ["f100", "f200"])
+def test_the_estimate_agrees_with_the_cycle_model(name, monkeypatch):
+    """Of layers that begin when the one before is over."""
+    monkeypatch.setattr(sw.compiler, "overlap", lambda config, plans: plans)
+    program = compile_graph(random_resnet50(np.random.default_rng(0)), PRESETS[name])
+    times = layer_times(program, predict(program))
+    inner = [
+        (table.estimated_cycles, time.cycles)
+        for table, time in zip(program.layers, times, strict=True)
+        if table.kind == "conv" and table.load_bytes == 0
+    ]
+    assert len(inner) > 40
+    estimated, predicted = map(sum, zip(*inner, strict=True))
+    assert estimated == pytest.approx(predicted, rel=0.01)

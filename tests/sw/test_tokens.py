@@ -187,3 +187,17 @@ def test_any_order_that_tokens_allow_keeps_conflicts_in_order(seed):
         for first, second in conflicts(steps):
             assert position[first] < position[second]
         assert order[-1] == len(steps) - 1
+
+
+def test_more_givers_than_a_counter_holds_before_the_first_taker():
+    count = 3 * TOKEN_LIMIT
+    steps = [Step(Opcode.STORE, 0, {}, writes=(span(i, space="dram"),)) for i in range(count)] + [
+        Step(Opcode.LOAD, 0, {}, reads=(span(i, space="dram"),)) for i in range(count)
+    ]
+    tokens = assign([*steps, end()])
+    given = sum(token.signal >> Engine.LOAD & 1 for token in tokens[:count])
+    taken = [token.wait >> Engine.STORE & 1 for token in tokens[count : 2 * count]]
+    assert given == sum(taken) <= TOKEN_LIMIT
+    assert taken[0] == 1  # for a store far ahead, which covers those before it
+    last = max(i for i in range(count) if tokens[i].signal >> Engine.LOAD & 1)
+    assert last == count - 1

@@ -24,7 +24,7 @@ def test_every_byte_is_where_the_machine_looks(seed):
         k, group = 1 << split, config.modules >> split
         number = layer.number + 1
         assert stream.header == struct.pack("<HH", number, number ^ 0xFFFF).ljust(wide, b"\0")
-        assert len(stream.blocks) == -(-layer.target.words // group)
+        assert len(stream.blocks) == -(-layer.computed.words // group)
         passes = -(-layer.slices // k)
         parameter_bytes = max(1, 8 // k) * wide
         for block in stream.blocks:
@@ -40,7 +40,7 @@ def test_every_byte_is_where_the_machine_looks(seed):
             j = int(rng.integers(group * config.columns))
             channel = t * group * config.columns + j
             bias, scale = struct.unpack_from("<if", stream.blocks[t], 8 * j)
-            if channel < layer.target.channels:
+            if channel < layer.computed.channels:
                 folded = int(layer.bias[channel]) - layer.zero_point * int(
                     layer.weights[channel].astype(int).sum()
                 )
@@ -51,7 +51,7 @@ def test_every_byte_is_where_the_machine_looks(seed):
 
 
 def expected_weight(layer, config, k_slice, row, channel):
-    if channel >= layer.target.channels or k_slice >= layer.slices:
+    if channel >= layer.computed.channels or k_slice >= layer.slices:
         return 0
     tap, word = divmod(k_slice, layer.source.words)
     y, x = divmod(tap, layer.window.kernel_width)
