@@ -1,0 +1,1 @@
+"""MLPerf beyond LoadGen: the reference implementation, compliance tests, a submission."""

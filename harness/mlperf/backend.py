@@ -1,0 +1,237 @@
+"""The backend that drives the DNA from MLPerf's reference implementation.
+
+The reference's ``main.py`` reads photographs and preprocesses them, asks a backend for predictions
+and talks to LoadGen. This backend does everything in between: it quantizes and calibrates trained
+weights, compiles them, keeps the result in the cache under a name made of everything that went into
+it, and runs it. :mod:`harness.mlperf.reference` puts it into a checkout.
+
+Two data sets of the reference fit: ``imagenet_pytorch`` for weights with torchvision's names, and
+``imagenet`` for the others. The latter yields RGB less its means, and expects the classes counted
+from 1; weights trained on BGR get their channels in that order (their resize then is the
+reference's area averaging, not the bilinear one that they were trained with).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import queue
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness import fetch
+from harness.datasets import Dataset
+from hw.isa import ISA_VERSION
+from sim.runtime import Runtime, quantize
+from sw import artifact
+from sw.errors import DnaError
+
+Int8 = npt.NDArray[np.int8]
+
+NAME = "dna"
+NO_MODEL_DIR = "-"
+"""What ``run_common.sh`` passes as the model when the user has set no MODEL_DIR."""
+
+DEFAULT_CONFIG = "f200"
+INPUT = "image"
+PYTORCH_DATASET, TENSORFLOW_DATASET = "imagenet_pytorch", "imagenet"
+WEIGHTS = ("resnet50*.pth", "resnet50*.safetensors")
+
+
+def prepare(args: argparse.Namespace) -> None:
+    """Deploy the network that the reference's command line asks for, and say so in ``args``.
+
+    ``model`` becomes the deployed artifact, ``dataset`` what it needs unless the user chose one.
+    Ends the process with one line on stderr if something is wrong.
+
+    Args:
+        args: of the reference's ``main.py``, with ``dataset_calibration_list`` and ``dna_config``.
+    """
+    try:
+        deployed = deploy(
+            weights(args.model),
+            Path(args.dataset_path),
+            args.dataset_calibration_list and Path(args.dataset_calibration_list),
+            args.dna_config or DEFAULT_CONFIG,
+        )
+        preprocessing = artifact.load(deployed).manifest.preprocessing
+    except DnaError as error:
+        sys.exit(f"error: {error}")
+    args.model = str(deployed)
+    fitting = PYTORCH_DATASET if preprocessing == "torchvision" else TENSORFLOW_DATASET
+    args.dataset = args.dataset or fitting
+    if args.dataset != fitting:
+        sys.exit(f"error: --dataset {args.dataset}: these weights need {fitting}")
+    DnaBackend.one_at_a_time = args.scenario == "SingleStream"
+    DnaBackend.threads = args.threads
+
+
+def weights(model: str) -> Path:
+    """The file of trained weights.
+
+    Args:
+        model: a file, a folder (MODEL_DIR) with one, or ``NO_MODEL_DIR``: those of ``dna fetch``.
+
+    Raises:
+        DnaError: there is none, or more than one.
+    """
+    if model == NO_MODEL_DIR:
+        return fetch.weights_path()
+    path = Path(model)
+    if not path.is_dir():
+        return path
+    found = sorted(file for pattern in WEIGHTS for file in path.glob(pattern))
+    if len(found) != 1:
+        names = ", ".join(file.name for file in found) or "nothing"
+        raise DnaError(
+            f"MODEL_DIR {path} must have one of {' or '.join(WEIGHTS)}, but has {names}; "
+            "unset it for the weights of `dna fetch`"
+        )
+    return found[0]
+
+
+def deploy(weights_file: Path, data_dir: Path, calibration_list: Path | None, config: str) -> Path:
+    """Quantize, calibrate and compile, unless the cache has it.
+
+    Args:
+        weights_file: trained weights.
+        data_dir: folder of the calibration photographs.
+        calibration_list: their names.
+        config: the machine, as `dna compile` takes it.
+
+    Returns:
+        The deployed artifact.
+
+    Raises:
+        DnaError: something is missing, or a step failed (it has said why on stderr).
+    """
+    if calibration_list is None:
+        raise DnaError(
+            "which photographs are for calibration? name them: --dataset-calibration-list FILE"
+        )
+    photographs = Dataset(data_dir, calibration_list, calibration=True).paths
+    folder = fetch.cache_dir() / "deployed" / _key(weights_file, photographs, config)
+    model, deployed = folder / "model.dna", folder / "deployed.dna"
+    if not (deployed / artifact.MANIFEST).is_file():
+        data = ("--data-dir", str(data_dir), "--calibration-list", str(calibration_list))
+        _dna("quantize", "--weights", str(weights_file), *data, "-o", str(model))
+        _dna("compile", str(model), "--config", config, "-o", str(deployed))
+    print(f"open DNA: {deployed}", file=sys.stderr)
+    return deployed
+
+
+def _key(weights_file: Path, photographs: list[Path], config: str) -> str:
+    """A name for everything that decides what is deployed."""
+    digest = hashlib.sha256()
+    version = importlib.metadata.version("open-dna")
+    digest.update(f"{version} {artifact.FORMAT_VERSION} {ISA_VERSION} {config}".encode())
+    try:
+        if Path(config).is_file():
+            digest.update(Path(config).read_bytes())
+        for file in (weights_file, *photographs):
+            with file.open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+    except OSError as error:
+        raise DnaError(f"cannot read {error.filename}: {error.strerror}") from error
+    return digest.hexdigest()[:16]
+
+
+def _dna(*arguments: str) -> None:
+    """One step, in a process of its own: no framework stays in the one that is timed."""
+    command = (sys.executable, "-m", "harness.cli", *arguments)
+    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    if done.returncode:
+        raise DnaError(f"`dna {' '.join(arguments)}` failed")
+
+
+def _turned_round(images: Int8) -> Int8:
+    """RGB to BGR; OpenCV does it thirty times as fast as NumPy, and this is timed."""
+    import cv2
+
+    turned: Int8 = np.empty_like(images)
+    for image, target in zip(images.view(np.uint8), turned.view(np.uint8), strict=True):
+        cv2.cvtColor(image, cv2.COLOR_RGB2BGR, dst=target)
+    return turned
+
+
+class DnaBackend:
+    """What the reference's ``main.py`` asks of a backend.
+
+    Attributes:
+        inputs: names of the inputs; the reference feeds the first.
+        outputs: names of the outputs.
+        one_at_a_time: all threads share one image, as suits SingleStream; else each has its own.
+        threads: of the functional model, altogether.
+    """
+
+    one_at_a_time = True
+    threads = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputs = [INPUT]
+        self.outputs = ["logits"]
+        self._idle: queue.SimpleQueue[Runtime] = queue.SimpleQueue()
+        self._preprocessing = ""
+
+    def name(self) -> str:
+        """For the reference's report."""
+        return NAME
+
+    def version(self) -> str:
+        """For the reference's report."""
+        return importlib.metadata.version("open-dna")
+
+    def image_format(self) -> str:
+        """The order of an image's axes."""
+        return "NHWC"
+
+    def load(
+        self, model_path: str, inputs: list[str] | None = None, outputs: list[str] | None = None
+    ) -> DnaBackend:
+        """Open a deployed artifact.
+
+        Args:
+            model_path: what :func:`prepare` made of ``--model``.
+            inputs: of the reference's profile; the names mean nothing here.
+            outputs: likewise.
+
+        Raises:
+            DnaError: it is missing or damaged.
+        """
+        network = artifact.load(Path(model_path))
+        self._preprocessing = network.manifest.preprocessing
+        together = self.threads if self.one_at_a_time else 1
+        for _ in range(self.threads // together):
+            self._idle.put(Runtime(network, threads=together))
+        return self
+
+    def predict(self, feed: Mapping[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """Answer a batch; safe in several threads at once.
+
+        Args:
+            feed: by the name of the input, float32 [N, 224, 224, 3].
+
+        Returns:
+            One array: for ``imagenet_pytorch`` logits, float32 [N, 1000]; for ``imagenet`` the
+            classes counted from 1, int64 [N].
+        """
+        real = np.asarray(feed[self.inputs[0]], np.float32)
+        runtime = self._idle.get()
+        try:
+            images = quantize(real, runtime.manifest.input)
+            if self._preprocessing == "caffe":
+                images = _turned_round(images)
+            logits = runtime.run(images)
+        finally:
+            self._idle.put(runtime)
+        if self._preprocessing == "torchvision":
+            return [logits]
+        return [np.argmax(logits, axis=1) + 1]

@@ -1,0 +1,166 @@
+"""The description of the system under test: what is known, what is asked, what is simulated."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+from pathlib import Path
+from typing import Any
+
+from harness import machine
+from sw.artifact import Manifest, Target
+from sw.errors import DnaError
+
+ASKED = {
+    "submitter": "your organization, as the folder is to be called",
+    "division": "closed or open; a simulated machine belongs to open",
+    "status": "available, preview or rdi; a machine that does not exist is rdi",
+    "system_name": "what the system is called",
+    "host_processors_per_node": "number of processors",
+    "host_memory_capacity": "such as 24 GB",
+    "host_memory_configuration": "such as 2 x 12 GB DDR5",
+    "host_storage_capacity": "such as 500 GB",
+    "host_storage_type": "such as SSD",
+    "host_networking": "such as Ethernet, or N/A",
+    "host_network_card_count": "such as 1",
+    "host_networking_topology": "such as N/A",
+    "cooling": "air, liquid, passive",
+    "starting_weights_filename": "the float32 weights that were quantized (measurements)",
+}
+"""Fields that only the user knows, and what is meant."""
+
+CHOICES = {"division": ("closed", "open"), "status": ("available", "preview", "rdi")}
+OPTIONAL = (
+    "host_processor_frequency",
+    "host_processor_caches",
+    "host_processor_interconnect",
+    "system_type_detail",
+)
+NOT_IN_V1_1 = ("host_network_card_count", "system_type_detail")
+MEASUREMENT = "starting_weights_filename"
+NOTES = "hw_notes"
+
+
+def declaration(device: dict[str, Any] | None) -> str:
+    """The sentence that says what is simulated.
+
+    Args:
+        device: ``device`` of the figures of a modelled run, or None: host time.
+    """
+    if device is None:
+        return (
+            "SIMULATED: the accelerator does not exist; its answers are computed bit by bit by a "
+            "functional model on the host's CPU, and all times are that CPU's."
+        )
+    return (
+        "SIMULATED: the accelerator does not exist; its answers are computed bit by bit by a "
+        f"functional model, and all times are modelled: {device['cycles']} cycles a program at an "
+        f"assumed {device['clock_mhz']:g} MHz, from a cycle model of the RTL."
+    )
+
+
+def template() -> dict[str, Any]:
+    """A description with null where the user must fill something in."""
+    return {**dict.fromkeys(ASKED), **dict.fromkeys(OPTIONAL, ""), NOTES: ""}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The user's part.
+
+    Raises:
+        DnaError: it cannot be read, or fields are missing: they are named with what they mean.
+    """
+    try:
+        said = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DnaError(
+            f"cannot read {path}: {error}; make one with `dna submission template`"
+        ) from error
+    if not isinstance(said, dict):
+        raise DnaError(f"{path} holds no object; make one with `dna submission template`")
+    missing = [name for name in ASKED if said.get(name) in (None, "")]
+    if missing:
+        wanted = "; ".join(f"{name} ({ASKED[name]})" for name in missing)
+        raise DnaError(f"{path} lacks {wanted}")
+    for name, choices in CHOICES.items():
+        if said[name] not in choices:
+            raise DnaError(f"{path}: {name} is {said[name]!r}, not one of {', '.join(choices)}")
+    if not re.fullmatch(r"[\w.-]+", said["submitter"]):
+        raise DnaError(
+            f"{path}: submitter {said['submitter']!r} becomes a folder: letters, digits, _ . - only"
+        )
+    unknown = sorted(set(said) - set(template()))
+    if unknown:
+        raise DnaError(f"{path} has unknown fields: {', '.join(unknown)}")
+    return said
+
+
+def identifier(said: dict[str, Any]) -> str:
+    """What the system's folders are called: its name in letters, digits, ``_`` and ``-``."""
+    return re.sub(r"[^\w-]+", "_", said["system_name"]).strip("_")
+
+
+def describe(
+    said: dict[str, Any], manifest: Manifest, device: dict[str, Any] | None, round_name: str
+) -> dict[str, Any]:
+    """The whole description.
+
+    Args:
+        said: by the user (:func:`read`).
+        manifest: of the artifact.
+        device: ``device`` of the figures of a modelled run, or None.
+        round_name: of MLPerf.
+    """
+    fields: dict[str, Any] = {
+        "system_type": "edge",
+        "number_of_nodes": 1,
+        "host_processor_model_name": machine.description().split(",")[0],
+        "host_processor_core_count": os.cpu_count(),
+        "framework": f"open DNA {importlib.metadata.version('open-dna')}",
+        "operating_system": f"{platform.system()} {platform.release()}",
+        "other_software_stack": (
+            f"Python {platform.python_version()}, "
+            f"LoadGen {importlib.metadata.version('mlcommons-loadgen')}"
+        ),
+        "accelerators_per_node": 1,
+        "accelerator_interconnect": "N/A",
+        "accelerator_interconnect_topology": "N/A",
+        "sw_notes": "",
+        **_accelerator(manifest.target, device),
+        **{name: said.get(name, "") for name in OPTIONAL},
+        **{name: said[name] for name in ASKED if name != MEASUREMENT},
+        NOTES: " ".join(filter(None, (declaration(device), said.get(NOTES)))),
+    }
+    if round_name == "v1.1":
+        for name in NOT_IN_V1_1:
+            del fields[name]
+    return fields
+
+
+def _accelerator(target: Target | None, device: dict[str, Any] | None) -> dict[str, Any]:
+    if target is None or device is None:
+        text = "N/A: simulated on the host's CPU"
+        return {
+            "accelerator_model_name": "open DNA, functional model",
+            "accelerator_frequency": text,
+            "accelerator_memory_capacity": text,
+            "accelerator_memory_configuration": text,
+            "accelerator_on-chip_memories": text,
+            "accelerator_host_interconnect": text,
+        }
+    config, memory = target.config, device["memory"]
+    bandwidth = memory["bytes_per_cycle"] * device["clock_mhz"] / 1e3
+    feature = config.feature_words * config.rows // 1024
+    return {
+        "accelerator_model_name": f"open DNA {config.name}, {config.macs} MACs (modelled)",
+        "accelerator_frequency": f"{device['clock_mhz']:g} MHz (assumed)",
+        "accelerator_memory_capacity": f"{target.memory.size / 1e6:.1f} MB in use (modelled)",
+        "accelerator_memory_configuration": (
+            f"modelled: {bandwidth:g} GB/s, latency {memory['latency_cycles']} cycles"
+        ),
+        "accelerator_on-chip_memories": f"feature memory of {feature} KiB",
+        "accelerator_host_interconnect": "AXI4 and AXI4-Lite (modelled)",
+    }
