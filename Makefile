@@ -6,7 +6,7 @@ BIN      := $(VENV)/bin
 BUILD    := build
 PYTHON   ?= python3
 # Command and the Debian package that brings it.
-PROGRAMS := g++:g++ iverilog:iverilog npm:npm
+PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-headless-shell
 JOBS     ?= 2
 
 .PHONY: help setup demo test fuzz check bench network clean
@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml scripts/system-packages
 	  { echo "error: Python 3.11 is needed, $(PYTHON) is another; say make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "error: cannot make $(VENV); install the package python3-venv" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --editable '.[quantize,bench,rtl,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[quantize,bench,cluster,rtl,dev]'
 	@touch $@
 
 demo: setup ## fetch, quantize, verify on RTL, LoadGen in both scenarios, top-5 names (15 minutes)
@@ -48,7 +48,7 @@ bench: setup ## images/s of the functional model beside its peers (10 minutes)
 	test -d $(BUILD)/resnet50 || $(BIN)/dna quantize -o $(BUILD)/resnet50
 	$(BIN)/dna bench $(BUILD)/resnet50 --json $(BUILD)/bench.json
 
-network: setup ## whole ResNet50, v1 and v1.5, on the RTL of micro and small (30 minutes when new)
+network: setup ## whole ResNet50 on the RTL of micro, small and (64 x 64) nano; other memories (40 minutes when new)
 	scripts/network $(BIN) $(BUILD)/network micro small
 
 clean: ## remove what was built; the environment and the user's cache stay
