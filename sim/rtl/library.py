@@ -52,7 +52,14 @@ opt_clean {purge}
 write_rtlil
 """
 NO_DEBUG, FULL_DEBUG = 0, 4
-SOURCES = ("library.py", "split_nets.py", "split_eval.py", "lane_code.py", "lane_groups.py")
+SOURCES = (
+    "library.py",
+    "split_nets.py",
+    "split_eval.py",
+    "eval_order.py",
+    "lane_code.py",
+    "lane_groups.py",
+)
 
 
 def cache_folder() -> Path:
@@ -150,9 +157,8 @@ def generate(component: Any, debug: int) -> str:
     groups = Groups(flat, kinds) if kinds else None
     source = yosys(split_nets(groups.text if groups else flat), f"write_cxxrtl -g{debug}\n")
     pins = _pins({port.name: len(port) for port in ports})
-    if not debug:
-        source = split_eval(source)
-    return source + _latch(source) + pins + (groups.code() if groups else NO_GROUPS)
+    parts = None if debug else split_eval(source)
+    return (parts or source + _latch(source)) + pins + (groups.code() if groups else NO_GROUPS)
 
 
 def headers() -> Path:
