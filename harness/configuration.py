@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,15 @@ def configuration(name: str) -> DnaConfig:
             "or a JSON file with its parameters"
         )
     try:
-        return msgspec.json.decode(path.read_bytes(), type=DnaConfig)
+        content = path.read_bytes()
+        config = msgspec.json.decode(content, type=DnaConfig)
     except (msgspec.MsgspecError, OSError) as error:
         raise DnaError(f"{path} is no configuration: {error}") from error
+    names = [field.name for field in dataclasses.fields(DnaConfig)]
+    unknown = [key for key in msgspec.json.decode(content) if key not in names]
+    if unknown:
+        raise DnaError(
+            f"{path} is no configuration: a machine has no parameter {unknown[0]!r}; "
+            f"there are {', '.join(names)}"
+        )
+    return config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,13 @@ MODELLED_JSON = "modelled.json"
 @clock_option
 @memory_options
 @click.option("--accuracy", is_flag=True, help="Answer every photograph once; no speed.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="With --accuracy: the Dask cluster of this scheduler works out the answers, before "
+    "LoadGen asks. Its workers need this version of the program, and ARTIFACT and the photographs "
+    "at the same paths.",
+)
 @click.option(
     "--data-dir",
     type=PATH,
@@ -104,6 +112,7 @@ def command(
     clock_mhz: float,
     memory: MemoryModel,
     accuracy: bool,
+    scheduler: str | None,
     data_dir: Path | None,
     count: int | None,
     round_name: str | None,
@@ -130,6 +139,7 @@ def command(
       dna loadgen resnet50.dna --scenario SingleStream
       dna loadgen resnet50.dna --scenario Offline --min-duration 10
       dna loadgen resnet50.dna --scenario Offline --accuracy --data-dir imagenet
+      dna loadgen resnet50.dna --scenario Offline --accuracy --scheduler tcp://10.0.0.1:8786
       dna loadgen f200.dna --scenario SingleStream --timing modelled --clock 300
     """  # noqa: D301 (click reads the escape)
     from harness import machine
@@ -142,6 +152,8 @@ def command(
     check_writable(json_file)
     network = artifacts.load(artifact)
     _check_options(timing)
+    if scheduler is not None and not accuracy:
+        raise DnaError("--scheduler goes with --accuracy: a cluster's speed is no machine's")
     if audit_config is not None and not audit_config.is_file():
         raise DnaError(f"cannot read {audit_config}: there is no such file")
     device = _device(network, artifact, clock_mhz, memory) if timing == "modelled" else None
@@ -162,27 +174,36 @@ def command(
     load = _loader(network.manifest)
     pace: Pace | None = None
     with _new_folder(output, scenario, accuracy) as folder:
-        if device is None:
+        if device is None and scheduler is None:
             from harness.loadgen.sut import SystemUnderTest, measure
 
             models = _models(network, scenario, threads)
             if not accuracy and not settings.is_expected(test, scenario):
                 settings.expect(test, scenario, measure(models, load(paths[0]), WARM_UP_SECONDS))
             images = SampleLibrary(paths, load, machine.cpus())
-            seconds = _run(test, images, SystemUnderTest(images, models), folder, audit_config)
+            host = SystemUnderTest(images, models)
+            seconds = _run(test, images, host, folder, audit_config, accuracy)
             score = scores.read(folder, labels, settings.requirements(scenario), seconds)
         else:
             from harness.loadgen import modelled
 
-            if not settings.is_expected(test, scenario):
+            if device is not None and not settings.is_expected(test, scenario):
                 settings.expect(test, scenario, device.throughput)
-            answers = SampleLibrary(paths, _answerer(network, load, threads), threads)
-            overhead = modelled.binding_overhead()
-            system = modelled.ModelledSystem(answers.samples, device.latency, overhead)
-            seconds = _run(test, answers, system, folder, audit_config)
-            modelled.mark(folder, device)
+            before = time.perf_counter()
+            if scheduler is None:
+                answer = _answerer(network, load, threads)
+            else:
+                answer = _answered_by(scheduler, artifact, network, paths)
+            elsewhere = time.perf_counter() - before
+            answers = SampleLibrary(paths, answer, threads)
+            overhead = modelled.binding_overhead() if device else 0.0
+            latency = device.latency if device else _at_once
+            system = modelled.ModelledSystem(answers.samples, latency, overhead)
+            seconds = elsewhere + _run(test, answers, system, folder, audit_config, accuracy)
+            if device is not None:
+                modelled.mark(folder, device)
             score = scores.read(folder, labels, settings.requirements(scenario), seconds)
-            if not accuracy:
+            if device is not None and not accuracy:
                 pace = modelled.pace(device, system, folder, score.merit, overhead)
     outcome.show(score, device, pace, folder)
     figures = outcome.figures(
@@ -316,32 +337,64 @@ def _answerer(
     return answer
 
 
+def _answered_by(
+    scheduler: str, artifact: Path, network: Artifact, paths: Sequence[Path]
+) -> Callable[[Path], Answer]:
+    """Has a cluster answer all photographs now, under a bar; the result looks the answer up."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from harness.loadgen import remote
+
+    columns = ("answering", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("", total=len(paths))
+        answers = remote.answers(
+            artifact, network, paths, scheduler, lambda count: progress.advance(bar, count)
+        )
+    known = dict(zip(paths, answers.reshape(-1, 1), strict=True))
+    return known.__getitem__
+
+
+def _at_once(samples: int) -> float:
+    """No time passes between a query and its answers, which only accuracy runs may do."""
+    return 0.0
+
+
 def _run(
     test: mlperf_loadgen.TestSettings,
     library: SampleLibrary[Any],
     system: System,
     folder: Path,
     audit_config: Path | None,
+    accuracy: bool,
 ) -> float:
-    """Run the test behind a progress display on stderr."""
+    """Run the test behind a progress display on stderr; with the time left if that is known."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from harness.loadgen import runner
     from harness.loadgen.modelled import ModelledSystem
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    clock = TimeRemainingColumn() if accuracy else TimeElapsedColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), clock)
     paced = isinstance(system, ModelledSystem)
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, auto_refresh=not paced) as progress:
-        task = progress.add_task("starting", total=None)
+        task = progress.add_task("starting", total=len(library.paths) if accuracy else None)
 
         def show() -> None:
             if system.completed == 0:
                 text = f"{library.loaded} photographs loaded"
             else:
                 text = f"{system.completed} images answered"
-            progress.update(task, description=text, refresh=paced)
+            progress.update(task, description=text, completed=system.completed, refresh=paced)
 
         def tick() -> None:
             if not paced or system.completed == 0:

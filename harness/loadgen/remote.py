@@ -1,0 +1,155 @@
+"""Answers worked out on a Dask cluster, before LoadGen asks for them: accuracy runs only.
+
+Photographs travel as paths, answers as one float32 each, so memory does not grow with the data set
+but for four bytes a photograph. An answer does not depend on who computes it: a worker refuses if
+it has another artifact, another version of the program or a photograph of another size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+import harness
+import sim
+import sw
+from harness.preprocess import load_image
+from harness.workers import run_tasks
+from sim.functional import FunctionalModel
+from sim.runtime import quantize
+from sw import artifact as artifacts
+from sw.errors import DnaError
+
+Answers = npt.NDArray[np.float32]
+
+CHUNK = 64
+"""Photographs of a task: about a second of work, so that a worker that dies costs little."""
+
+_opened = threading.local()
+"""Of each thread of a worker: the artifact that it used last, and its model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    """Photographs to answer.
+
+    Attributes:
+        artifact: absolute path; it must be there wherever the task runs.
+        network: :func:`_digest` of it.
+        sources: :func:`_sources` of who asks.
+        photographs: absolute paths, which must be there, too.
+        sizes: of these files, in bytes.
+    """
+
+    artifact: Path
+    network: str
+    sources: str
+    photographs: tuple[Path, ...]
+    sizes: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.photographs)} photographs from {self.photographs[0].name}"
+
+
+def answers(
+    artifact: Path,
+    network: artifacts.Artifact,
+    photographs: Sequence[Path],
+    scheduler: str,
+    answered: Callable[[int], None],
+) -> Answers:
+    """The class of every photograph: float32 [photographs].
+
+    Args:
+        artifact: path of ``network``.
+        network: to run.
+        photographs: to run it on.
+        scheduler: address of the Dask scheduler.
+        answered: called with the number of photographs that were just answered.
+
+    Raises:
+        DnaError: a photograph cannot be used; or a worker lacks it, or has it, the artifact or the
+            program different; or the cluster cannot be used.
+    """
+    absolute = [path.resolve() for path in photographs]
+    chunks = [
+        Chunk(
+            artifact=artifact.resolve(),
+            network=_digest(network),
+            sources=_sources(),
+            photographs=tuple(paths),
+            sizes=tuple(path.stat().st_size for path in paths),
+        )
+        for paths in (absolute[at : at + CHUNK] for at in range(0, len(absolute), CHUNK))
+    ]
+    found: dict[int, Answers] = {}
+
+    def done(index: int, result: Answers) -> None:
+        found[index] = result
+        answered(len(result))
+
+    run_tasks(answer, chunks, workers=None, scheduler=scheduler, done=done)
+    return np.concatenate([found[index] for index in range(len(chunks))])
+
+
+def answer(chunk: Chunk) -> Answers:
+    """The class of each photograph of ``chunk``, one image in memory at a time.
+
+    Raises:
+        DnaError: see :func:`answers`.
+    """
+    if chunk.sources != _sources():
+        raise DnaError(
+            "a worker has other sources of open-dna than this command; install the same version "
+            "on all machines"
+        )
+    network, model = _open(chunk.artifact, chunk.network)
+    classes = np.empty(len(chunk.photographs), np.float32)
+    for number, (path, size) in enumerate(zip(chunk.photographs, chunk.sizes, strict=True)):
+        if not path.is_file() or path.stat().st_size != size:
+            raise DnaError(
+                f"a worker has no {path} of {size} bytes; the photographs must be at the same path "
+                "on all machines"
+            )
+        image = quantize(load_image(path, network.manifest.preprocessing), network.manifest.input)
+        classes[number] = np.argmax(model.run(image[np.newaxis])[0])
+    return classes
+
+
+def _open(path: Path, digest: str) -> tuple[artifacts.Artifact, FunctionalModel]:
+    """The artifact and a model of it for this thread; the one used last is kept open."""
+    if getattr(_opened, "digest", None) != digest:
+        network = artifacts.load(path)
+        if _digest(network) != digest:
+            raise DnaError(f"a worker has another artifact at {path} than this command")
+        _opened.network = network, FunctionalModel(network.graph, threads=1)
+        _opened.digest = digest
+    opened: tuple[artifacts.Artifact, FunctionalModel] = _opened.network
+    return opened
+
+
+def _digest(network: artifacts.Artifact) -> str:
+    """Changes with all that an answer depends on: graph, constants, preprocessing."""
+    manifest = network.manifest
+    files = manifest.files[artifacts.GRAPH] + manifest.files[artifacts.CONSTANTS]
+    text = f"{files} {manifest.preprocessing} {manifest.input}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def _sources() -> str:
+    """Changes with the sources of the program."""
+    digest = hashlib.sha256()
+    for package in (sw, sim, harness):
+        root = Path(package.__path__[0])
+        for path in sorted(p for p in root.rglob("*") if p.suffix in {".py", ".cc", ".h"}):
+            digest.update(f"{path.relative_to(root.parent)}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
