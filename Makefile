@@ -9,7 +9,7 @@ PYTHON   ?= python3
 PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-headless-shell
 JOBS     ?= 2
 
-.PHONY: help setup demo test fuzz check bench network clean
+.PHONY: help setup demo test fuzz cycles imports check bench network clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -36,6 +36,14 @@ SEED ?= 0
 fuzz: setup ## N random cases (2000) of a SEED (0) on compiled RTL against the reference (4 minutes, 12 when new)
 	@mkdir -p $(BUILD)
 	$(BIN)/python -m tests.fuzz --cases $(N) --seed $(SEED) --json $(BUILD)/fuzz.json
+
+cycles: setup ## 200 random cases of a SEED (0): cycle model against RTL, every counter (4 minutes, 8 when new)
+	@mkdir -p $(BUILD)
+	$(BIN)/python -m tests.cycles_sweep --cases 200 --seed $(SEED) --json $(BUILD)/cycles.json
+
+imports: setup ## 300 random TFLite models against LiteRT, 50 of them on RTL (5 minutes)
+	@mkdir -p $(BUILD)
+	$(BIN)/python -m tests.import_sweep --models 300 --rtl 50 --seed $(SEED)
 
 check: setup ## lint, format, types
 	$(BIN)/ruff check .

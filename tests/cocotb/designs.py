@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 from hw.config import PRESETS
 from hw.convolution_module import ConvolutionModule
-from hw.convolution_path import ConvolutionPath
 from hw.requantize import Requantizer
 from hw.systolic_array import SystolicArray
 from hw.top import Dna
@@ -17,9 +15,6 @@ DESIGNS: dict[str, Callable[[], Any]] = {
     "systolic_array": lambda: SystolicArray(rows=4, columns=4),
     "convolution_module": lambda: ConvolutionModule(rows=4, columns=4),
     "requantizer": lambda: Requantizer(lanes=4),
-    "convolution_path": lambda: ConvolutionPath(
-        dataclasses.replace(PRESETS["nano"], accumulation_depth=8)
-    ),
     "machine": lambda: Dna(PRESETS["nano"]),
 }
 """By name; ``bench_NAME.py`` holds the cocotb tests of each."""
