@@ -40,7 +40,7 @@ def summary(folder: Path) -> Table:
     table.add_row(
         "Do reference, functional model and LiteRT agree?",
         f"{compared['mismatches']:,} of {compared['values']:,} values differ, over "
-        f"{len(compared['operations'])} operations and {compared['images']} photographs",
+        f"{len(compared['operators'])} operations and {compared['inputs']} photographs",
     )
     table.add_row(
         "Does the hardware agree?",
