@@ -347,6 +347,42 @@ class GraphBuilder:
             source.scale, weight_scale, target.scale, name
         )
 
+    def _convolution(
+        self,
+        kind: type[Conv2D | DepthwiseConv2D],
+        name: str,
+        x: str,
+        *,
+        weights: Array,
+        bias: Array,
+        weight_scale: Array,
+        scale: float,
+        zero_point: int,
+        stride: Pair,
+        padding: Padding,
+        activation: Activation,
+    ) -> str:
+        """Add a convolution whose weights, [out, height, width, ...], fit the input."""
+        source = self._spatial(x, name)
+        kernel = (int(weights.shape[1]), int(weights.shape[2]))
+        shape = self._window_shape(name, source, kernel, stride, padding, int(weights.shape[0]))
+        target = self._tensor(name, shape, scale, zero_point)
+        self._weighted_constants(name, source, target, weights, bias, weight_scale)
+        lo, hi = numerics.activation_bounds(activation, target.scale, target.zero_point)
+        return self._append(
+            kind(
+                name=name,
+                inputs=(x,),
+                output=name,
+                kernel=kernel,
+                stride=stride,
+                padding=padding,
+                activation=activation,
+                lo=lo,
+                hi=hi,
+            )
+        )
+
     def conv2d(
         self,
         name: str,
@@ -369,23 +405,18 @@ class GraphBuilder:
                 f"{name}: weights {list(weights.shape)} do not fit {channels} input channels "
                 "(expected [out, height, width, in])"
             )
-        kernel = (int(weights.shape[1]), int(weights.shape[2]))
-        shape = self._window_shape(name, source, kernel, stride, padding, int(weights.shape[0]))
-        target = self._tensor(name, shape, scale, zero_point)
-        self._weighted_constants(name, source, target, weights, bias, weight_scale)
-        lo, hi = numerics.activation_bounds(activation, target.scale, target.zero_point)
-        return self._append(
-            Conv2D(
-                name=name,
-                inputs=(x,),
-                output=name,
-                kernel=kernel,
-                stride=stride,
-                padding=padding,
-                activation=activation,
-                lo=lo,
-                hi=hi,
-            )
+        return self._convolution(
+            Conv2D,
+            name,
+            x,
+            weights=weights,
+            bias=bias,
+            weight_scale=weight_scale,
+            scale=scale,
+            zero_point=zero_point,
+            stride=stride,
+            padding=padding,
+            activation=activation,
         )
 
     def depthwise_conv2d(
@@ -409,23 +440,18 @@ class GraphBuilder:
                 f"{name}: weights {list(weights.shape)} do not fit {source.shape[2]} input "
                 "channels (expected [a multiple of them, height, width])"
             )
-        kernel = (int(weights.shape[1]), int(weights.shape[2]))
-        shape = self._window_shape(name, source, kernel, stride, padding, int(weights.shape[0]))
-        target = self._tensor(name, shape, scale, zero_point)
-        self._weighted_constants(name, source, target, weights, bias, weight_scale)
-        lo, hi = numerics.activation_bounds(activation, target.scale, target.zero_point)
-        return self._append(
-            DepthwiseConv2D(
-                name=name,
-                inputs=(x,),
-                output=name,
-                kernel=kernel,
-                stride=stride,
-                padding=padding,
-                activation=activation,
-                lo=lo,
-                hi=hi,
-            )
+        return self._convolution(
+            DepthwiseConv2D,
+            name,
+            x,
+            weights=weights,
+            bias=bias,
+            weight_scale=weight_scale,
+            scale=scale,
+            zero_point=zero_point,
+            stride=stride,
+            padding=padding,
+            activation=activation,
         )
 
     def identity(

@@ -6,12 +6,8 @@ The kernels are compiled once per source and kept in the user's cache folder.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import math
-import os
 import shutil
-import subprocess
-import tempfile
 import weakref
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,9 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
-from sw.errors import DnaError
+from sim import native
 from sw.graph import (
     Add,
     AveragePool2D,
@@ -42,7 +37,6 @@ Array = npt.NDArray[Any]
 Int8 = npt.NDArray[np.int8]
 
 SOURCE = Path(__file__).with_name("kernels.cc")
-COMPILER = "g++"
 EXTENSIONS = {  # of the instruction set: the compiler's name, the kernel's (Linux) name
     "avx512f": "avx512f",
     "avx512bw": "avx512bw",
@@ -55,8 +49,6 @@ FLAGS = (
     "-O3",
     "-std=c++17",
     "-ffp-contract=off",  # the contract rounds after every operation
-    "-shared",
-    "-fPIC",
     "-pthread",
 )
 
@@ -77,7 +69,9 @@ def supported() -> bool:
     except OSError:
         return False
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return set(flags.split()) >= set(EXTENSIONS.values()) and shutil.which(COMPILER) is not None
+    return (
+        set(flags.split()) >= set(EXTENSIONS.values()) and shutil.which(native.COMPILER) is not None
+    )
 
 
 def library() -> Path:
@@ -86,26 +80,7 @@ def library() -> Path:
     Raises:
         DnaError: the compiler fails or the cache folder cannot be written.
     """
-    command = [COMPILER, *FLAGS]
-    source = SOURCE.read_bytes()
-    digest = hashlib.sha256(" ".join(command).encode() + b"\n" + source).hexdigest()[:32]
-    folder = Path(platformdirs.user_cache_dir("open-dna")) / "kernels"
-    path = folder / f"{digest}.so"
-    if path.is_file():
-        return path
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            made = Path(scratch) / path.name
-            done = subprocess.run(
-                [*command, str(SOURCE), "-o", str(made)], capture_output=True, text=True
-            )
-            if done.returncode:
-                raise DnaError(f"{COMPILER} cannot compile {SOURCE}: {done.stderr.strip()[:300]}")
-            os.replace(made, path)
-    except OSError as error:
-        raise DnaError(f"cannot write to {folder}: {error.strerror}") from error
-    return path
+    return native.library(SOURCE, FLAGS)
 
 
 class _Map(ctypes.Structure):

@@ -57,6 +57,31 @@ def dna(tmp_path, network, data_dir):
     return run
 
 
+def interrupt(command, folder, env):
+    """Run ``command``, which logs to ``logs`` in ``folder``, and press Ctrl-C in the test."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not list(folder.glob(f"logs/.unfinished-*/{logs.DETAIL}")):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, stderr
+    return stdout, stderr
+
+
 def environment():
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     clean = {name: value for name, value in os.environ.items() if name != "DATA_DIR"}
@@ -179,26 +204,11 @@ def test_interrupt_ends_it_promptly_and_leaves_nothing(tmp_path, network, data_d
         "*.SingleStream.target_latency = 20\n*.Offline.target_qps = 99\n"
     )
     options = ("--user-conf", "user.conf", "-o", "logs")
-    process = subprocess.Popen(
+    stdout, stderr = interrupt(
         [*COMMAND, network, "--scenario", scenario, "--data-dir", data_dir, *options],
-        cwd=tmp_path,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        tmp_path,
+        environment(),
     )
-    try:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.glob(f"logs/.unfinished-*/{logs.DETAIL}")):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130, stderr
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
     assert "VALID" not in stdout

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim import native
 from sim.functional import FunctionalModel, flatbuffer, kernels
 from sim.functional.kernels import Kernels
 from sim.functional.litert import LiteRT
@@ -330,7 +331,7 @@ class TestFunctionalModel:
 
 def test_a_compiler_that_fails_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(kernels, "COMPILER", "false")
+    monkeypatch.setattr(native, "COMPILER", "false")
     with pytest.raises(DnaError, match="false cannot compile"):
         kernels.library()
     assert list((tmp_path / "open-dna" / "kernels").iterdir()) == []
