@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.functional import FunctionalModel
-from sim.runtime import quantize
+from sim.quantization import quantize
 from sw.artifact import Artifact
 
 F32Array = npt.NDArray[np.float32]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.preprocess import check_input, load_image
-from sim.runtime import quantize
+from sim.quantization import quantize
 from sw.artifact import Manifest, Quantization
 from sw.errors import DnaError
 

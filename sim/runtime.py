@@ -9,51 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.functional import FunctionalModel
+from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
 from sw import artifact
-from sw.artifact import Artifact, Manifest, Quantization
+from sw.artifact import Artifact, Manifest
 from sw.errors import DnaError
 
 Engine = Literal["functional", "reference"]
 Float32 = npt.NDArray[np.float32]
-Int8 = npt.NDArray[np.int8]
-
-
-def quantize(real: Float32, quantization: Quantization) -> Int8:
-    """``clamp(rint(f32(real / scale)) + zero_point, -128, 127)``, halves to even.
-
-    Args:
-        real: float32, any shape.
-        quantization: of the tensor that ``real`` becomes.
-
-    Returns:
-        int8 of the same shape.
-
-    Raises:
-        DnaError: a value is NaN.
-    """
-    # In place: an image more in memory costs more than the arithmetic.
-    steps: Float32 = np.divide(real, np.float32(quantization.scale), dtype=np.float32)
-    np.rint(steps, out=steps)
-    steps += np.float32(quantization.zero_point)
-    if steps.size and np.isnan(steps.min()):
-        raise DnaError("cannot quantize an image that contains NaN")
-    return np.clip(steps, -128, 127, out=steps).astype(np.int8)
-
-
-def dequantize(value: Int8, quantization: Quantization) -> Float32:
-    """``f32(scale * (value - zero_point))``.
-
-    Args:
-        value: int8, any shape.
-        quantization: of the tensor that ``value`` is.
-
-    Returns:
-        float32 of the same shape.
-    """
-    centred = value.astype(np.float32) - np.float32(quantization.zero_point)
-    real: Float32 = centred * np.float32(quantization.scale)
-    return real
 
 
 class Runtime:

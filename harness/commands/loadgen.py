@@ -306,7 +306,7 @@ def _models(network: Artifact, scenario: Scenario, threads: int) -> list[Model]:
 def _loader(manifest: Manifest) -> Callable[[Path], Int8Array]:
     """Reads a photograph into what the network takes."""
     from harness.preprocess import load_image
-    from sim.runtime import quantize
+    from sim.quantization import quantize
 
     return lambda path: quantize(load_image(path, manifest.preprocessing), manifest.input)
 

@@ -23,7 +23,7 @@ import sw
 from harness.preprocess import load_image
 from harness.workers import run_tasks
 from sim.functional import FunctionalModel
-from sim.runtime import quantize
+from sim.quantization import quantize
 from sw import artifact as artifacts
 from sw.errors import DnaError
 

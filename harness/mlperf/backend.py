@@ -29,7 +29,8 @@ import numpy.typing as npt
 from harness import fetch
 from harness.datasets import Dataset
 from hw.isa import ISA_VERSION
-from sim.runtime import Runtime, quantize
+from sim.quantization import quantize
+from sim.runtime import Runtime
 from sw import artifact
 from sw.errors import DnaError
 

@@ -15,8 +15,8 @@ from harness.loadgen import logs, runner, score, settings
 from harness.loadgen.qsl import SampleLibrary
 from harness.loadgen.sut import SystemUnderTest, answers, measure
 from harness.preprocess import load_image
+from sim.quantization import quantize
 from sim.reference import ReferenceModel
-from sim.runtime import quantize
 from sw import artifact
 from sw.errors import DnaError
 from tests.harness.tiny import CLASSES, save_artifact, save_photographs

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 from harness.cli import main
 from harness.commands.run import command, softmax
 from harness.preprocess import load_image
+from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
-from sim.runtime import dequantize, quantize
 from sw import artifact
 from tests.harness.tiny import save_artifact, save_photographs
 

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
+from sim.quantization import dequantize
 from sim.reference import ReferenceModel
-from sim.runtime import Runtime, dequantize, quantize
+from sim.runtime import Runtime
 from sw import artifact
-from sw.artifact import Quantization
 from sw.errors import DnaError
 from tests.graphs import random_image, random_small_graph
 
@@ -52,31 +52,6 @@ def test_logits_are_the_references(engine, graph, folder, images):
 
 def test_the_path_may_be_text(folder, images):
     assert Runtime.load(str(folder), threads=2).run(images).shape == (3, 10)
-
-
-def test_quantize_rounds_halves_to_even_and_clamps():
-    real = np.array([0.25, 0.75, -0.25, -0.75, 1000, -1000, np.inf], np.float32)
-    got = quantize(real, Quantization(0.5, 3, (7,)))
-    assert got.dtype == np.int8
-    assert got.tolist() == [3, 5, 3, 1, 127, -128, 127]
-
-
-def test_quantize_divides_in_float32():
-    """f32(0.35 / 0.1) is a tie where the float64 quotient of the same numbers is not."""
-    real, scale = np.float32(0.35), float(np.float32(0.1))
-    assert float(real) / scale < 3.5 == float(real / np.float32(scale))
-    assert quantize(np.array([real]), Quantization(scale, 0, (1,))).tolist() == [4]
-
-
-def test_dequantize_is_the_inverse_on_every_value():
-    quantization = Quantization(float(np.float32(0.0371)), -17, (256,))
-    every = np.arange(-128, 128).astype(np.int8)
-    assert (quantize(dequantize(every, quantization), quantization) == every).all()
-
-
-def test_nan_is_refused():
-    with pytest.raises(DnaError, match="contains NaN"):
-        quantize(np.array([np.nan], np.float32), Quantization(1.0, 0, (1,)))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from harness.mlperf.deployed import DeployedModel
+from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
-from sim.runtime import dequantize, quantize
 from sw import artifact
 from sw.errors import DnaError
 from tests.harness.tiny import save_artifact

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from sim.quantization import dequantize
+from sim.quantization import quantize as to_int8
 from sim.reference import ReferenceModel
-from sim.runtime import dequantize
-from sim.runtime import quantize as to_int8
 from sw import artifact
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantize

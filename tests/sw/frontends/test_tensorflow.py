@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from sim.compare_tflite import TfliteComparer
 from sim.functional import FunctionalModel
-from sim.runtime import Quantization, dequantize, quantize
+from sim.quantization import Quantization, dequantize, quantize
 from sw.errors import DnaError
 from sw.frontends import tensorflow
 from sw.frontends.tflite import import_model
