@@ -9,7 +9,7 @@ PYTHON   ?= python3
 PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-headless-shell
 JOBS     ?= 2
 
-.PHONY: help setup demo test fuzz cycles imports check bench network clean
+.PHONY: help setup demo test fuzz cycles imports imagenet check bench network clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -49,6 +49,14 @@ check: setup ## lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+imagenet: setup ## an accuracy run of 50,000 photographs, made of the fetched ones (15 minutes)
+	$(BIN)/dna fetch
+	test -d $(BUILD)/resnet50 || $(BIN)/dna quantize -o $(BUILD)/resnet50
+	test -f $(BUILD)/imagenet/val_map.txt || \
+	  { rm -rf $(BUILD)/imagenet && $(BIN)/python -m tests.stand_in $(BUILD)/imagenet; }
+	$(BIN)/dna loadgen $(BUILD)/resnet50 --scenario Offline --accuracy --data-dir $(BUILD)/imagenet \
+	  --json $(BUILD)/imagenet.json
 
 bench: setup ## images/s of the functional model beside its peers (10 minutes)
 	@mkdir -p $(BUILD)

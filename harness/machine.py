@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import sys
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -12,6 +14,12 @@ CPUINFO = Path("/proc/cpuinfo")
 def cpus() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def peak_memory() -> float:
+    """The most memory that this process has had so far, in MiB (its children not counted)."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def description() -> str:

@@ -62,13 +62,13 @@ def verify(
     json_file: Path | None,
 ) -> None:
     """Say whether RUN, LoadGen's logs of TEST, passes. Exit code 0 if it does, 1 if not."""
-    from harness.mlperf import compliance
+    from harness.mlperf import compliance, compliance_scripts
 
     check_writable(json_file)
     if reference is None:
         verdict = compliance.verify(test, run, performance, accuracy)
     else:
-        verdict = compliance.verify_officially(test, run, performance, accuracy, reference)
+        verdict = compliance_scripts.verify(test, run, performance, accuracy, reference)
     click.echo(verdict.performance_text + verdict.accuracy_text, nl=False)
     if output is not None:
         compliance.write(test, verdict, run, output)

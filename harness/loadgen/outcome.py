@@ -39,6 +39,7 @@ def show(score: Score, device: Device | None, pace: Pace | None, folder: Path) -
         ("top-1", None if score.top1 is None else 100 * score.top1, "%"),
         ("images", score.images, ""),
         ("seconds", score.seconds, ""),
+        ("peak memory", round(machine.peak_memory()), "MiB"),
     ):
         if value is not None:
             text = f"{value}" if isinstance(value, int) else f"{value:.{decimals}f}"
@@ -103,6 +104,7 @@ def figures(
         "artifact": str(artifact),
         "model": manifest.model,
         "machine": machine.description(),
+        "peak_memory_mib": machine.peak_memory(),
         "threads": threads,
         "loadgen": importlib.metadata.version("mlcommons-loadgen"),
         "output": str(folder),

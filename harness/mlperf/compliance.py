@@ -7,7 +7,8 @@
 - **TEST05** (v1.1): other seeds. The speed must be that of the performance run, within 10 %.
 
 Below 0.2 ms of latency the threshold is 20 %. The rules are read here from MLPerf's description of
-them; with a checkout of MLPerf's code its own scripts judge (:func:`verify_officially`).
+them; with a checkout of MLPerf's code its own scripts judge
+(:mod:`harness.mlperf.compliance_scripts`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 from harness.loadgen import logs
@@ -207,52 +205,3 @@ def write(test: str, verdict: Verdict, run: Path, output: Path) -> None:
             (output / ACCURACY_VERDICT).write_text(verdict.accuracy_text)
     except OSError as error:
         raise DnaError(f"cannot write {output}: {error.strerror}") from error
-
-
-def verify_officially(
-    test: str, run: Path, performance: Path, accuracy: Path, reference: Path
-) -> Verdict:
-    """Judge a test by MLPerf's own script.
-
-    Args:
-        test: TEST01 or TEST04, as in rounds since v2.0.
-        run: LoadGen's logs of the test.
-        performance: of the performance run.
-        accuracy: of the accuracy run.
-        reference: a checkout of mlcommons/inference with ``compliance/TEST``.
-
-    Raises:
-        DnaError: the checkout has no script for this test, or logs are missing.
-    """
-    script = reference / "compliance" / test / "run_verification.py"
-    if not script.is_file():
-        raise DnaError(f"{reference} has no compliance/{test}/run_verification.py")
-    dtype = ("--dtype", "float32") if test == "TEST01" else ()
-    with tempfile.TemporaryDirectory() as work:
-        results = Path(work) / "results"
-        try:
-            shutil.copytree(performance, results / "performance" / "run_1")
-            shutil.copytree(accuracy, results / "accuracy")
-        except OSError as error:
-            raise DnaError(f"cannot copy the logs for {script}: {error}") from error
-        arguments = ("-r", str(results), "-c", str(run.resolve()), "-o", f"{work}/out", *dtype)
-        done = subprocess.run(
-            [sys.executable, str(script.resolve()), *arguments],
-            cwd=work,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        texts = {}
-        for name in (ACCURACY_VERDICT, PERFORMANCE_VERDICT):
-            path = Path(work) / "out" / test / name
-            texts[name] = path.read_text() if path.is_file() else ""
-    if not texts[PERFORMANCE_VERDICT]:
-        raise DnaError(f"{script} failed: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
-    answers = texts[ACCURACY_VERDICT]
-    return Verdict(
-        PASS in texts[PERFORMANCE_VERDICT],
-        PASS in answers if test == "TEST01" else None,
-        texts[PERFORMANCE_VERDICT],
-        answers,
-    )

@@ -12,7 +12,8 @@ from typing import Any
 
 import hw
 from harness.loadgen import logs
-from harness.mlperf import compliance, system
+from harness.mlperf import compliance, compliance_scripts, system
+from harness.mlperf.compliance_scripts import PAIR
 from harness.mlperf.rounds import RESULTS, Round
 from harness.mlperf.series import ACCURACY, PERFORMANCE, USER_CONF, Run, Series
 from sw.artifact import Artifact
@@ -20,9 +21,6 @@ from sw.errors import DnaError
 
 MAX_ACCURACY_LOG = 10 * 1024
 KEPT = 4000  # bytes of a long accuracy log that stay, from its beginning and from its end
-PAIR = ("TEST04-A", "TEST04-B")
-"""Two runs of one test, which are compared with each other."""
-
 PACKAGES = ("hw", "sw", "sim", "harness")
 
 
@@ -93,13 +91,14 @@ def _write(
         place = submitter / round_.place(round_.compliance, name, scenario)
         for test in round_.tests:
             run = series.place(Run(scenario, test))
+            asked, judged, compared = test, run, performance
             if test in PAIR:
-                ours, beside = (series.place(Run(scenario, name)) for name in reversed(PAIR))
-                verdict = compliance.verify(PAIR[1], ours, beside, accuracy)
-            elif reference is not None and (reference / "compliance" / test).is_dir():
-                verdict = compliance.verify_officially(test, run, performance, accuracy, reference)
+                asked = PAIR[1]
+                compared, judged = (series.place(Run(scenario, one)) for one in PAIR)
+            if reference is not None and compliance_scripts.find(asked, reference):
+                verdict = compliance_scripts.verify(asked, judged, compared, accuracy, reference)
             else:
-                verdict = compliance.verify(test, run, performance, accuracy)
+                verdict = compliance.verify(asked, judged, compared, accuracy)
             compliance.write(test, verdict, run, place / test)
             if not verdict.passed:
                 failed.append(f"{scenario} {test}")

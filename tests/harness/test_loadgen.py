@@ -114,6 +114,7 @@ def test_short_performance_run(dna, tmp_path, scenario):
     assert figures["scenario"] == scenario
     assert (figures["mode"], figures["timing"]) == ("performance", "host")
     assert figures["loadgen"] == "6.0.17"
+    assert 20 < figures["peak_memory_mib"] < 20_000
     assert figures["errors"] == []
     assert figures["top1"] is None
 

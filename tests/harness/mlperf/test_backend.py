@@ -99,7 +99,7 @@ def test_prepare_deploys_once(folder, steps, monkeypatch):
     assert DnaBackend.one_at_a_time is True
 
 
-def test_whatever_changes_the_result_deploys_anew(folder, steps):
+def test_whatever_changes_the_result_deploys_anew(folder, steps, monkeypatch):
     def deployed(**changes):
         args = arguments(folder, **changes)
         backend.prepare(args)
@@ -112,8 +112,12 @@ def test_whatever_changes_the_result_deploys_anew(folder, steps):
     seen.append(deployed())
     (folder / "weights.pth").write_text("other weights")
     seen.append(deployed())
-    assert len(set(seen)) == 5
-    assert len(steps) == 10
+    edited = folder / "compiler.py"
+    edited.write_text("another compiler")
+    monkeypatch.setattr(backend, "_source", lambda package: [edited])
+    seen.append(deployed())
+    assert len(set(seen)) == 6
+    assert len(steps) == 12
 
 
 def test_bad_input_ends_in_one_line(folder, steps):

@@ -123,32 +123,6 @@ def test_a_run_without_the_tests_settings_is_refused(judge, tmp_path):
         verify("TEST01", tmp_path, tmp_path, tmp_path)
 
 
-def test_official_scripts_are_run_and_their_verdict_is_taken(tmp_path):
-    """A script that has the arguments and files of MLPerf's, and none of its text."""
-    script = tmp_path / "inference" / "compliance" / "TEST01" / "run_verification.py"
-    script.parent.mkdir(parents=True)
-    script.write_text(
-        "import pathlib, sys\n"
-        "r, c, o = (pathlib.Path(sys.argv[sys.argv.index(f) + 1]) for f in ('-r', '-c', '-o'))\n"
-        "assert sys.argv[-2:] == ['--dtype', 'float32']\n"
-        "for file in ('accuracy/mlperf_log_accuracy.json',\n"
-        "             'performance/run_1/mlperf_log_detail.txt'):\n"
-        "    assert (r / file).is_file()\n"
-        "assert (c / 'mlperf_log_accuracy.json').is_file()\n"
-        "(o / 'TEST01').mkdir(parents=True)\n"
-        "(o / 'TEST01' / 'verify_accuracy.txt').write_text('TEST FAIL\\n')\n"
-        "(o / 'TEST01' / 'verify_performance.txt').write_text('TEST PASS\\n')\n"
-    )
-    runs = [write_logs(tmp_path / name) for name in ("t", "p", "a")]
-    verdict = compliance.verify_officially("TEST01", *runs, tmp_path / "inference")
-    assert (verdict.performance, verdict.accuracy, verdict.passed) == (True, False, False)
-    with pytest.raises(DnaError, match=r"has no compliance/TEST04/run_verification.py"):
-        compliance.verify_officially("TEST04", *runs, tmp_path / "inference")
-    script.write_text("raise SystemExit('broken')\n")
-    with pytest.raises(DnaError, match=r"run_verification.py failed: .*broken"):
-        compliance.verify_officially("TEST01", *runs, tmp_path / "inference")
-
-
 def test_loadgen_obeys_and_the_command_judges(tmp_path):
     """The functional model, TEST01 in a run of its own process, Offline."""
     network = save_artifact(tmp_path / "tiny")
