@@ -17,7 +17,7 @@ from hw.slice_stepper import SliceStepper
 from hw.stream_fork import StreamFork
 
 _CONV = layout(Opcode.CONV)
-_OUTSTANDING = 3
+OUTSTANDING = 3
 """Windows asked for and not answered, at most. More than any memory here needs."""
 
 
@@ -106,8 +106,8 @@ class ActivationReader(wiring.Component):
 
         request, response = self.window.requests, self.window.responses
         asked, answered = Signal(), Signal()
-        outstanding = Signal(range(_OUTSTANDING + 1))
-        room = outstanding != _OUTSTANDING
+        outstanding = Signal(range(OUTSTANDING + 1))
+        room = outstanding != OUTSTANDING
         m.d.comb += [
             request.payload.eq(walker.requests.payload),
             request.valid.eq(walker.requests.valid & room),

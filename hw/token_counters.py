@@ -8,10 +8,10 @@ from amaranth.hdl import Cat, Module, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.isa import Engine
+from hw.isa import TOKEN_LIMIT, Engine
 
-TOKEN_BITS = 4
 PRODUCERS = tuple(engine for engine in Engine if engine is not Engine.CONTROL)
+"""Who can give tokens."""
 
 
 class TokenCounters(wiring.Component):
@@ -26,7 +26,7 @@ class TokenCounters(wiring.Component):
             it is never ready.
         take: in, unsigned(7), a bit for each consumer; only where ``ready``.
         give: in, array of unsigned(7), a bit for each consumer, by producer as in ``PRODUCERS``.
-        tokens: out, array of unsigned(TOKEN_BITS), by producer and consumer: the tokens there are.
+        tokens: out, array of range(TOKEN_LIMIT + 1), by producer and consumer: tokens there are.
         overflow: out, a token is lost in this cycle because its counter is full.
         pair: out, unsigned(8), 16 x producer + consumer of that counter.
     """
@@ -39,7 +39,7 @@ class TokenCounters(wiring.Component):
                 "ready": Out(mask),
                 "take": In(mask),
                 "give": In(mask).array(len(PRODUCERS)),
-                "tokens": Out(unsigned(TOKEN_BITS)).array(len(PRODUCERS), len(Engine)),
+                "tokens": Out(range(TOKEN_LIMIT + 1)).array(len(PRODUCERS), len(Engine)),
                 "overflow": Out(1),
                 "pair": Out(unsigned(8)),
             }
@@ -61,6 +61,6 @@ class TokenCounters(wiring.Component):
                 up = self.give[position][consumer]
                 down = self.take[consumer] & self.waits[consumer][producer]
                 m.d.sync += count.eq(count + up - down)
-                with m.If(up & ~down & (count == (1 << TOKEN_BITS) - 1)):
+                with m.If(up & ~down & (count == TOKEN_LIMIT)):
                     m.d.comb += [self.overflow.eq(1), self.pair.eq(16 * producer + consumer)]
         return m

@@ -14,7 +14,7 @@ from hw.interfaces import Fault, FaultSignature
 from hw.isa import Opcode, layout
 
 _CONV = layout(Opcode.CONV)
-_BYTES_PER_CHANNEL = 8
+BYTES_PER_CHANNEL = 8
 """Of parameters: int32 bias, float32 scale."""
 
 
@@ -84,11 +84,11 @@ class WeightUnpacker(wiring.Component):
         row_bits = exact_log2(self._config.rows)
         tag = Signal.like(new.tag)
         # What follows the current row of its kind, and the current tile.
-        rows_left = Signal(range(max(_BYTES_PER_CHANNEL, 1 << (len(new.passes) + row_bits))))
+        rows_left = Signal(range(max(BYTES_PER_CHANNEL, 1 << (len(new.passes) + row_bits))))
         pixel_tiles_left = Signal.like(new.pixel_tiles)
         channel_tiles_left = Signal.like(new.channel_tiles)
         last_pixel_tile = Signal.like(new.pixel_tiles)
-        last_parameter_row = Signal(range(_BYTES_PER_CHANNEL))
+        last_parameter_row = Signal(range(BYTES_PER_CHANNEL))
         last_weight_row = Signal.like(rows_left)
 
         with m.FSM():
@@ -99,7 +99,7 @@ class WeightUnpacker(wiring.Component):
                     last_pixel_tile.eq(new.pixel_tiles - 1),
                     pixel_tiles_left.eq(new.pixel_tiles - 1),
                     channel_tiles_left.eq(new.channel_tiles - 1),
-                    last_parameter_row.eq((_BYTES_PER_CHANNEL - 1) >> new.split),
+                    last_parameter_row.eq((BYTES_PER_CHANNEL - 1) >> new.split),
                     last_weight_row.eq((new.passes << row_bits) - 1),
                 ]
                 with m.If(self.instructions.valid):

@@ -19,7 +19,7 @@ import onnxruntime
 from sim.reference import run_operation
 from sw.errors import DnaError
 from sw.frontends.onnx import Imported
-from sw.graph import Tensor
+from sw.operations import Tensor
 
 Int8 = npt.NDArray[np.int8]
 

@@ -111,7 +111,7 @@ def compare(
 def compare_case(case: Case, config: DnaConfig) -> Comparison | None:
     """The same for a case of the fuzzer; None if the compiler refuses it."""
     try:
-        program = compile_graph(case.graph, config)
+        program = compile_graph(case.graph, config, case.memory.bandwidth)
     except DnaError:
         return None
     return compare(program, case.memory, case.image)

@@ -24,17 +24,9 @@ from sim.rtl.stalls import Stalls
 from sim.verify_program import ProgramResult, verify_program
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from sw.graph import (
-    Add,
-    Conv2D,
-    FullyConnected,
-    Graph,
-    GraphBuilder,
-    MaxPool2D,
-    Mean,
-    Operation,
-    Padding,
-)
+from sw.graph import Graph
+from sw.graph_builder import GraphBuilder
+from sw.operations import Add, Conv2D, FullyConnected, MaxPool2D, Mean, Operation, Padding
 from tests.programs import noise, random_layer, random_network
 
 Int8 = npt.NDArray[np.int8]
@@ -167,7 +159,7 @@ def right(graph: Graph, image: Int8) -> Mapping[str, Int8]:
 def run(case: Case, config: DnaConfig, expect: Expect = right) -> Outcome:
     """Compile, run on the compiled machine, compare. No exception but Ctrl-C leaves here."""
     try:
-        program = compile_graph(case.graph, config)
+        program = compile_graph(case.graph, config, case.memory.bandwidth)
     except DnaError as error:
         return Outcome(refused=str(error))
     except Exception as error:

@@ -4,12 +4,24 @@ import math
 
 import numpy as np
 
-from sw.graph import Graph, GraphBuilder, Padding
+from sw.graph import Graph
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding
 
 IMAGE_RMS = 60.0
 """Root mean square, in steps of int8, that the scales below aim at for every tensor."""
 
 ASYMMETRIC = Padding(0, 1, 1, 0)
+
+
+def ones(*shape: int, scale: float = 0.01) -> dict[str, np.ndarray]:
+    """Constants of an operation whose weights, of ``shape``, are all one, without a bias."""
+    channels = shape[0]
+    return {
+        "weights": np.ones(shape, np.int8),
+        "bias": np.zeros(channels, np.int32),
+        "weight_scale": np.full(channels, scale, np.float32),
+    }
 
 
 class _Network:

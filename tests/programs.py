@@ -11,7 +11,9 @@ from sim.interpreter import Executed, Interpreter
 from sim.reference import ReferenceModel
 from sw.compiler import Program, compile_graph
 from sw.errors import DnaError
-from sw.graph import Graph, GraphBuilder, Padding
+from sw.graph import Graph
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding
 
 LAYER_MACS = 300_000
 """Of the largest random layer."""
@@ -327,10 +329,14 @@ class OutputCheck:
 
 
 def check_program(
-    graph: Graph, config: DnaConfig, image: np.ndarray, seeds: tuple[int | None, ...] = (None,)
+    graph: Graph,
+    config: DnaConfig,
+    image: np.ndarray,
+    seeds: tuple[int | None, ...] = (None,),
+    bandwidth: float = 1.0,
 ) -> Program:
     """Compile ``graph`` and compare every tensor with the reference, once for each seed."""
-    program = compile_graph(graph, config)
+    program = compile_graph(graph, config, bandwidth)
     expected = ReferenceModel(graph).run_all(image)
     for seed in seeds:
         dram = program.image(image)

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from sim.rtl.memory import MemoryModel
-from sw.graph import Conv2D
+from sw.operations import Conv2D
 from tests.fuzz import INTERRUPTED, MOST_FAILURES, Report, fuzz, main
 from tests.fuzz_cases import MACHINES, Outcome, draw, rebuild, right
 

@@ -16,11 +16,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from sw.errors import DnaError
-from sw.graph import (
+from sw.graph import Graph
+from sw.operations import (
     Add,
     Conv2D,
     FullyConnected,
-    Graph,
     MaxPool2D,
     Mean,
     Operation,

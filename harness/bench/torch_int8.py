@@ -12,7 +12,8 @@ import torch
 
 from sim.functional.kernels import fusions
 from sw.errors import DnaError
-from sw.graph import Add, Conv2D, FullyConnected, Graph, MaxPool2D, Mean, Operation, Padding, Tensor
+from sw.graph import Graph
+from sw.operations import Add, Conv2D, FullyConnected, MaxPool2D, Mean, Operation, Padding, Tensor
 
 Int8 = npt.NDArray[np.int8]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.modelled import bandwidth_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,12 +28,16 @@ TABLE_WIDTH = 120
     metavar="NAME",
     help="nano, micro, small, f100, f200, or a JSON file with the parameters of a machine.",
 )
+@bandwidth_option("; the schedule is made for it")
 @click.option("-o", "--output", type=PATH, required=True, metavar="ARTIFACT", help="The program.")
 @json_option
-def command(model: Path, config_name: str, output: Path, json_file: Path | None) -> None:
+def command(
+    model: Path, config_name: str, memory_bandwidth: float, output: Path, json_file: Path | None
+) -> None:
     """Compile MODEL, which `dna quantize` made, and print what every layer became.
 
-    The cycles are an estimate of the compiler's, without waiting times that only a run shows.
+    The cycles are an estimate of the compiler's, without waiting times that only a run shows. The
+    program runs with any memory; `--memory-bandwidth` only decides which schedule is the quickest.
 
     \b
     Example:
@@ -51,11 +56,11 @@ def command(model: Path, config_name: str, output: Path, json_file: Path | None)
     console = Console(soft_wrap=True)
     console.width = max(console.width, TABLE_WIDTH)
     with Console(stderr=True).status(f"compiling for {config.name}"):
-        program = compile_graph(loaded.graph, config)
+        program = compile_graph(loaded.graph, config, memory_bandwidth)
         artifact.save(artifact.with_program(loaded, program), output)
     console.print(_layers(program.layers))
     console.print(_memory(program))
-    write_json(json_file, _figures(program))
+    write_json(json_file, {**_figures(program), "memory_bandwidth": memory_bandwidth})
 
 
 def _figures(program: Program) -> dict[str, Any]:

@@ -27,6 +27,22 @@ def clock_option(function: F) -> F:
     )(function)
 
 
+def bandwidth_option(purpose: str) -> Callable[[F], F]:
+    """Adds ``--memory-bandwidth PART``, passed as ``memory_bandwidth``.
+
+    Args:
+        purpose: what is done with it, for the help text.
+    """
+    return click.option(
+        "--memory-bandwidth",
+        type=click.FloatRange(min=2**-16, max=1),
+        default=1.0,
+        show_default=True,
+        metavar="PART",
+        help=f"Part of the DRAM port's width that the external memory keeps up with{purpose}.",
+    )
+
+
 def memory_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of the memory model, passed as ``memory``, a ``MemoryModel``."""
 
@@ -38,14 +54,7 @@ def memory_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="CYCLES",
         help="Of the external memory: from a burst's address to its first word.",
     )
-    @click.option(
-        "--memory-bandwidth",
-        type=click.FloatRange(min=2**-16, max=1),
-        default=1.0,
-        show_default=True,
-        metavar="PART",
-        help="Part of the DRAM port's width that the external memory keeps up with.",
-    )
+    @bandwidth_option("")
     @functools.wraps(function)
     def wrapped(*args: Any, memory_latency: int, memory_bandwidth: float, **options: Any) -> None:
         from sim.rtl.memory import MemoryModel

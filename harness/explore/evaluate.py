@@ -103,7 +103,7 @@ def evaluate(task: Task) -> Outcome:
         )
     graph = _graph(task.artifact, task.network)
     try:
-        program = compile_graph(graph, task.config)
+        program = compile_graph(graph, task.config, task.memory.bandwidth)
     except DnaError as error:
         return Outcome(refused=str(error))
     prediction = predict(program, task.memory)

@@ -14,20 +14,20 @@ import tflite
 
 from sim.functional.tflite_writer import TfliteWriter
 from sw.errors import DnaError
-from sw.graph import (
+from sw.graph import Graph
+from sw.numerics import Activation
+from sw.operations import (
     Add,
     AveragePool2D,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
-    Graph,
     MaxPool2D,
     Mean,
     Operation,
     Tensor,
     Windowed,
 )
-from sw.numerics import Activation
 
 ACTIVATIONS: dict[Activation, int] = {
     "none": tflite.ActivationFunctionType.NONE,

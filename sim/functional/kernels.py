@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sim import native
-from sw.graph import (
+from sw.graph import Graph
+from sw.operations import (
     Add,
     AveragePool2D,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
-    Graph,
     MaxPool2D,
     Mean,
     Operation,

@@ -3,7 +3,8 @@
 Passes, a file each: ``lowering`` (operations to layers), ``tiling`` (tiles, and how many modules
 share a reduction), ``striping`` (work that does not fit at once), ``allocation`` (feature memory or
 DRAM), ``overlap`` (layers that begin while the one before drains), ``weight_stream``, ``assembly``
-(instructions) and ``tokens`` (their order). The same input gives the same bytes.
+(instructions) and ``tokens`` (their order). Their estimates are of a ``machine``. The same input
+gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from hw.isa import (
 from sw.compiler.allocation import Plan, plan
 from sw.compiler.assembly import LayerAssembler, PlacedStream, program_order
 from sw.compiler.lowering import Convolution, Layer, Plane, lower
+from sw.compiler.machine import Machine
 from sw.compiler.overlap import overlap
 from sw.compiler.tiling import choose_splits
 from sw.compiler.tokens import Step, Tokens, assign
@@ -32,19 +34,26 @@ ALIGNMENT = 4096
 WINDOW_LIMIT = 1 << 32
 
 
-def compile_graph(graph: Graph, config: DnaConfig) -> Program:
+def compile_graph(graph: Graph, config: DnaConfig, bandwidth: float = 1.0) -> Program:
     """Compile ``graph`` for the machine ``config``.
 
     The graph may be a part of one (:meth:`sw.graph.Graph.part`): then what it takes besides its
     input is in ``memory.operands`` of the program.
 
+    Args:
+        graph: what to compile.
+        config: of the machine.
+        bandwidth: of the memory that the schedule is made for, as a part of the DRAM port's
+            (:class:`sw.compiler.machine.Machine`).
+
     Raises:
         DnaError: an operation is not supported, or something does not fit; the message says what
-            would make it fit.
+            would make it fit. The bandwidth is out of range.
     """
+    machine = Machine(config, bandwidth)
     layers = lower(graph, config)
-    splits = choose_splits(config, [layer for layer in layers if isinstance(layer, Convolution)])
-    plans = overlap(config, plan(config, layers, splits, (*graph.sources, graph.output)))
+    splits = choose_splits(machine, [layer for layer in layers if isinstance(layer, Convolution)])
+    plans = overlap(machine, plan(machine, layers, splits, (*graph.sources, graph.output)))
     streams = {
         layer.number: weight_stream(config, layer, splits[layer.number])
         for layer in layers

@@ -13,8 +13,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Set
 from typing import TypeGuard
 
-from hw.config import DnaConfig
 from sw.compiler.lowering import Convolution, Layer, MaxPool, Plane
+from sw.compiler.machine import Machine
 from sw.compiler.striping import Schedule, extent, follow, pitch, schedules, smallest, tensors
 from sw.compiler.tiling import needs_pitch, pitch_residue
 from sw.errors import DnaError
@@ -73,7 +73,7 @@ class _Block:
 
 
 def plan(
-    config: DnaConfig, layers: list[Layer], splits: Mapping[int, int], in_dram: Iterable[str]
+    machine: Machine, layers: list[Layer], splits: Mapping[int, int], in_dram: Iterable[str]
 ) -> list[Plan]:
     """Plan every layer.
 
@@ -84,8 +84,8 @@ def plan(
     Raises:
         DnaError: a layer does not fit even if everything else is in DRAM.
     """
-    _check_size(config, layers, splits)
-    allocation = _Allocation(config, layers, splits, set(in_dram))
+    _check_size(machine, layers, splits)
+    allocation = _Allocation(machine, layers, splits, set(in_dram))
     while True:
         try:
             tight = allocation.attempt(roomy=False)
@@ -99,8 +99,9 @@ def plan(
         return min(roomy, tight, key=lambda plans: sum(plan.schedule.cycles for plan in plans))
 
 
-def _check_size(config: DnaConfig, layers: list[Layer], splits: Mapping[int, int]) -> None:
-    needs = [smallest(config, layer, splits.get(layer.number, 0)) for layer in layers]
+def _check_size(machine: Machine, layers: list[Layer], splits: Mapping[int, int]) -> None:
+    config = machine.config
+    needs = [smallest(machine, layer, splits.get(layer.number, 0)) for layer in layers]
     most = max(needs)
     if most > config.feature_words:
         name = layers[needs.index(most)].name
@@ -122,12 +123,13 @@ class _NoRoomError(Exception):
 class _Allocation:
     def __init__(
         self,
-        config: DnaConfig,
+        machine: Machine,
         layers: list[Layer],
         splits: Mapping[int, int],
         in_dram: set[str],
     ) -> None:
-        self.config = config
+        self.machine = machine
+        self.config = config = machine.config
         self.layers = layers
         self.splits = splits
         self.in_dram = in_dram
@@ -245,7 +247,7 @@ class _Allocation:
     def _plan(self, layer: Layer, placed: list[_Block], places: dict[str, Place]) -> Plan:
         alive = [block for block in placed if block.born <= layer.number <= block.dies]
         split = self.splits.get(layer.number, 0)
-        for schedule in schedules(self.config, layer, split, self.in_dram):
+        for schedule in schedules(self.machine, layer, split, self.in_dram):
             slabs = self._slabs(schedule, layer.number, alive)
             if slabs is not None:
                 break

@@ -27,20 +27,20 @@ import numpy.typing as npt
 from hw.config import DnaConfig
 from hw.isa import FORMATS, Opcode
 from sw.errors import DnaError
-from sw.graph import (
+from sw.graph import Graph
+from sw.numerics import INT8_MAX, INT8_MIN, average_multiplier
+from sw.operations import (
     Add,
     AveragePool2D,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
-    Graph,
     MaxPool2D,
     Mean,
     Operation,
     Tensor,
     Windowed,
 )
-from sw.numerics import INT8_MAX, INT8_MIN, average_multiplier
 
 Array = npt.NDArray[Any]
 

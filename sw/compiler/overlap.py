@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from hw.config import DnaConfig
 from sw.compiler.allocation import Plan
 from sw.compiler.lowering import Convolution
+from sw.compiler.machine import Machine
 from sw.compiler.striping import cut
 
 
-def overlap(config: DnaConfig, plans: list[Plan]) -> list[Plan]:
+def overlap(machine: Machine, plans: list[Plan]) -> list[Plan]:
     """Cut convolutions in two where by estimate the layers together are quicker.
 
     Only those are cut whose feature maps are in feature memory as a whole and which are one stripe.
@@ -28,7 +28,7 @@ def overlap(config: DnaConfig, plans: list[Plan]) -> list[Plan]:
         ready = _ready(before)
         leads = after is not None and _can_be_cut(after) and _reads(after, plan)
         if _can_be_cut(plan) and (ready is not None or leads):
-            plan = _cut(config, plan, ready)
+            plan = _cut(machine, plan, ready)
         pieces.append(plan)
     # What is cut for a reader that turned out to gain nothing is made whole again.
     for number in reversed(range(len(plans))):
@@ -69,7 +69,7 @@ def _ready(plan: Plan | None) -> int | None:
     return plan.schedule.stripes[-1].row
 
 
-def _cut(config: DnaConfig, plan: Plan, ready: int | None) -> Plan:
+def _cut(machine: Machine, plan: Plan, ready: int | None) -> Plan:
     """The best cut of a convolution, or the plan as it is if it is quicker in one.
 
     Args:
@@ -83,9 +83,9 @@ def _cut(config: DnaConfig, plan: Plan, ready: int | None) -> Plan:
         most = min(most, (ready + window.pad_top - window.kernel_height) // window.row_stride + 1)
     best, least = plan.schedule, plan.schedule.tilings[0].cycles
     # Two tiles in the second stripe are enough: there is no more to drain at a time.
-    fewest = min(most, height - 2 * config.accumulation_depth // layer.target.width)
+    fewest = min(most, height - 2 * machine.config.accumulation_depth // layer.target.width)
     for row in range(most, max(fewest, 1) - 1, -1):
-        schedule = cut(config, layer, split, row)
+        schedule = cut(machine, layer, split, row)
         first, second = schedule.tilings
         # The next layer begins when the last pixel is in and the first stripe has drained.
         cycles = max(first.entered + second.entered, first.cycles)

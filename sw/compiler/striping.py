@@ -12,6 +12,7 @@ from collections.abc import Set
 
 from hw.config import DnaConfig
 from sw.compiler.lowering import AveragePool, Convolution, Layer, MaxPool, MeanPool, Plane
+from sw.compiler.machine import Machine
 from sw.compiler.tiling import Tiling, needs_pitch, pitch_residue, tile
 
 
@@ -77,7 +78,7 @@ def extent(rows: int, row_words: int, row_pitch: int) -> int:
     return (rows - 1) * row_pitch + row_words
 
 
-def schedules(config: DnaConfig, layer: Layer, split: int, in_dram: Set[str]) -> list[Schedule]:
+def schedules(machine: Machine, layer: Layer, split: int, in_dram: Set[str]) -> list[Schedule]:
     """The ways to run ``layer``, the quickest by estimate first.
 
     Args:
@@ -88,21 +89,21 @@ def schedules(config: DnaConfig, layer: Layer, split: int, in_dram: Set[str]) ->
     row_by_row = isinstance(layer, MaxPool) and layer.row_by_row
     units = layer.source.words if is_mean else layer.target.height
     if in_dram.isdisjoint({layer.source.tensor} if is_mean else tensors(layer)):
-        return [_schedule(config, layer, split, in_dram, 1 if row_by_row else units, 1)]
+        return [_schedule(machine, layer, split, in_dram, 1 if row_by_row else units, 1)]
     sizes = sorted({-(-units // parts) for parts in range(1, units + 1)}, reverse=True)
     if row_by_row:
         sizes = [1]
     choices = [
-        _schedule(config, layer, split, in_dram, size, buffers)
+        _schedule(machine, layer, split, in_dram, size, buffers)
         for size in sizes
         for buffers in ((1, 2) if size < units else (1,))
     ]
     return sorted(choices, key=lambda choice: (choice.cycles, choice.slab_words))
 
 
-def smallest(config: DnaConfig, layer: Layer, split: int) -> int:
+def smallest(machine: Machine, layer: Layer, split: int) -> int:
     """Feature words that ``layer`` needs if all that it reads and writes is in DRAM."""
-    return min(s.slab_words for s in schedules(config, layer, split, tensors(layer)))
+    return min(s.slab_words for s in schedules(machine, layer, split, tensors(layer)))
 
 
 def tensors(layer: Layer) -> set[str]:
@@ -173,13 +174,13 @@ def follow(
     return schedule, after
 
 
-def cut(config: DnaConfig, layer: Convolution, split: int, row: int) -> Schedule:
+def cut(machine: Machine, layer: Convolution, split: int, row: int) -> Schedule:
     """Run a convolution in two stripes, the second one from output row ``row`` on.
 
     Both feature maps are in feature memory.
     """
     stripes = [_rows(layer, 0, row), _rows(layer, row, layer.target.height)]
-    tilings = _tilings(config, layer, split, stripes)
+    tilings = _tilings(machine, layer, split, stripes)
     first, second = tilings
     # The second one's tiles drain behind those of the first.
     cycles = max(first.entered + second.cycles, first.cycles + second.cycles - second.entered)
@@ -197,27 +198,27 @@ def cut(config: DnaConfig, layer: Convolution, split: int, row: int) -> Schedule
 
 
 def _schedule(
-    config: DnaConfig, layer: Layer, split: int, in_dram: Set[str], size: int, buffers: int
+    machine: Machine, layer: Layer, split: int, in_dram: Set[str], size: int, buffers: int
 ) -> Schedule:
     stripes = _stripes(layer, size)
     source, target = layer.source, layer.target
     residue = None
     if isinstance(layer, Convolution) and needs_pitch(layer, split):
-        residue = pitch_residue(config, layer)
+        residue = pitch_residue(machine.config, layer)
     first = stripes[0]
     if isinstance(layer, MeanPool):
         row_words = source.width * first.words
         source_pitch = row_words
     else:
         row_words = source.row_words
-        source_pitch = pitch(config, source, residue)
+        source_pitch = pitch(machine.config, source, residue)
     in_rows = max(stripe.in_rows for stripe in stripes)
     rows = max(stripe.rows for stripe in stripes)
     streamed_source = source.tensor in in_dram
     streamed_target = target.tensor in in_dram
-    tilings = _tilings(config, layer, split, stripes)
-    work, bound = _work(config, layer, stripes, tilings)
-    loads, stores = _transfers(config, layer, stripes, in_dram)
+    tilings = _tilings(machine, layer, split, stripes)
+    work, bound = _work(machine.config, layer, stripes, tilings)
+    loads, stores = _transfers(machine, layer, stripes, in_dram)
     cycles = loads[0] + stores[-1]
     for index, busy in enumerate(work):
         loading = loads[index + 1] if index + 1 < len(stripes) else 0
@@ -236,11 +237,11 @@ def _schedule(
     )
 
 
-def _tilings(config: DnaConfig, layer: Layer, split: int, stripes: list[Stripe]) -> list[Tiling]:
+def _tilings(machine: Machine, layer: Layer, split: int, stripes: list[Stripe]) -> list[Tiling]:
     if not isinstance(layer, Convolution):
         return []
     by_rows = {
-        rows: tile(config, layer, rows * layer.computed.width, split)
+        rows: tile(machine, layer, rows * layer.computed.width, split)
         for rows in {stripe.rows for stripe in stripes}
     }
     return [by_rows[stripe.rows] for stripe in stripes]
@@ -264,14 +265,13 @@ def _work(
 
 
 def _transfers(
-    config: DnaConfig, layer: Layer, stripes: list[Stripe], in_dram: Set[str]
+    machine: Machine, layer: Layer, stripes: list[Stripe], in_dram: Set[str]
 ) -> tuple[list[int], list[int]]:
     """Estimated cycles of every stripe's loads and stores."""
+    config = machine.config
 
     def cycles(words: int) -> int:
-        return -(-words // config.post_words) + -(
-            -words * config.rows // config.dram_bytes_per_cycle
-        )
+        return -(-words // config.post_words) + machine.dram_cycles(words * config.rows)
 
     loads, stores = [], []
     for stripe in stripes:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from hw.config import DnaConfig
 from hw.isa import FORMATS, Opcode
 from sw.compiler.lowering import Convolution
+from sw.compiler.machine import Machine
 from sw.compiler.weight_stream import CHANNEL_PARAMETERS
 
 _MAX_TILE = next(f.range[1] for f in FORMATS[Opcode.CONV].fields if f.name == "tile_pixels")
@@ -76,9 +77,10 @@ class _Clock:
         )
 
 
-def weight_cycles(config: DnaConfig) -> int:
-    """Cycles in which the weights of one pass arrive, at the memory's full speed."""
-    return config.rows * config.modules * config.columns // config.dram_bytes_per_cycle
+def weight_cycles(machine: Machine) -> int:
+    """Cycles in which the weights of one pass arrive."""
+    config = machine.config
+    return machine.dram_cycles(config.rows * config.modules * config.columns)
 
 
 def drain_cycles(config: DnaConfig, group_words: int, pixel_words: int, residual: bool) -> int:
@@ -122,7 +124,8 @@ def _repeat(body: Callable[[_Clock], _Clock], count: int, clock: _Clock) -> _Clo
 
 
 @functools.cache
-def _tiled(config: DnaConfig, shape: _Shape, pixels: int, split: int, tile: int) -> Tiling:
+def _tiled(machine: Machine, shape: _Shape, pixels: int, split: int, tile: int) -> Tiling:
+    config = machine.config
     group = config.modules >> split
     passes = -(-shape.slices // (1 << split))
     channel_tiles = -(-shape.words // group)
@@ -130,9 +133,9 @@ def _tiled(config: DnaConfig, shape: _Shape, pixels: int, split: int, tile: int)
     last_pixels = pixels - (pixel_tiles - 1) * tile
     last_words = shape.words - (channel_tiles - 1) * group
 
-    wide_row = config.modules * config.columns // config.dram_bytes_per_cycle
+    wide_row = machine.dram_cycles(config.modules * config.columns)
     parameters = wide_row * max(1, CHANNEL_PARAMETERS.itemsize >> split)
-    loading = weight_cycles(config)
+    loading = weight_cycles(machine)
     # From the entrance of the modules to a bank of the accumulation memory.
     depth = config.rows + config.columns + split
 
@@ -180,7 +183,7 @@ def _tiled(config: DnaConfig, shape: _Shape, pixels: int, split: int, tile: int)
     )
 
 
-def tile(config: DnaConfig, layer: Convolution, pixels: int, split: int) -> Tiling:
+def tile(machine: Machine, layer: Convolution, pixels: int, split: int) -> Tiling:
     """The best tiles for ``pixels`` output pixels with k = 2^split.
 
     As few as can be, for each tile takes the weights from DRAM again. Tiles of equal size give
@@ -188,15 +191,15 @@ def tile(config: DnaConfig, layer: Convolution, pixels: int, split: int) -> Tili
     drain at the end, and a last one that is as long as its weights take does not wait for them.
     Whichever is estimated to be quickest.
     """
-    depth = min(config.accumulation_depth, _MAX_TILE, pixels)
+    depth = min(machine.config.accumulation_depth, _MAX_TILE, pixels)
     fewest = -(-pixels // depth)
     equal = -(-pixels // fewest)
     sizes = {equal, depth}
     if fewest > 1:
-        loaded = (pixels - weight_cycles(config)) // (fewest - 1)
+        loaded = (pixels - weight_cycles(machine)) // (fewest - 1)
         sizes.add(min(depth, max(equal, loaded)))
     shape = _Shape(layer.slices, layer.computed.words, layer.residual is not None)
-    candidates = [_tiled(config, shape, pixels, split, size) for size in sorted(sizes)]
+    candidates = [_tiled(machine, shape, pixels, split, size) for size in sorted(sizes)]
     return min(candidates, key=lambda tiling: tiling.cycles)
 
 
@@ -221,15 +224,16 @@ def pitch_residue(config: DnaConfig, layer: Convolution) -> int:
     return layer.window.kernel_width * layer.source.words % config.modules
 
 
-def choose_splits(config: DnaConfig, layers: list[Convolution]) -> dict[int, int]:
+def choose_splits(machine: Machine, layers: list[Convolution]) -> dict[int, int]:
     """The split of every convolution, by layer number.
 
     Each gets the quickest by estimate, the smallest of equals. Where two layers would want
     different pitches of the tensor that both read, the demand is met that saves more.
     """
+    config = machine.config
     costs = {
         layer.number: [
-            tile(config, layer, layer.computed.height * layer.computed.width, split).cycles
+            tile(machine, layer, layer.computed.height * layer.computed.width, split).cycles
             for split in splits(config)
         ]
         for layer in layers

@@ -21,8 +21,10 @@ import onnx
 from onnx import numpy_helper
 
 from sw.errors import DnaError
-from sw.graph import Graph, GraphBuilder, Padding, Pair
+from sw.graph import Graph
+from sw.graph_builder import GraphBuilder
 from sw.numerics import Activation
+from sw.operations import Padding, Pair
 
 Array = npt.NDArray[Any]
 

@@ -2,8 +2,8 @@
 
 torchao's PT2E exports the network, observes its activations on calibration images and rewrites it
 with quantize and dequantize nodes. Their scales and zero points are all that is taken from it: the
-operations between them become the operations of :mod:`sw.graph`, whose arithmetic is the contract
-of docs/numerics.md.
+operations between them become those of :mod:`sw.operations`, whose arithmetic is the contract of
+docs/numerics.md.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from sw.errors import DnaError
 from sw.frontends import dna_quantizer as rules
-from sw.graph import Graph, GraphBuilder, Padding, Pair
+from sw.graph import Graph
+from sw.graph_builder import GraphBuilder
 from sw.numerics import Activation
+from sw.operations import Padding, Pair
 
 Array = npt.NDArray[Any]
 F32Array = npt.NDArray[np.float32]

@@ -32,7 +32,9 @@ from sw.frontends.tflite_file import (
     read,
 )
 from sw.frontends.tflite_operands import Operands, Value, option, refuse
-from sw.graph import Graph, GraphBuilder, Padding
+from sw.graph import Graph
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding
 
 Array = npt.NDArray[Any]
 

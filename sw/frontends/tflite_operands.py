@@ -17,8 +17,9 @@ from sw.frontends.tflite_file import (
     TfliteOperator,
     TfliteTensor,
 )
-from sw.graph import GraphBuilder, Padding, Pair
+from sw.graph_builder import GraphBuilder
 from sw.numerics import Activation
+from sw.operations import Padding, Pair
 
 Array = npt.NDArray[Any]
 

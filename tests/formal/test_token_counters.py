@@ -21,7 +21,8 @@ from tests.formal.prove import (
 )
 
 PAIRS = [(producer, consumer) for producer in PRODUCERS for consumer in Engine]
-SMALL = ("TOKEN_BITS = 4", "TOKEN_BITS = 2")  # full sooner
+# Full sooner.
+SMALL = ("from hw.isa import TOKEN_LIMIT, Engine", "from hw.isa import Engine; TOKEN_LIMIT = 3")
 NOT_READY = "(self.waits[consumer] & ~there) == 0"
 
 
@@ -33,7 +34,7 @@ def of_pair(values, pair):
 def bench(module=token_counters):
     """Counters that are used as they ask for, up to the first overflow."""
 
-    full = (1 << module.TOKEN_BITS) - 1
+    full = module.TOKEN_LIMIT
 
     def fill(m):
         m.submodules.dut = dut = module.TokenCounters()
@@ -49,7 +50,7 @@ def bench(module=token_counters):
         tokens = of_pair([dut.tokens[PRODUCERS.index(p)][c] for p, c in PAIRS], pair)
         number = of_pair([Const(16 * p + c, 8) for p, c in PAIRS], pair)
 
-        there = Signal(module.TOKEN_BITS + 2)  # wide enough to show a wrong count
+        there = Signal(range(4 * full))  # wide enough to show a wrong count
         lost = Signal()
         m.d.sync += [there.eq(there + up - (take & waits)), lost.eq(lost | dut.overflow)]
         with m.If(~lost):

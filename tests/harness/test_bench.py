@@ -20,7 +20,7 @@ from harness.commands.bench import command
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
-from sw.graph import Padding
+from sw.operations import Padding
 from tests.graphs import random_image, random_small_graph
 
 VARIANTS = [(engine, variant) for engine, variants in ENGINES.items() for variant in variants]

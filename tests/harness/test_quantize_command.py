@@ -13,7 +13,7 @@ from harness.commands.quantize import command
 from harness.evaluation import compare
 from sw import artifact
 from sw.errors import DnaError
-from sw.graph import GraphBuilder
+from sw.graph_builder import GraphBuilder
 
 
 @pytest.fixture

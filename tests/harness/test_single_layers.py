@@ -14,7 +14,7 @@ from sim.rtl.machine import open_machine
 from sim.rtl.memory import MemoryModel
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from sw.graph import GraphBuilder
+from sw.graph_builder import GraphBuilder
 from tests.graphs import random_image, random_small_graph
 
 NANO = PRESETS["nano"]

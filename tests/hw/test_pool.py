@@ -10,7 +10,7 @@ from hw.isa import Instruction, Opcode
 from hw.mean import MeanUnit
 from hw.pool import PoolEngine
 from sim.reference import max_pool2d, mean
-from sw.graph import Padding
+from sw.operations import Padding
 from tests.hw.engines import EngineBench, Feature, always, never, paces, reads, writes
 
 NANO = dataclasses.replace(PRESETS["nano"], feature_words=2048)

@@ -2,8 +2,8 @@ import random
 
 from amaranth.sim import Simulator
 
-from hw.isa import Engine
-from hw.token_counters import PRODUCERS, TOKEN_BITS, TokenCounters
+from hw.isa import TOKEN_LIMIT, Engine
+from hw.token_counters import PRODUCERS, TokenCounters
 
 
 def run(bench):
@@ -42,11 +42,11 @@ def test_tokens_are_counted_for_each_pair():
                 up = gives[PRODUCERS.index(producer)] >> consumer & 1
                 down = ready[consumer] and waits[consumer] >> producer & 1
                 tokens[producer, consumer] = count + up - down
-                overflow |= tokens[producer, consumer] == 1 << TOKEN_BITS
+                overflow |= tokens[producer, consumer] == TOKEN_LIMIT + 1
             seen.add(overflow)
             assert ctx.get(dut.overflow) == overflow
             if overflow:
-                assert tokens[divmod(ctx.get(dut.pair), 16)] == 1 << TOKEN_BITS
+                assert tokens[divmod(ctx.get(dut.pair), 16)] == TOKEN_LIMIT + 1
                 return
             await ctx.tick()
 

@@ -6,7 +6,8 @@ import tflite
 
 from sim.functional import flatbuffer
 from sw.errors import DnaError
-from sw.graph import GraphBuilder, Padding
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding
 from tests.graphs import random_small_graph
 
 PADDINGS = tflite.Padding

@@ -11,7 +11,9 @@ from sim.functional.kernels import Kernels
 from sim.functional.litert import LiteRT
 from sim.reference import ReferenceModel
 from sw.errors import DnaError
-from sw.graph import Graph, GraphBuilder, Padding, Tensor
+from sw.graph import Graph
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding, Tensor
 from tests.graphs import random_image, random_small_graph
 
 needs_kernels = pytest.mark.skipif(

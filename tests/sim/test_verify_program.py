@@ -11,7 +11,7 @@ from sim.rtl.memory import MemoryModel
 from sim.rtl.stalls import Stalls
 from sim.verify_program import verify_program
 from sw.compiler import compile_graph
-from sw.graph import GraphBuilder
+from sw.graph_builder import GraphBuilder
 from tests.graphs import random_image, random_small_graph
 from tests.programs import noise, random_network
 

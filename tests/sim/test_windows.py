@@ -9,7 +9,8 @@ from sim import reference
 from sim.functional import flatbuffer
 from sw import numerics
 from sw.errors import DnaError
-from sw.graph import GraphBuilder, Padding
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding
 from tests.sim.test_functional import ENGINES, agree, extremes
 
 few = settings(max_examples=30, deadline=None)

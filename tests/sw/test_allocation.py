@@ -7,6 +7,7 @@ import pytest
 from hw.config import PRESETS
 from sw.compiler.allocation import plan
 from sw.compiler.lowering import Convolution, MaxPool, lower
+from sw.compiler.machine import Machine
 from sw.compiler.striping import extent, tensors
 from sw.compiler.tiling import choose_splits, needs_pitch, pitch_residue
 from sw.errors import DnaError
@@ -15,9 +16,10 @@ from tests.programs import least_feature_words, random_config, random_network
 
 
 def plan_graph(graph, config):
+    machine = Machine(config)
     layers = lower(graph, config)
-    splits = choose_splits(config, [la for la in layers if isinstance(la, Convolution)])
-    return plan(config, layers, splits, (graph.input, graph.output))
+    splits = choose_splits(machine, [la for la in layers if isinstance(la, Convolution)])
+    return plan(machine, layers, splits, (graph.input, graph.output))
 
 
 def live_words(plans):

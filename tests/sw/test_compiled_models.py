@@ -11,7 +11,8 @@ from sw.compiler import compile_graph
 from sw.compiler.lowering import AveragePool, Convolution, MeanPool, lower
 from sw.frontends.tflite import import_model
 from sw.frontends.tflite_file import read
-from sw.graph import GraphBuilder, Padding
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding
 from tests.programs import check_program, least_feature_words, noise
 from tests.tflite_models import random_model
 

@@ -7,7 +7,8 @@ from hw.config import PRESETS
 from hw.load import overlap_limit
 from sw.compiler.lowering import OVERLAP_CHUNKS, Convolution, lower
 from sw.errors import DnaError
-from sw.graph import GraphBuilder, Padding
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding
 from tests.programs import check_program, noise, random_config
 
 NONE = Padding()

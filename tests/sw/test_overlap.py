@@ -9,6 +9,7 @@ from sim.cycles import predict
 from sw.compiler import compile_graph
 from sw.compiler.allocation import plan
 from sw.compiler.lowering import Convolution, lower
+from sw.compiler.machine import Machine
 from sw.compiler.overlap import overlap
 from sw.compiler.tiling import choose_splits
 from tests.graphs import random_resnet50
@@ -16,10 +17,11 @@ from tests.programs import random_config, random_network
 
 
 def plans_of(graph, config):
+    machine = Machine(config)
     layers = lower(graph, config)
-    splits = choose_splits(config, [la for la in layers if isinstance(la, Convolution)])
-    whole = plan(config, layers, splits, (*graph.sources, graph.output))
-    return whole, overlap(config, whole)
+    splits = choose_splits(machine, [la for la in layers if isinstance(la, Convolution)])
+    whole = plan(machine, layers, splits, (*graph.sources, graph.output))
+    return whole, overlap(machine, whole)
 
 
 def random_plans(seed):

@@ -5,6 +5,7 @@ import pytest
 
 from hw.config import PRESETS
 from sw.compiler.lowering import Convolution, MaxPool, MeanPool, lower
+from sw.compiler.machine import Machine
 from sw.compiler.striping import extent, follow, pitch, schedules, smallest, tensors
 from tests.graphs import random_resnet50
 from tests.programs import random_config, random_network
@@ -20,7 +21,7 @@ def layers_of(seed):
 def test_stripes_cover_the_output_and_see_their_windows(seed):
     config, layers = layers_of(seed)
     for layer in layers:
-        for schedule in schedules(config, layer, 0, tensors(layer)):
+        for schedule in schedules(Machine(config), layer, 0, tensors(layer)):
             if isinstance(layer, MeanPool):
                 words = [
                     w for s in schedule.stripes for w in range(s.first_word, s.first_word + s.words)
@@ -46,14 +47,14 @@ def test_stripes_cover_the_output_and_see_their_windows(seed):
 def test_schedules_are_sorted_by_cycles(seed):
     config, layers = layers_of(seed)
     for layer in layers:
-        cycles = [s.cycles for s in schedules(config, layer, 0, tensors(layer))]
+        cycles = [s.cycles for s in schedules(Machine(config), layer, 0, tensors(layer))]
         assert cycles == sorted(cycles)
 
 
 def test_a_layer_in_feature_memory_is_one_stripe():
     config, layers = layers_of(0)
     for layer in layers:
-        (only,) = schedules(config, layer, 0, frozenset())
+        (only,) = schedules(Machine(config), layer, 0, frozenset())
         assert len(only.stripes) == 1
         assert only.slab_words == 0
 
@@ -63,7 +64,7 @@ def test_the_smallest_schedule_is_one_row_at_a_time():
     layers = lower(random_resnet50(np.random.default_rng(0), 64), config)
     conv = next(layer for layer in layers if layer.name == "stage1.block1.conv2")
     source = 3 * conv.source.row_words
-    assert smallest(config, conv, 0) == source + conv.target.row_words
+    assert smallest(Machine(config), conv, 0) == source + conv.target.row_words
 
 
 @pytest.mark.parametrize(("residue", "expected"), [(None, 10), (2, 10), (3, 11), (1, 13)])
@@ -82,7 +83,7 @@ def test_a_pool_follows_as_soon_as_its_rows_are_there(seed):
             continue
         if layer.source.tensor != before.target.tensor:
             continue
-        for schedule in schedules(config, before, 0, {before.source.tensor}):
+        for schedule in schedules(Machine(config), before, 0, {before.source.tensor}):
             following = follow(config, layer, schedule)
             if following is None:
                 assert len(schedule.stripes) == 1

@@ -8,6 +8,7 @@ from hw.config import PRESETS
 from sim.cycles import layer_times, predict
 from sw.compiler import compile_graph
 from sw.compiler.lowering import Convolution, lower
+from sw.compiler.machine import Machine
 from sw.compiler.tiling import (
     choose_splits,
     drain_cycles,
@@ -16,7 +17,8 @@ from sw.compiler.tiling import (
     splits,
     tile,
 )
-from sw.graph import GraphBuilder, Padding
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding
 from tests.graphs import random_resnet50
 from tests.programs import random_config, random_network
 
@@ -34,7 +36,7 @@ def test_tiles_cover_every_pixel_and_channel(seed):
     for layer in convolutions(random_network(rng), config):
         for split in splits(config):
             pixels = int(rng.integers(1, 300))
-            tiling = tile(config, layer, pixels, split)
+            tiling = tile(Machine(config), layer, pixels, split)
             covered = (tiling.pixel_tiles - 1) * tiling.tile_pixels + tiling.last_pixels
             assert covered == pixels
             assert 0 < tiling.last_pixels <= tiling.tile_pixels <= config.accumulation_depth
@@ -63,7 +65,7 @@ def test_few_output_channels_share_the_reduction():
         zero_point=0,
     )
     layers = convolutions(builder.finish("y"), SMALL)
-    assert choose_splits(SMALL, layers) == {0: 2}
+    assert choose_splits(Machine(SMALL), layers) == {0: 2}
 
 
 def test_resnet50_keeps_the_modules_busy():
@@ -72,10 +74,13 @@ def test_resnet50_keeps_the_modules_busy():
     for name in ("micro", "small", "f100"):
         config = PRESETS[name]
         layers = convolutions(graph, config)
-        chosen = choose_splits(config, layers)
+        chosen = choose_splits(Machine(config), layers)
         cycles = sum(
             tile(
-                config, layer, layer.computed.height * layer.computed.width, chosen[layer.number]
+                Machine(config),
+                layer,
+                layer.computed.height * layer.computed.width,
+                chosen[layer.number],
             ).cycles
             for layer in layers
         )
@@ -106,7 +111,7 @@ def test_readers_of_one_tensor_agree_on_its_pitch():
     conv("c", "b", (3, 3))
     config = dataclasses.replace(SMALL, accumulation_depth=64)
     layers = convolutions(builder.finish("c"), config)
-    chosen = choose_splits(config, layers)
+    chosen = choose_splits(Machine(config), layers)
     bound = [
         pitch_residue(config, layer)
         for layer in layers[1:3]

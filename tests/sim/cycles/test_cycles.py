@@ -17,7 +17,8 @@ from sim.rtl.memory import MemoryModel
 from sim.rtl.stalls import Stalls
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from sw.graph import GraphBuilder, Padding
+from sw.graph_builder import GraphBuilder
+from sw.operations import Padding
 from tests.cycles_sweep import Sweep, compare
 from tests.fuzz_cases import MACHINES
 from tests.graphs import random_image, random_resnet50

@@ -10,7 +10,7 @@ from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantize
-from sw.graph import Add, Conv2D, FullyConnected, MaxPool2D, Mean, Padding
+from sw.operations import Add, Conv2D, FullyConnected, MaxPool2D, Mean, Padding
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,0 +1,123 @@
+"""What a graph is made of: int8 tensors, and the operations between them.
+
+Tensors are in NHWC with batch 1 (the batch dimension is left out of shapes). An operation names its
+tensors; its large arrays are constants of the graph, named ``<operation>.<what>``.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from sw.numerics import Activation
+
+Pair = tuple[int, int]
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """An int8 tensor: ``real = scale * (value - zero_point)``.
+
+    ``shape`` is (height, width, channels), or (channels,) for a flat one. ``scale`` holds a float32
+    exactly; JSON keeps its shortest decimal form, which reads back to the same bits.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+
+class Padding(msgspec.Struct, frozen=True):
+    """Rows and columns of the zero point put around a feature map."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+
+class _Operation(msgspec.Struct, frozen=True, tag_field="type"):
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+
+
+class Conv2D(_Operation, frozen=True, tag="conv2d"):
+    """2-D convolution with fused activation.
+
+    Constants: ``weights`` int8 [out, kernel height, kernel width, in]; ``bias`` int32 [out];
+    ``weight_scale`` float32 [out]; ``multiplier`` float32 [out], from accumulator to output.
+    """
+
+    kernel: Pair
+    stride: Pair
+    padding: Padding
+    activation: Activation
+    lo: int
+    hi: int
+
+
+class DepthwiseConv2D(_Operation, frozen=True, tag="depthwise_conv2d"):
+    """2-D convolution of every channel by itself, with fused activation.
+
+    With m = output channels / input channels, output channel c sees input channel c // m.
+    Constants as :class:`Conv2D`, ``weights`` int8 [out, kernel height, kernel width].
+    """
+
+    kernel: Pair
+    stride: Pair
+    padding: Padding
+    activation: Activation
+    lo: int
+    hi: int
+
+
+class FullyConnected(_Operation, frozen=True, tag="fully_connected"):
+    """Matrix times vector. Constants as :class:`Conv2D`, ``weights`` int8 [out, in]."""
+
+    activation: Activation
+    lo: int
+    hi: int
+
+
+class Add(_Operation, frozen=True, tag="add"):
+    """Sum of two tensors of one shape, in fixed point with ``shift`` fraction bits."""
+
+    multipliers: Pair
+    shift: int
+    activation: Activation
+    lo: int
+    hi: int
+
+
+class MaxPool2D(_Operation, frozen=True, tag="max_pool2d"):
+    """Maximum over a window; padding never wins."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Padding
+
+
+class AveragePool2D(_Operation, frozen=True, tag="average_pool2d"):
+    """Average over the part of a window that lies inside the map, halves away from zero.
+
+    Scale and zero point stay; the average is that of the plain int8 values.
+    """
+
+    kernel: Pair
+    stride: Pair
+    padding: Padding
+
+
+class Mean(_Operation, frozen=True, tag="mean"):
+    """Mean over height and width; ``multiplier`` and ``offset`` hold float32 values exactly.
+
+    The output has the shape (channels,) or (1, 1, channels).
+    """
+
+    multiplier: float
+    offset: float
+
+
+Operation = Conv2D | DepthwiseConv2D | FullyConnected | Add | MaxPool2D | AveragePool2D | Mean
+Weighted = Conv2D | FullyConnected
+Windowed = Conv2D | DepthwiseConv2D | MaxPool2D | AveragePool2D
