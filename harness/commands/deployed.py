@@ -34,9 +34,10 @@ def command(folder: Path, images: Path, output: Path, threads: int | None) -> No
 
     check_writable(output)
     try:
-        array = np.load(images, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DnaError(f"cannot read {images}: {error}") from error
+        with images.open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, MemoryError) as error:
+        raise DnaError(f"cannot read {images} as an array of NumPy's (.npy): {error}") from error
     model = DeployedModel(folder, threads)
     logits = model.run(array)
     try:

@@ -146,7 +146,7 @@ def _onnx(model: Path) -> tuple[Graph, dict[str, Any]]:
         from sw.frontends.onnx import import_file
     except ImportError as error:
         raise DnaError(
-            f"{error.name} is missing; install it: pip install 'open-dna[bench]'"
+            f"{error.name} is missing; install it: pip install --editable '.[bench]' in the clone"
         ) from error
     from harness.inputs import random_inputs
 

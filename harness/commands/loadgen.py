@@ -182,7 +182,7 @@ def command(
                 settings.expect(test, scenario, measure(models, load(paths[0]), WARM_UP_SECONDS))
             images = SampleLibrary(paths, load, machine.cpus())
             host = SystemUnderTest(images, models)
-            seconds = _run(test, images, host, folder, audit_config, accuracy)
+            seconds = _run(test, images, host, folder, audit_config, accuracy, None)
             score = scores.read(folder, labels, settings.requirements(scenario), seconds)
         else:
             from harness.loadgen import modelled
@@ -199,9 +199,8 @@ def command(
             overhead = modelled.binding_overhead() if device else 0.0
             latency = device.latency if device else _at_once
             system = modelled.ModelledSystem(answers.samples, latency, overhead)
-            seconds = elsewhere + _run(test, answers, system, folder, audit_config, accuracy)
-            if device is not None:
-                modelled.mark(folder, device)
+            took = _run(test, answers, system, folder, audit_config, accuracy, device)
+            seconds = elsewhere + took
             score = scores.read(folder, labels, settings.requirements(scenario), seconds)
             if device is not None and not accuracy:
                 pace = modelled.pace(device, system, folder, score.merit, overhead)
@@ -269,6 +268,13 @@ def _check(
         if label is None or label >= classes:
             what = "no label" if label is None else f"label {label}, of {classes} classes"
             raise DnaError(f"{data.list_file} line {number} has {what}: no accuracy can be told")
+    first: dict[Path, int] = {}
+    for number, path in enumerate(paths, 1):
+        if (before := first.setdefault(path, number)) != number:
+            raise DnaError(
+                f"{data.list_file} line {number} has {path.name} again, as in line {before}; "
+                "a photograph counts once"
+            )
     for path in paths:
         preprocess.check_image(path)
 
@@ -368,8 +374,12 @@ def _run(
     folder: Path,
     audit_config: Path | None,
     accuracy: bool,
+    device: Device | None,
 ) -> float:
-    """Run the test behind a progress display on stderr; with the time left if that is known."""
+    """Run the test behind a progress display on stderr; with the time left if that is known.
+
+    With a ``device`` the logs say that its time is modelled.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -380,7 +390,11 @@ def _run(
     )
 
     from harness.loadgen import runner
-    from harness.loadgen.modelled import ModelledSystem
+    from harness.loadgen.modelled import ModelledSystem, mark
+
+    def finish(logs: Path) -> None:
+        if device is not None:
+            mark(logs, device)
 
     clock = TimeRemainingColumn() if accuracy else TimeElapsedColumn()
     columns = (TextColumn("{task.description}"), BarColumn(), clock)
@@ -403,4 +417,4 @@ def _run(
         if isinstance(system, ModelledSystem):
             system.idle = show
         audit = str(audit_config or runner.AUDIT_CONFIG)
-        return runner.run(test, library, system, folder, tick, audit=audit)
+        return runner.run(test, library, system, folder, tick, audit=audit, finish=finish)

@@ -223,7 +223,7 @@ def _by_tensorflow(
             from sw.models import resnet50_keras
     except ImportError as error:
         raise DnaError(
-            "TensorFlow is missing; install it: pip install 'open-dna[tensorflow]'"
+            "TensorFlow is missing; install it: pip install --editable '.[tensorflow]' in the clone"
         ) from error
     from harness.preprocess import SHAPE
     from sw.frontends.tflite import import_model
@@ -303,7 +303,7 @@ def _torch(threads: int) -> Iterator[None]:
         import torch
     except ImportError as error:
         raise DnaError(
-            "PyTorch is missing; install it: pip install 'open-dna[quantize]'"
+            "PyTorch is missing; install it: pip install --editable '.[quantize]' in the clone"
         ) from error
     for name in NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)

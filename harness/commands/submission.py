@@ -102,8 +102,9 @@ def build(
     interruption the same command goes on where it stopped, and only the run in progress is lost.
     Exit code 1 means that a compliance test failed.
     """
-    from harness.datasets import data_dir_from
-    from harness.mlperf import rounds, submission, system
+    from harness.datasets import Dataset, data_dir_from
+    from harness.mlperf import compliance_scripts, rounds, submission, system
+    from harness.mlperf.alone import alone
     from harness.mlperf.series import Series
     from sw import artifact as artifacts
 
@@ -113,6 +114,10 @@ def build(
     folder = data_dir_from(data_dir)
     if folder is None:
         raise DnaError("which photographs? name them: --data-dir DIR")
+    photographs = Dataset(folder).list_file
+    if reference is not None:
+        compliance_scripts.check(reference, round_.tests)
+    submission.check_output(output / "tree")
     options = ["--timing", timing, "--data-dir", str(folder.absolute())]
     for name, value in (
         ("--clock", clock),
@@ -122,10 +127,11 @@ def build(
     ):
         if value is not None:
             options += [name, str(value)]
-    series = Series(output / "runs", round_, artifact, tuple(options))
-    _report_kept(series)
-    series.complete(click.echo)
-    failed = submission.write(series, network, said, output / "tree", reference)
+    with alone(output):
+        series = Series(output / "runs", round_, artifact, tuple(options), photographs)
+        _report_kept(series)
+        series.complete(click.echo)
+        failed = submission.write(series, network, said, output / "tree", reference)
     click.echo(output / "tree")
     for name in failed:
         click.echo(f"compliance test failed: {name}")

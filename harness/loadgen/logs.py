@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from sw.errors import DnaError
+
 SUMMARY = "mlperf_log_summary.txt"
 DETAIL = "mlperf_log_detail.txt"
 ACCURACY = "mlperf_log_accuracy.json"
 LOGS = (SUMMARY, DETAIL, ACCURACY)
 ANSWER = np.dtype("<f4")
+TIMING = "dna_timing"
+"""Our own key in the detail file: that the times are modelled, and of what machine."""
+
 _MARK = ":::MLLOG "
 
 
@@ -24,18 +29,50 @@ class Detail:
     """
 
     def __init__(self, folder: Path) -> None:
+        """Read it.
+
+        Raises:
+            DnaError: it is missing or cut short.
+        """
         self.errors: list[str] = []
+        self._path = folder / DETAIL
         self._values: dict[str, Any] = {}
-        for line in (folder / DETAIL).read_text().splitlines():
-            if line.startswith(_MARK):
-                entry = json.loads(line.removeprefix(_MARK))
-                self._values[entry["key"]] = entry["value"]
-                if entry["metadata"]["is_error"]:
-                    self.errors.append(str(entry["value"]))
+        try:
+            for line in self._path.read_text().splitlines():
+                if line.startswith(_MARK):
+                    entry = json.loads(line.removeprefix(_MARK))
+                    self._values[entry["key"]] = entry["value"]
+                    if entry["metadata"]["is_error"]:
+                        self.errors.append(str(entry["value"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DnaError(
+                f"{folder} has no LoadGen logs that can be read: {DETAIL}: {error}"
+            ) from error
+
+    def get(self, key: str) -> Any:
+        """The last value of ``key``, or None."""
+        return self._values.get(key)
 
     def __getitem__(self, key: str) -> Any:
-        """The last value of ``key``."""
+        """The last value of ``key``.
+
+        Raises:
+            DnaError: there is none, as when the file was cut short.
+        """
+        if key not in self._values:
+            raise DnaError(f"{self._path} has no {key}: it was cut short")
         return self._values[key]
+
+    def number(self, key: str) -> float:
+        """The last value of ``key``, which must be a number.
+
+        Raises:
+            DnaError: there is none, or it is none.
+        """
+        value = self[key]
+        if not isinstance(value, int | float):
+            raise DnaError(f"{self._path} is damaged: {key} is {value!r}, no number")
+        return value
 
 
 def entry(fields: dict[str, Any]) -> str:
@@ -48,9 +85,30 @@ def answers(folder: Path) -> dict[int, int]:
 
     Of a sample that was sent twice the first answer counts, as in MLPerf's script for ImageNet. An
     answer is one float32 in hexadecimal digits, as the MLPerf reference code writes it.
+
+    Raises:
+        DnaError: the file is missing or damaged.
     """
     found: dict[int, int] = {}
-    for logged in json.loads((folder / ACCURACY).read_text()):
-        value = int(np.frombuffer(bytes.fromhex(logged["data"]), ANSWER)[0])
-        found.setdefault(logged["qsl_idx"], value)
+    for index, data in raw_answers(folder / ACCURACY):
+        try:
+            value = int(np.frombuffer(bytes.fromhex(data), ANSWER)[0])
+        except (ValueError, IndexError, OverflowError) as error:
+            raise DnaError(
+                f"{folder / ACCURACY}: the answer {data!r} of sample {index} is no float32"
+            ) from error
+        found.setdefault(index, value)
     return found
+
+
+def raw_answers(path: Path) -> list[tuple[int, str]]:
+    """Index of the sample and the answer's hexadecimal digits, of every entry in ``path``.
+
+    Raises:
+        DnaError: the file is missing or damaged.
+    """
+    try:
+        entries = json.loads(path.read_text())
+        return [(int(entry["qsl_idx"]), str(entry["data"])) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DnaError(f"cannot read {path}: {error}") from error

@@ -10,7 +10,6 @@ one program per image, one after the other: no image overlaps another.
 from __future__ import annotations
 
 import array
-import contextlib
 import dataclasses
 import os
 import tempfile
@@ -298,14 +297,14 @@ def mark(folder: Path, device: Device) -> None:
     Raises:
         DnaError: a file cannot be written.
     """
-    line = {"key": "dna_timing", "value": str(device), "metadata": {"is_error": False}}
+    line = {"key": logs.TIMING, "value": str(device), "metadata": {"is_error": False}}
     entries = {
         logs.SUMMARY: f"\nAdded by dna loadgen, not by LoadGen:\nTiming : {device}\n",
         logs.DETAIL: logs.entry(line),
     }
-    with contextlib.ExitStack() as stack:
-        try:
-            for name, text in entries.items():
-                stack.enter_context((folder / name).open("a")).write(text)
-        except OSError as error:
-            raise DnaError(f"cannot write the logs in {folder}: {error.strerror}") from error
+    try:
+        for name, text in entries.items():
+            with (folder / name).open("a") as file:
+                file.write(text)
+    except OSError as error:
+        raise DnaError(f"cannot write the logs in {folder}: {error.strerror}") from error

@@ -31,6 +31,7 @@ def run(
     tick: Callable[[], None],
     *,
     audit: str = AUDIT_CONFIG,
+    finish: Callable[[Path], None] = lambda folder: None,
 ) -> float:
     """Run LoadGen; its logs appear in ``output`` once it is through, all of them or none.
 
@@ -44,12 +45,14 @@ def run(
         output: an existing folder.
         tick: called a few times a second, for a progress display.
         audit: LoadGen's settings of a compliance test, if there is such a file.
+        finish: called with the folder of the finished logs, before they appear in ``output``.
 
     Returns:
         Seconds that it took, loading included.
 
     Raises:
-        DnaError: a photograph cannot be used or the logs cannot be written.
+        DnaError: a photograph cannot be used, or the logs cannot be written, or others have
+            appeared in ``output`` meanwhile.
         KeyboardInterrupt: after LoadGen has come to its end.
     """
     failures: list[Exception] = []
@@ -106,6 +109,10 @@ def run(
         for name in logs.LOGS:
             if not (work / name).is_file():
                 raise DnaError(f"LoadGen could not write {name} in {output}")
+        finish(work)
+        if any((output / name).exists() for name in logs.LOGS):
+            raise DnaError(f"another test has written its logs to {output} meanwhile; run it again")
+        for name in logs.LOGS:
             os.replace(work / name, output / name)
     return seconds
 

@@ -74,11 +74,14 @@ def read(
         labels: the class of every photograph; what has none is answered wrong.
         required: what a test of full length has.
         seconds: that the test took.
+
+    Raises:
+        DnaError: the logs are missing or damaged.
     """
     detail = logs.Detail(output)
     if detail["effective_test_mode"] == ACCURACY_ONLY:
         return _accuracy(output, detail, labels, required, seconds)
-    return _performance(detail, required)
+    return _performance(detail, required, seconds)
 
 
 def _accuracy(
@@ -105,7 +108,8 @@ def _accuracy(
     )
 
 
-def _performance(detail: logs.Detail, required: Requirements) -> Score:
+def _performance(detail: logs.Detail, required: Requirements, seconds: float) -> Score:
+    """``seconds`` counts where LoadGen has no rate: of a single query."""
     scenario = detail["effective_scenario"]
     per_query = detail["effective_samples_per_query"]
     images = detail["result_query_count"] * per_query
@@ -130,7 +134,7 @@ def _performance(detail: logs.Detail, required: Requirements) -> Score:
         mode="performance",
         valid=detail["result_validity"] == VALID,
         images=images,
-        seconds=images / rate,
+        seconds=images / rate if rate else seconds,
         samples=samples,
         full_length=not length,
         shortfalls=length + _shortfall(samples, required.samples, "photographs in memory"),

@@ -31,6 +31,8 @@ BUILT_IN, USER = 0, 1  # kinds of configuration, as LoadGen numbers them
 _AUDITED_SEED = re.compile(
     r"^\s*\*\.\*\.((?:qsl|sample_index|schedule)_rng_seed)\s*=\s*(\d+)", re.MULTILINE
 )
+_LINE = re.compile(r"\s*(?:[^\s=#]+\.[^.\s=#]+\.\w+\s*=\s*[^\s#]+\s*)?(?:#.*)?")
+_LARGEST_SEED = 2**64 - 1
 _EXPECTATION: dict[Scenario, str] = {
     "SingleStream": "single_stream_expected_latency_ns",
     "MultiStream": "multi_stream_expected_latency_ns",
@@ -118,16 +120,34 @@ def build(
 def _read_user_conf(
     settings: mlperf_loadgen.TestSettings, user_conf: Path, scenario: Scenario
 ) -> None:
+    _read_configuration(settings, user_conf, scenario)
+    # Of these LoadGen would make queries without end.
+    if scenario != "Offline" and getattr(settings, _EXPECTATION[scenario]) < 1:
+        raise DnaError(f"{user_conf}: target_latency, in milliseconds, must be above 0")
+    if settings.multi_stream_samples_per_query < 1:
+        raise DnaError(f"{user_conf}: samples_per_query must be at least 1")
+
+
+def _read_configuration(
+    settings: mlperf_loadgen.TestSettings, path: Path, scenario: Scenario
+) -> str:
+    """Set what a file in LoadGen's form says, and return its text.
+
+    LoadGen passes over lines that it does not understand; here they are refused.
+    """
     try:
-        user_conf.read_text()
+        text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise DnaError(f"cannot read {user_conf}: {reason}") from error
-    if settings.FromConfig(str(user_conf), MODEL, scenario, USER) != 0:
+        raise DnaError(f"cannot read {path}: {reason}") from error
+    odd = next((line for line in text.splitlines() if not _LINE.fullmatch(line)), None)
+    if odd is not None or settings.FromConfig(str(path), MODEL, scenario, USER) != 0:
+        found = "" if odd is None else f" ({odd.strip()!r} is not)"
         raise DnaError(
-            f"{user_conf} is not a LoadGen configuration; its lines are "
-            "`MODEL.SCENARIO.KEY = NUMBER`, as in resnet50.Offline.target_qps = 100"
+            f"{path} is not a LoadGen configuration; its lines are "
+            f"`MODEL.SCENARIO.KEY = NUMBER`, as in resnet50.Offline.target_qps = 100{found}"
         )
+    return text
 
 
 def seed(settings: mlperf_loadgen.TestSettings, round_name: str | None) -> None:
@@ -152,9 +172,16 @@ def seed_as_audited(settings: mlperf_loadgen.TestSettings, audit_config: Path) -
     Args:
         settings: of the test.
         audit_config: the file; nothing happens if it is not there.
+
+    Raises:
+        DnaError: the file is no LoadGen configuration, or a seed has more than 64 bits.
     """
     if audit_config.is_file():
-        for name, value in _AUDITED_SEED.findall(audit_config.read_text()):
+        # LoadGen reads the file itself when it starts; this only finds out whether it can.
+        text = _read_configuration(mlperf_loadgen.TestSettings(), audit_config, "Offline")
+        for name, value in _AUDITED_SEED.findall(text):
+            if int(value) > _LARGEST_SEED:
+                raise DnaError(f"{audit_config}: {name} is {value}, above {_LARGEST_SEED}")
             setattr(settings, name, int(value))
 
 

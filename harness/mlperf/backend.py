@@ -59,6 +59,8 @@ def prepare(args: argparse.Namespace) -> None:
         args: of the reference's ``main.py``, with ``dataset_calibration_list`` and ``dna_config``.
     """
     try:
+        if args.threads < 1:
+            raise DnaError(f"--threads {args.threads}: at least one is needed")
         deployed = deploy(
             weights(args.model),
             Path(args.dataset_path),

@@ -13,10 +13,11 @@ from typing import Any
 
 from harness.loadgen import logs
 from harness.loadgen.settings import SEEDS, requirements
-from harness.mlperf import compliance
+from harness.mlperf import check_logs, compliance
+from harness.mlperf.compliance_scripts import PAIR
 from harness.mlperf.rounds import ACCURACY_TARGET, RESULTS, Round
 from harness.mlperf.submission import MAX_ACCURACY_LOG
-from harness.mlperf.system import NOTES, OPTIONAL
+from harness.mlperf.system import MODELLED, NOTES, OPTIONAL
 from sw.errors import DnaError
 
 DIVISIONS = ("closed", "open")
@@ -28,6 +29,11 @@ MEASUREMENTS = (
     "weight_transformations",
 )
 MAY_BE_EMPTY = {*OPTIONAL, "sw_notes"}
+ROUNDING = 0.001  # percent
+
+_RUN = Path("performance", "run_1")
+_ACCURACY = re.compile(r"^accuracy=(\d+\.?\d*)%, good=(\d+), total=(\d+)$", re.MULTILINE)
+_HASH = re.compile(r"^hash=([0-9a-f]{64})$", re.MULTILINE)
 
 
 def check(tree: Path, round_: Round) -> list[str]:
@@ -40,19 +46,29 @@ def check(tree: Path, round_: Round) -> list[str]:
     Raises:
         DnaError: there is no submission.
     """
+    return [
+        f"{place.relative_to(tree)}: {what}"
+        for division, submitter, name in _systems(tree)
+        for place, what in _system(division, submitter, name, round_)
+    ]
+
+
+def _systems(tree: Path) -> list[tuple[str, Path, str]]:
+    """Division, submitter's folder and name of every system that is described or has results."""
     systems = [
-        (division, submitter, folder)
+        (division, submitter, name)
         for division in DIVISIONS
         for submitter in _folders(tree / division)
-        for folder in _folders(submitter / "results")
+        for name in sorted(
+            {folder.name for folder in _folders(submitter / "results")}
+            | {file.stem for file in (submitter / "systems").glob("*.json")}
+        )
     ]
     if not systems:
-        raise DnaError(f"{tree} has no closed/ or open/SUBMITTER/results/SYSTEM: no submission")
-    return [
-        f"{place.relative_to(tree) if place.is_relative_to(tree) else place}: {what}"
-        for division, submitter, folder in systems
-        for place, what in _system(division, submitter, folder.name, round_)
-    ]
+        raise DnaError(
+            f"{tree} is no submission: it has no closed/ or open/SUBMITTER/results/SYSTEM"
+        )
+    return systems
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -73,23 +89,33 @@ def _system(division: str, submitter: Path, name: str, round_: Round) -> Iterato
                 yield description, f"{key} is empty"
         if "SIMULATED" in str(fields.get(NOTES)) and division == "closed":
             yield description, "a simulated machine is no entry for the closed division"
-    for path, what in (
-        (submitter / round_.place(round_.code, name, ""), "the code"),
-        (submitter / "calibration.md", "the calibration document"),
-    ):
-        if not path.exists():
-            yield path, f"{what} is missing"
+    modelled = fields is not None and MODELLED in str(fields.get(NOTES))
+    code = submitter / round_.place(round_.code, name, "")
+    if not any(path.is_file() for path in code.rglob("*")):
+        yield code, "the code is missing"
+    if not check_logs.text(submitter / "calibration.md"):
+        yield submitter / "calibration.md", "the calibration document is missing, empty or no text"
     for scenario in round_.scenarios:
         results = submitter / round_.place(RESULTS, name, scenario)
         if not results.is_dir():
             yield results, "the scenario is missing"
             continue
         yield from _measurements(submitter, name, scenario, round_)
-        yield from _performance(results / "performance" / "run_1", scenario, round_)
-        yield from _accuracy(results / "accuracy")
+        performance, accuracy = results / "performance" / "run_1", results / "accuracy"
         place = submitter / round_.place(round_.compliance, name, scenario)
+        runs = [performance, accuracy, *(place / test / _RUN for test in round_.tests)]
+        damage = {run: list(check_logs.damage(run, scenario)) for run in runs}
+        for run, found in damage.items():
+            yield from found or check_logs.summary(run, modelled)
+        if not damage[performance]:
+            yield from _performance(performance, scenario, round_)
+        if not damage[accuracy]:
+            yield from _accuracy(accuracy)
         for test in round_.tests:
-            yield from _compliance(place / test, test)
+            yield from _verdicts(place / test, test)
+            compared = place / PAIR[0] / _RUN if test == PAIR[1] else performance
+            if not damage[place / test / _RUN] and not damage[compared]:
+                yield from _compliance(place / test, test, compared)
 
 
 def _measurements(
@@ -107,26 +133,20 @@ def _measurements(
     names = ("user.conf", "README.md", *(("mlperf.conf",) if round_.has_mlperf_conf else ()))
     for required in names:
         path = place / required
-        if not path.is_file() or not path.stat().st_size:
-            yield path, "is missing or empty"
+        if not check_logs.text(path):
+            yield path, "is missing, empty or no text"
 
 
 def _performance(place: Path, scenario: str, round_: Round) -> Iterator[tuple[Path, str]]:
-    detail = _detail(place)
-    if detail is None:
-        yield place, "LoadGen's logs are missing or damaged"
-        return
-    if detail["effective_scenario"] != scenario:
-        yield place, f"is a run of {detail['effective_scenario']}"
-        return
+    detail = logs.Detail(place)
     if detail["result_validity"] != "VALID":
         yield place, "LoadGen calls it INVALID"
     for error in detail.errors:
         yield place, f"LoadGen reports an error: {error}"
     seeds = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
     for key, value in zip(seeds, SEEDS[round_.name], strict=True):
-        if detail[f"effective_{key}"] != value:
-            yield place, f"{key} is {detail[f'effective_{key}']}, not {value}"
+        if _value(detail, key) != value:
+            yield place, f"{key} is {_value(detail, key)}, not {value}"
     required = requirements(detail["effective_scenario"])
     least = {
         "min_duration_ms": required.duration_ms,
@@ -135,8 +155,14 @@ def _performance(place: Path, scenario: str, round_: Round) -> Iterator[tuple[Pa
         "min_query_count": 1 if scenario == "Offline" else _queries(scenario, round_),
     }
     for key, value in least.items():
-        if detail[f"effective_{key}"] < value:
-            yield place, f"{key} is {detail[f'effective_{key}']}, at least {value} is asked for"
+        found = _value(detail, key)
+        if not isinstance(found, int | float) or found < value:
+            yield place, f"{key} is {found}, at least {value} is asked for"
+
+
+def _value(detail: logs.Detail, key: str) -> Any:
+    """A setting of a run; None if the log has none."""
+    return detail.get(f"effective_{key}")
 
 
 def _queries(scenario: str, round_: Round) -> int:
@@ -144,44 +170,52 @@ def _queries(scenario: str, round_: Round) -> int:
 
 
 def _accuracy(place: Path) -> Iterator[tuple[Path, str]]:
-    detail = _detail(place)
-    if detail is None:
-        yield place, "LoadGen's logs are missing or damaged"
-        return
+    detail = logs.Detail(place)
     for error in detail.errors:
         yield place, f"LoadGen reports an error: {error}"
-    samples, needed = detail["qsl_reported_total_count"], 50_000
+    samples = _value(detail, "accuracy_sample_count")
+    needed = requirements(detail["effective_scenario"]).photographs
     if samples != needed:
         yield place, f"{samples} photographs, not the {needed} of ImageNet's validation set"
     text = place / "accuracy.txt"
-    content = text.read_text() if text.is_file() else ""
-    found = re.search(r"^accuracy=([\d.]+)%", content, re.MULTILINE)
-    if not found or not re.search(r"^hash=\w+$", content, re.MULTILINE):
+    content = check_logs.text(text)
+    found, digest = _ACCURACY.search(content), _HASH.search(content)
+    if not found or not digest:
         yield text, "has no accuracy or no hash"
-    elif float(found[1]) < ACCURACY_TARGET:
-        yield text, f"accuracy is {found[1]} %, at least {ACCURACY_TARGET:.3f} % is asked for"
+    if found:
+        percent, good, total = float(found[1]), int(found[2]), int(found[3])
+        if total != samples or abs(percent - 100 * good / max(total, 1)) > ROUNDING:
+            yield text, f"is not consistent, or not of the {samples} photographs of the run"
+        if percent < ACCURACY_TARGET:
+            yield text, f"accuracy is {found[1]} %, at least {ACCURACY_TARGET:.3f} % is asked for"
     answers = place / logs.ACCURACY
     if not answers.is_file() or answers.stat().st_size > MAX_ACCURACY_LOG:
         yield answers, "is missing or not truncated"
+    else:
+        yield from check_logs.answers(answers, digest and digest[1])
 
 
-def _compliance(place: Path, test: str) -> Iterator[tuple[Path, str]]:
-    if _detail(place / "performance" / "run_1") is None:
-        yield place, "LoadGen's logs are missing or damaged"
+def _compliance(place: Path, test: str, compared: Path) -> Iterator[tuple[Path, str]]:
+    """Whether the logs say what the verdict says."""
+    try:
+        right, _ = compliance.speed(test, place / _RUN, compared)
+    except DnaError as error:
+        yield place, str(error)
+    else:
+        if not right and test != PAIR[0]:
+            yield place, f"the logs do not say {compliance.PASS}"
+
+
+def _verdicts(place: Path, test: str) -> Iterator[tuple[Path, str]]:
     verdicts = [compliance.PERFORMANCE_VERDICT]
     if test == "TEST01":
         verdicts.append(compliance.ACCURACY_VERDICT)
     for name in verdicts:
         path = place / name
-        if not path.is_file() or compliance.PASS not in path.read_text():
+        if compliance.PASS not in check_logs.text(path):
             yield path, f"does not say {compliance.PASS}"
-
-
-def _detail(folder: Path) -> logs.Detail | None:
-    try:
-        return logs.Detail(folder) if (folder / logs.SUMMARY).is_file() else None
-    except (OSError, ValueError, KeyError):
-        return None
+    if test == "TEST01":
+        yield from check_logs.answers(place / "accuracy" / logs.ACCURACY, None)
 
 
 def _json(path: Path) -> dict[str, Any] | None:
@@ -204,8 +238,10 @@ def check_officially(tree: Path, round_: Round, reference: Path) -> tuple[bool, 
         Whether there are no errors, and the lines that say what it found.
 
     Raises:
-        DnaError: the checkout has no checker for the round, or it did not come to an end.
+        DnaError: there is no submission, the checkout has no checker for the round, or it did not
+            come to an end.
     """
+    _systems(tree)
     folder = (reference / "tools" / "submission").absolute()
     if (folder / "submission_checker" / "main.py").is_file():
         program = ["-m", "submission_checker.main"]
@@ -221,6 +257,7 @@ def check_officially(tree: Path, round_: Round, reference: Path) -> tuple[bool, 
             cwd=folder,
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
     lines = (done.stdout + done.stderr).splitlines()

@@ -14,7 +14,6 @@ them; with a checkout of MLPerf's code its own scripts judge
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
 
@@ -98,37 +97,39 @@ def verify(test: str, run: Path, performance: Path, accuracy: Path) -> Verdict:
         accuracy: of the accuracy run; TEST01 compares answers with it.
 
     Raises:
-        DnaError: logs are missing, or of a run with other settings than the test's.
+        DnaError: logs are missing or damaged, or of a run with other settings than the test's.
     """
-    audit = _audit(test)
-    detail, reference = _detail(run), _detail(performance)
-    for key, value in audit.items():
-        found = detail[f"effective_{key}"]
-        if int(found) != value:
-            raise DnaError(f"{run} is no run of {test}: its {key} is {found}, not {value}")
-    right, text = _speed(test, detail, reference)
+    right, text = speed(test, run, performance)
     if test != "TEST01":
         return Verdict(right, None, text)
     same, answers = _answers(run, accuracy)
     return Verdict(right, same, text, answers)
 
 
-def _detail(folder: Path) -> logs.Detail:
-    try:
-        return logs.Detail(folder)
-    except (OSError, ValueError, KeyError) as error:
-        raise DnaError(f"{folder} has no LoadGen logs that can be read: {error}") from error
+def speed(test: str, run: Path, performance: Path) -> tuple[bool, str]:
+    """Whether the seconds per image are within the threshold, and the text that says so.
 
-
-def _speed(test: str, detail: logs.Detail, reference: logs.Detail) -> tuple[bool, str]:
-    """Whether the seconds per image are within the threshold, and the text that says so."""
+    Arguments and errors are those of :func:`verify`.
+    """
+    audit = _audit(test)
+    detail, reference = logs.Detail(run), logs.Detail(performance)
+    for key, value in audit.items():
+        found = detail.number(f"effective_{key}")
+        if found != value:
+            raise DnaError(f"{run} is no run of {test}: its {key} is {found}, not {value}")
+    machines = [log.get(logs.TIMING) for log in (detail, reference)]
+    if machines[0] != machines[1]:
+        raise DnaError(
+            f"{run} and {performance} are of different machines: "
+            f"{' and '.join(machine or 'measured on a computer' for machine in machines)}"
+        )
     scenario = detail["effective_scenario"]
     lines = [f"Speed of {test}, judged by open DNA's reading of the rule"]
     if scenario != reference["effective_scenario"]:
         lines.append(f"{scenario} is compared with {reference['effective_scenario']}")
         return False, "\n".join([*lines, FAIL, ""])
     ours, theirs = _nanoseconds(detail), _nanoseconds(reference)
-    images = detail["effective_samples_per_query"] if scenario == "MultiStream" else 1
+    images = detail.number("effective_samples_per_query") if scenario == "MultiStream" else 1
     quick = scenario != "Offline" and theirs <= QUICK_NS * images
     threshold = QUICK_THRESHOLD if quick else THRESHOLD
     judged = {"TEST04-A": (reference,), "TEST04-B": (detail,)}.get(test, (detail, reference))
@@ -149,16 +150,18 @@ def _speed(test: str, detail: logs.Detail, reference: logs.Detail) -> tuple[bool
 
 
 def _nanoseconds(detail: logs.Detail) -> float:
-    scenario = detail["effective_scenario"]
-    if scenario == "Offline":
-        return 1e9 / float(detail["result_samples_per_second"])
-    if scenario == "MultiStream":
-        return float(detail["result_99.00_percentile_per_query_latency_ns"])
-    return float(detail["result_90.00_percentile_latency_ns"])
+    key = {
+        "Offline": "result_samples_per_second",
+        "MultiStream": "result_99.00_percentile_per_query_latency_ns",
+    }.get(detail["effective_scenario"], "result_90.00_percentile_latency_ns")
+    value = detail.number(key)
+    if value <= 0:
+        raise DnaError(f"no speed can be told from {key} {value}")
+    return 1e9 / value if key == "result_samples_per_second" else value
 
 
 def _answers(run: Path, accuracy: Path) -> tuple[bool, str]:
-    ours, theirs = _raw_answers(run), _raw_answers(accuracy)
+    ours, theirs = (logs.raw_answers(folder / logs.ACCURACY) for folder in (run, accuracy))
     known = dict(theirs)
     compared = [(index, data) for index, data in ours if index in known]
     different = sorted({index for index, data in compared if known[index] != data})
@@ -171,14 +174,6 @@ def _answers(run: Path, accuracy: Path) -> tuple[bool, str]:
         PASS if right else FAIL,
     ]
     return right, "\n".join([*lines, ""])
-
-
-def _raw_answers(folder: Path) -> list[tuple[int, str]]:
-    try:
-        entries = json.loads((folder / logs.ACCURACY).read_text())
-        return [(entry["qsl_idx"], entry["data"]) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DnaError(f"cannot read {folder / logs.ACCURACY}: {error}") from error
 
 
 def write(test: str, verdict: Verdict, run: Path, output: Path) -> None:
@@ -204,4 +199,4 @@ def write(test: str, verdict: Verdict, run: Path, output: Path) -> None:
             shutil.copyfile(run / logs.ACCURACY, output / "accuracy" / logs.ACCURACY)
             (output / ACCURACY_VERDICT).write_text(verdict.accuracy_text)
     except OSError as error:
-        raise DnaError(f"cannot write {output}: {error.strerror}") from error
+        raise DnaError(f"cannot write {output}: {error}") from error

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.loadgen import logs
@@ -32,6 +33,19 @@ def find(test: str, reference: Path) -> Path | None:
     folder = PAIR[0] if test in PAIR else test
     places = (reference / "compliance" / folder, reference / "compliance" / _OF_V1_1 / folder)
     return next((place / SCRIPT for place in places if (place / SCRIPT).is_file()), None)
+
+
+def check(reference: Path, tests: Sequence[str]) -> None:
+    """Fail before the work starts if a checkout judges none of the tests.
+
+    Raises:
+        DnaError: it has no script for any of them.
+    """
+    if not any(find(test, reference) for test in tests):
+        raise DnaError(
+            f"{reference} has no compliance/TEST/{SCRIPT} for {', '.join(tests)}; name a checkout "
+            "of mlcommons/inference"
+        )
 
 
 def verify(test: str, run: Path, performance: Path, accuracy: Path, reference: Path) -> Verdict:
@@ -59,7 +73,7 @@ def verify(test: str, run: Path, performance: Path, accuracy: Path, reference: P
             _copy(performance, results / "performance" / "run_1", older)
             _copy(accuracy, results / "accuracy", older)
             _copy(run, tested, older)
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise DnaError(f"cannot copy the logs for {script}: {error}") from error
         if test in PAIR:
             compared = ("-a", str(results / "performance" / "run_1"), "-b", str(tested))
@@ -72,6 +86,7 @@ def verify(test: str, run: Path, performance: Path, accuracy: Path, reference: P
             env=_environment(),
             capture_output=True,
             text=True,
+            errors="replace",
             check=False,
         )
         speed = _said(work / "out", PERFORMANCE_VERDICT)
@@ -101,4 +116,4 @@ def _environment() -> dict[str, str]:
 def _said(output: Path, name: str) -> str:
     """What the script wrote; TEST04 of v1.1 writes it for the first of the pair."""
     found = sorted(output.rglob(name))
-    return found[0].read_text() if found else ""
+    return found[0].read_text(errors="replace") if found else ""

@@ -6,9 +6,11 @@ these lines, which leaves the files as they were, byte by byte.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
+import shutil
 from pathlib import Path
 
 from harness.mlperf.backend import DEFAULT_CONFIG, INPUT, NO_MODEL_DIR
@@ -108,16 +110,18 @@ def install(checkout: Path) -> list[Path]:
         The files that were changed or made.
 
     Raises:
-        DnaError: it is no such checkout (nothing is changed then), or cannot be written.
+        DnaError: it is no such checkout, has a file of somebody else where ours belongs, or cannot
+            be written; nothing is changed then.
     """
     folder = _folder(checkout)
+    if (folder / MODULE).exists() and not _is_ours(folder / MODULE):
+        raise DnaError(f"{folder / MODULE} is not open DNA's; move it away. Nothing was changed")
     texts = {file: _without_marks(_read(folder / file)) for file in _files()}
     for insertion in INSERTIONS:
         text = texts[insertion.file]
         texts[insertion.file] = _inserted(text, insertion, folder / insertion.file)
     texts[MODULE] = MODULE_TEXT
-    for file, text in texts.items():
-        _write(folder / file, text)
+    _write({folder / file: text for file, text in texts.items()})
     return [folder / file for file in texts]
 
 
@@ -131,16 +135,21 @@ def remove(checkout: Path) -> list[Path]:
         DnaError: it is no such checkout, or cannot be written.
     """
     folder = _folder(checkout)
-    changed = []
-    for file in _files():
-        text = _read(folder / file)
-        if MARK in text:
-            _write(folder / file, _without_marks(text))
-            changed.append(folder / file)
-    if (folder / MODULE).is_file():
-        (folder / MODULE).unlink()
+    texts = {folder / file: _read(folder / file) for file in _files()}
+    restored = {path: _without_marks(text) for path, text in texts.items()}
+    changed = [path for path in texts if restored[path] != texts[path]]
+    _write({path: restored[path] for path in changed})
+    if _is_ours(folder / MODULE):
+        try:
+            (folder / MODULE).unlink()
+        except OSError as error:
+            raise DnaError(f"cannot remove {folder / MODULE}: {error.strerror}") from error
         changed.append(folder / MODULE)
     return changed
+
+
+def _is_ours(module: Path) -> bool:
+    return module.is_file() and _read(module).startswith(MODULE_TEXT.partition("\n")[0])
 
 
 def needs_old_loadgen(checkout: Path) -> bool:
@@ -169,13 +178,26 @@ def _read(path: Path) -> str:
         raise DnaError(f"cannot read {path}: {error}") from error
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        with path.open("wb") as file:
-            file.write(text.encode())
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise DnaError(f"cannot write {path}: {error.strerror}") from error
+def _write(texts: dict[Path, str]) -> None:
+    """Write all or none: each file is written beside its place before the first takes it."""
+    with contextlib.ExitStack() as stack:
+        new: dict[Path, Path] = {}
+        try:
+            for path, text in texts.items():
+                place = path.resolve()
+                if place.exists() and not os.access(place, os.W_OK):
+                    raise DnaError(f"cannot write {path}: it is read-only; nothing was changed")
+                new[place] = place.with_name(f".{place.name}.new")
+                stack.callback(new[place].unlink, missing_ok=True)
+                with new[place].open("wb") as file:
+                    file.write(text.encode())
+                    os.fsync(file.fileno())
+                if place.exists():
+                    shutil.copymode(place, new[place])
+            for place, written in new.items():
+                os.replace(written, place)
+        except OSError as error:
+            raise DnaError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _without_marks(text: str) -> str:
@@ -192,5 +214,6 @@ def _inserted(text: str, insertion: Insertion, path: Path) -> str:
             f"{insertion.anchor!r}; nothing was changed"
         )
     place = places[0] if insertion.before else places[0] + 1
-    new = [f"{line}  {MARK}\n" for line in insertion.lines]
+    end = "\r\n" if lines[places[0]].endswith("\r\n") else "\n"
+    new = [f"{line}  {MARK}{end}" for line in insertion.lines]
     return "".join([*lines[:place], *new, *lines[place:]])

@@ -2,7 +2,7 @@
 
     FOLDER/series.json                     what the runs are of
     FOLDER/SingleStream/user.conf          LoadGen's settings of a scenario
-    FOLDER/SingleStream/performance/       LoadGen's logs and figures.json, of a finished run
+    FOLDER/SingleStream/performance/       of a finished run: logs, figures.json, user.conf
     FOLDER/SingleStream/TEST01/            likewise
     FOLDER/SingleStream/.performance-*/    of a run that is under way, or was when all ended
 
@@ -24,8 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.loadgen.logs import LOGS
 from harness.loadgen.settings import MODEL, Scenario
 from harness.mlperf import compliance
+from harness.mlperf.alone import ends_with_parent
 from harness.mlperf.rounds import Round
 from sw import artifact
 from sw.errors import DnaError
@@ -35,6 +37,10 @@ FIGURES = "figures.json"
 USER_CONF = "user.conf"
 _IDENTITY = "series.json"
 _INVALID = 1
+ATTEMPTS = 3
+"""A busy moment makes a run miss its pace; that is not the end of a series."""
+
+_AGAIN = "remove it, and the same command does the run again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +63,14 @@ class Series:
         runs: in the order in which they are done: what fails soonest comes first.
     """
 
-    def __init__(self, folder: Path, round_: Round, tested: Path, options: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        round_: Round,
+        tested: Path,
+        options: tuple[str, ...],
+        photographs: Path,
+    ) -> None:
         """Open a series, or begin one.
 
         Args:
@@ -65,9 +78,10 @@ class Series:
             round_: of MLPerf.
             tested: the artifact.
             options: for ``dna loadgen``, the same in every run; paths in them absolute.
+            photographs: the list of them.
 
         Raises:
-            DnaError: the folder has runs of something else, or cannot be written.
+            DnaError: the folder has finished runs of something else, or cannot be written.
         """
         self.folder = folder.absolute()
         self.round = round_
@@ -75,18 +89,23 @@ class Series:
         self.runs = [Run(scenario, name) for name in names for scenario in round_.scenarios]
         self._tested = tested.absolute()
         self._options = options
-        identity = {
-            "round": round_.name,
-            "artifact": hashlib.sha256((tested / artifact.MANIFEST).read_bytes()).hexdigest(),
-            "options": list(options),
-        }
+        self._files = {"artifact": self._tested / artifact.MANIFEST, "photographs": photographs}
+        self._digests = {name: _digest(path) for name, path in self._files.items()}
+        identity = {"round": round_.name, "options": list(options), **self._digests}
         path = self.folder / _IDENTITY
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if path.exists():
-                _compare(json.loads(path.read_text()), identity, self.folder)
-            else:
-                _write(path, json.dumps(identity, indent=1) + "\n")
+            found = json.loads(path.read_text()) if path.exists() else {}
+            if not isinstance(found, dict):
+                raise DnaError(f"{path} is damaged; choose another folder")
+            # A series that was begun before the list counted does not have it.
+            found.setdefault("photographs", identity["photographs"])
+            if any(self.place(run).exists() for run in self.runs):
+                _compare(found, identity, self.folder)
+            elif found.get("round", round_.name) != round_.name:
+                for scenario in round_.scenarios:
+                    (self.folder / scenario / USER_CONF).unlink(missing_ok=True)
+            _write(path, json.dumps(identity, indent=1) + "\n")
         except (OSError, ValueError) as error:
             raise DnaError(f"cannot use {self.folder}: {error}") from error
 
@@ -95,12 +114,43 @@ class Series:
         return self.folder / run.scenario / run.name
 
     def missing(self) -> list[Run]:
-        """The runs that are still to be done."""
-        return [run for run in self.runs if not self.place(run).exists()]
+        """The runs that are still to be done.
+
+        Raises:
+            DnaError: one that is through is damaged, or was done with another user.conf.
+        """
+        missing = []
+        for run in self.runs:
+            if self.place(run).exists():
+                self._check(run)
+            else:
+                missing.append(run)
+        return missing
+
+    def _check(self, run: Run) -> None:
+        place, conf = self.place(run), self.user_conf(run.scenario)
+        self.figures(run)
+        try:
+            for name in LOGS:
+                (place / name).open().close()
+            ran_with = place / USER_CONF
+            same = not ran_with.exists() or ran_with.read_bytes() == conf.read_bytes()
+        except OSError as error:
+            raise DnaError(f"{place} is damaged ({error}); {_AGAIN}") from error
+        if not same:
+            raise DnaError(f"{conf} is not the one of {place} any more; put it back, or {_AGAIN}")
 
     def figures(self, run: Run) -> dict[str, Any]:
-        """What `dna loadgen --json` had of a finished run."""
-        found: dict[str, Any] = json.loads((self.place(run) / FIGURES).read_text())
+        """What `dna loadgen --json` had of a finished run.
+
+        Raises:
+            DnaError: the file is missing or damaged.
+        """
+        place = self.place(run)
+        try:
+            found: dict[str, Any] = json.loads((place / FIGURES).read_text())
+        except (OSError, ValueError) as error:
+            raise DnaError(f"{place} is damaged ({FIGURES}: {error}); {_AGAIN}") from error
         return found
 
     def user_conf(self, scenario: Scenario) -> Path:
@@ -126,23 +176,69 @@ class Series:
 
         Raises:
             DnaError: a run failed or LoadGen calls it invalid; its logs then stay in a folder
-                beside, named so, and the next call tries again.
+                beside, named so, and the next call tries again. Or the artifact or the list of
+                photographs is not what it was when this object was made.
         """
         missing = self.missing()
         for number, run in enumerate(missing, 1):
             announce(f"run {number} of {len(missing)}: {run}")
-            self._do(run)
+            try:
+                asides = self._attempts(run, announce)
+            except OSError as error:
+                raise DnaError(f"cannot use {self.folder}: {error}") from error
+            if not self.place(run).exists():
+                raise DnaError(
+                    f"{run} is not valid, or missed the pace of the model, {len(asides)} times; "
+                    f"see {asides[-1] / FIGURES}. The same command tries again"
+                )
 
-    def _do(self, run: Run) -> None:
+    def _attempts(self, run: Run, announce: Callable[[str], None]) -> list[Path]:
+        """Do a run until it is good, a few times at most; where the bad ones were put."""
+        asides: list[Path] = []
+        while len(asides) < ATTEMPTS:
+            aside = self._do(run)
+            if aside is None:
+                break
+            asides.append(aside)
+            announce(f"not valid, or its pace was missed: put aside as {aside.name}")
+        return asides
+
+    def _check_unchanged(self) -> None:
+        for name, path in self._files.items():
+            if _digest(path) != self._digests[name]:
+                raise DnaError(
+                    f"{path} was changed while its runs were going on; put it back, or choose "
+                    "another folder"
+                )
+
+    def _do(self, run: Run) -> Path | None:
+        """Do a run once; if it is no good, the folder in which it is put aside."""
+        self._check_unchanged()
         place = self.place(run)
-        user_conf = self.user_conf(run.scenario)
+        place.parent.mkdir(parents=True, exist_ok=True)
         for left_over in place.parent.glob(f".{run.name}-*"):
             shutil.rmtree(left_over, ignore_errors=True)
-        # A new name: if this process was killed, the run that it started may still be at work.
         work = Path(tempfile.mkdtemp(prefix=f".{run.name}-", dir=place.parent))
+        try:
+            code = self._run(run, work)
+            self._check_unchanged()
+            if code == 0 or (code == _INVALID and run.name in compliance.MAY_BE_INVALID):
+                os.replace(work, place)
+                return None
+            if code == _INVALID:
+                aside = _free(place)
+                os.replace(work, aside)
+                return aside
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        raise DnaError(f"{run} failed; the same command tries again")
+
+    def _run(self, run: Run, work: Path) -> int:
+        """Do a run in ``work``; the exit code of ``dna loadgen``."""
         work.chmod(0o755)
         options = ["--scenario", run.scenario, "--round", self.round.name, *self._options]
-        options += ["--user-conf", str(user_conf)]
+        options += ["--user-conf", str(work / USER_CONF)]
+        shutil.copyfile(self.user_conf(run.scenario), work / USER_CONF)
         if run.name == ACCURACY:
             options.append("--accuracy")
         elif run.name != PERFORMANCE:
@@ -153,23 +249,19 @@ class Series:
         command = [sys.executable, "-m", "harness.cli", "loadgen", str(self._tested), *options]
         done = subprocess.run(
             [*command, "-o", logs, "--json", figures],
-            cwd=place.parent,  # a stray audit.config where the user stands is none of ours
+            cwd=work.parent,  # a stray audit.config where the user stands is none of ours
             stdout=subprocess.DEVNULL,
             check=False,
+            preexec_fn=ends_with_parent(),
         )
-        may_be_invalid = run.name in compliance.MAY_BE_INVALID
-        if done.returncode == 0 or (done.returncode == _INVALID and may_be_invalid):
-            os.replace(work, place)
-            return
-        if done.returncode == _INVALID:
-            aside = _free(place)
-            os.replace(work, aside)
-            raise DnaError(
-                f"{run} is not valid, or missed the pace of the model; see {aside / FIGURES}. "
-                "The same command tries again"
-            )
-        shutil.rmtree(work, ignore_errors=True)
-        raise DnaError(f"{run} failed; the same command tries again")
+        return done.returncode
+
+
+def _digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DnaError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _free(place: Path) -> Path:

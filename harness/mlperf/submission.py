@@ -43,20 +43,39 @@ def write(
     Raises:
         DnaError: something cannot be read or written.
     """
+    check_output(output)
+    left_over = f".{output.name}-"
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+        for old in output.parent.glob(f"{left_over}*"):
+            shutil.rmtree(old, ignore_errors=True)
+        work = Path(tempfile.mkdtemp(prefix=left_over, dir=output.parent))
         try:
-            failed = _write(series, network, said, work, reference)
-            work.chmod(0o755)
+            failed = _write(series, network, said, work / "new", reference)
             if output.exists():
-                shutil.rmtree(output)
-            os.replace(work, output)
+                os.replace(output, work / "old")  # at once: nobody finds half of it
+            os.replace(work / "new", output)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise DnaError(f"cannot write {output}: {error}") from error
     return failed
+
+
+def check_output(output: Path) -> None:
+    """Fail before the work starts if what is there is no submission.
+
+    Raises:
+        DnaError: it is not, and would be lost.
+    """
+    if output.is_dir():
+        names = {path.name for path in output.iterdir()}
+    else:
+        names = {output.name} if output.exists() else set()
+    if not names <= set(system.CHOICES["division"]):
+        raise DnaError(
+            f"{output} holds something else than a submission; remove it or choose another --output"
+        )
 
 
 def _write(

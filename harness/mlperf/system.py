@@ -32,6 +32,9 @@ ASKED = {
 }
 """Fields that only the user knows, and what is meant."""
 
+MODELLED = "all times are modelled"
+"""Words of :func:`declaration` where they are."""
+
 CHOICES = {"division": ("closed", "open"), "status": ("available", "preview", "rdi")}
 OPTIONAL = (
     "host_processor_frequency",
@@ -40,6 +43,12 @@ OPTIONAL = (
     "system_type_detail",
 )
 NOT_IN_V1_1 = ("host_network_card_count", "system_type_detail")
+NUMBERS = ("host_processors_per_node", "host_network_card_count")
+"""Fields that may also be numbers of JSON."""
+
+LONGEST = 100
+"""Bytes of a folder's name; file systems take 255, and some names are put together."""
+
 MEASUREMENT = "starting_weights_filename"
 NOTES = "hw_notes"
 
@@ -57,7 +66,7 @@ def declaration(device: dict[str, Any] | None) -> str:
         )
     return (
         "SIMULATED: the accelerator does not exist; its answers are computed bit by bit by a "
-        f"functional model, and all times are modelled: {device['cycles']} cycles a program at an "
+        f"functional model, and {MODELLED}: {device['cycles']} cycles a program at an "
         f"assumed {device['clock_mhz']:g} MHz, from a cycle model of the RTL."
     )
 
@@ -81,20 +90,29 @@ def read(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(said, dict):
         raise DnaError(f"{path} holds no object; make one with `dna submission template`")
-    missing = [name for name in ASKED if said.get(name) in (None, "")]
+    missing = [name for name in ASKED if str(said.get(name) or "").strip() == ""]
     if missing:
         wanted = "; ".join(f"{name} ({ASKED[name]})" for name in missing)
         raise DnaError(f"{path} lacks {wanted}")
-    for name, choices in CHOICES.items():
-        if said[name] not in choices:
-            raise DnaError(f"{path}: {name} is {said[name]!r}, not one of {', '.join(choices)}")
-    if not re.fullmatch(r"[\w.-]+", said["submitter"]):
-        raise DnaError(
-            f"{path}: submitter {said['submitter']!r} becomes a folder: letters, digits, _ . - only"
-        )
     unknown = sorted(set(said) - set(template()))
     if unknown:
         raise DnaError(f"{path} has unknown fields: {', '.join(unknown)}")
+    for name, value in said.items():
+        if not isinstance(value, str | (int if name in NUMBERS else str)):
+            raise DnaError(f"{path}: {name} is {value!r}, no text")
+    for name, choices in CHOICES.items():
+        if said[name] not in choices:
+            raise DnaError(f"{path}: {name} is {said[name]!r}, not one of {', '.join(choices)}")
+    if not re.fullmatch(r"\w[\w.-]*", said["submitter"]):
+        raise DnaError(
+            f"{path}: submitter {said['submitter']!r} becomes a folder: letters, digits, _ . - "
+            "only, and no dot at its beginning"
+        )
+    for name, folder in (("submitter", said["submitter"]), ("system_name", identifier(said))):
+        if not 1 <= len(folder.encode()) <= LONGEST:
+            raise DnaError(
+                f"{path}: {name} {said[name]!r} becomes a folder: 1 to {LONGEST} letters and digits"
+            )
     return said
 
 

@@ -44,7 +44,7 @@ MEANINGS = {
     Use.DRAM: "waiting for the external memory",
     Use.OUTPUT: "the block behind is not ready",
     Use.ORDER: "the next instruction waits for another engine",
-    Use.IDLE: "no instruction: none was fetched yet, or the last one is done",
+    Use.IDLE: "no instruction has reached CONV: others are in front of it, or none is left",
 }
 _USES = {
     Activity.IDLE: Use.IDLE,
@@ -70,7 +70,7 @@ class LayerFigures(msgspec.Struct, frozen=True, kw_only=True):
         utilization: ``macs`` / (MACs of the machine x ``cycles``); 0 if it took none.
         uses: cycles of CONV with this layer's instruction, or waiting for it, by what became of
             them; if it is no convolution, of POOL, but for its waiting for its turn.
-        bound: the engine that is busy longest with it, in lower case.
+        bound: the engine that is at work longest with it, in lower case.
         dram_bytes: to and from DRAM.
     """
 

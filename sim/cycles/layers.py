@@ -21,7 +21,8 @@ class LayerTime:
         cycles: its share of the whole: from the end of the layers before to its own. They add up to
             the cycle of the last end.
         macs: multiply-accumulates.
-        bound: the engine that was busy longest with the layer. If it is POST, CONV waits for it
+        bound: the engine that was at work, or had a transfer under way, longest with the layer.
+            If it is POST, CONV waits for it
             as WAIT_WEIGHTS: the parameters of the tile after next have no room, and the weights
             are behind them.
         stalls: cycles in which CONV (POOL, if the layer has no CONV) had the layer's instruction
@@ -55,7 +56,7 @@ def layer_times(program: Program, prediction: Prediction) -> list[LayerTime]:
                 end=end,
                 cycles=max(0, end - before),
                 macs=layer.macs,
-                bound=max(Engine, key=lambda one: _cycles(spans, one)[Activity.BUSY]),
+                bound=max(Engine, key=lambda one: _at_work(spans, one)),
                 stalls={
                     activity: count
                     for activity, count in _cycles(spans, engine).items()
@@ -65,6 +66,12 @@ def layer_times(program: Program, prediction: Prediction) -> list[LayerTime]:
         )
         before = max(before, end)
     return times
+
+
+def _at_work(spans: list[Span], engine: Engine) -> int:
+    """Cycles in which ``engine`` computes, or has a transfer under way."""
+    cycles = _cycles(spans, engine)
+    return cycles[Activity.BUSY] + cycles[Activity.WAIT_DRAM]
 
 
 def _cycles(spans: list[Span], engine: Engine) -> dict[Activity, int]:

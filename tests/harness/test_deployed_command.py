@@ -27,8 +27,16 @@ def test_logits_of_an_array(tmp_path):
 def test_bad_input(tmp_path):
     folder = save_artifact(tmp_path / "tiny")
     (tmp_path / "no.npy").write_text("no array")
+    (tmp_path / "empty.npy").touch()
+    np.savez(tmp_path / "several.npy", IMAGES[0])
+    (tmp_path / "several.npy.npz").rename(tmp_path / "several.npy")
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "several.npy").read_bytes()[:99])
+    np.save(tmp_path / "huge.npy", IMAGES[0])
+    header = (tmp_path / "huge.npy").read_bytes()[:128]
+    (tmp_path / "huge.npy").write_bytes(header.replace(b"(224, 224, 3)", b"(99999999999)"))
     np.save(tmp_path / "small.npy", IMAGES[:, :9])
-    for name, message in (("no", "cannot read"), ("absent", "cannot read"), ("small", "takes")):
+    names = ("no", "absent", "empty", "several", "cut", "huge")
+    for name, message in (*((name, "cannot read") for name in names), ("small", "takes")):
         output = tmp_path / "logits.npy"
         arguments = [str(folder), str(tmp_path / f"{name}.npy"), "-o", str(output)]
         done = CliRunner().invoke(dna, ["deployed", *arguments])

@@ -491,3 +491,99 @@ def test_of_two_answers_the_first_counts(tmp_path):
     write_answers(tmp_path, (1, 7), (0, 2), (1, 6), (0, 3))
     result = score.read(tmp_path, [3, 7], settings.requirements("SingleStream"), 1.0)
     assert (result.images, result.valid, result.top1) == (2, True, 0.5)
+
+
+def test_a_log_that_is_cut_short_is_said(tmp_path):
+    required = settings.requirements("SingleStream")
+    write_detail(tmp_path, effective_test_mode="PerformanceOnly")
+    with pytest.raises(DnaError, match=r"detail.txt has no effective_scenario: it was cut short"):
+        score.read(tmp_path, [], required, 1.0)
+    for content in (b":::MLLOG {", b":::MLLOG null\n", b":::MLLOG 5\n", b"\xff"):
+        (tmp_path / logs.DETAIL).write_bytes(content)
+        with pytest.raises(DnaError, match="has no LoadGen logs that can be read"):
+            logs.Detail(tmp_path)
+    write_detail(tmp_path, **{**FULL, "effective_test_mode": "AccuracyOnly"})
+    for content, message in (
+        ("", "cannot read"),
+        ('[{"qsl_idx": 1, "da', "cannot read"),
+        ("[1]", "cannot read"),
+        ('[{"qsl_idx": 1, "data": "00"}]', "the answer '00' of sample 1 is no float32"),
+        ('[{"qsl_idx": 1, "data": ""}]', "of sample 1 is no float32"),
+        ('[{"qsl_idx": 1, "data": "0000C07F"}]', "of sample 1 is no float32"),
+    ):
+        (tmp_path / logs.ACCURACY).write_text(content)
+        with pytest.raises(DnaError, match=message):
+            score.read(tmp_path, [3, 7], required, 1.0)
+    (tmp_path / logs.DETAIL).unlink()
+    with pytest.raises(DnaError, match="No such file"):
+        logs.Detail(tmp_path)
+
+
+def test_a_single_query_has_no_rate(tmp_path):
+    changes = {"result_qps_with_loadgen_overhead": 0, "result_query_count": 1}
+    single = read_score(tmp_path, **changes)
+    assert (single.images, single.seconds) == (1, 1.0)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"nonsense", b"*.*.mode = x", b"a.b.c 3"])
+def test_a_configuration_that_loadgen_would_pass_over(tmp_path, content):
+    path = tmp_path / "some.conf"
+    path.write_bytes(b"# fine\n\n 3d-unet-99.9.Offline.target_qps=3 # fine, too\n" + content)
+    message = r"some.conf(: it is not text| is not a LoadGen configuration)"
+    test = settings.build("Offline", accuracy=False, photographs=20)
+    with pytest.raises(DnaError, match=message):
+        settings.seed_as_audited(test, path)
+    with pytest.raises(DnaError, match=message):
+        settings.build("Offline", accuracy=False, photographs=20, user_conf=path)
+
+
+def test_settings_that_would_never_end(tmp_path):
+    path = tmp_path / "user.conf"
+    for scenario, line, message in (
+        ("SingleStream", "target_latency = 0", "target_latency, in milliseconds, must be above"),
+        ("MultiStream", "target_latency = 0", "target_latency, in milliseconds, must be above"),
+        ("MultiStream", "samples_per_query = 0", "samples_per_query must be at least 1"),
+    ):
+        path.write_text(f"*.{scenario}.{line}\n")
+        with pytest.raises(DnaError, match=message):
+            settings.build(scenario, accuracy=False, photographs=20, user_conf=path)
+    path.write_text(f"*.*.qsl_rng_seed = {2**64}\n")
+    test = settings.build("Offline", accuracy=False, photographs=20)
+    with pytest.raises(DnaError, match="qsl_rng_seed is 18446744073709551616, above"):
+        settings.seed_as_audited(test, path)
+
+
+def test_logs_appear_finished_and_replace_none(tmp_path):
+    """``finish`` gets them first; where others are by then, those stay."""
+
+    def finish(folder):
+        (folder / logs.SUMMARY).write_text("finished")
+        assert not (tmp_path / logs.SUMMARY).exists()
+
+    def too_late(folder):
+        (tmp_path / logs.DETAIL).write_text("of another test")
+
+    def full(folder):
+        raise DnaError("cannot write the logs")
+
+    def run(finish):
+        test = settings.build("Offline", accuracy=True, photographs=4)
+        library = SampleLibrary([tmp_path] * 4, lambda path: np.zeros((2, 2, 3), np.int8), cpus=1)
+        system = SystemUnderTest(library, [lambda batch: batch.reshape(1, -1)])
+        runner.run(test, library, system, tmp_path, lambda: None, finish=finish)
+
+    with pytest.raises(DnaError, match="cannot write the logs"):
+        run(full)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(DnaError, match="another test has written its logs to"):
+        run(too_late)
+    assert [path.name for path in tmp_path.iterdir()] == [logs.DETAIL]
+    (tmp_path / logs.DETAIL).unlink()
+    run(finish)
+    assert (tmp_path / logs.SUMMARY).read_text() == "finished"
+
+
+def test_a_photograph_counts_once(dna, data_dir):
+    (data_dir / "val_map.txt").write_text("0.jpg 3\n1.jpg 2\n0.jpg 3\n")
+    _, _, stderr = dna("--scenario", "Offline", "--accuracy", check=2)
+    assert "val_map.txt line 3 has 0.jpg again, as in line 1" in one_line_error(stderr)

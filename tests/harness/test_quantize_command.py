@@ -171,7 +171,7 @@ def test_tensorflow_is_named_where_it_is_missing(data, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     (tmp_path / "weights.safetensors").touch()
     arguments = ("--framework", "tensorflow", "--weights", tmp_path / "weights.safetensors")
-    assert "open-dna[tensorflow]" in _fails(*arguments, *_all(data, tmp_path))
+    assert ".[tensorflow]" in _fails(*arguments, *_all(data, tmp_path))
 
 
 def test_only_tensorflow_makes_a_tflite_file(data, tmp_path):

@@ -123,5 +123,5 @@ def test_bad_input_is_refused_before_the_work(monkeypatch, tmp_path):
     assert "giga" in refused("--config", "giga", "-o", tmp_path / "out")
     assert str(file) in refused("--config", "nano", "-o", file)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert "open-dna[rtl]" in refused("--config", "nano", "-o", tmp_path / "out")
+    assert ".[rtl]" in refused("--config", "nano", "-o", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -104,6 +104,16 @@ def test_answers(judge):
     assert compliance.PASS not in slow.performance_text
 
 
+def test_runs_of_different_machines_are_not_compared(tmp_path):
+    run = write_logs(tmp_path / "t", **compliance.AUDITS["TEST04"])
+    line = {"key": logs.TIMING, "value": "modelled, 300 MHz", "metadata": {"is_error": False}}
+    with (run / logs.DETAIL).open("a") as file:
+        file.write(logs.entry(line))
+    reference = write_logs(tmp_path / "p")
+    with pytest.raises(DnaError, match="modelled, 300 MHz and measured on a computer"):
+        verify("TEST04", run, reference, reference)
+
+
 def test_an_invalid_run_fails(judge):
     assert not judge("TEST04", 2 * MS, result_validity="INVALID").passed
 
@@ -166,3 +176,17 @@ def test_loadgen_obeys_and_the_command_judges(tmp_path):
         "verify_accuracy.txt",
         "verify_performance.txt",
     ]
+
+
+def test_logs_that_are_cut_short_are_refused(judge, tmp_path):
+    run = write_logs(tmp_path / "t", **compliance.AUDITS["TEST04"])
+    lines = (run / logs.DETAIL).read_text().splitlines(keepends=True)
+    reference = write_logs(tmp_path / "p")
+    for count in range(7):
+        (run / logs.DETAIL).write_text("".join(lines[:count]))
+        with pytest.raises(DnaError, match="it was cut short"):
+            verify("TEST04", run, reference, reference)
+    with pytest.raises(DnaError, match=r"no speed can be told from result_90.00_percentile"):
+        judge("TEST04", 2 * MS, **{"result_90.00_percentile_latency_ns": 0})
+    with pytest.raises(DnaError, match="performance_issue_same is 'yes', no number"):
+        judge("TEST04", 2 * MS, performance_issue_same="yes")

@@ -86,3 +86,14 @@ def test_a_script_that_is_missing_or_fails_is_said(checkout, runs, tmp_path):
         compliance_scripts.verify("TEST01", *runs, checkout)
     with pytest.raises(DnaError, match="cannot copy the logs"):
         compliance_scripts.verify("TEST01", tmp_path, *runs[1:], checkout)
+    write_script(checkout, "TEST01", "sys.stderr.buffer.write(b'\\xff odd'); sys.exit(1)\n")
+    with pytest.raises(DnaError, match=r"run_verification.py failed: .*odd"):
+        compliance_scripts.verify("TEST01", *runs, checkout)
+    write_script(checkout, "nvidia/TEST01", "")
+    (checkout / "compliance" / "TEST01" / "run_verification.py").unlink()
+    (runs[0] / logs.SUMMARY).write_bytes(b"\xff")
+    with pytest.raises(DnaError, match="cannot copy the logs"):
+        compliance_scripts.verify("TEST01", *runs, checkout)
+    compliance_scripts.check(checkout, ("TEST01", "TEST05"))
+    with pytest.raises(DnaError, match=r"has no compliance/TEST/run_verification.py for TEST05"):
+        compliance_scripts.check(checkout, ("TEST05",))

@@ -208,3 +208,47 @@ def test_command(checkout):
     main.write_text(MAIN + "def process_latencies(latencies):\n    pass\n")
     done = CliRunner().invoke(dna, ["backend", "install", str(checkout)])
     assert "needs the LoadGen of its time: pip install" in done.output
+
+
+def test_windows_line_ends_stay(checkout):
+    main = checkout / reference.FOLDER / "python/main.py"
+    main.write_bytes(MAIN.replace("\n", "\r\n").encode())
+    before = contents(checkout)
+    reference.install(checkout)
+    assert b"\n" not in main.read_bytes().replace(b"\r\n", b"")
+    reference.remove(checkout)
+    assert contents(checkout) == before
+
+
+def test_nothing_is_written_or_all(checkout, monkeypatch):
+    """A full disk, a line that is there twice, a file of somebody else."""
+    before = contents(checkout)
+    writes = iter([None, None, OSError(28, "No space left on device")])
+
+    def fsync(number):
+        if (error := next(writes)) is not None:
+            raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reference.os, "fsync", fsync)
+        with pytest.raises(DnaError, match=r"cannot write .*backend_dna.py: No space left"):
+            reference.install(checkout)
+    assert contents(checkout) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(reference.os, "access", lambda path, mode: path.name != "main.py")
+        with pytest.raises(DnaError, match=r"main.py: it is read-only; nothing was changed"):
+            reference.install(checkout)
+    assert contents(checkout) == before
+    theirs = checkout / reference.FOLDER / reference.MODULE
+    theirs.write_text("mine\n")
+    with pytest.raises(DnaError, match=r"backend_dna.py is not open DNA's; move it away"):
+        reference.install(checkout)
+    assert reference.remove(checkout) == []
+    assert theirs.read_text() == "mine\n"
+    theirs.unlink()
+    main = checkout / reference.FOLDER / "python/main.py"
+    main.write_text(MAIN + "def get_backend(backend):\n    pass\n")
+    before = contents(checkout)
+    with pytest.raises(DnaError, match="2 lines, not one, match"):
+        reference.install(checkout)
+    assert contents(checkout) == before

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 
 from harness.cli import dna
 from harness.loadgen import logs
-from harness.mlperf import check, rounds, system
+from harness.mlperf import check, rounds, submission, system
 from harness.mlperf.series import Run, Series
 from hw.config import PRESETS
 from sw import artifact
@@ -99,6 +100,10 @@ def built(folder):
     return folder / "out"
 
 
+def open_series(runs, folder, options=(), round_=V1_1):
+    return Series(runs, round_, folder / "tiny", options, folder / "photographs" / "val_map.txt")
+
+
 def test_the_tree_is_whole(built):
     root = built / "tree" / "open" / "someone"
     description = json.loads((root / "systems" / f"{NAME}.json").read_text())
@@ -138,9 +143,112 @@ def test_the_check_finds_what_is_short_and_nothing_else(built):
     assert "objections, says open DNA's part of the rules" in done.output
 
 
-def test_the_check_sees_damage(built, tmp_path):
-    import shutil
+def mutated(path, tree, before, damage):
+    """Findings beyond those ``before`` ``damage`` took the content of a file and gave another."""
+    content = path.read_bytes()
+    path.unlink()
+    if (new := damage(content)) is not None:
+        assert new != content
+        path.write_bytes(new)
+    try:
+        return set(check.check(tree, V1_1)) - before
+    finally:
+        path.write_bytes(content)
 
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "results/*/*/*/accuracy",
+        "results/*/*/*/performance/run_1",
+        "compliance/*/*/*/TEST0*/performance/run_1",
+    ],
+)
+def test_damaged_logs_are_found(built, tmp_path, place):
+    tree = tmp_path / "tree"
+    shutil.copytree(built / "tree", tree, ignore=shutil.ignore_patterns("sim", "sw", "harness"))
+    folder = sorted((tree / "open" / "someone").glob(place))[0]
+    before = set(check.check(tree, V1_1))
+    for damage in (
+        lambda content: None,
+        lambda content: b"",
+        lambda content: b"[]",
+        lambda content: bytes(range(256)),
+        lambda content: content[: len(content) // 2],
+        lambda content: content[: content.index(b"\n", len(content) // 2) + 1],
+        lambda content: b":::MLLOG null\n",
+        lambda content: b':::MLLOG {"key": "effective_scenario", "value": [], "metadata": 1}\n',
+        lambda content: content[: content.rindex(b"dna_timing")],
+    ):
+        assert mutated(folder / logs.DETAIL, tree, before, damage)
+    for damage in (
+        lambda content: None,
+        lambda content: b"",
+        lambda content: bytes(range(256)),
+        lambda content: content[: content.index(b"Timing : ")],
+    ):
+        assert mutated(folder / logs.SUMMARY, tree, before, damage)
+    if folder.name == "run_1":
+        faster = mutated(
+            folder / logs.SUMMARY,
+            tree,
+            before,
+            lambda content: content.replace(
+                b"90.0th percentile latency (ns) : ", b"\\g<0>1"
+            ).replace(b"Samples per second: ", b"\\g<0>9"),
+        )
+        assert any("has another result than" in finding for finding in faster)
+
+
+def test_other_damage_is_found(built, tmp_path):
+    tree = tmp_path / "tree"
+    shutil.copytree(built / "tree", tree)
+    files = [path for path in tree.rglob("*") if path.is_file() and "code" not in path.parts]
+    assert len(files) > 40
+    before = set(check.check(tree, V1_1))
+    for path in files:
+        assert mutated(path, tree, before, lambda content: None), path
+        if "SingleStream" not in path.parts:
+            assert mutated(path, tree, before, lambda content: b"\xff\xfe"), path
+    root = tree / "open" / "someone"
+    scenario = root / "results" / NAME / "resnet50" / "Offline"
+    accuracy = scenario / "accuracy"
+    compliance = root / "compliance" / NAME / "resnet50" / "Offline"
+    for path, old, new, words in (
+        (accuracy / "accuracy.txt", b"total=12", b"total=11", "is not consistent"),
+        (accuracy / "accuracy.txt", b"good=", b"good=1", "is not consistent"),
+        (accuracy / "accuracy.txt", b"accuracy=", b"accuracy=1.1.", "has no accuracy or no hash"),
+        (accuracy / "accuracy.txt", b"hash=", b"hash=0", "has no accuracy or no hash"),
+        (accuracy / logs.ACCURACY, b'"qsl_idx" : 2', b'"qsl_idx" : 3', "has another hash"),
+        (accuracy / logs.DETAIL, b"AccuracyOnly", b"PerformanceOnly", "is a run in mode"),
+        (accuracy / logs.DETAIL, b'"Offline"', b'"MultiStream"', "is a run of MultiStream"),
+        (
+            scenario / "performance" / "run_1" / logs.DETAIL,
+            b'"effective_min_duration_ms", "value": 300',
+            b'"effective_min_duration_ms", "value": "long"',
+            "min_duration_ms is long, at least",
+        ),
+        (
+            compliance / "TEST05" / "performance" / "run_1" / logs.DETAIL,
+            b"313588358309856706",
+            b"1",
+            "is no run of TEST05",
+        ),
+    ):
+        found = "\n".join(
+            mutated(path, tree, before, lambda data, old=old, new=new: data.replace(old, new))
+        )
+        assert words in found, (words, found)
+    shutil.copytree(scenario / "performance" / "run_1", compliance / "TEST01", dirs_exist_ok=True)
+    shutil.rmtree(root / "code")
+    (root / "code" / "resnet50" / "dna").mkdir(parents=True)
+    (root / "systems" / "other.json").write_text("{}")
+    found = "\n".join(check.check(tree, V1_1))
+    assert "the code is missing" in found
+    assert "results/other/resnet50/Offline: the scenario is missing" in found
+
+
+def test_the_check_sees_damage(built, tmp_path):
     tree = tmp_path / "tree"
     shutil.copytree(built / "tree", tree)
     root = tree / "open" / "someone"
@@ -167,14 +275,16 @@ def test_the_check_sees_damage(built, tmp_path):
     assert "TEST05/verify_performance.txt: does not say TEST PASS" in "\n".join(
         check.check(tree, V1_1)
     )
-    with pytest.raises(DnaError, match="no submission"):
-        check.check(tmp_path / "nothing", V1_1)
+    for judge in (check.check, lambda *given: check.check_officially(*given, tmp_path)):
+        with pytest.raises(DnaError, match="nothing is no submission"):
+            judge(tmp_path / "nothing", V1_1)
 
 
 def test_an_official_checker_judges(tmp_path):
     """A checker with the arguments and the closing line of MLPerf's, and none of its text."""
     folder = tmp_path / "inference" / "tools" / "submission"
     folder.mkdir(parents=True)
+    (tmp_path / "open" / "someone" / "results" / "system").mkdir(parents=True)
     with pytest.raises(DnaError, match="has no submission checker"):
         check.check_officially(tmp_path, V1_1, tmp_path / "inference")
     checker = folder / "submission-checker.py"
@@ -189,6 +299,10 @@ def test_an_official_checker_judges(tmp_path):
             f"print({line!r}); print('Results=2, NoResults=0'); sys.exit({code})\n"
         )
         assert check.check_officially(tmp_path, V1_1, tmp_path / "inference")[0] is clean
+    checker.write_text(
+        "import sys\nsys.stdout.buffer.write(b'\\xff ERROR odd bytes\\nResults=0')\n"
+    )
+    assert len(check.check_officially(tmp_path, V1_1, tmp_path / "inference")[1]) == 1
     checker.write_text("raise KeyError('broken')\n")
     with pytest.raises(DnaError, match="did not come to an end: it said KeyError: 'broken'"):
         check.check_officially(tmp_path, V1_1, tmp_path / "inference")
@@ -197,28 +311,30 @@ def test_an_official_checker_judges(tmp_path):
 def test_runs_of_something_else_are_not_taken(built, folder):
     options = ("--timing", "host", "--data-dir", "elsewhere")
     with pytest.raises(DnaError, match="has runs with another options"):
-        Series(built / "runs", V1_1, folder / "tiny", options)
+        open_series(built / "runs", folder, options)
     with pytest.raises(DnaError, match="has runs with another round"):
-        Series(built / "runs", rounds.find("v6.1"), folder / "tiny", options)
+        open_series(built / "runs", folder, options, rounds.find("v6.1"))
 
 
 def test_an_invalid_run_is_put_aside(folder, tmp_path):
     """The queries announced are gone before the time is up."""
     options = ("--data-dir", str(folder / "photographs"))
-    series = Series(tmp_path, V1_1, folder / "tiny", options)
+    series = open_series(tmp_path, folder, options)
     conf = series.user_conf("SingleStream")
     conf.write_text(
         "resnet50.SingleStream.target_latency = 1000\nresnet50.SingleStream.min_duration = 30000\n"
     )
     run = Run("SingleStream", "performance")
     series.runs = [run]
-    with pytest.raises(DnaError, match=r"SingleStream performance is not valid.*invalid_1"):
+    with pytest.raises(
+        DnaError, match=r"SingleStream performance is not valid.* 3 times; see .*invalid_3"
+    ):
         series.complete(lambda text: None)
     assert series.missing() == [run]
     assert (tmp_path / "SingleStream" / "performance.invalid_1" / logs.SUMMARY).is_file()
-    series = Series(tmp_path, V1_1, folder / "tiny", options)
+    series = open_series(tmp_path, folder, options)
     series.runs = [run]
-    with pytest.raises(DnaError, match="invalid_2"):
+    with pytest.raises(DnaError, match="invalid_6"):
         series.complete(lambda text: None)
 
 
@@ -238,9 +354,26 @@ def test_fields_are_asked_for_by_name(folder, tmp_path):
     path.write_text(json.dumps({**SAID, "colour": "red"}))
     with pytest.raises(DnaError, match="unknown fields: colour"):
         system.read(path)
-    path.write_text("[")
-    with pytest.raises(DnaError, match="dna submission template"):
-        system.read(path)
+    for content in (b"[", b"", b"[]", b"\xff\xfe"):
+        path.write_bytes(content)
+        with pytest.raises(DnaError, match="dna submission template"):
+            system.read(path)
+    for name, value, message in (
+        ("submitter", 5, "submitter is 5, no text"),
+        ("submitter", "..", r"submitter '\.\.' becomes a folder"),
+        ("submitter", "s" * 101, "becomes a folder: 1 to 100"),
+        ("system_name", ["a"], r"system_name is \['a'\], no text"),
+        ("system_name", "(?!)", "system_name '[(][?]![)]' becomes a folder: 1 to 100"),
+        ("system_name", "x" * 300, "system_name 'x+' becomes a folder"),
+        ("cooling", "  ", r"lacks cooling \("),
+        ("status", {}, "lacks status"),
+        ("hw_notes", None, "hw_notes is None, no text"),
+    ):
+        path.write_text(json.dumps({**SAID, name: value}))
+        with pytest.raises(DnaError, match=message):
+            system.read(path)
+    path.write_text(json.dumps({**SAID, "host_processors_per_node": 2}))
+    assert system.read(path)["host_processors_per_node"] == 2
 
 
 def test_a_modelled_machine_is_declared(folder):
@@ -254,11 +387,59 @@ def test_a_modelled_machine_is_declared(folder):
 
 
 def test_a_simulated_machine_is_no_entry_for_closed(built, tmp_path):
-    import shutil
-
     shutil.copytree(built / "tree" / "open", tmp_path / "closed")
     findings = check.check(tmp_path, V1_1)
     assert any("is no entry for the closed division" in finding for finding in findings)
+
+
+def test_what_is_wrong_is_found_before_the_runs(folder, tmp_path):
+    def build(*options):
+        given = {"--system": folder / "system.json", "--data-dir": folder / "photographs"}
+        given |= dict(zip(options[::2], options[1::2], strict=True))
+        words = [str(word) for pair in given.items() for word in pair]
+        output = str(tmp_path / "out")
+        arguments = ["submission", "build", str(folder / "tiny"), *words, "-o", output]
+        done = CliRunner().invoke(dna, arguments)
+        assert isinstance(done.exception, DnaError), done.output
+        assert not (tmp_path / "out" / "runs").exists()
+        return str(done.exception)
+
+    assert "has no compliance/TEST" in build("--reference", tmp_path)
+    assert "is missing or not a folder" in build("--data-dir", tmp_path / "absent")
+    tree = tmp_path / "out" / "tree"
+    tree.mkdir(parents=True)
+    (tree / "thesis.tex").write_text("years of work")
+    assert "holds something else than a submission" in build()
+    (tree / "thesis.tex").unlink()
+    tree.rmdir()
+    tree.touch()
+    assert "holds something else than a submission" in build()
+
+
+def test_a_tree_is_whole_or_as_it_was(built, folder, tmp_path, monkeypatch):
+    tree = tmp_path / "tree"
+    for name in ("open", ".tree-killed"):
+        (tree if name == "open" else tmp_path / name).mkdir()
+    (tree / "open").write_text("the tree before")
+    series = open_series(
+        built / "runs",
+        folder,
+        tuple(json.loads((built / "runs/series.json").read_text())["options"]),
+    )
+    network = artifact.load(folder / "tiny")
+
+    def full(*given):
+        raise OSError(28, "No space left on device", "a file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(submission.compliance, "write", full)
+        with pytest.raises(DnaError, match=r"cannot write .*tree: .*No space left"):
+            submission.write(series, network, SAID, tree, None)
+    assert (tree / "open").read_text() == "the tree before"
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+    assert submission.write(series, network, SAID, tree, None) == []
+    assert (tree / "open" / "someone" / "systems").is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
 
 
 def test_rounds():
