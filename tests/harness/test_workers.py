@@ -223,7 +223,7 @@ def test_a_limit_of_workers_is_not_for_clusters():
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(DnaError, match=r"open-dna\[cluster\]"):
+    with pytest.raises(DnaError, match=r"\.\[cluster\]"):
         run(square, [1], scheduler="tcp://127.0.0.1:1")
 
 

@@ -326,9 +326,7 @@ def test_an_invalid_run_is_put_aside(folder, tmp_path):
     )
     run = Run("SingleStream", "performance")
     series.runs = [run]
-    with pytest.raises(
-        DnaError, match=r"SingleStream performance is not valid.* 3 times; see .*invalid_3"
-    ):
+    with pytest.raises(DnaError, match=r"SingleStream performance is not valid.* 3 times;.*_3"):
         series.complete(lambda text: None)
     assert series.missing() == [run]
     assert (tmp_path / "SingleStream" / "performance.invalid_1" / logs.SUMMARY).is_file()
