@@ -98,8 +98,6 @@ class Series:
             found = json.loads(path.read_text()) if path.exists() else {}
             if not isinstance(found, dict):
                 raise DnaError(f"{path} is damaged; choose another folder")
-            # A series that was begun before the list counted does not have it.
-            found.setdefault("photographs", identity["photographs"])
             if any(self.place(run).exists() for run in self.runs):
                 _compare(found, identity, self.folder)
             elif found.get("round", round_.name) != round_.name:
