@@ -69,7 +69,12 @@ def template(output: Path) -> None:
 @click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHZ")
 @click.option("--memory-latency", type=click.IntRange(min=1), metavar="CYCLES")
 @click.option("--memory-bandwidth", type=click.FloatRange(min=2**-16, max=1), metavar="PART")
-@click.option("--data-dir", type=PATH, metavar="DIR", help="As for `dna loadgen`.")
+@click.option(
+    "--data-dir",
+    type=PATH,
+    metavar="DIR",
+    help="Photographs with val_map.txt. Default: $DATA_DIR, else those of `dna fetch`.",
+)
 @click.option(
     "--min-duration",
     type=click.FloatRange(min=0, min_open=True),
@@ -102,6 +107,7 @@ def build(
     interruption the same command goes on where it stopped, and only the run in progress is lost.
     Exit code 1 means that a compliance test failed.
     """
+    from harness import fetch
     from harness.datasets import Dataset, data_dir_from
     from harness.mlperf import compliance_scripts, rounds, submission, system
     from harness.mlperf.alone import alone
@@ -111,9 +117,7 @@ def build(
     round_ = rounds.find(round_name)
     said = system.read(system_file)
     network = artifacts.load(artifact)
-    folder = data_dir_from(data_dir)
-    if folder is None:
-        raise DnaError("which photographs? name them: --data-dir DIR")
+    folder = data_dir_from(data_dir) or fetch.photographs_dir()
     photographs = Dataset(folder).list_file
     if reference is not None:
         compliance_scripts.check(reference, round_.tests)
@@ -132,9 +136,8 @@ def build(
         _report_kept(series)
         series.complete(click.echo)
         failed = submission.write(series, network, said, output / "tree", reference)
+    _show(series, failed)
     click.echo(output / "tree")
-    for name in failed:
-        click.echo(f"compliance test failed: {name}")
     click.get_current_context().exit(FAILED if failed else 0)
 
 
@@ -143,6 +146,40 @@ def _report_kept(series: Series) -> None:
     kept = [run for run in series.runs if run not in missing]
     if kept:
         click.echo(f"{len(kept)} finished runs are kept: {', '.join(map(str, kept))}")
+    if missing:
+        click.echo(
+            f"{len(missing)} runs to do; a timed one takes 10 minutes or more at full length"
+        )
+
+
+def _show(series: Series, failed: list[str]) -> None:
+    """What the runs of each scenario had."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.mlperf.series import ACCURACY, PERFORMANCE, Run
+
+    units = {
+        "SingleStream": ("p90_ms", "ms, 90th percentile"),
+        "MultiStream": ("p99_ms", "ms, 99th percentile"),
+        "Offline": ("qps", "images/s"),
+    }
+    table = Table("scenario", "performance", "top-1", "compliance tests")
+    for scenario in series.round.scenarios:
+        key, unit = units[scenario]
+        speed = series.figures(Run(scenario, PERFORMANCE))
+        right = series.figures(Run(scenario, ACCURACY))
+        tests = (
+            f"{test} {'FAILED' if f'{scenario} {test}' in failed else 'passed'}"
+            for test in series.round.tests
+        )
+        table.add_row(
+            scenario,
+            f"{speed[key]:.4f} {unit}, {speed['timing']}",
+            f"{100 * right['top1']:.3f} % of {right['images']}",
+            ", ".join(tests),
+        )
+    Console(soft_wrap=True, highlight=False).print(table)
 
 
 @command.command()

@@ -94,6 +94,7 @@ def built(folder):
         if process.returncode != 2:
             break
     assert process.returncode == 0, output
+    assert "top-1" in output and "FAILED" not in output
     for path, when in done_before.items():
         assert path.stat().st_mtime_ns == when
     assert not list(runs.glob("*/.*-*"))
