@@ -6,6 +6,7 @@ The kernels are compiled once per source and kept in the user's cache folder.
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import shutil
 import weakref
@@ -62,6 +63,7 @@ SLACK = 64  # bytes that may be read behind the last pixel
 CHANNEL_ORDER = np.arange(GROUP_CHANNELS).reshape(4, 2, 4).transpose(1, 0, 2).ravel()
 
 
+@functools.cache
 def supported() -> bool:
     """Whether this CPU has the instructions and this machine a compiler."""
     try:
