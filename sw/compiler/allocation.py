@@ -129,7 +129,7 @@ class _Allocation:
         in_dram: set[str],
     ) -> None:
         self.machine = machine
-        self.config = config = machine.config
+        config = machine.config
         self.layers = layers
         self.splits = splits
         self.in_dram = in_dram
@@ -167,7 +167,7 @@ class _Allocation:
         for block in sorted(blocks, key=lambda b: (-b.size, b.born, b.names)):
             for apart in (1, 0) if roomy else (0,):
                 others = [other for other in placed if other.meets(block, apart)]
-                base = _first_fit(others, block.size, self.config.feature_words)
+                base = _first_fit(others, block.size, self.machine.config.feature_words)
                 if base is not None:
                     break
             else:
@@ -197,7 +197,7 @@ class _Allocation:
     def _following(self, layer: Layer, plans: list[Plan], places: dict[str, Place]) -> Plan | None:
         if not self._follows(layer):
             return None
-        following = follow(self.config, layer, plans[-1].schedule)
+        following = follow(self.machine.config, layer, plans[-1].schedule)
         if following is None:
             return None
         return Plan(
@@ -276,7 +276,7 @@ class _Allocation:
         bases: tuple[list[int], list[int]] = ([], [])
         for kind, size in enumerate((schedule.source_slab, schedule.target_slab)):
             for _ in range(schedule.buffers if size else 0):
-                base = _first_fit(taken, size, self.config.feature_words)
+                base = _first_fit(taken, size, self.machine.config.feature_words)
                 if base is None:
                     return None
                 taken.append(_Block([], size, number, number, base))
