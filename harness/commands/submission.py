@@ -157,16 +157,13 @@ def _show(series: Series, failed: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from harness.loadgen.score import MERIT
     from harness.mlperf.series import ACCURACY, PERFORMANCE, Run
 
-    units = {
-        "SingleStream": ("p90_ms", "ms, 90th percentile"),
-        "MultiStream": ("p99_ms", "ms, 99th percentile"),
-        "Offline": ("qps", "images/s"),
-    }
+    units = {"p90_ms": "ms, 90th percentile", "p99_ms": "ms, 99th percentile", "qps": "images/s"}
     table = Table("scenario", "performance", "top-1", "compliance tests")
     for scenario in series.round.scenarios:
-        key, unit = units[scenario]
+        merit = MERIT[scenario]
         speed = series.figures(Run(scenario, PERFORMANCE))
         right = series.figures(Run(scenario, ACCURACY))
         tests = (
@@ -175,7 +172,7 @@ def _show(series: Series, failed: list[str]) -> None:
         )
         table.add_row(
             scenario,
-            f"{speed[key]:.4f} {unit}, {speed['timing']}",
+            f"{speed[merit]:.4f} {units[merit]}, {speed['timing']}",
             f"{100 * right['top1']:.3f} % of {right['images']}",
             ", ".join(tests),
         )

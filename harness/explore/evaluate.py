@@ -12,6 +12,7 @@ import msgspec
 import hw
 import sim
 import sw
+from harness import sources
 from hw.config import DnaConfig
 from sim.rtl.memory import MemoryModel
 from sw import artifact as artifacts
@@ -73,18 +74,13 @@ def network_digest(artifact: artifacts.Artifact) -> str:
 @functools.cache
 def model_digest() -> str:
     """Changes with the sources of machine, compiler and cycle model."""
-    digest = hashlib.sha256()
-    for root, pattern in (
-        (Path(hw.__path__[0]), "*.py"),
-        (Path(sw.__path__[0]), "*.py"),
-        (Path(sw.__path__[0]), "compiler/*.py"),
-        (Path(sim.__path__[0]), "cycles/*"),
-        (Path(sim.__path__[0]), "rtl/memory.py"),
-    ):
-        for path in sorted(path for path in root.glob(pattern) if path.is_file()):
-            digest.update(f"{path.relative_to(root.parent)}\n".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return sources.digest(
+        (hw, "*.py"),
+        (sw, "*.py"),
+        (sw, "compiler/*.py"),
+        (sim, "cycles/*"),
+        (sim, "rtl/memory.py"),
+    )
 
 
 def evaluate(task: Task) -> Outcome:
@@ -96,11 +92,7 @@ def evaluate(task: Task) -> Outcome:
     from sim.cycles import predict
     from sw.compiler import compile_graph
 
-    if model_digest() != task.model:
-        raise DnaError(
-            "a worker has other sources of open-dna than this command; install the same version "
-            "on all machines"
-        )
+    sources.check_same(task.model, model_digest())
     graph = _graph(task.artifact, task.network)
     try:
         program = compile_graph(graph, task.config, task.memory.bandwidth)

@@ -18,6 +18,13 @@ ANSWER = np.dtype("<f4")
 TIMING = "dna_timing"
 """Our own key in the detail file: that the times are modelled, and of what machine."""
 
+MERIT = {
+    "SingleStream": "result_90.00_percentile_latency_ns",
+    "MultiStream": "result_99.00_percentile_per_query_latency_ns",
+    "Offline": "result_samples_per_second",
+}
+"""What MLPerf ranks a scenario by, as the detail file calls it."""
+
 _MARK = ":::MLLOG "
 
 

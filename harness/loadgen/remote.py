@@ -20,6 +20,7 @@ import numpy.typing as npt
 import harness
 import sim
 import sw
+from harness import sources
 from harness.preprocess import load_image
 from harness.workers import run_tasks
 from sim.functional import FunctionalModel
@@ -105,11 +106,7 @@ def answer(chunk: Chunk) -> Answers:
     Raises:
         DnaError: see :func:`answers`.
     """
-    if chunk.sources != _sources():
-        raise DnaError(
-            "a worker has other sources of open-dna than this command; install the same version "
-            "on all machines"
-        )
+    sources.check_same(chunk.sources, _sources())
     network, model = _open(chunk.artifact, chunk.network)
     classes = np.empty(len(chunk.photographs), np.float32)
     for number, (path, size) in enumerate(zip(chunk.photographs, chunk.sizes, strict=True)):
@@ -146,10 +143,6 @@ def _digest(network: artifacts.Artifact) -> str:
 @functools.cache
 def _sources() -> str:
     """Changes with the sources of the program."""
-    digest = hashlib.sha256()
-    for package in (sw, sim, harness):
-        root = Path(package.__path__[0])
-        for path in sorted(p for p in root.rglob("*") if p.suffix in {".py", ".cc", ".h"}):
-            digest.update(f"{path.relative_to(root.parent)}\n".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+    packages, suffixes = (sw, sim, harness), ("py", "cc", "h")
+    places = ((package, f"**/*.{suffix}") for package in packages for suffix in suffixes)
+    return sources.digest(*places)

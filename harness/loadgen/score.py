@@ -11,6 +11,8 @@ from harness.loadgen.settings import Requirements
 
 ACCURACY_ONLY = "AccuracyOnly"
 VALID = "VALID"
+MERIT = {"SingleStream": "p90_ms", "MultiStream": "p99_ms", "Offline": "qps"}
+"""Which attribute of a :class:`Score` MLPerf ranks a scenario by."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,8 +60,7 @@ class Score:
         SingleStream: 90th percentile in ms; MultiStream: 99th of a query's latency in ms; Offline:
         samples per second.
         """
-        names = {"SingleStream": self.p90_ms, "MultiStream": self.p99_ms, "Offline": self.qps}
-        value = names[self.scenario]
+        value: float | None = getattr(self, MERIT[self.scenario])
         assert value is not None, "a performance run has all of them"
         return value
 

@@ -19,9 +19,8 @@ import importlib.metadata
 import queue
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ import numpy.typing as npt
 import harness
 import hw
 import sw
-from harness import fetch
+from harness import fetch, sources
 from harness.datasets import Dataset
 from sim.quantization import quantize
 from sim.runtime import Runtime
@@ -135,22 +134,16 @@ def deploy(weights_file: Path, data_dir: Path, calibration_list: Path | None, co
 
 def _key(weights_file: Path, photographs: list[Path], config: str) -> str:
     """A name for everything that decides what is deployed: files, and our source."""
-    digest = hashlib.sha256(config.encode())
-    source = sorted(file for package in (hw, sw, harness) for file in _source(package))
+    source = sources.digest(*((package, "**/*.py") for package in (hw, sw, harness)))
+    digest = hashlib.sha256(f"{source} {config}".encode())
     machine = [Path(config)] if Path(config).is_file() else []
     try:
-        for file in (*source, *machine, weights_file, *photographs):
+        for file in (*machine, weights_file, *photographs):
             with file.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
     except OSError as error:
         raise DnaError(f"cannot read {error.filename}: {error.strerror}") from error
     return digest.hexdigest()[:16]
-
-
-def _source(package: ModuleType) -> Iterator[Path]:
-    """The Python files of a package of ours."""
-    for folder in package.__path__:
-        yield from Path(folder).rglob("*.py")
 
 
 def _dna(*arguments: str) -> None:

@@ -14,13 +14,6 @@ from sw.errors import DnaError
 
 Finding = tuple[Path, str]
 
-MERIT = {
-    "SingleStream": "result_90.00_percentile_latency_ns",
-    "MultiStream": "result_99.00_percentile_per_query_latency_ns",
-    "Offline": "result_samples_per_second",
-}
-"""What MLPerf ranks a scenario by, as the detail file calls it."""
-
 _ENDED = re.compile(r"^(?:No errors|1 ERROR|\d+ ERRORS) encountered", re.MULTILINE)
 _MERIT = re.compile(
     r"^(?:[\d.]+th percentile latency \(ns\)|Samples per second) *: *(\d[\d.e+]*)$", re.MULTILINE
@@ -59,7 +52,7 @@ def damage(place: Path, scenario: str) -> Iterator[Finding]:
 
 def _result(detail: logs.Detail) -> tuple[str, float]:
     """The verdict and the figure of merit of a performance run."""
-    merit = detail.number(MERIT[detail["effective_scenario"]])
+    merit = detail.number(logs.MERIT[detail["effective_scenario"]])
     return str(detail["result_validity"]), float(f"{merit:.{_DIGITS}g}")
 
 

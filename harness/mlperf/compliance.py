@@ -150,14 +150,12 @@ def speed(test: str, run: Path, performance: Path) -> tuple[bool, str]:
 
 
 def _nanoseconds(detail: logs.Detail) -> float:
-    key = {
-        "Offline": "result_samples_per_second",
-        "MultiStream": "result_99.00_percentile_per_query_latency_ns",
-    }.get(detail["effective_scenario"], "result_90.00_percentile_latency_ns")
+    scenario = detail["effective_scenario"]
+    key = logs.MERIT.get(scenario, logs.MERIT["SingleStream"])
     value = detail.number(key)
     if value <= 0:
         raise DnaError(f"no speed can be told from {key} {value}")
-    return 1e9 / value if key == "result_samples_per_second" else value
+    return 1e9 / value if scenario == "Offline" else value
 
 
 def _answers(run: Path, accuracy: Path) -> tuple[bool, str]:

@@ -98,7 +98,7 @@ def read(path: Path) -> dict[str, Any]:
     if unknown:
         raise DnaError(f"{path} has unknown fields: {', '.join(unknown)}")
     for name, value in said.items():
-        if not isinstance(value, str | (int if name in NUMBERS else str)):
+        if not isinstance(value, (str, int) if name in NUMBERS else str):
             raise DnaError(f"{path}: {name} is {value!r}, no text")
     for name, choices in CHOICES.items():
         if said[name] not in choices:
