@@ -35,15 +35,15 @@ N    ?= 2000
 SEED ?= 0
 fuzz: setup ## N random cases (2000) of a SEED (0) on compiled RTL against the reference (4 minutes, 12 when new)
 	@mkdir -p $(BUILD)
-	$(BIN)/python -m tests.fuzz --cases $(N) --seed $(SEED) --json $(BUILD)/fuzz.json
+	$(BIN)/python -m tests.sweeps.fuzz --cases $(N) --seed $(SEED) --json $(BUILD)/fuzz.json
 
 cycles: setup ## 200 random cases of a SEED (0): cycle model against RTL, every counter (4 minutes, 8 when new)
 	@mkdir -p $(BUILD)
-	$(BIN)/python -m tests.cycles_sweep --cases 200 --seed $(SEED) --json $(BUILD)/cycles.json
+	$(BIN)/python -m tests.sweeps.cycles_sweep --cases 200 --seed $(SEED) --json $(BUILD)/cycles.json
 
 imports: setup ## 300 random TFLite models against LiteRT, 50 of them on RTL (5 minutes)
 	@mkdir -p $(BUILD)
-	$(BIN)/python -m tests.import_sweep --models 300 --rtl 50 --seed $(SEED)
+	$(BIN)/python -m tests.sweeps.import_sweep --models 300 --rtl 50 --seed $(SEED)
 
 check: setup ## lint, format, types
 	$(BIN)/ruff check .
@@ -54,7 +54,7 @@ imagenet: setup ## an accuracy run of 50,000 photographs, made of the fetched on
 	$(BIN)/dna fetch
 	test -d $(BUILD)/resnet50 || $(BIN)/dna quantize -o $(BUILD)/resnet50
 	test -f $(BUILD)/imagenet/val_map.txt || \
-	  { rm -rf $(BUILD)/imagenet && $(BIN)/python -m tests.stand_in $(BUILD)/imagenet; }
+	  { rm -rf $(BUILD)/imagenet && $(BIN)/python -m tests.support.stand_in $(BUILD)/imagenet; }
 	$(BIN)/dna loadgen $(BUILD)/resnet50 --scenario Offline --accuracy --data-dir $(BUILD)/imagenet \
 	  --json $(BUILD)/imagenet.json
 

@@ -1,7 +1,7 @@
 """The reference pages in ``docs/``, written from what they describe: ``python -m harness.manual``.
 
-``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the map
-of ``hw/registers.py``, with the codes of ``hw.interfaces.Fault``. A test says when they are old.
+``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the map of
+``hw/bus/registers.py``, with the codes of ``hw.interfaces.Fault``. A test says when they are old.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from harness.cli import dna
-from hw import registers
+from hw.bus import registers
 from hw.interfaces import Fault
 
 FOLDER = Path(__file__).parent.parent / "docs"

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness import machine
+from harness.host import computer
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def summary(folder: Path) -> Table:
     table.add_row(
         "LoadGen, accuracy", f"top-1 {accuracy['top1']:.1%} of {accuracy['images']} photographs"
     )
-    table.add_row("This computer", machine.description())
+    table.add_row("This computer", computer.description())
     return table
 
 

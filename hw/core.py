@@ -8,20 +8,20 @@ from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.axi import ADDRESS_BITS, AxiReadSignature, AxiSignature, AxiWriteSignature
+from hw.bus.axi import ADDRESS_BITS, AxiReadSignature, AxiSignature, AxiWriteSignature
+from hw.bus.dma_read import DmaReader
+from hw.bus.dma_write import DmaWriter
 from hw.config import DnaConfig
-from hw.convolution_engine import ConvolutionEngine
-from hw.dma_read import DmaReader
-from hw.dma_write import DmaWriter
-from hw.feature_memory import FeatureMemory
+from hw.control.sequencer import WORKERS, Sequencer
+from hw.conv.convolution_engine import ConvolutionEngine
 from hw.interfaces import Activity, FaultSignature, word_layout
 from hw.isa import Engine
-from hw.load import LoadEngine
-from hw.pool import PoolEngine
-from hw.post import PostEngine
-from hw.sequencer import WORKERS, Sequencer
-from hw.store import StoreEngine
-from hw.weights import WeightEngine
+from hw.memory.feature_memory import FeatureMemory
+from hw.pool.pool_engine import PoolEngine
+from hw.post.post_engine import PostEngine
+from hw.transfer.load import LoadEngine
+from hw.transfer.store import StoreEngine
+from hw.transfer.weights import WeightEngine
 
 READ_ID_BITS = 2
 
@@ -51,8 +51,8 @@ class Core(wiring.Component):
     """Sequencer, engines, memories and DMA, connected.
 
     Ports:
-        axi: out, :class:`hw.axi.AxiSignature`.
-        start, program: in; busy, finished: out; see :class:`hw.sequencer.Sequencer`.
+        axi: out, :class:`hw.bus.axi.AxiSignature`.
+        start, program: in; busy, finished: out; see :class:`hw.control.sequencer.Sequencer`.
         halt: in, start no more transfers and dispatch nothing.
         idle: out, no transfer is under way.
         window_base, window_size, write_base, write_size: in, what of the memory may be touched.

@@ -72,9 +72,9 @@ class EngineSignature(wiring.Signature):
     """How the sequencer drives an engine; from the engine's side.
 
     Members:
-        instructions: in, stream of unsigned(512), a whole instruction as ``hw.isa.layout`` reads
-            it. The payload stays until it is taken. An engine takes an instruction when it is done
-            with it or when it has copied what it needs.
+        instructions: in, stream of unsigned(512), a whole instruction as ``instruction_layout``
+            reads it. The payload stays until it is taken. An engine takes an instruction when it is
+            done with it or when it has copied what it needs.
         done: out, one cycle high for each instruction whose effects are all visible, in order.
         activity: out, :class:`Activity` of this cycle (the sequencer turns IDLE into WAIT_TOKEN).
         fault: out, :class:`FaultSignature`.

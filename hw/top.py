@@ -8,13 +8,13 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw import registers
-from hw.axi import AxiLiteSignature, AxiSignature
+from hw.bus import registers
+from hw.bus.axi import AxiLiteSignature, AxiSignature
+from hw.bus.csr import ControlRegisters
 from hw.config import DnaConfig
+from hw.control.watchdog import Watchdog
 from hw.core import READ_ID_BITS, Core, WriteTraceSignature
-from hw.csr import ControlRegisters
 from hw.isa import Engine
-from hw.watchdog import Watchdog
 
 
 class Dna(wiring.Component):
@@ -25,8 +25,8 @@ class Dna(wiring.Component):
     ``interrupt``.
 
     Ports:
-        s_axil: in, :class:`hw.axi.AxiLiteSignature`, the registers of :mod:`hw.registers`.
-        m_axi: out, :class:`hw.axi.AxiSignature`, the memory.
+        s_axil: in, :class:`hw.bus.axi.AxiLiteSignature`, the registers of :mod:`hw.bus.registers`.
+        m_axi: out, :class:`hw.bus.axi.AxiSignature`, the memory.
         interrupt: out, level.
         busy: out, a program runs; for verification, may be left open.
         post_trace, pool_trace, load_trace: out, :class:`hw.core.WriteTraceSignature`; for

@@ -73,7 +73,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         format_version: of this directory's layout.
         model: what the network is called in reports.
         framework: the framework that quantized it.
-        preprocessing: name of the preprocessing that its images need (``harness.preprocess``).
+        preprocessing: name of the preprocessing that its images need (``harness.data.preprocess``).
         input: quantization and shape of the input tensor.
         output: quantization and shape of the logits.
         class_names: one per logit.

@@ -217,8 +217,8 @@ def test_the_checks_see_what_is_wrong():
         "make tea",
         "make fuzz M=3",
         "python -m pytest tests/no_such_test.py",
-        "python -m tests.fuzz --speed 3",
-        "python -m tests.import_sweep --speed 3",
+        "python -m tests.sweeps.fuzz --speed 3",
+        "python -m tests.sweeps.import_sweep --speed 3",
         "dan compile a.dna",
     ):
         with pytest.raises((AssertionError, click.ClickException)):

@@ -63,14 +63,14 @@ def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Pa
     from rich.console import Console
 
     _check_packages()
-    from harness import machine
     from harness.bench import measure
+    from harness.host import computer
     from sw.artifact import load
 
     check_writable(json_file)
     graph = load(artifact).graph
-    if max(threads) > machine.cpus():
-        raise DnaError(f"--threads {max(threads)} is more than the {machine.cpus()} CPUs here")
+    if max(threads) > computer.cpus():
+        raise DnaError(f"--threads {max(threads)} is more than the {computer.cpus()} CPUs here")
     images = measure.noise(graph, CHECKED_IMAGES)
     results: dict[int, dict[str, EngineResult]] = {}
     with Console(stderr=True).status("") as status:
@@ -106,9 +106,9 @@ def _check_packages() -> None:
 def _figures(
     artifact: Path, results: dict[int, dict[str, EngineResult]], bits: Bits
 ) -> dict[str, Any]:
-    from harness import machine
     from harness.bench.engines import PACKAGES
     from harness.bench.measure import OURS
+    from harness.host import computer
 
     speeds = {
         str(count): {engine: result.images_per_s for engine, result in engines.items()}
@@ -120,7 +120,7 @@ def _figures(
     }
     return {
         "artifact": str(artifact),
-        "machine": machine.description(),
+        "machine": computer.description(),
         "versions": {
             engine: importlib.metadata.version(package) for engine, package in PACKAGES.items()
         },

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from sim.compare import Comparer, Comparison
-    from sim.compare_tflite import TfliteComparer
+    from sim.compare.engines import Comparer, Comparison
+    from sim.compare.tflite import TfliteComparer
     from sw.artifact import Manifest
     from sw.graph import Graph
 
@@ -30,12 +30,12 @@ def _start(path: Path) -> None:
     """Build the engines, once in each worker."""
     global _worker
     if path.suffix == TFLITE:
-        from sim.compare_tflite import TfliteComparer
+        from sim.compare.tflite import TfliteComparer
         from sw.frontends.tflite import import_file
 
         _worker = TfliteComparer(path.read_bytes(), *import_file(path))
     else:
-        from sim.compare import Comparer
+        from sim.compare.engines import Comparer
         from sw import artifact
 
         _worker = Comparer(artifact.load(path).graph)
@@ -75,15 +75,15 @@ def command(
     from rich.progress import track
     from rich.table import Table
 
-    from harness import machine
-    from sim.compare import total
+    from harness.host import computer
+    from sim.compare.engines import total
 
     check_writable(json_file)
     graph, origins, manifest = _network(model)
     chosen = _inputs(model, manifest, graph, inputs, noise)
     console = Console()
     with ProcessPoolExecutor(
-        min(jobs or machine.cpus(), len(chosen)), get_context("spawn"), _start, (model,)
+        min(jobs or computer.cpus(), len(chosen)), get_context("spawn"), _start, (model,)
     ) as pool:
         per_input = list(
             track(
@@ -141,8 +141,8 @@ def _network(model: Path) -> tuple[Graph, dict[str, tuple[str, ...]], Manifest]:
         return graph, origins, network.manifest
     import math
 
-    from harness.inputs import ARRAY
-    from sim.compare_tflite import operator_name
+    from harness.data.inputs import ARRAY
+    from sim.compare.tflite import operator_name
     from sw.frontends.tflite import import_file
 
     _, imported = import_file(model)
@@ -166,8 +166,8 @@ def _network(model: Path) -> tuple[Graph, dict[str, tuple[str, ...]], Manifest]:
 def _inputs(
     model: Path, manifest: Manifest, graph: Graph, files: tuple[Path, ...], noise: int | None
 ) -> list[npt.NDArray[np.int8]]:
-    from harness.fetch import photographs
-    from harness.inputs import load_input, random_inputs
+    from harness.data.fetch import photographs
+    from harness.data.inputs import load_input, random_inputs
 
     if noise is not None and files:
         raise DnaError("--random N and input files exclude each other")

@@ -210,7 +210,7 @@ def _run(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from harness.explore.evaluate import Outcome, evaluate
-    from harness.workers import run_tasks
+    from harness.host.workers import run_tasks
 
     todo = [task for task in tasks if state.get(task) is None]
     known = len(tasks) - len(todo)
@@ -261,7 +261,7 @@ def _print(console: Console, rows: list[Row], network: Artifact, memory: MemoryM
     from rich.markup import escape
     from rich.table import Table
 
-    from harness.area import DEVICE
+    from harness.hardware.area import DEVICE
 
     table = Table(
         title=f"{network.manifest.model}: latency modelled (memory latency {memory.latency} "

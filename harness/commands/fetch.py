@@ -24,7 +24,7 @@ def command(json_file: Path | None) -> None:
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    from harness import fetch
+    from harness.data import fetch
 
     check_writable(json_file)
     packages = fetch.fetch(Console(stderr=True))

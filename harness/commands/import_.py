@@ -67,7 +67,7 @@ def command(
         class_names=_class_names(labels, graph.tensors[graph.output].shape),
     )
     if preprocessing != "array":
-        from harness.preprocess import check_input
+        from harness.data.preprocess import check_input
 
         check_input(network.manifest)
     network = artifact.save(network, output)
@@ -142,13 +142,13 @@ def _tflite_table(figures: dict[str, Any]) -> Table:
 def _onnx(model: Path) -> tuple[Graph, dict[str, Any]]:
     """The graph, and how far ONNX Runtime is from it on random inputs."""
     try:
-        from sim.compare_onnx import OnnxMeasurer, by_kind
+        from sim.compare.onnx import OnnxMeasurer, by_kind
         from sw.frontends.onnx import import_file
     except ImportError as error:
         raise DnaError(
             f"{error.name} is missing; install it: pip install --editable '.[bench]' in the clone"
         ) from error
-    from harness.inputs import random_inputs
+    from harness.data.inputs import random_inputs
 
     imported = import_file(model)
     graph = imported.graph

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import mlperf_loadgen
 
-    from harness.datasets import Dataset
+    from harness.data.datasets import Dataset
     from harness.loadgen.modelled import Answer, Device, Pace
     from harness.loadgen.qsl import Int8Array, SampleLibrary
     from harness.loadgen.settings import Scenario
@@ -142,7 +142,7 @@ def command(
       dna loadgen resnet50.dna --scenario Offline --accuracy --scheduler tcp://10.0.0.1:8786
       dna loadgen f200.dna --scenario SingleStream --timing modelled --clock 300
     """  # noqa: D301 (click reads the escape)
-    from harness import machine
+    from harness.host import computer
     from harness.loadgen import outcome, settings
     from harness.loadgen import score as scores
     from harness.loadgen.qsl import SampleLibrary
@@ -170,7 +170,7 @@ def command(
     )
     settings.seed(test, round_name)
     settings.seed_as_audited(test, audit_config or Path(AUDIT_CONFIG))
-    threads = threads or machine.cpus()
+    threads = threads or computer.cpus()
     load = _loader(network.manifest)
     pace: Pace | None = None
     with _new_folder(output, scenario, accuracy) as folder:
@@ -180,7 +180,7 @@ def command(
             models = _models(network, scenario, threads)
             if not accuracy and not settings.is_expected(test, scenario):
                 settings.expect(test, scenario, measure(models, load(paths[0]), WARM_UP_SECONDS))
-            images = SampleLibrary(paths, load, machine.cpus())
+            images = SampleLibrary(paths, load, computer.cpus())
             host = SystemUnderTest(images, models)
             seconds = _run(test, images, host, folder, audit_config, accuracy, None)
             score = scores.read(folder, labels, settings.requirements(scenario), seconds)
@@ -250,8 +250,8 @@ def _device(network: Artifact, artifact: Path, clock_mhz: float, memory: MemoryM
 
 
 def _dataset(data_dir: Path | None) -> Dataset:
-    from harness import fetch
-    from harness.datasets import Dataset, data_dir_from
+    from harness.data import fetch
+    from harness.data.datasets import Dataset, data_dir_from
 
     return Dataset(data_dir_from(data_dir) or fetch.photographs_dir())
 
@@ -260,7 +260,7 @@ def _check(
     manifest: Manifest, data: Dataset, paths: Sequence[Path], labels: Sequence[int | None]
 ) -> None:
     """Find what is wrong with the input before the work begins."""
-    from harness import preprocess
+    from harness.data import preprocess
 
     preprocess.check_input(manifest)
     classes = len(manifest.class_names)
@@ -311,7 +311,7 @@ def _models(network: Artifact, scenario: Scenario, threads: int) -> list[Model]:
 
 def _loader(manifest: Manifest) -> Callable[[Path], Int8Array]:
     """Reads a photograph into what the network takes."""
-    from harness.preprocess import load_image
+    from harness.data.preprocess import load_image
     from sim.quantization import quantize
 
     return lambda path: quantize(load_image(path, manifest.preprocessing), manifest.input)

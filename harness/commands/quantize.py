@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from rich.console import Console
 
-    from harness.datasets import Dataset
-    from harness.evaluation import Comparison
+    from harness.data.datasets import Dataset
+    from harness.quantize.evaluation import Comparison
     from sw.artifact import Artifact
     from sw.graph import Graph
     from sw.models.architecture import Version
@@ -108,8 +108,8 @@ def command(
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    from harness import fetch
-    from harness.preprocess import check_image
+    from harness.data import fetch
+    from harness.data.preprocess import check_image
     from sw import artifact
 
     started = time.monotonic()
@@ -186,9 +186,9 @@ def _by_pytorch(
     calibration: Dataset,
     console: Console,
 ) -> _Quantized:
-    from harness import machine
+    from harness.host import computer
 
-    stack.enter_context(_torch(machine.cpus()))
+    stack.enter_context(_torch(computer.cpus()))
     import torch
 
     from sw.frontends.pytorch import quantize
@@ -225,7 +225,7 @@ def _by_tensorflow(
         raise DnaError(
             "TensorFlow is missing; install it: pip install --editable '.[tensorflow]' in the clone"
         ) from error
-    from harness.preprocess import SHAPE
+    from harness.data.preprocess import SHAPE
     from sw.frontends.tflite import import_model
     from sw.frontends.tflite_file import read
 
@@ -254,15 +254,15 @@ def _by_tensorflow(
 
 
 def _images(dataset: Dataset, preprocessing: str) -> Iterator[F32Array]:
-    from harness.preprocess import load_image
+    from harness.data.preprocess import load_image
 
     return (load_image(path, preprocessing) for path in dataset.paths)
 
 
 def _calibration(data_dir: Path | None, calibration_list: Path | None) -> Dataset:
     """The calibration photographs; never, unasked, those that a user's folder has to validate."""
-    from harness import fetch
-    from harness.datasets import Dataset, data_dir_from
+    from harness.data import fetch
+    from harness.data.datasets import Dataset, data_dir_from
 
     folder = data_dir_from(data_dir)
     if folder is not None and calibration_list is None:
@@ -273,7 +273,7 @@ def _calibration(data_dir: Path | None, calibration_list: Path | None) -> Datase
 
 
 def _validation(calibration: Dataset, evaluate: Path | None) -> Dataset | None:
-    from harness.datasets import Dataset
+    from harness.data.datasets import Dataset
 
     if evaluate is None:
         return None
@@ -284,7 +284,7 @@ def _validation(calibration: Dataset, evaluate: Path | None) -> Dataset | None:
 
 
 def _class_names(classes: int, console: Console) -> list[str]:
-    from harness import fetch
+    from harness.data import fetch
 
     try:
         names = fetch.class_names()
@@ -334,9 +334,9 @@ def _progress(console: Console, total: int) -> Iterator[Callable[[str, int], Non
 def _compare(
     result: _Quantized, network: Artifact, validation: Dataset, console: Console
 ) -> Comparison:
-    from harness import machine
-    from harness.evaluation import compare
-    from harness.preprocess import load_image
+    from harness.data.preprocess import load_image
+    from harness.host import computer
+    from harness.quantize.evaluation import compare
 
     def samples() -> Iterator[tuple[F32Array, int]]:
         for done, (path, label) in enumerate(zip(validation.paths, validation.labels, strict=True)):
@@ -345,7 +345,7 @@ def _compare(
             report("evaluating", done + 1)
 
     with _progress(console, len(validation)) as report:
-        return compare(result.fp32, network, samples(), threads=machine.cpus())
+        return compare(result.fp32, network, samples(), threads=computer.cpus())
 
 
 def _print(figures: dict[str, Any], comparison: Comparison | None) -> None:

@@ -14,7 +14,7 @@ from sw.errors import DnaError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from harness.resources import Estimate
+    from harness.hardware.resources import Estimate
     from hw.config import DnaConfig
 
 CHECK_FAILED = 1
@@ -46,9 +46,9 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    from harness import resources, verilog, yosys
     from harness.configuration import configuration
-    from hw import registers
+    from harness.hardware import resources, verilog, yosys
+    from hw.bus import registers
 
     config = configuration(config_name)
     yosys.check_installed()
@@ -91,7 +91,7 @@ def _prepare(output: Path) -> None:
 def _figures(config: DnaConfig, estimate: Estimate) -> dict[str, Any]:
     import msgspec
 
-    from harness.resources import FAMILY
+    from harness.hardware.resources import FAMILY
 
     return {
         "config": config.name,
@@ -134,7 +134,7 @@ def _memories(estimate: Estimate) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from harness.resources import RAM_WORDS
+    from harness.hardware.resources import RAM_WORDS
 
     table = Table(
         title=f"Memories of more than {RAM_WORDS} words",

@@ -52,12 +52,12 @@ def command(
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    from harness import machine
-    from harness.inputs import SUFFIX, check_photographs, load_input
+    from harness.data.inputs import SUFFIX, check_photographs, load_input
+    from harness.host import computer
     from sim.runtime import Runtime
 
     check_writable(json_file)
-    runtime = Runtime.load(artifact, engine, threads=machine.cpus())
+    runtime = Runtime.load(artifact, engine, threads=computer.cpus())
     if any(path.suffix != SUFFIX for path in images):
         check_photographs(runtime.manifest)
     results: list[dict[str, Any]] = []

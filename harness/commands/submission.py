@@ -107,8 +107,8 @@ def build(
     interruption the same command goes on where it stopped, and only the run in progress is lost.
     Exit code 1 means that a compliance test failed.
     """
-    from harness import fetch
-    from harness.datasets import Dataset, data_dir_from
+    from harness.data import fetch
+    from harness.data.datasets import Dataset, data_dir_from
     from harness.mlperf import compliance_scripts, rounds, submission, system
     from harness.mlperf.alone import alone
     from harness.mlperf.series import Series

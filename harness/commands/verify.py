@@ -12,7 +12,7 @@ from harness.commands.common import PATH, check_writable, json_option, write_jso
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
-    from harness.single_layers import LayerRun, LayerTask
+    from harness.verify.single_layers import LayerRun, LayerTask
     from hw.config import DnaConfig
     from sim.rtl.engine import EngineName
     from sw.artifact import Artifact
@@ -138,7 +138,7 @@ def command(
     if memory_seed is not None:
         repeat += ["--memory-seed", str(memory_seed)]
     if network.program is not None and whole:
-        from harness.whole_program import verify_whole
+        from harness.verify.whole_program import verify_whole
 
         figures, passed = verify_whole(
             network.graph,
@@ -153,7 +153,7 @@ def command(
         if not passed:
             raise SystemExit(MISMATCH)
         return
-    from harness.single_layers import tasks_of
+    from harness.verify.single_layers import tasks_of
     from sim.functional import FunctionalModel
 
     tasks = tasks_of(
@@ -179,7 +179,7 @@ def _verify_layers(
     """Run, print, write; what is done is kept whatever happens to the rest."""
     from rich.console import Console
 
-    from harness import single_layers
+    from harness.verify import single_layers
 
     errors = Console(stderr=True)
     config, engine, memory = tasks[0].config, tasks[0].engine, tasks[0].memory
@@ -231,13 +231,13 @@ def _configuration(name: str | None, network: Artifact) -> DnaConfig:
 
 
 def _first_photograph() -> Path:
-    from harness.fetch import photographs
+    from harness.data.fetch import photographs
 
     return photographs()[0][0]
 
 
 def _pixels(network: Artifact, image: Path) -> Any:
     """The network's input, int8."""
-    from harness.inputs import load_input
+    from harness.data.inputs import load_input
 
     return load_input(network.manifest, image)

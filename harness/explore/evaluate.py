@@ -12,7 +12,7 @@ import msgspec
 import hw
 import sim
 import sw
-from harness import sources
+from harness.host import sources
 from hw.config import DnaConfig
 from sim.rtl.memory import MemoryModel
 from sw import artifact as artifacts
@@ -75,9 +75,9 @@ def network_digest(artifact: artifacts.Artifact) -> str:
 def model_digest() -> str:
     """Changes with the sources of machine, compiler and cycle model."""
     return sources.digest(
-        (hw, "*.py"),
+        (hw, "**/*.py"),
         (sw, "*.py"),
-        (sw, "compiler/*.py"),
+        (sw, "compiler/**/*.py"),
         (sim, "cycles/*"),
         (sim, "rtl/memory.py"),
     )

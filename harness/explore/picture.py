@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from harness.explore.results import Row
-from harness.scales import Scale, around
+from harness.report.scales import Scale, around
 
 WIDTH, HEIGHT = 960, 600
 LEFT, RIGHT, TOP, BOTTOM = 90, 130, 70, 60

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from harness.area import Area, area
 from harness.explore.evaluate import Outcome
+from harness.hardware.area import Area, area
 from hw.config import DnaConfig
 
 
@@ -18,7 +18,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         refused: why it cannot run; then there are no figures.
         latency_ms, throughput_per_s, utilization: of one image from start to interrupt.
         dram_gb_per_s: that the memory is asked for on average.
-        luts: the area in one figure (:attr:`harness.area.Area.luts`).
+        luts: the area in one figure (:attr:`harness.hardware.area.Area.luts`).
     """
 
     name: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from harness import machine
+from harness.host import computer
 from harness.loadgen.modelled import TOLERANCE, Device, Pace
 from harness.loadgen.score import Score
 from sw.artifact import Manifest
@@ -39,7 +39,7 @@ def show(score: Score, device: Device | None, pace: Pace | None, folder: Path) -
         ("top-1", None if score.top1 is None else 100 * score.top1, "%"),
         ("images", score.images, ""),
         ("seconds", score.seconds, ""),
-        ("peak memory", round(machine.peak_memory()), "MiB"),
+        ("peak memory", round(computer.peak_memory()), "MiB"),
     ):
         if value is not None:
             text = f"{value}" if isinstance(value, int) else f"{value:.{decimals}f}"
@@ -103,8 +103,8 @@ def figures(
         **({"pace": dataclasses.asdict(pace)} if pace else {}),
         "artifact": str(artifact),
         "model": manifest.model,
-        "machine": machine.description(),
-        "peak_memory_mib": machine.peak_memory(),
+        "machine": computer.description(),
+        "peak_memory_mib": computer.peak_memory(),
         "threads": threads,
         "loadgen": importlib.metadata.version("mlcommons-loadgen"),
         "output": str(folder),

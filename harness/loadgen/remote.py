@@ -20,9 +20,9 @@ import numpy.typing as npt
 import harness
 import sim
 import sw
-from harness import sources
-from harness.preprocess import load_image
-from harness.workers import run_tasks
+from harness.data.preprocess import load_image
+from harness.host import sources
+from harness.host.workers import run_tasks
 from sim.functional import FunctionalModel
 from sim.quantization import quantize
 from sw import artifact as artifacts

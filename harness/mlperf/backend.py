@@ -29,8 +29,9 @@ import numpy.typing as npt
 import harness
 import hw
 import sw
-from harness import fetch, sources
-from harness.datasets import Dataset
+from harness.data import fetch
+from harness.data.datasets import Dataset
+from harness.host import sources
 from sim.quantization import quantize
 from sim.runtime import Runtime
 from sw import artifact

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from harness import machine
+from harness.host import computer
 from sw.artifact import Manifest, Target
 from sw.errors import DnaError
 
@@ -135,7 +135,7 @@ def describe(
     fields: dict[str, Any] = {
         "system_type": "edge",
         "number_of_nodes": 1,
-        "host_processor_model_name": machine.description().split(",")[0],
+        "host_processor_model_name": computer.description().split(",")[0],
         "host_processor_core_count": os.cpu_count(),
         "framework": f"open DNA {importlib.metadata.version('open-dna')}",
         "operating_system": f"{platform.system()} {platform.release()}",

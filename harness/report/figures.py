@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.area import Area, area
+from harness.hardware.area import Area, area
 from harness.report.memory_use import Block, blocks, most_words
 from hw.config import DnaConfig
 from hw.interfaces import Activity

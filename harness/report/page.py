@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from harness.report.figures import MEANINGS, LayerFigures, Report, Use
-from harness.scales import Scale
+from harness.report.scales import Scale
 from hw.isa import Engine
 
 TRACKS = (Engine.LOAD, Engine.WEIGHTS, Engine.CONV, Engine.POST, Engine.POOL, Engine.STORE)

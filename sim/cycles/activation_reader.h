@@ -1,4 +1,4 @@
-// How CONV walks its loop nest: hw/slice_stepper.py, hw/pixel_walker.py.
+// How CONV walks its loop nest: hw/conv/slice_stepper.py, hw/conv/pixel_walker.py.
 
 #pragma once
 

@@ -1,5 +1,5 @@
-// What gives instructions to the engines: hw/instruction_fetch.py, hw/sequencer.py,
-// hw/token_counters.py, and what engines do with them, hw/engine.py.
+// What gives instructions to the engines: hw/control/instruction_fetch.py, hw/control/sequencer.py,
+// hw/control/token_counters.py, and what engines do with them, hw/control/engine.py.
 
 #pragma once
 
@@ -137,7 +137,7 @@ private:
     int64_t there[ENGINES] = {}; // producers of which there is a token
 };
 
-// hw/engine.py: one instruction at a time, three cycles before it runs.
+// hw/control/engine.py: one instruction at a time, three cycles before it runs.
 class EngineControl {
 public:
     const Instruction *op = nullptr; // whose fields are loaded

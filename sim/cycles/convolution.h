@@ -1,5 +1,5 @@
-// CONV: hw/weight_unpacker.py, hw/convolution_module.py, hw/interconnect.py,
-// hw/accumulation_memory.py, and hw/activation_reader.py and hw/convolution_engine.py around them.
+// CONV: hw/conv/weight_unpacker.py, hw/conv/convolution_module.py, hw/conv/interconnect.py,
+// hw/memory/accumulation_memory.py, and hw/conv/activation_reader.py and hw/conv/convolution_engine.py around them.
 //
 // Modules work in lock-step, so one stands for all. Bank 0 takes part in every tile and the others
 // in some of them, in the same cycles: whenever one of them keeps somebody waiting, bank 0 does

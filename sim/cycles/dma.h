@@ -1,4 +1,4 @@
-// hw/dma_read.py and hw/dma_write.py.
+// hw/bus/dma_read.py and hw/bus/dma_write.py.
 
 #pragma once
 
@@ -59,7 +59,7 @@ private:
 
     static constexpr int NOBODY = -1;
 
-    // hw/round_robin.py: of those with a burst to ask for and room, the next after the last.
+    // hw/streams/round_robin.py: of those with a burst to ask for and room, the next after the last.
     int next() const {
         int count = int(ports.size()), index = last;
         for (int step = 0; step < count; step++) {

@@ -1,4 +1,4 @@
-// LOAD: hw/load.py; what is in the ring of hw/row_ring.py takes no time.
+// LOAD: hw/transfer/load.py; what is in the ring of hw/transfer/row_ring.py takes no time.
 
 #pragma once
 

@@ -81,17 +81,11 @@ class Result(ctypes.Structure):
 
 def _constants() -> dict[str, int]:
     """What the blocks of ``hw/`` say about themselves."""
-    from hw import (
-        activation_reader,
-        mean,
-        post,
-        requantize,
-        residual,
-        row_ring,
-        sequencer,
-        weight_unpacker,
-        weights,
-    )
+    from hw.control import sequencer
+    from hw.conv import activation_reader, weight_unpacker
+    from hw.pool import mean
+    from hw.post import post_engine, requantize, residual
+    from hw.transfer import row_ring, weights
 
     return {
         "INSTRUCTION_BYTES": INSTRUCTION_BYTES,
@@ -105,7 +99,7 @@ def _constants() -> dict[str, int]:
         "PARAMETER_BYTES": weight_unpacker.BYTES_PER_CHANNEL,
         "REQUANTIZER_LATENCY": requantize.RequantizerLane.LATENCY,
         "ADDER_LATENCY": residual.AdderLane.LATENCY,
-        "RESIDUAL_WORDS": post.RESIDUAL_WORDS,
+        "RESIDUAL_WORDS": post_engine.RESIDUAL_WORDS,
         "MEAN_PIPELINE": mean.MeanUnit.PIPELINE,
         "RING_CHUNKS": row_ring.RING_CHUNKS,
     }

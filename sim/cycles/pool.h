@@ -1,4 +1,4 @@
-// POOL: hw/window_walker.py, hw/mean.py, hw/group_writer.py, and hw/pool.py around them.
+// POOL: hw/pool/window_walker.py, hw/pool/mean.py, hw/pool/group_writer.py, and hw/pool/pool_engine.py around them.
 
 #pragma once
 

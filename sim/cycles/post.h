@@ -1,4 +1,4 @@
-// POST: hw/tile_walker.py, hw/parameter_memory.py, and hw/post.py around them.
+// POST: hw/post/tile_walker.py, hw/memory/parameter_memory.py, and hw/post/post_engine.py around them.
 
 #pragma once
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from hw.bus.registers import DEFAULT_WATCHDOG_CYCLES
 from hw.interfaces import Activity
 from hw.isa import Engine, Opcode, read_program
-from hw.registers import DEFAULT_WATCHDOG_CYCLES
 from sim.cycles.model import NEVER, Model, Verdict
 from sim.rtl.memory import MemoryModel
 from sw.errors import DnaError

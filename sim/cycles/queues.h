@@ -61,7 +61,7 @@ private:
     bool out = false;
 };
 
-// hw/skid_buffer.py: the answer of a memory that comes a cycle after it was asked for.
+// hw/streams/skid_buffer.py: the answer of a memory that comes a cycle after it was asked for.
 class SkidBuffer {
 public:
     bool valid() const { return arrives || kept; }
@@ -76,7 +76,7 @@ private:
     bool arrives = false, kept = false;
 };
 
-// hw/stream_fork.py with two outputs.
+// hw/streams/stream_fork.py with two outputs.
 class StreamFork {
 public:
     bool valid(int output, bool input) const { return input && !served[output]; }
@@ -96,7 +96,7 @@ private:
     bool served[2] = {false, false};
 };
 
-// hw/burst_splitter.py. Offsets and lengths are in DRAM words.
+// hw/bus/burst_splitter.py. Offsets and lengths are in DRAM words.
 class BurstSplitter {
 public:
     explicit BurstSplitter(int64_t burst_words) : burst_words(burst_words) {}

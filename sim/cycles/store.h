@@ -1,4 +1,4 @@
-// STORE: hw/store.py.
+// STORE: hw/transfer/store.py.
 
 #pragma once
 

@@ -1,4 +1,4 @@
-// WEIGHTS: hw/weights.py.
+// WEIGHTS: hw/transfer/weights.py.
 
 #pragma once
 

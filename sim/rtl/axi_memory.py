@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from hw.axi import BURST_INCREMENTING, Response
+from hw.bus.axi import BURST_INCREMENTING, Response
 from sim.rtl.memory import BASE, RATE_ONE, MemoryModel
 
 PREFIX = "m_axi__"

@@ -27,9 +27,9 @@ import platformdirs
 
 import hw
 from hw.config import DnaConfig
-from sim.rtl.lane_groups import NO_GROUPS, Groups, find_kinds, hide
-from sim.rtl.split_eval import split_eval
-from sim.rtl.split_nets import split_nets
+from sim.rtl.fast.lane_groups import NO_GROUPS, Groups, find_kinds, hide
+from sim.rtl.fast.split_eval import split_eval
+from sim.rtl.fast.split_nets import split_nets
 from sim.rtl.vcd import Waves, unknown_modules
 from sw.errors import DnaError
 
@@ -54,11 +54,11 @@ write_rtlil
 NO_DEBUG, FULL_DEBUG = 0, 4
 SOURCES = (
     "library.py",
-    "split_nets.py",
-    "split_eval.py",
-    "eval_order.py",
-    "lane_code.py",
-    "lane_groups.py",
+    "fast/split_nets.py",
+    "fast/split_eval.py",
+    "fast/eval_order.py",
+    "fast/lane_code.py",
+    "fast/lane_groups.py",
 )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw import registers
+from hw.bus import registers
 from hw.config import DnaConfig
 from hw.interfaces import Activity
 from hw.isa import Engine
@@ -78,7 +78,7 @@ class Machine(abc.ABC):
         return self._range(offset, length).copy()
 
     def csr_write(self, name: str, value: int) -> None:
-        """Write a register of :mod:`hw.registers` over the bus.
+        """Write a register of :mod:`hw.bus.registers` over the bus.
 
         Raises:
             ValueError: there is no such register or it is not writable, or ``value`` does not fit.

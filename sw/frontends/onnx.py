@@ -6,7 +6,7 @@ for the tensor (uint8 with zero point z is int8 with z - 128), weights int8 with
 Feature maps turn from channels first to channels last.
 
 The graph computes by the contract of docs/numerics.md. ONNX Runtime's convolution does too; its
-addition and average do not always: ``sim.compare_onnx`` counts.
+addition and average do not always: ``sim.compare.onnx`` counts.
 """
 
 from __future__ import annotations

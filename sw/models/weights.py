@@ -49,7 +49,7 @@ class Naming:
     Attributes:
         name: of the convention.
         version: of the ResNet50 whose published weights follow it.
-        preprocessing: that those weights were trained with (``harness.preprocess``).
+        preprocessing: that those weights were trained with (``harness.data.preprocess``).
         epsilon: added to the variance by its batch normalization.
         mark: a tensor that every file of this naming has.
         layer: finds a layer of our network in a file.

@@ -11,7 +11,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly
 
-from tests.hw.streams import Traffic, Transfers
+from tests.hw.support.streams import Traffic, Transfers
 
 Test = Callable[[Any], Awaitable[None]]
 
@@ -60,7 +60,7 @@ async def run(
     Args:
         design: the component that ``dut`` is the Verilog of.
         inputs: values of plain inputs.
-        traffic: see :class:`tests.hw.streams.Traffic`.
+        traffic: see :class:`tests.hw.support.streams.Traffic`.
 
     Returns:
         The transfers of every stream.

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.cocotb.bench import compare, hardware_test, random_paces, run
 from tests.cocotb.designs import DESIGNS
-from tests.hw.passes import Tile
+from tests.hw.support.passes import Tile
 
 
 async def run_tiles(dut, shapes, pace):

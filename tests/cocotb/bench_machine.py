@@ -19,14 +19,15 @@ from cocotbext.axi import (
     MemoryRegion,
 )
 
-from hw import isa, registers
+from hw import isa
+from hw.bus import registers
 from hw.config import PRESETS
 from hw.interfaces import Activity, Fault
 from hw.isa import Engine
 from sim.reference import ReferenceModel
 from sw.compiler import compile_graph
 from tests.cocotb.bench import compare, hardware_test, reset
-from tests.programs import noise, random_network
+from tests.support.programs import noise, random_network
 
 NANO = PRESETS["nano"]
 BASE = 0x7_6543_0000

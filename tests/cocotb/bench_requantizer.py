@@ -2,7 +2,7 @@ import random
 
 from tests.cocotb.bench import compare, hardware_test, random_paces, run
 from tests.cocotb.designs import DESIGNS
-from tests.hw.requantization import Case, f32_bits, requantize
+from tests.hw.support.requantization import Case, f32_bits, requantize
 
 LANES = 4
 

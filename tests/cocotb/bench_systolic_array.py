@@ -5,7 +5,7 @@ from cocotb.triggers import FallingEdge
 
 from tests.cocotb.bench import compare, hardware_test, reset
 from tests.cocotb.designs import DESIGNS
-from tests.hw.streams import from_bits, to_bits
+from tests.hw.support.streams import from_bits, to_bits
 
 
 @hardware_test

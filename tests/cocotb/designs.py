@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from hw.config import PRESETS
-from hw.convolution_module import ConvolutionModule
-from hw.requantize import Requantizer
-from hw.systolic_array import SystolicArray
+from hw.conv.convolution_module import ConvolutionModule
+from hw.conv.systolic_array import SystolicArray
+from hw.post.requantize import Requantizer
 from hw.top import Dna
 
 DESIGNS: dict[str, Callable[[], Any]] = {

@@ -1,8 +1,8 @@
 import pytest
 from amaranth.hdl import Signal
 
-from hw import csr
-from hw.axi import Response
+from hw.bus import csr
+from hw.bus.axi import Response
 from hw.config import PRESETS
 from tests.formal.prove import before, claim, free, prove, reach, refute, variant
 

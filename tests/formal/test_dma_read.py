@@ -10,7 +10,7 @@ import pytest
 from amaranth.hdl import Assume, Cat, Const, Mux, Signal
 from amaranth.lib import fifo
 
-from hw import dma_read
+from hw.bus import dma_read
 from tests.formal.dma import CONFIG, constant_window, inside_a_page
 from tests.formal.prove import (
     any_constant,

@@ -7,7 +7,7 @@ cycles as two bursts take from their request to their answer.
 import pytest
 from amaranth.hdl import Assume, Cat, Mux, Signal
 
-from hw import dma_write
+from hw.bus import dma_write
 from tests.formal.dma import CONFIG, constant_window, inside_a_page
 from tests.formal.prove import (
     any_constant,

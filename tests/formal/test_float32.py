@@ -12,7 +12,7 @@ import pytest
 from amaranth.hdl import Assume, Mux, Signal, signed
 from amaranth.lib import data
 
-from hw import float32
+from hw.arithmetic import float32
 from tests.formal.prove import any_value, claim, prove, reach, refute, variant
 
 

@@ -1,7 +1,7 @@
 import pytest
 from amaranth.hdl import Assume, Signal
 
-from hw import round_robin
+from hw.streams import round_robin
 from tests.formal.prove import any_constant, claim, free, prove, reach, refute, variant
 
 COUNT = 3  # as the core has it; not a power of two

@@ -1,7 +1,7 @@
 import pytest
 from amaranth.hdl import Signal
 
-from hw import skid_buffer
+from hw.streams import skid_buffer
 from tests.formal.prove import any_value, before, claim, prove, reach, refute, variant
 
 WIDTH = 4

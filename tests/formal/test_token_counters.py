@@ -4,10 +4,11 @@ import pytest
 from amaranth.hdl import Assume, Cat, Const, Signal
 from amaranth.lib import data, fifo
 
-from hw import isa, sequencer, token_counters
+from hw import isa
 from hw.config import PRESETS
+from hw.control import sequencer, token_counters
+from hw.control.token_counters import PRODUCERS, TokenCounters
 from hw.isa import Engine
-from hw.token_counters import PRODUCERS, TokenCounters
 from tests.formal.prove import (
     any_constant,
     before,

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from sw import artifact
-from tests.graphs import random_small_graph
+from tests.support.graphs import random_small_graph
 
 CLASSES = 10
 

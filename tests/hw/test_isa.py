@@ -4,6 +4,7 @@ import pytest
 
 from hw import isa
 from hw.isa import Engine, Instruction, InstructionError, Opcode
+from hw.isa.layout import instruction_layout
 
 
 def random_instruction(rng, opcode):
@@ -22,7 +23,7 @@ def test_bytes_and_text_and_layout_tell_the_same(opcode):
         code = instruction.encode()
         assert isa.decode(code) == instruction
         assert list(isa.assemble(isa.disassemble([instruction]))) == [instruction]
-        view = isa.layout(opcode).from_bits(int.from_bytes(code, "little"))
+        view = instruction_layout(opcode).from_bits(int.from_bytes(code, "little"))
         assert {name: view[name] for name in instruction.fields} == instruction.fields
         assert view.opcode == opcode
 
@@ -31,7 +32,7 @@ def test_every_format_fits_and_names_are_unique():
     for opcode in Opcode:
         names = [field.name for field in (*isa.COMMON, *isa.FORMATS[opcode].fields)]
         assert len(set(names)) == len(names)
-        assert isa.layout(opcode).size == 8 * isa.INSTRUCTION_BYTES
+        assert instruction_layout(opcode).size == 8 * isa.INSTRUCTION_BYTES
 
 
 def test_every_flipped_bit_is_noticed():

@@ -15,7 +15,7 @@ from sim.rtl.memory import MemoryModel
 from sim.rtl.stalls import Stalls
 from sw.errors import DnaError
 from sw.program import DramTensor, MemoryMap, Program, Region
-from tests.sim.copier import Copier
+from tests.sim.rtl.copier import Copier
 
 NANO = PRESETS["nano"]
 LENGTH = 24  # DRAM words of a run of the Copier

@@ -12,7 +12,7 @@ from sim.reference import ReferenceModel
 from sw import numerics
 from sw.graph_builder import GraphBuilder
 from sw.operations import Add, Mean, Padding
-from tests.graphs import random_image, random_small_graph
+from tests.support.graphs import random_image, random_small_graph
 
 INT32 = st.integers(-(2**31), 2**31 - 1)
 

@@ -11,7 +11,7 @@ from sim.reference import ReferenceModel
 from sim.runtime import Runtime
 from sw import artifact
 from sw.errors import DnaError
-from tests.graphs import random_image, random_small_graph
+from tests.support.graphs import random_image, random_small_graph
 
 SHAPE = (13, 11, 3)
 

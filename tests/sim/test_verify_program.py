@@ -12,8 +12,8 @@ from sim.rtl.stalls import Stalls
 from sim.verify_program import verify_program
 from sw.compiler import compile_graph
 from sw.graph_builder import GraphBuilder
-from tests.graphs import random_image, random_small_graph
-from tests.programs import noise, random_network
+from tests.support.graphs import random_image, random_small_graph
+from tests.support.programs import noise, random_network
 
 NANO = PRESETS["nano"]
 RANDOM_CASES = 8

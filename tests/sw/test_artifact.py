@@ -5,7 +5,7 @@ import pytest
 
 from sw import artifact
 from sw.errors import DnaError
-from tests.graphs import random_small_graph
+from tests.support.graphs import random_small_graph
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 
 from sw.errors import DnaError
 from sw.graph_builder import GraphBuilder
-from tests.graphs import ones
+from tests.support.graphs import ones
 
 
 def builder():

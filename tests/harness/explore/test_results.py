@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from harness.area import area
 from harness.explore.evaluate import Outcome
 from harness.explore.results import Row, ranked, row
+from harness.hardware.area import area
 from hw.config import PRESETS
 
 

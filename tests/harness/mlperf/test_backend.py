@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from harness import fetch, sources
+from harness.data import fetch
+from harness.host import sources
 from harness.mlperf import backend
 from harness.mlperf.backend import DnaBackend
 from sim.runtime import Runtime

@@ -112,7 +112,7 @@ def test_the_tree_is_whole(built):
     assert "all times are modelled" in description["hw_notes"]
     assert description["system_name"] == "open DNA (tiny), simulated"
     assert "host_network_card_count" not in description
-    assert (root / "code/resnet50/dna/hw/isa.py").is_file()
+    assert (root / "code/resnet50/dna/hw/isa/formats.py").is_file()
     assert "int32" in (root / "calibration.md").read_text()
     for scenario in ("SingleStream", "Offline"):
         results = root / "results" / NAME / "resnet50" / scenario

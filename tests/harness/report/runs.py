@@ -11,7 +11,7 @@ from sim.cycles import Prediction, predict
 from sim.rtl.memory import MemoryModel
 from sw.compiler import compile_graph
 from sw.program import Program
-from tests.graphs import random_small_graph
+from tests.support.graphs import random_small_graph
 
 CONFIG = dataclasses.replace(PRESETS["nano"], feature_words=1024)
 MEMORY = MemoryModel()

@@ -5,11 +5,11 @@ import pytest
 from harness.report.memory_use import Block, blocks, most_words, read, written
 from hw.isa import ISA_VERSION, MAGIC, Engine, Instruction, Opcode, program_bytes, read_program
 from sim.cycles import Span
-from sim.interpreter import Interpreter
+from sim.interpreter.program import Interpreter
+from sim.interpreter.semantics import Semantics
 from sim.reference import ReferenceModel
-from sim.semantics import Semantics
-from tests.graphs import random_image, random_small_graph
 from tests.harness.report.runs import compiled, predicted
+from tests.support.graphs import random_image, random_small_graph
 
 
 class Checked(Semantics):

@@ -19,10 +19,10 @@ from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.graph_builder import GraphBuilder
 from sw.operations import Padding
-from tests.cycles_sweep import Sweep, compare
-from tests.fuzz_cases import MACHINES
-from tests.graphs import random_image, random_resnet50
-from tests.programs import noise, random_network
+from tests.support.graphs import random_image, random_resnet50
+from tests.support.programs import noise, random_network
+from tests.sweeps.cycles_sweep import Sweep, compare
+from tests.sweeps.fuzz_cases import MACHINES
 
 NANO = PRESETS["nano"]
 HARD = MemoryModel(latency=23, bandwidth=0.4, reorder=True, stalls=Stalls(0.3, 5))

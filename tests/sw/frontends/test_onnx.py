@@ -6,7 +6,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sw.errors import DnaError
 from sw.frontends.onnx import import_file
 from sw.operations import Add, Conv2D, DepthwiseConv2D, FullyConnected, MaxPool2D, Mean, Padding
-from tests.onnx_models import FORMS, save_float, save_quantized
+from tests.support.onnx_models import FORMS, save_float, save_quantized
 
 
 @pytest.mark.parametrize(("form", "kind"), FORMS)

@@ -9,7 +9,7 @@ import keras
 import safetensors.numpy
 import tensorflow as tf
 
-from sim.compare_tflite import TfliteComparer
+from sim.compare.tflite import TfliteComparer
 from sim.functional import FunctionalModel
 from sim.quantization import Quantization, dequantize, quantize
 from sw.errors import DnaError
@@ -93,7 +93,7 @@ def test_what_is_no_model_is_named(tmp_path, what):
 def test_resnet50_in_keras_is_the_one_in_pytorch(tmp_path):
     torch = pytest.importorskip("torch")
     from sw.models import resnet50, resnet50_keras
-    from tests.random_weights import state
+    from tests.support.random_weights import state
 
     path = tmp_path / "weights.safetensors"
     safetensors.numpy.save_file(state(), path)

@@ -8,7 +8,7 @@ from sw.errors import DnaError
 from sw.frontends.tflite import import_file, import_model
 from sw.frontends.tflite_file import read
 from sw.operations import AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected, MaxPool2D, Padding
-from tests.tflite_models import CODE, NONE, RELU, RELU6, SAME, VALID, Maker, random_model
+from tests.support.tflite_models import CODE, NONE, RELU, RELU6, SAME, VALID, Maker, random_model
 
 
 def maker(seed=0):

@@ -8,8 +8,8 @@ import safetensors.numpy
 import torch
 from rich.console import Console
 
-from harness import fetch
-from harness.preprocess import load_image
+from harness.data import fetch
+from harness.data.preprocess import load_image
 from sw.models import resnet50
 
 

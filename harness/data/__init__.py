@@ -1,0 +1,1 @@
+"""What is fed to networks: photographs, arrays, lists, and where they come from."""

@@ -1,0 +1,1 @@
+"""The machine for other tools: Verilog, resources, area."""

@@ -1,0 +1,267 @@
+"""How large a machine is, by arithmetic on its configuration: an estimate for reports and sweeps.
+
+Memories, multipliers, processing elements, adder tree and delay lines are counted as ``hw/`` builds
+them. The control logic around them, which grows little, was measured: Yosys' estimate
+(``harness/hardware/resources.py``, minutes to hours a machine) of two small machines, nano and one
+of 4 modules of 8 x 8, gave the constants below. docs/machine.md says how far it is from Yosys'.
+Nothing was placed or routed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import msgspec
+
+from hw.config import DnaConfig
+from hw.transfer.row_ring import RING_CHUNKS, chunk_bytes
+
+DEVICE = "XCVU13P"
+DEVICE_HAS = {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 2_688, "uram": 1_280}
+"""What the FPGA has that :attr:`Area.shares` refers to (AMD DS890, UltraScale+)."""
+
+READERS = 3
+"""Clients of the DMA that read: instructions, LOAD, WEIGHTS."""
+
+_DISTRIBUTED_WORDS = 64
+"""Memories of at most so many words are put into LUTs."""
+_ULTRA_WORDS, _ULTRA_BITS = 4096, 72
+"""An UltraRAM; memories of as many words or more become it."""
+_BLOCK_SHAPES = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
+"""Words and bits of a block RAM of 36 Kbit with a read and a write port (AMD UG573)."""
+
+
+class AreaBlock(msgspec.Struct, frozen=True):
+    """What a block takes; ``bram`` in blocks of 36 Kbit."""
+
+    name: str
+    lut: float = 0
+    ff: float = 0
+    dsp: float = 0
+    bram: float = 0
+    uram: float = 0
+
+
+class Area(msgspec.Struct, frozen=True):
+    """An estimate.
+
+    Attributes:
+        blocks: the engines and what is between them.
+        total: of them.
+        device: an FPGA to compare with.
+        shares: of what the device has.
+        luts: one figure to compare machines by: LUTs, and the other kinds of resource as the LUTs
+            that the device has for each of them.
+        memory_bits: of all memories in ``hw/``, whatever they become.
+    """
+
+    blocks: list[AreaBlock]
+    total: AreaBlock
+    device: str
+    shares: dict[str, float]
+    luts: float
+    memory_bits: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the device has enough of everything."""
+        return max(self.shares.values()) <= 1
+
+
+class _Memory(msgspec.Struct, frozen=True):
+    """``count`` memories; with ``registers`` their output is in flip-flops if they are in LUTs."""
+
+    words: int
+    width: int
+    count: int = 1
+    in_luts: bool = False
+    registers: bool = True
+
+    def area(self, name: str) -> AreaBlock:
+        count = self.count
+        if self.in_luts or self.words <= _DISTRIBUTED_WORDS:
+            # A RAM32M16 or RAM64M8 has 8 LUTs and 14 or 7 bits of a word (AMD UG574).
+            cells = math.ceil(self.width / 14) * math.ceil(self.words / 32)
+            flip_flops = self.width if self.registers else 0
+            return AreaBlock(name, lut=8 * cells * count, ff=flip_flops * count)
+        if self.words >= _ULTRA_WORDS:
+            columns = math.ceil(self.width / _ULTRA_BITS)
+            return AreaBlock(name, uram=columns * math.ceil(self.words / _ULTRA_WORDS) * count)
+        blocks = min(
+            math.ceil(self.words / words) * math.ceil(self.width / bits)
+            for words, bits in _BLOCK_SHAPES
+        )
+        return AreaBlock(name, bram=blocks * count)
+
+
+def area(config: DnaConfig) -> Area:
+    """Estimate the machine ``config``."""
+    blocks = [
+        _sum(name, [logic, *(memory.area(name) for memory in memories)])
+        for name, logic, memories in _blocks(config)
+    ]
+    total = _sum("machine", blocks)
+    figures = {kind: getattr(total, kind) for kind in DEVICE_HAS}
+    return Area(
+        blocks=blocks,
+        total=total,
+        device=DEVICE,
+        shares={kind: figures[kind] / DEVICE_HAS[kind] for kind in DEVICE_HAS},
+        luts=sum(
+            figures[kind] * DEVICE_HAS["lut"] / DEVICE_HAS[kind]
+            for kind in ("lut", "dsp", "bram", "uram")
+        ),
+        memory_bits=sum(
+            memory.words * memory.width * memory.count
+            for _, _, memories in _blocks(config)
+            for memory in memories
+        ),
+    )
+
+
+def _sum(name: str, blocks: list[AreaBlock]) -> AreaBlock:
+    return AreaBlock(
+        name, **{kind: sum(getattr(block, kind) for block in blocks) for kind in DEVICE_HAS}
+    )
+
+
+def _blocks(config: DnaConfig) -> Iterator[tuple[str, AreaBlock, list[_Memory]]]:
+    """Name, logic and memories of each block."""
+    word = 8 * config.dram_bytes_per_cycle
+    window = 8 * config.rows * config.modules  # bits that the arrays, and POOL, read in a cycle
+    wide_row = 8 * config.modules * config.columns
+    stream = 8 * config.lanes
+    yield "control", AreaBlock("", lut=3220, ff=6170), []
+    yield (
+        "DMA",
+        AreaBlock("", lut=1620, ff=610 + word),
+        [
+            _Memory(config.burst_words * config.outstanding_bursts, word, READERS, registers=False),
+            _Memory(
+                config.burst_words * config.outstanding_bursts,
+                32,
+                READERS,
+                in_luts=True,
+                registers=False,
+            ),
+            _Memory(2 * config.burst_words, word, registers=False),
+        ],
+    )
+    yield (
+        "feature memory",
+        # Two buffers at each of the two kinds of port; words rotate to and from their banks.
+        AreaBlock("", lut=2 * (window + stream) + 9 * window, ff=2 * (window + stream) + 60),
+        [_Memory(config.feature_words // config.modules, 8 * config.rows, config.modules)],
+    )
+    yield _load(config, stream)
+    yield (
+        "WEIGHTS",
+        AreaBlock("", lut=90, ff=75),
+        [_Memory(config.weight_fifo_words, word)],
+    )
+    yield (
+        "STORE",
+        AreaBlock("", lut=390 + 0.74 * stream, ff=351 + 0.72 * stream),
+        [],
+    )
+    yield (
+        "CONV reader, unpacker",
+        AreaBlock(
+            "",
+            lut=900 + 170 * config.modules + 0.35 * wide_row,
+            ff=550 + 65 * config.modules + 0.68 * wide_row,
+            dsp=1,
+        ),
+        [],
+    )
+    yield _arrays(config)
+    yield _interconnect(config)
+    yield _banks(config)
+    yield (
+        "POST",
+        # Each lane: a requantizer and an adder, two multipliers of 2 DSP blocks.
+        AreaBlock(
+            "", lut=860 + 743 * config.lanes, ff=490 + 397 * config.lanes, dsp=4 * config.lanes
+        ),
+        [
+            # The parameters of two tiles, 64 bits a channel.
+            _Memory(2 * config.modules // config.post_words, 64 * config.lanes),
+            _Memory(8, stream, registers=False),
+        ],
+    )
+    yield (
+        "POOL",
+        AreaBlock(
+            "",
+            lut=1643 + 44.6 * config.lanes + 3.43 * window,
+            ff=960 + 31 * config.lanes + 2 * window,
+            dsp=7,
+        ),
+        [],
+    )
+
+
+def _load(config: DnaConfig, stream: int) -> tuple[str, AreaBlock, list[_Memory]]:
+    """LOAD: a ring of chunks, and a shifter of any number of bytes behind it."""
+    chunk = chunk_bytes(config)
+    shifter = 1.5 * stream * math.log2(chunk)
+    return (
+        "LOAD",
+        AreaBlock("", lut=710 + 1.4 * stream + shifter, ff=520 + 1.2 * stream),
+        [_Memory(RING_CHUNKS // 2, 8 * chunk, 2)],
+    )
+
+
+def _arrays(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
+    """The processing elements, and the delay lines that skew what goes in and out."""
+    rows, columns = config.rows, config.columns
+    sum_bits = 16 + int(math.log2(rows))
+    # Two weights, activation, plane, sum; the last column passes nothing on, the first row of sums
+    # starts with 16 bits.
+    element_bits = 16 + 8 + 1 + sum_bits
+    elements = rows * columns * element_bits - 9 * rows - (sum_bits - 16) * columns
+    # A delay of up to two cycles is in flip-flops, a longer one in shift registers of up to 32.
+    skewed = 8 + 8 + sum_bits
+    shift = sum(math.ceil(cycles / 32) for cycles in range(3, rows)) * skewed
+    # The pulses that load rows, and the flags of a pixel, keep flip-flops.
+    control = (rows + 2) * (columns - 1) + 4 * (rows + columns - 1)
+    modules = config.modules
+    return (
+        "CONV arrays",
+        AreaBlock(
+            "",
+            # Which of two weights, and an adder.
+            lut=modules * (rows * columns * (8 + sum_bits) + shift),
+            ff=modules * (elements + 3 * skewed + control),
+            dsp=config.macs,
+        ),
+        [],
+    )
+
+
+def _interconnect(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
+    """The tree of adders, and the choice of a level for each bank."""
+    modules = config.modules
+    sum_bits = 16 + int(math.log2(config.rows))
+    levels = int(math.log2(modules))
+    tree = sum(
+        (modules >> level) * config.columns * (sum_bits + level) for level in range(1, levels + 1)
+    )
+    choice = modules // 2 * config.columns * (sum_bits + levels)
+    return "CONV interconnect", AreaBlock("", lut=tree + choice, ff=tree + 10), []
+
+
+def _banks(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
+    """The accumulation memory: two tiles a bank, each with what it has just written bypassed."""
+    sum_bits = 16 + int(math.log2(config.rows * config.modules))
+    modules, columns = config.modules, config.columns
+    return (
+        "CONV accumulation",
+        AreaBlock(
+            "",
+            lut=modules * (198 * columns + 80),
+            ff=modules * ((64 + sum_bits) * columns + 110),
+        ),
+        [_Memory(config.accumulation_depth, 32 * columns, 2 * modules, registers=False)],
+    )

@@ -1,0 +1,137 @@
+"""Verilog of a machine: every block once, however often it is used."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.hardware import yosys
+from hw.config import DnaConfig
+
+TOP = "dna"
+
+_MODULE = re.compile(r"((?:^attribute [^\n]*\n)*)^module (\S+)\n(.*?)^end\n", re.M | re.S)
+_INSTANCE = re.compile(r"^  cell (\\\S+) \\(\S+)$", re.M)
+_MEMORY = re.compile(r"^  memory width (\d+) size (\d+) \\(\S+)$", re.M)
+_SOURCE = re.compile(r'^ *attribute \\src "[^"]*"\n', re.M)
+
+# As amaranth.back.verilog does it: Yosys' own Verilog of processes and memories is less readable.
+_WRITE = """read_rtlil design.il
+proc -nomux -norom
+memory_collect
+write_verilog -norename design.v
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """A memory in a module: ``words`` of ``width`` bits."""
+
+    name: str
+    words: int
+    width: int
+
+
+@dataclasses.dataclass(frozen=True)
+class HardwareModule:
+    """A module of the design.
+
+    Attributes:
+        name: path of the first block that is an instance of it, from the top, with dots.
+        instances: name of each instance in it, and of which module that is.
+        memories: the memories in it, those of its instances not among them.
+        rtlil: its text.
+    """
+
+    name: str
+    instances: dict[str, str]
+    memories: tuple[Memory, ...]
+    rtlil: str
+
+
+def design(config: DnaConfig) -> dict[str, HardwareModule]:
+    """The modules of :class:`hw.top.Dna` by name, :data:`TOP` first."""
+    from hw import rtlil
+    from hw.top import Dna
+
+    return read_design(relative_sources(rtlil.convert(Dna(config), name=TOP)))
+
+
+def relative_sources(rtlil: str) -> str:
+    """``rtlil`` with the source files named from the package on: the same on every computer."""
+    import contextlib
+
+    import amaranth
+
+    import hw
+
+    # The environment may lie inside the repository, so it comes first.
+    for folder in (
+        Path(amaranth.__file__).parents[1],
+        Path(contextlib.__file__).parent,
+        Path(hw.__path__[0]).parent,
+    ):
+        rtlil = rtlil.replace(f'"{folder}/', '"')
+    return rtlil
+
+
+def read_design(rtlil: str) -> dict[str, HardwareModule]:
+    """The modules in a text of RTLIL, parents before children, with equal ones made one.
+
+    Amaranth makes a module of each instance, though hundreds of processing elements are alike.
+    Modules are equal if they differ in nothing but names of modules and lines of the source.
+    """
+    first_of: dict[str, str] = {}  # by what is in a module: its name so far
+    merged: dict[str, str] = {}  # by name: the one that it is merged into ...
+    names: dict[str, str] = {}  # ... and by that: the name of the first of them in the text
+    texts: dict[str, tuple[str, str]] = {}
+    # Children come after their parents, and are to be merged before.
+    for attributes, name, body in reversed(_MODULE.findall(rtlil)):
+        body = _rename(body, merged)
+        merged[name] = first_of.setdefault(_SOURCE.sub("", body), name)
+        names[merged[name]] = name
+        texts.setdefault(merged[name], (attributes, body))
+
+    modules = {}
+    for first, (attributes, body) in reversed(texts.items()):
+        name, body = names[first], _rename(body, names)
+        modules[name.removeprefix("\\")] = HardwareModule(
+            name.removeprefix("\\"),
+            {instance: module.removeprefix("\\") for module, instance in _INSTANCE.findall(body)},
+            tuple(
+                Memory(memory, int(words), int(width))
+                for width, words, memory in _MEMORY.findall(body)
+            ),
+            f"{attributes}module {name}\n{body}end\n",
+        )
+    return modules
+
+
+def _rename(body: str, names: dict[str, str]) -> str:
+    return _INSTANCE.sub(lambda cell: f"  cell {names[cell[1]]} \\{cell[2]}", body)
+
+
+def write_verilog(
+    modules: dict[str, HardwareModule], path: Path, progress: Callable[[str], None]
+) -> None:
+    """Write the design as Verilog to ``path``.
+
+    Memories have no initial content: nothing in the machine depends on it.
+
+    Raises:
+        DnaError: Yosys failed.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "design.il").write_text(text(modules))
+        yosys.run(_WRITE, folder, progress)
+        shutil.move(folder / "design.v", path)
+
+
+def text(modules: dict[str, HardwareModule]) -> str:
+    """RTLIL of the whole design."""
+    return "".join(module.rtlil for module in modules.values())

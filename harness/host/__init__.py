@@ -1,0 +1,1 @@
+"""The computer that we run on: its description, worker processes, our own version."""

@@ -1,0 +1,1 @@
+"""Quantizing a network, and what it cost."""

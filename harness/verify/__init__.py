@@ -1,0 +1,1 @@
+"""``dna verify``: programs and single layers on RTL against the functional model."""

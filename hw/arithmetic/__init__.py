@@ -1,0 +1,1 @@
+"""Arithmetic in hardware: IEEE single precision, bit by bit."""

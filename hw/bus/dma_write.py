@@ -1,0 +1,112 @@
+"""DMA write: runs of DRAM words to AXI4, store and forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import fifo, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.bus.axi import ADDRESS_BITS, AxiWriteSignature
+from hw.bus.burst_splitter import BurstSplitter
+from hw.config import DnaConfig
+from hw.interfaces import DramWriteSignature, Fault, FaultSignature
+
+
+class DmaWriter(wiring.Component):
+    """One writer's words to the bus, in bursts.
+
+    A burst's address goes out only when all of its words are here, so a writer that stops in the
+    middle never holds the bus. One burst is under way at a time.
+
+    Latency: the first word of a burst of n reaches ``wdata`` n + 2 cycles after it was taken.
+
+    Stall: ``words`` is ready while the FIFO of two bursts has room.
+
+    Ports:
+        client: in, :class:`hw.interfaces.DramWriteSignature`.
+        axi: out, :class:`hw.bus.axi.AxiWriteSignature`.
+        window_base: in, unsigned(64), byte address of offset 0.
+        write_base, write_size: in, unsigned(32), the part of the window that may be written.
+        halt: in, start no more bursts.
+        idle: out, no burst is under way.
+        fault: out; a BUS_WRITE names the offset of its burst.
+    """
+
+    def __init__(self, config: DnaConfig) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "client": In(DramWriteSignature(config)),
+                "axi": Out(AxiWriteSignature(data_bytes=config.dram_bytes_per_cycle)),
+                "window_base": In(unsigned(ADDRESS_BITS)),
+                "write_base": In(unsigned(32)),
+                "write_size": In(unsigned(32)),
+                "halt": In(1),
+                "idle": Out(1),
+                "fault": Out(FaultSignature()),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the splitter, the FIFO and the three-step sequence of a burst."""
+        m = Module()
+        config, axi, client = self.config, self.axi, self.client
+        m.submodules.splitter = splitter = BurstSplitter(config)
+        m.submodules.words = words = fifo.SyncFIFOBuffered(
+            width=8 * config.dram_bytes_per_cycle, depth=2 * config.burst_words
+        )
+        connect(m, flipped(client.requests), splitter.requests)
+        burst = splitter.bursts.payload
+        left = Signal(range(config.burst_words + 1))
+        offset = Signal(32)
+        last = Signal()
+        refused = Signal()
+        m.d.comb += [
+            splitter.base.eq(self.write_base),
+            splitter.size.eq(self.write_size),
+            words.w_data.eq(client.words.payload),
+            words.w_en.eq(client.words.valid),
+            client.words.ready.eq(words.w_rdy),
+            axi.wdata.eq(words.r_data),
+            axi.wlast.eq(left == 1),
+            refused.eq(axi.bvalid & axi.bready & axi.bresp[1]),
+            self.fault.valid.eq(splitter.fault.valid | refused),
+            self.fault.code.eq(splitter.fault.code),
+            self.fault.address.eq(splitter.fault.address),
+        ]
+        with m.If(refused):
+            m.d.comb += [self.fault.code.eq(Fault.BUS_WRITE), self.fault.address.eq(offset)]
+
+        with m.FSM():
+            with m.State("gather"):
+                m.d.comb += self.idle.eq(1)
+                with m.If(splitter.bursts.valid & (words.level >= burst.length) & ~self.halt):
+                    m.d.comb += splitter.bursts.ready.eq(1)
+                    m.d.sync += [
+                        axi.awvalid.eq(1),
+                        axi.awaddr.eq(self.window_base + burst.offset),
+                        axi.awlen.eq(burst.length - 1),
+                        left.eq(burst.length),
+                        offset.eq(burst.offset),
+                        last.eq(burst.last),
+                    ]
+                    m.next = "send"
+            with m.State("send"):
+                with m.If(axi.awready):
+                    m.d.sync += axi.awvalid.eq(0)
+                m.d.comb += [
+                    axi.wvalid.eq((left != 0) & words.r_rdy),
+                    words.r_en.eq(axi.wvalid & axi.wready),
+                ]
+                with m.If(words.r_en):
+                    m.d.sync += left.eq(left - 1)
+                with m.If((left == 0) & ~axi.awvalid):
+                    m.next = "acknowledge"
+            with m.State("acknowledge"):
+                m.d.comb += axi.bready.eq(1)
+                with m.If(axi.bvalid):
+                    m.d.comb += client.done.eq(last & ~refused)
+                    m.next = "gather"
+        return m

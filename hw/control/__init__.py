@@ -1,0 +1,1 @@
+"""Fetching and dispatching instructions: what tells the engines when to start."""

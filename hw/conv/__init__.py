@@ -1,0 +1,1 @@
+"""CONV: loop nest, systolic arrays, interconnect, adders."""

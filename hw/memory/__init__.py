@@ -1,0 +1,1 @@
+"""Feature, accumulation and parameter memory."""

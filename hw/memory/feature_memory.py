@@ -1,0 +1,246 @@
+"""The on-chip activations: banks of block RAM behind windows, writers and readers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from hw.config import DnaConfig
+from hw.interfaces import (
+    Fault,
+    FaultSignature,
+    FeatureReadSignature,
+    FeatureWriteSignature,
+    WindowReadSignature,
+)
+from hw.streams.skid_buffer import SkidBuffer
+
+
+def _rotate(m: Module, lanes: Sequence[Value], amount: Value, *, count: int) -> list[Value]:
+    """``lanes[amount]`` and the ``count - 1`` lanes after it, modulo their (power of two) number.
+
+    A barrel shifter, highest bit of ``amount`` first; what no later stage reaches is left out.
+    """
+    width = len(lanes[0])
+    for bit in reversed(range(len(amount))):
+        step = 1 << bit
+        reach = min(len(lanes), count + step - 1)
+        stage = Signal(width * reach, name=f"rotated_{step}")
+        moved = Cat(lanes[(lane + step) % len(lanes)] for lane in range(reach))
+        m.d.comb += stage.eq(Mux(amount[bit], moved, Cat(lanes[:reach])))
+        lanes = [stage[lane * width : (lane + 1) * width] for lane in range(reach)]
+    return list(lanes[:count])
+
+
+def _negative(m: Module, amount: Value) -> Value:
+    """The amount that rotates back: lane i then goes to place ``amount`` + i."""
+    back = Signal.like(amount, name="back")
+    m.d.comb += back.eq(-amount)
+    return back
+
+
+@dataclass
+class _Bank:
+    """The ports of a bank: A only reads; B reads or writes at one address."""
+
+    a: Any
+    b_address: Signal
+    b_read: Any
+    b_write: Any
+
+
+class FeatureMemory(wiring.Component):
+    """``feature_words`` words of R bytes; word w is in bank w mod G at row w // G.
+
+    Each bank is a block RAM with two ports. Port A serves the windows: one a cycle, the first
+    reader that asks and has room for the answer. Port B serves everybody else: in each cycle each
+    writer and reader gets the banks that it needs, unless one before it in the order
+    ``writers[0], writers[1], ..., readers[0], ...`` gets one of them. An answer that has to wait
+    for its reader waits outside the banks, so a reader that stands still blocks nobody.
+
+    Rate: one window a cycle, and of the other requests as many as their banks allow.
+
+    Latency: the answer to a request taken in one cycle is there in the next. A word written in one
+    cycle is read by requests taken in later ones; until then its reader gets the old one.
+
+    Stall: a request is ready when its banks are free and, if it reads, no answer to its reader is
+    left waiting in this cycle.
+
+    Args:
+        config: uses ``modules`` G, ``rows`` R, ``lanes`` and ``feature_words``.
+        window_readers, writers, readers: how many of each.
+
+    Ports:
+        windows: in, :class:`WindowReadSignature` [``window_readers``].
+        writers: in, :class:`FeatureWriteSignature` [``writers``].
+        readers: in, :class:`FeatureReadSignature` [``readers``].
+        fault: out, :class:`FaultSignature`. BANK_CONFLICT, with the address of lane 0, once an
+            enabled lane of a window was not in its bank; stands until reset. What that window
+            returns is undefined.
+
+    Raises:
+        ValueError: there is not at least one of each.
+    """
+
+    def __init__(
+        self, config: DnaConfig, *, window_readers: int = 1, writers: int = 3, readers: int = 3
+    ) -> None:
+        for name, value in (
+            ("window_readers", window_readers),
+            ("writers", writers),
+            ("readers", readers),
+        ):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        self._config = config
+        self._bank_bits = exact_log2(config.modules)
+        super().__init__(
+            {
+                "windows": In(WindowReadSignature(config)).array(window_readers),
+                "writers": In(FeatureWriteSignature(config)).array(writers),
+                "readers": In(FeatureReadSignature(config)).array(readers),
+                "fault": Out(FaultSignature()),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the banks and what shares each of their two ports."""
+        m = Module()
+        config = self._config
+        banks = []
+        for number in range(config.modules):
+            bank = Memory(
+                shape=unsigned(8 * config.rows),
+                depth=config.feature_words // config.modules,
+                init=[],
+            )
+            m.submodules[f"bank_{number}"] = bank
+            a, b_read, b_write = bank.read_port(), bank.read_port(), bank.write_port()
+            b_address = Signal.like(b_write.addr, name=f"b_address_{number}")
+            m.d.comb += [
+                b_read.en.eq(0),  # which is 1 unless somebody says otherwise
+                b_read.addr.eq(b_address),
+                b_write.addr.eq(b_address),
+            ]
+            banks.append(_Bank(a, b_address, b_read, b_write))
+        self._share_port_a(m, banks)
+        self._share_port_b(m, banks)
+        return m
+
+    def _share_port_a(self, m: Module, banks: list[_Bank]) -> None:
+        """Give port A of all banks to one window."""
+        lanes = len(banks)
+        window = Signal.like(self.windows[0].requests.payload)
+        asks = Signal(len(self.windows))
+        taken = Signal(len(self.windows))
+        buffers = []
+        for index, reader in enumerate(self.windows):
+            buffer = SkidBuffer(reader.responses.payload.shape())
+            m.submodules[f"window_buffer_{index}"] = buffer
+            buffers.append(buffer)
+            wiring.connect(m, buffer.output, wiring.flipped(reader.responses))
+            m.d.comb += [
+                asks[index].eq(reader.requests.valid & buffer.room),
+                reader.requests.ready.eq(buffer.room & ~asks[:index].any()),
+            ]
+            with m.If(asks[index] & ~asks[:index].any()):
+                m.d.comb += [taken[index].eq(1), window.eq(reader.requests.payload)]
+
+        first = window.addresses[0][: self._bank_bits]
+        conflicts = Cat(
+            window.enable[lane]
+            & (window.addresses[lane][: self._bank_bits] != (first + lane)[: self._bank_bits])
+            for lane in range(1, lanes)
+        )
+        with m.If(taken.any() & conflicts.any() & ~self.fault.valid):
+            m.d.sync += [
+                self.fault.valid.eq(1),
+                self.fault.code.eq(Fault.BANK_CONFLICT),
+                self.fault.address.eq(window.addresses[0]),
+            ]
+
+        back = _negative(m, first)
+        rows = _rotate(m, [a[self._bank_bits :] for a in window.addresses], back, count=lanes)
+        enables = _rotate(m, [*window.enable], back, count=lanes)
+        for bank, row, enable in zip(banks, rows, enables, strict=True):
+            m.d.comb += [bank.a.addr.eq(row), bank.a.en.eq(taken.any() & enable)]
+
+        answered = Signal.like(taken)
+        answer_first = Signal.like(first, reset_less=True)
+        answer = Signal.like(window, reset_less=True)
+        m.d.sync += answered.eq(taken)
+        with m.If(taken.any()):
+            m.d.sync += [
+                answer_first.eq(first),
+                answer.enable.eq(window.enable),
+                answer.fill.eq(window.fill),
+                answer.tag.eq(window.tag),
+            ]
+        words = _rotate(m, [bank.a.data for bank in banks], answer_first, count=lanes)
+        fill = answer.fill.as_unsigned().replicate(self._config.rows)
+        for index, buffer in enumerate(buffers):
+            m.d.comb += [buffer.arrives.eq(answered[index]), buffer.word.tag.eq(answer.tag)]
+            m.d.comb += [
+                buffer.word.words[lane].eq(Mux(answer.enable[lane], word, fill))
+                for lane, word in enumerate(words)
+            ]
+
+    def _share_port_b(self, m: Module, banks: list[_Bank]) -> None:
+        """Give port B of each bank to the first in the order that needs it."""
+        lanes, count = len(banks), self._config.post_words
+        busy: Value = Const(0, lanes)
+        for index, port in enumerate([*self.writers, *self.readers]):
+            request = port.requests.payload
+            first, row = request.address[: self._bank_bits], request.address[self._bank_bits :]
+            back = _negative(m, first)
+            enable = [*request.enable, *[Const(0, 1)] * (lanes - count)]
+            needs = Signal(lanes, name=f"needs_{index}")
+            free = Signal(name=f"free_{index}")
+            grants = Signal(lanes, name=f"grants_{index}")
+            next_row = Signal.like(row, name=f"next_row_{index}")
+            m.d.comb += [
+                needs.eq(Cat(_rotate(m, enable, back, count=lanes))),
+                free.eq(~(needs & busy).any()),
+                next_row.eq(row + 1),
+            ]
+            with m.If(port.requests.valid & port.requests.ready):
+                m.d.comb += grants.eq(needs)
+            busy = busy | grants
+            for number, bank in enumerate(banks):
+                # Words beyond the last bank are in the next row. One word alone never is.
+                wraps = first > number if count > 1 else Const(0)
+                with m.If(grants[number]):
+                    m.d.comb += bank.b_address.eq(Mux(wraps, next_row, row))
+
+            if index < len(self.writers):
+                m.d.comb += port.requests.ready.eq(free)
+                # Bank b takes word b - first; banks of the same remainder see the same word.
+                shift = back[: exact_log2(count)]
+                words = _rotate(m, [w.as_value() for w in request.words], shift, count=count)
+                for number, bank in enumerate(banks):
+                    with m.If(grants[number]):
+                        m.d.comb += [
+                            bank.b_write.en.eq(1),
+                            bank.b_write.data.eq(words[number % count]),
+                        ]
+            else:
+                buffer = SkidBuffer(port.responses.payload.shape())
+                m.submodules[f"read_buffer_{index - len(self.writers)}"] = buffer
+                wiring.connect(m, buffer.output, wiring.flipped(port.responses))
+                answer_first = Signal.like(first, name=f"answer_first_{index}", reset_less=True)
+                m.d.comb += port.requests.ready.eq(free & buffer.room)
+                with m.If(port.requests.valid & port.requests.ready):
+                    m.d.sync += answer_first.eq(first)
+                m.d.sync += buffer.arrives.eq(port.requests.valid & port.requests.ready)
+                for number, bank in enumerate(banks):
+                    with m.If(grants[number]):
+                        m.d.comb += bank.b_read.en.eq(1)
+                words = _rotate(m, [bank.b_read.data for bank in banks], answer_first, count=count)
+                m.d.comb += buffer.word.as_value().eq(Cat(words))

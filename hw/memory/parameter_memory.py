@@ -1,0 +1,99 @@
+"""The memory of what requantization needs of each channel of a tile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hw.config import DnaConfig
+from hw.streams.layouts import PARAMETER_LAYOUT
+
+
+def parameter_row_layout(config: DnaConfig) -> data.StructLayout:
+    """One row of the parameters of a tile.
+
+    Members:
+        row: unsigned(8 x modules x columns), ``PARAMETER_LAYOUT`` of that many / 8 channels.
+        last: the row is the last of its tile.
+    """
+    return data.StructLayout({"row": unsigned(8 * config.modules * config.columns), "last": 1})
+
+
+class ParameterMemory(wiring.Component):
+    """The parameters of two tiles of channels: one is read while the next is written.
+
+    Rate: a row in and a word out per cycle. Latency: 1 cycle from ``chunk`` to ``word``; a tile is
+    ``available`` in the cycle after its last row was taken.
+
+    Stall: ``rows`` is ready unless both tiles are full. ``word`` stands still without ``read``.
+
+    Ports:
+        rows: in, stream of :func:`parameter_row_layout`; channels in order from 0 on.
+        chunk: in, unsigned, which ``lanes`` channels of the tile to read.
+        read: in, read in this cycle.
+        release: in, the tile is done with; what is read in this cycle still belongs to it.
+        available: out, a whole tile is there.
+        word: out, ``PARAMETER_LAYOUT`` [``lanes``].
+    """
+
+    def __init__(self, config: DnaConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "rows": In(stream.Signature(parameter_row_layout(config))),
+                "chunk": In(unsigned(ceil_log2(config.modules // config.post_words))),
+                "read": In(1),
+                "release": In(1),
+                "available": Out(1),
+                "word": Out(data.ArrayLayout(PARAMETER_LAYOUT, config.lanes)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the memory, as wide as a word, and write the rows into parts of it."""
+        m = Module()
+        row_bits = len(self.rows.payload.row)
+        parts = len(self.word.as_value()) // row_bits
+        chunk_bits = len(self.chunk)
+
+        m.submodules.memory = memory = Memory(
+            shape=unsigned(parts * row_bits), depth=2 << chunk_bits, init=[]
+        )
+        write = memory.write_port(granularity=row_bits)
+        read = memory.read_port()
+
+        full = Signal(2)
+        fill_tile = Signal()
+        row = Signal(chunk_bits + ceil_log2(parts))
+        taken = Signal()
+        m.d.comb += [
+            self.rows.ready.eq(~full.bit_select(fill_tile, 1)),
+            taken.eq(self.rows.valid & self.rows.ready),
+            write.addr.eq(Cat(row[ceil_log2(parts) :], fill_tile)),
+            write.data.eq(self.rows.payload.row.replicate(parts)),
+            write.en.eq(taken << row[: ceil_log2(parts)]),
+        ]
+        with m.If(taken):
+            m.d.sync += row.eq(row + 1)
+            with m.If(self.rows.payload.last):
+                m.d.sync += [
+                    row.eq(0),
+                    full.bit_select(fill_tile, 1).eq(1),
+                    fill_tile.eq(~fill_tile),
+                ]
+
+        read_tile = Signal()
+        m.d.comb += [
+            self.available.eq(full.bit_select(read_tile, 1)),
+            read.addr.eq(Cat(self.chunk, read_tile)),
+            read.en.eq(self.read),
+            self.word.eq(read.data),
+        ]
+        with m.If(self.release):
+            m.d.sync += [full.bit_select(read_tile, 1).eq(0), read_tile.eq(~read_tile)]
+        return m

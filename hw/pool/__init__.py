@@ -1,0 +1,1 @@
+"""POOL: maximum over windows, mean over maps."""

@@ -1,0 +1,1 @@
+"""POST: drains tiles, requantizes, adds residuals."""

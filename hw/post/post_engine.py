@@ -1,0 +1,270 @@
+"""The POST engine: finished tiles to activations in the feature memory."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hw.config import DnaConfig
+from hw.control.engine import EngineControl, field_registers
+from hw.interfaces import (
+    Activity,
+    EngineSignature,
+    Fault,
+    FeatureReadSignature,
+    FeatureWriteSignature,
+)
+from hw.isa import Opcode
+from hw.memory.parameter_memory import ParameterMemory, parameter_row_layout
+from hw.post.requantize import RequantizerLane
+from hw.post.residual import MAX_SHIFT, MIN_SHIFT, AdderLane, ResidualAdder
+from hw.post.tile_walker import LOOPS, TileWalker
+
+RESIDUAL_WORDS = 8
+"""Words of the other operand that are read ahead: more than a read of the feature memory takes."""
+
+
+def _refusal(config: DnaConfig, post: SimpleNamespace) -> Value:
+    """The :class:`Fault` of a POST instruction."""
+    group = config.modules >> post.split
+    covered = (post.channel_tiles * config.modules) >> post.split
+    bad_fields = [
+        post.out_width == 0,
+        post.out_words == 0,
+        post.pixel_tiles == 0,
+        post.tile_pixels > config.accumulation_depth,
+        post.last_pixels == 0,
+        post.last_pixels > post.tile_pixels,
+        covered < post.out_words,
+        covered >= post.out_words + group,
+        post.out_base >= config.feature_words,
+        post.residual & (post.res_base >= config.feature_words),
+        post.residual & ((post.shift < MIN_SHIFT) | (post.shift > MAX_SHIFT)),
+    ]
+    return Mux(
+        post.split > ceil_log2(config.modules),
+        Fault.BAD_SPLIT,
+        Mux(Cat(bad_fields).any(), Fault.BAD_FIELD, Fault.NONE),
+    )
+
+
+class PostEngine(wiring.Component):
+    """Executes POST: requantizes finished tiles, adds the residual, writes the results.
+
+    The parameters of the next tile load while one drains, across instructions too. Everything else
+    drains between two instructions, because the constants of a layer stand beside the pipelines.
+
+    Rate: ``post_words`` words of a pixel per cycle. Latency: from pixel to write
+    ``RequantizerLane.LATENCY`` + 1 cycles, ``AdderLane.LATENCY`` more with a residual.
+
+    Stall: a pixel waits for the parameters of its tile, the banks that share the tile, the write
+    port and, through the pipelines, the residual. All banks of a tile give a pixel together, in
+    the cycle of its last words; those past the last word of the last channel tile give it too.
+
+    Faults: ``BAD_SPLIT``; ``BAD_FIELD`` for counts of 0, tiles larger than the accumulation memory,
+    a last tile larger than the others, channel tiles that do not fit ``out_words``, a base outside
+    the feature memory, a ``shift`` out of 13..30 where it is used.
+
+    Ports:
+        engine: out, :class:`EngineSignature`. ``WAIT_ACCUMULATION``: no pixel; ``WAIT_WEIGHTS``:
+            no parameters; ``WAIT_FEATURE``: writes are not taken, or the residual is not there;
+            the filling and emptying of the pipelines is ``BUSY``.
+        parameters: in, stream of :func:`parameter_row_layout`.
+        pixels: in, ``modules`` streams of signed(32) [``columns``], one per accumulation bank.
+        residual: out, :class:`FeatureReadSignature`.
+        results: out, :class:`FeatureWriteSignature`.
+    """
+
+    def __init__(self, config: DnaConfig) -> None:
+        self._config = config
+        pixel = data.ArrayLayout(signed(32), config.columns)
+        super().__init__(
+            {
+                "engine": Out(EngineSignature()),
+                "parameters": In(stream.Signature(parameter_row_layout(config))),
+                "pixels": In(stream.Signature(pixel)).array(config.modules),
+                "residual": Out(FeatureReadSignature(config)),
+                "results": Out(FeatureWriteSignature(config)),
+            }
+        )
+
+    def _requantize(
+        self,
+        m: Module,
+        post: SimpleNamespace,
+        step_chunk: Value,
+        parameters: Any,
+        issue: Signal,
+        free: Signal,
+    ) -> tuple[Signal, Signal, Signal]:
+        """Build the requantizers: one pipeline, valid bits beside it and one enable for all.
+
+        The lanes have signals of their own, as CXXRTL copies all of what is written in parts, and
+        an empty pipeline stands still, as what is not enabled is not computed.
+
+        Args:
+            step_chunk: which words of the pixels to take when ``issue`` is high.
+            parameters: of the words taken before; ``PARAMETER_LAYOUT`` [``lanes``].
+            issue: words are taken.
+            free: driven here: words can be taken.
+
+        Returns:
+            The words at the end of the pipeline, signed(8) [``lanes``]: valid, payload, ready.
+        """
+        config = self._config
+        requantized = Signal(data.ArrayLayout(signed(8), config.lanes))
+        ready = Signal()
+        valid = Signal(1 + RequantizerLane.LATENCY)
+        moves = Signal()
+        m.d.comb += [
+            free.eq(~valid[-1] | ready),
+            moves.eq(free & (issue | valid.any())),
+        ]
+        pipeline = Module()
+        m.submodules.requantizers = EnableInserter(moves)(pipeline)
+        pipeline.d.sync += valid.eq(Cat(issue, valid))
+        for lane in range(config.lanes):
+            word, column = divmod(lane, config.columns)
+            pipeline.submodules[f"lane_{lane}"] = requantizer = RequantizerLane()
+            accumulator = Signal(signed(32), name=f"accumulator_{lane}", reset_less=True)
+            with pipeline.Switch(step_chunk):
+                for chunk in range(config.modules // config.post_words):
+                    with pipeline.Case(chunk):
+                        bank = self.pixels[chunk * config.post_words + word]
+                        pipeline.d.sync += accumulator.eq(bank.payload[column])
+            m.d.comb += [
+                requantizer.acc.eq(accumulator),
+                requantizer.bias.eq(parameters[lane].bias),
+                requantizer.scale.eq(parameters[lane].scale),
+                requantizer.zero_point.eq(post.zero_point),
+                requantizer.lo.eq(post.lo),
+                requantizer.hi.eq(post.hi),
+                requantized[lane].eq(requantizer.o),
+            ]
+        return valid[-1], requantized, ready
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the intake, the two pipelines and the addresses that run beside them."""
+        m = Module()
+        config = self._config
+
+        m.submodules.control = control = EngineControl()
+        post = field_registers(m, control, Opcode.POST)
+        m.submodules.parameters = parameters = ParameterMemory(config)
+        m.submodules.order = order = TileWalker(config)
+        m.submodules.residual_order = residual_order = TileWalker(config)
+        m.submodules.adder = adder = ResidualAdder(lanes=config.lanes)
+        wiring.connect(m, wiring.flipped(self.engine), control.engine)
+        wiring.connect(m, wiring.flipped(self.parameters), parameters.rows)
+
+        write = self.results.requests
+        target = data.StructLayout(
+            {"address": write.payload.address.shape(), "enable": config.post_words, "last": 1}
+        )
+        in_flight = 1 + RequantizerLane.LATENCY + AdderLane.LATENCY
+        m.submodules.targets = targets = SyncFIFO(
+            width=target.size, depth=1 << ceil_log2(in_flight)
+        )
+        m.submodules.operands = operands = SyncFIFO(width=8 * config.lanes, depth=RESIDUAL_WORDS)
+
+        # Where the words are, and where those of the residual are.
+        for walker, start, base, pitch in (
+            (order, control.start, post.out_base, post.out_pitch),
+            (residual_order, control.start & post.residual, post.res_base, post.res_pitch),
+        ):
+            m.d.comb += [walker.start.eq(start), walker.base.eq(base), walker.pitch.eq(pitch)]
+            m.d.comb += [getattr(walker, name).eq(getattr(post, name)) for name in LOOPS]
+        m.d.comb += [
+            self.residual.requests.valid.eq(residual_order.steps.valid),
+            self.residual.requests.payload.address.eq(residual_order.steps.payload.address),
+            self.residual.requests.payload.enable.eq(residual_order.steps.payload.enable),
+            residual_order.steps.ready.eq(self.residual.requests.ready),
+            operands.w_data.eq(self.residual.responses.payload),
+            operands.w_en.eq(self.residual.responses.valid),
+            self.residual.responses.ready.eq(operands.w_rdy),
+        ]
+
+        # Intake: words of a pixel, with their parameters, in front of the requantizers.
+        step = order.steps.payload
+        group = Signal(range(config.modules + 1))
+        complete = Signal()
+        free = Signal()
+        issue = Signal()
+        m.d.comb += [
+            group.eq(config.modules >> post.split),
+            complete.eq(
+                Cat(bank.valid | (number >= group) for number, bank in enumerate(self.pixels)).all()
+            ),
+            issue.eq(order.steps.valid & complete & parameters.available & free & targets.w_rdy),
+            order.steps.ready.eq(issue),
+            parameters.chunk.eq(step.chunk),
+            parameters.read.eq(issue),
+            parameters.release.eq(issue & step.ends_tile),
+            targets.w_en.eq(issue),
+            targets.w_data.eq(Cat(step.address, step.enable, step.ends_layer)),
+        ]
+        m.d.comb += [
+            bank.ready.eq(issue & step.ends_pixel & (number < group))
+            for number, bank in enumerate(self.pixels)
+        ]
+
+        valid, requantized, requantized_ready = self._requantize(
+            m, post, step.chunk, parameters.word, issue, free
+        )
+
+        # From the requantizers to the write port, through the adder or past it.
+        m.d.comb += [
+            adder.i.payload.a.eq(requantized),
+            adder.i.payload.b.eq(operands.r_data),
+            adder.parameters.multiplier_a.eq(post.multiplier),
+            adder.parameters.multiplier_b.eq(post.res_multiplier),
+            adder.parameters.shift.eq(post.shift),
+            adder.parameters.zero_point_a.eq(post.zero_point),
+            adder.parameters.zero_point_b.eq(post.res_zero_point),
+            adder.parameters.zero_point.eq(post.sum_zero_point),
+            adder.parameters.lo.eq(post.sum_lo),
+            adder.parameters.hi.eq(post.sum_hi),
+        ]
+        with m.If(post.residual):
+            m.d.comb += [
+                adder.i.valid.eq(valid & operands.r_rdy),
+                requantized_ready.eq(adder.i.ready & operands.r_rdy),
+                operands.r_en.eq(adder.i.ready & valid),
+                adder.o.ready.eq(write.ready),
+                write.valid.eq(adder.o.valid),
+                write.payload.words.eq(adder.o.payload),
+            ]
+        with m.Else():
+            m.d.comb += [
+                requantized_ready.eq(write.ready),
+                write.valid.eq(valid),
+                write.payload.words.eq(requantized),
+            ]
+        written = write.valid & write.ready
+        current = data.View(target, targets.r_data)
+        m.d.comb += [
+            write.payload.address.eq(current.address),
+            write.payload.enable.eq(current.enable),
+            targets.r_en.eq(written),
+            control.refuse.eq(_refusal(config, post)),
+            control.finish.eq(written & current.last),
+        ]
+
+        waits_for_operand = post.residual & valid & ~operands.r_rdy
+        with m.If(issue | written):
+            m.d.comb += control.activity.eq(Activity.BUSY)
+        with m.Elif(write.valid | waits_for_operand):
+            m.d.comb += control.activity.eq(Activity.WAIT_FEATURE)
+        with m.Elif(order.steps.valid & ~complete):
+            m.d.comb += control.activity.eq(Activity.WAIT_ACCUMULATION)
+        with m.Elif(order.steps.valid & ~parameters.available):
+            m.d.comb += control.activity.eq(Activity.WAIT_WEIGHTS)
+        with m.Else():
+            m.d.comb += control.activity.eq(Activity.BUSY)
+        return m

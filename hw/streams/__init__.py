@@ -1,0 +1,1 @@
+"""Small parts that join valid/ready streams."""

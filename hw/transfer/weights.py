@@ -1,0 +1,108 @@
+"""The WEIGHTS engine: the weight stream, from DRAM into a FIFO."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.wiring import Out
+
+from hw.config import DnaConfig
+from hw.interfaces import Activity, DramReadSignature, EngineSignature, Fault
+from hw.isa import Opcode
+from hw.isa.layout import instruction_layout
+
+OUTSTANDING = 4
+"""Instructions whose words may be on the way at a time."""
+
+
+class WeightEngine(wiring.Component):
+    """Executes WEIGHTS: requests DRAM words and keeps them in a FIFO of ``weight_fifo_words``.
+
+    An instruction is taken as soon as its request is, so that the requests of the next ones follow
+    at once, up to ``OUTSTANDING``. It is done when its last word is in the FIFO.
+
+    Rate: one DRAM word per cycle. Latency: 2 cycles from ``memory.words`` to ``words``.
+
+    Stall: words wait in the memory path while the FIFO is full.
+
+    Faults: ``BAD_FIELD`` for a length of 0 or an offset that is not aligned to a DRAM word, with
+    the layer as the address.
+
+    Ports:
+        engine: out, :class:`EngineSignature`. ``WAIT_DRAM``: words are on the way, none came in
+            this cycle; ``WAIT_OUTPUT``: the FIFO is full.
+        memory: out, :class:`DramReadSignature`.
+        words: out, stream of unsigned(8 x dram_bytes_per_cycle).
+    """
+
+    def __init__(self, config: DnaConfig) -> None:
+        self._config = config
+        super().__init__(
+            {
+                "engine": Out(EngineSignature()),
+                "memory": Out(DramReadSignature(config)),
+                "words": Out(stream.Signature(unsigned(8 * config.dram_bytes_per_cycle))),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the two queues, that of words and that of the lengths to come."""
+        m = Module()
+        engine, memory = self.engine, self.memory
+        weights = data.View(instruction_layout(Opcode.WEIGHTS), engine.instructions.payload)
+        length_bits = len(weights.length)
+        m.submodules.fifo = fifo = SyncFIFOBuffered(
+            width=len(self.words.payload), depth=self._config.weight_fifo_words
+        )
+        m.submodules.lengths = lengths = SyncFIFO(width=length_bits, depth=OUTSTANDING)
+
+        # One request per instruction, and its length into the queue with it.
+        bad = (weights.length == 0) | (weights.dram % self._config.dram_bytes_per_cycle != 0)
+        offered = engine.instructions.valid & ~engine.fault.valid
+        requested = memory.requests.valid & memory.requests.ready
+        m.d.comb += [
+            memory.requests.valid.eq(offered & ~bad & lengths.w_rdy),
+            memory.requests.payload.offset.eq(weights.dram),
+            memory.requests.payload.length.eq(weights.length),
+            engine.instructions.ready.eq(requested),
+            lengths.w_en.eq(requested),
+            lengths.w_data.eq(weights.length),
+        ]
+        with m.If(offered & bad):
+            m.d.sync += [
+                engine.fault.valid.eq(1),
+                engine.fault.code.eq(Fault.BAD_FIELD),
+                engine.fault.address.eq(weights.layer),
+            ]
+
+        # Words into the FIFO, counted.
+        received = Signal(length_bits)
+        word_taken = Signal()
+        m.d.comb += [
+            fifo.w_en.eq(memory.words.valid),
+            fifo.w_data.eq(memory.words.payload),
+            memory.words.ready.eq(fifo.w_rdy),
+            word_taken.eq(memory.words.valid & memory.words.ready),
+            engine.done.eq(word_taken & (received + 1 == lengths.r_data)),
+            lengths.r_en.eq(engine.done),
+            self.words.valid.eq(fifo.r_rdy),
+            self.words.payload.eq(fifo.r_data),
+            fifo.r_en.eq(self.words.ready),
+        ]
+        with m.If(engine.done):
+            m.d.sync += received.eq(0)
+        with m.Elif(word_taken):
+            m.d.sync += received.eq(received + 1)
+
+        with m.If(requested | word_taken):
+            m.d.comb += engine.activity.eq(Activity.BUSY)
+        with m.Elif(lengths.r_rdy & ~fifo.w_rdy):
+            m.d.comb += engine.activity.eq(Activity.WAIT_OUTPUT)
+        with m.Elif(lengths.r_rdy | offered):
+            m.d.comb += engine.activity.eq(Activity.WAIT_DRAM)
+        with m.Else():
+            m.d.comb += engine.activity.eq(Activity.IDLE)
+        return m

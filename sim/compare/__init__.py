@@ -1,0 +1,1 @@
+"""Value by value: the functional model against other people's engines."""

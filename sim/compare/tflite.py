@@ -1,0 +1,59 @@
+"""A TFLite model against its integer graph: LiteRT on the file itself, operator by operator."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.compare.engines import Comparison, compare_output
+from sim.functional import FunctionalModel
+from sim.functional.tflite_judge import TfliteJudge
+from sim.reference import ReferenceModel
+from sw.frontends.tflite import Imported, Step
+from sw.frontends.tflite_file import TfliteModel
+
+Int8 = npt.NDArray[np.int8]
+
+
+def operator_name(step: Step) -> str:
+    """What an operator of the file is called in a comparison: its number and kind."""
+    return f"{step.index} {step.code}"
+
+
+class TfliteComparer:
+    """Runs the file in LiteRT, and its graph by the functional model and the reference.
+
+    Args:
+        content: the file.
+        model, imported: what became of it.
+
+    Raises:
+        DnaError: an engine cannot run it.
+    """
+
+    def __init__(self, content: bytes, model: TfliteModel, imported: Imported) -> None:
+        self._steps = [step for step in imported.steps if step.graph_tensor is not None]
+        self._engines = {
+            "functional": FunctionalModel(imported.graph).run_all,
+            "reference": ReferenceModel(imported.graph).run_all,
+        }
+        self._judge = TfliteJudge(content, model, imported)
+
+    def image(self, image: Int8) -> list[Comparison]:
+        """Compare what every operator of the file computes for one image.
+
+        Args:
+            image: int8 of the shape of the graph's input.
+        """
+        judged = self._judge.run(image)
+        results = {name: run(image) for name, run in self._engines.items()}
+        comparisons = []
+        for step in self._steps:
+            comparison = Comparison(operator_name(step))
+            expected = judged[step.tensor]
+            for name, tensors in results.items():
+                assert step.graph_tensor is not None
+                got = tensors[step.graph_tensor].reshape(expected.shape)
+                compare_output(comparison, name, got, expected)
+            comparisons.append(comparison)
+        return comparisons

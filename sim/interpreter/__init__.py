@@ -1,0 +1,1 @@
+"""A program with the hardware's semantics, without time."""

@@ -1,0 +1,181 @@
+"""Cuts the one function that CXXRTL generates for a design into parts that run only if needed.
+
+g++ takes much longer for one function of many thousand statements than for all of them in functions
+of moderate size, and most blocks of a machine stand still in most cycles. So a part, which is
+mostly of one block, is executed only if something that it reads has changed since its last
+execution: parts, registers and memories that take another value say so to the parts that read it,
+and ports are compared with what they were. What is skipped would have computed what it computed
+before; values and cycles are those of the whole function.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from sim.rtl.fast.eval_order import Part, parts_of
+
+PART_CHARACTERS = 1_500
+_MIN_PARTS = 8
+_WORD = 64
+
+_HEAD = "bool p_top::eval(performer *performer) {\n"
+_CLASS = "struct p_top : public module {\n"
+_LOCAL = re.compile(r"^\t(value<\d+> (\w+);)\n", re.MULTILINE)
+_INPUT = re.compile(r"^\t/\*input\*/ (value<\d+>) (\w+);", re.MULTILINE)
+_EDGE = re.compile(r"^\tbool (\w+) = this->\w+\(\);\n", re.MULTILINE)
+_CLOCK = "p_clk"
+# What is executed once or never takes long to compile; latch() does what commit() would.
+_RESET = "void p_top::reset() {\n"
+_ONCE = '__attribute__((optimize("O0"))) '
+_COMMIT = re.compile(r"(?<=bool commit\(ObserverT &observer\) {\n).*?(?=\t}\n)", re.DOTALL)
+_HELPERS = """
+template<size_t Bits> static inline bool dna_take(cxxrtl::wire<Bits> &wire) {
+    const bool changed = wire.curr != wire.next;
+    wire.curr = wire.next;
+    return changed;
+}
+template<size_t Width> static inline bool dna_take(cxxrtl::memory<Width> &memory) {
+    if (memory.write_queue.empty())
+        return false;
+    cxxrtl::observer observer;
+    memory.commit(observer);
+    return true;
+}
+template<size_t Width>
+static inline void dna_update(cxxrtl::memory<Width> &memory, size_t index,
+                              const cxxrtl::value<Width> &value, const cxxrtl::value<Width> &mask,
+                              int priority) {
+    if (!mask.is_zero())
+        memory.update(index, value, mask, priority);
+}
+"""
+_LATCH = "\nstatic void dna_latch(cxxrtl_design::p_top &top) { top.latch(); }\n"
+
+
+def split_eval(source: str, part_characters: int = PART_CHARACTERS) -> str | None:
+    """The same C++ with ``p_top::eval`` in parts, and with ``dna_latch`` (see design.h).
+
+    Args:
+        source: what ``write_cxxrtl -g0`` wrote.
+        part_characters: about how long a part is at least.
+
+    Returns:
+        None if the function is too short for that, or does not settle in one evaluation.
+    """
+    start = source.index(_HEAD) + len(_HEAD)
+    stop = source.index("\treturn converged;\n}\n", start)
+    first = source.index("\n", source.index("bool converged", start)) + 1
+    statements = source[first:stop]
+    edges = _EDGE.findall(statements)
+    special = "converged" in statements or "performer" in statements or len(edges) != 1
+    if special or len(statements) < _MIN_PARTS * part_characters:
+        return None
+    declarations = {name: line for line, name in _LOCAL.findall(statements)}
+    parts = parts_of(_LOCAL.sub("", _EDGE.sub("", statements)), part_characters)
+    code = _Parts(parts, declarations, edges[0])
+    inputs = {name: kind for kind, name in _INPUT.findall(source) if name != _CLOCK}
+    calls = [f"\tbool {edges[0]} = this->{edges[0]}();\n", *code.watch(inputs), *code.evaluate()]
+    code.latch()
+    members = "".join(f"\t{member}\n" for member in code.members)
+    structure = f"}}\n{_HELPERS}\nnamespace cxxrtl_design {{\n\n{_CLASS}{members}"
+    before = source[: start - len(_HEAD)].replace(_CLASS, structure, 1)
+    whole = source[start - len(_HEAD) : first]
+    result = "".join([before, *code.functions, whole, *calls, source[stop:], _LATCH])
+    result = result.replace(f"\n{_RESET}", f"\n{_ONCE}{_RESET}", 1)
+    return _COMMIT.sub("\t\treturn false;\n", result, count=1)
+
+
+class _Parts:
+    """C++ of parts.
+
+    Attributes:
+        members: what the design has in addition.
+        functions: definitions of members.
+    """
+
+    def __init__(self, parts: list[Part], declarations: Mapping[str, str], edge: str) -> None:
+        self._parts = parts
+        self._edge = edge
+        self._readers: dict[str, set[int]] = defaultdict(set)
+        self._uses: dict[str, set[int]] = defaultdict(set)
+        for number, part in enumerate(parts):
+            for statement in part:
+                for name in statement.reads:
+                    self._readers[name].add(number)
+                for name in statement.reads | statement.computes:
+                    self._uses[name].add(number)
+        words = -(-len(parts) // _WORD)
+        all_active = ", ".join(["~uint64_t(0)"] * words)
+        self.members = [
+            f"uint64_t active[{words}] = {{{all_active}}};",
+            f"uint64_t ran[{words}] = {{}};",
+        ]
+        self.functions: list[str] = []
+        self._own: dict[int, list[str]] = defaultdict(list)
+        for name, declaration in declarations.items():
+            where = self._uses[name]
+            if len(where) > 1:
+                self.members.append(declaration)
+            elif where:
+                self._own[min(where)].append(f"\t{declaration}\n")
+
+    def watch(self, inputs: Mapping[str, str]) -> Iterator[str]:
+        """Statements that find out which ports have changed."""
+        watched = [name for name in inputs if self._readers[name]]
+        self.members += [f"{inputs[name]} seen_{name};" for name in watched]
+        yield from self._tell({name: f"seen_{name} != {name}" for name in watched})
+        yield from (f"\tseen_{name} = {name};\n" for name in watched)
+
+    def evaluate(self) -> Iterator[str]:
+        """Statements that execute the parts. Without an edge registers compute nothing."""
+        yield f"\tfor (uint64_t &word : active)\n\t\tword |= -uint64_t(!{self._edge});\n"
+        for number, part in enumerate(self._parts):
+            word, bit = divmod(number, _WORD)
+            yield (
+                f"\tif (active[{word}] >> {bit} & 1) {{\n"
+                f"\t\tactive[{word}] &= ~(uint64_t({self._edge}) << {bit});\n"
+                f"\t\tran[{word}] |= uint64_t(1) << {bit};\n"
+                f"\t\teval_{number}({self._edge});\n"
+                "\t}\n"
+            )
+            computed = {name for statement in part for name in statement.computes}
+            shared = sorted(n for n in computed if self._readers[n] - {number})
+            lines = [
+                *self._own[number],
+                *(f"\tconst auto old_{name} = {name};\n" for name in shared),
+                *(statement.text for statement in part),
+                *self._tell({name: f"old_{name} != {name}" for name in shared}, but=number),
+            ]
+            self._define(f"eval_{number}", f"bool {self._edge}", lines)
+
+    def latch(self) -> None:
+        """Define what registers and memories do; those of skipped parts have what they take."""
+        calls = []
+        for number, part in enumerate(self._parts):
+            kept = sorted({name for statement in part for name in statement.keeps})
+            if kept:
+                word, bit = divmod(number, _WORD)
+                calls.append(f"\tif (ran[{word}] >> {bit} & 1)\n\t\tlatch_{number}();\n")
+                taken = {name: f"dna_take({name})" for name in kept}
+                self._define(f"latch_{number}", "", self._tell(taken))
+        calls.append("\tfor (uint64_t &word : ran)\n\t\tword = 0;\n")
+        self._define("latch", "", calls)
+
+    def _define(self, name: str, parameters: str, lines: Iterable[str]) -> None:
+        self.members.append(f"void {name}({parameters});")
+        self.functions.append(f"void p_top::{name}({parameters}) {{\n{''.join(lines)}}}\n\n")
+
+    def _tell(self, changes: Mapping[str, str], but: int | None = None) -> Iterator[str]:
+        """Statements that make the readers of names active, but one, if they have changed."""
+        together: dict[tuple[int, ...], list[str]] = defaultdict(list)
+        for name, changed in changes.items():
+            together[tuple(sorted(self._readers[name] - {but}))].append(f"uint64_t({changed})")
+        for readers, terms in together.items():
+            masks: dict[int, int] = defaultdict(int)
+            for reader in readers:
+                masks[reader // _WORD] |= 1 << reader % _WORD
+            yield f"\t{{\n\t\t[[maybe_unused]] const uint64_t all = -({' | '.join(terms)});\n"
+            yield from (f"\t\tactive[{w}] |= all & {m:#x}ull;\n" for w, m in masks.items())
+            yield "\t}\n"

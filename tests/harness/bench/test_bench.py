@@ -1,0 +1,155 @@
+"""The peers compute the same network, and ``dna bench`` says what it measured."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("onnx")
+pytest.importorskip("openvino")
+pytest.importorskip("onnxruntime")
+pytest.importorskip("torch")
+
+import onnx
+
+from harness.bench import measure, onnx_qdq
+from harness.bench.engines import ENGINES
+from harness.bench.worker import started
+from harness.commands.bench import command
+from sim.reference import ReferenceModel
+from sw import artifact
+from sw.errors import DnaError
+from sw.operations import Padding
+from tests.support.graphs import random_image, random_small_graph
+
+VARIANTS = [(engine, variant) for engine, variants in ENGINES.items() for variant in variants]
+
+
+@pytest.fixture(scope="module")
+def graph():
+    rng = np.random.default_rng(6)
+    return random_small_graph(rng, (24, 24, 3), padding=Padding(1, 1, 1, 1))
+
+
+@pytest.fixture(scope="module")
+def folder(graph, tmp_path_factory):
+    path = tmp_path_factory.mktemp("artifact") / "small"
+    made = artifact.make(
+        graph,
+        model="small",
+        framework="none",
+        preprocessing="caffe",
+        class_names=[f"class {i}" for i in range(10)],
+    )
+    artifact.save(made, path)
+    return path
+
+
+@pytest.mark.parametrize(("engine", "variant"), VARIANTS, ids=lambda name: name or "only")
+def test_every_engine_computes_the_same_network(engine, variant, graph):
+    if engine == "torch":
+        torch = pytest.importorskip("torch")
+        if variant.split()[0] not in torch.backends.quantized.supported_engines:
+            pytest.skip(f"this PyTorch has no {variant}")
+    session = ENGINES[engine][variant](graph, 1)
+    reference = ReferenceModel(graph)
+    rng = np.random.default_rng(7)
+    for _ in range(3):
+        image = random_image(rng, graph)
+        got = session.decode(session.infer(session.prepare(image)))
+        expected = reference.run(image[None])[0]
+        assert got.dtype == np.int8 and got.shape == expected.shape
+        # Peers round elsewhere: a step here and there, more than that is another network.
+        tolerance = 0 if engine in ("functional", "litert") else 3
+        assert np.abs(got.astype(int) - expected).max() <= tolerance
+
+
+def test_subsampling_replaces_the_strides_of_1x1_convolutions(graph):
+    def strides(subsample):
+        model = onnx.load_from_string(onnx_qdq.emit(graph, signed=False, subsample=subsample))
+        return [
+            tuple(attribute.ints)
+            for node in model.graph.node
+            if node.op_type == "Conv" and node.name.startswith("block")
+            for attribute in node.attribute
+            if attribute.name == "strides"
+        ]
+
+    assert (2, 2) in strides(False)
+    assert (2, 2) not in strides(True)
+
+
+def test_bits_are_counted(graph):
+    images = measure.noise(graph, 2)
+    assert images.dtype == np.int8 and images.std() > 20
+    logits, bits = measure.check_bits(graph, images, lambda text: None)
+    values = sum(int(np.prod(tensor.shape)) for tensor in graph.tensors.values())
+    assert bits == (2 * values, 0)
+    assert (logits == ReferenceModel(graph).run(images)).all()
+
+
+def test_a_wrong_bit_is_counted(graph, monkeypatch):
+    honest = measure.FunctionalModel.run_all
+
+    def off_by_one(self, image):
+        values = honest(self, image)
+        values["conv1"] = values["conv1"].copy()
+        values["conv1"].flat[0] ^= 1
+        return values
+
+    monkeypatch.setattr(measure.FunctionalModel, "run_all", off_by_one)
+    _, bits = measure.check_bits(graph, measure.noise(graph, 2), lambda text: None)
+    assert bits.mismatches == 2
+
+
+def test_an_engine_that_cannot_load_says_why(folder, monkeypatch):
+    with (
+        pytest.raises(DnaError, match=r"torch nonsense: KeyError"),
+        started(folder, "torch", "nonsense", 1),
+    ):
+        pass
+
+
+def test_command(folder, tmp_path):
+    figures = tmp_path / "bench.json"
+    arguments = [str(folder), "--rounds", "2", "--threads", "1", "--json", str(figures)]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    written = json.loads(figures.read_text())
+    assert set(written["images_per_s"]["1"]) == set(ENGINES)
+    assert all(speed > 0 for speed in written["images_per_s"]["1"].values())
+    assert set(written["versions"]) == set(ENGINES)
+    assert written["mismatches"] == 0 and written["values"] > 1000
+    peer = written["best_peer"]["1"]
+    speeds = written["images_per_s"]["1"]
+    assert peer != "functional" and speeds[peer] == max(
+        speed for engine, speed in speeds.items() if engine != "functional"
+    )
+    assert written["ratio"]["1"] == speeds["functional"] / speeds[peer]
+    assert written["details"]["1"]["functional"]["differing"] == 0
+    assert f"{written['values']:,} values compared, 0 differ" in result.output
+
+
+@pytest.mark.parametrize("threads", ["0", "", "one", "1,-2", "1;2"])
+def test_thread_counts_that_are_none(folder, threads):
+    result = CliRunner().invoke(command, [str(folder), "--threads", threads])
+    assert result.exit_code == 2
+    assert "is not a list of thread counts such as 1,2" in result.output
+
+
+def test_more_threads_than_processors(folder):
+    with pytest.raises(DnaError, match="--threads 4096 is more than the"):
+        command.main([str(folder), "--threads", "4096"], standalone_mode=False)
+
+
+def test_output_is_checked_before_the_work(folder, tmp_path):
+    with pytest.raises(DnaError, match="cannot write"):
+        command.main(
+            [str(folder), "--json", str(tmp_path / "absent" / "x.json")], standalone_mode=False
+        )
+
+
+def test_a_missing_artifact(tmp_path):
+    with pytest.raises(DnaError, match="is not an artifact"):
+        command.main([str(tmp_path / "absent")], standalone_mode=False)

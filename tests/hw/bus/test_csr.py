@@ -1,0 +1,167 @@
+import pytest
+from amaranth.sim import Simulator
+
+from hw import isa
+from hw.bus import registers
+from hw.bus.csr import ControlRegisters
+from hw.config import PRESETS
+from hw.interfaces import Activity, Fault
+from hw.isa import Engine
+
+NANO = PRESETS["nano"]
+
+
+async def write(ctx, bus, name, value, strobe=15):
+    ctx.set(bus.awaddr, registers.BY_NAME[name].offset)
+    ctx.set(bus.wdata, value)
+    ctx.set(bus.wstrb, strobe)
+    ctx.set(bus.awvalid, 1)
+    await ctx.tick()  # the data may come later than the address
+    ctx.set(bus.wvalid, 1)
+    await ctx.tick().until(bus.awready & bus.wready)
+    ctx.set(bus.awvalid, 0)
+    ctx.set(bus.wvalid, 0)
+    ctx.set(bus.bready, 1)
+    assert ctx.get(bus.bvalid)
+    await ctx.tick()
+    ctx.set(bus.bready, 0)
+    assert not ctx.get(bus.bvalid)
+
+
+async def read_at(ctx, bus, offset):
+    ctx.set(bus.araddr, offset)
+    ctx.set(bus.arvalid, 1)
+    await ctx.tick().until(bus.arready)
+    ctx.set(bus.arvalid, 0)
+    ctx.set(bus.rready, 1)
+    (value,) = await ctx.tick().sample(bus.rdata).until(bus.rvalid)
+    ctx.set(bus.rready, 0)
+    return value
+
+
+async def read(ctx, bus, name):
+    return await read_at(ctx, bus, registers.BY_NAME[name].offset)
+
+
+def simulate(bench):
+    dut = ControlRegisters(NANO)
+    finished = []
+
+    async def wrapped(ctx):
+        ctx.set(dut.idle, 1)
+        await bench(ctx, dut)
+        finished.append(True)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(wrapped)
+    simulator.run()
+    assert finished, "nothing was checked"
+
+
+async def pulse(ctx, signal):
+    ctx.set(signal, 1)
+    await ctx.tick()
+    ctx.set(signal, 0)
+
+
+def test_registers_read_back_and_constants_do_not_change():
+    async def bench(ctx, dut):
+        for number, register in enumerate(registers.REGISTERS):
+            if register.writable and register.name not in ("control", "interrupt"):
+                await write(ctx, dut.bus, register.name, (0xDEAD0000 + number) & 0xFFFFFFFF)
+        for number, register in enumerate(registers.REGISTERS):
+            if register.writable and register.name not in ("control", "interrupt"):
+                value = 0xDEAD0000 + number
+                expected = value & 3 if register.name == "interrupt_enable" else value
+                assert await read(ctx, dut.bus, register.name) == expected
+        await write(ctx, dut.bus, "program", 5, strobe=7)
+        assert await read(ctx, dut.bus, "program") != 5
+        await write(ctx, dut.bus, "id", 0)
+        assert await read(ctx, dut.bus, "id") == isa.MAGIC
+        assert await read(ctx, dut.bus, "version") == isa.ISA_VERSION
+        low, high = [await read(ctx, dut.bus, f"config_{half}") for half in ("low", "high")]
+        assert f"{high:08x}{low:08x}" == NANO.digest
+        assert ctx.get(dut.window_base) >> 32 == await read(ctx, dut.bus, "window_base_high")
+
+    simulate(bench)
+
+
+def test_a_run_counts_its_cycles_and_activities():
+    async def bench(ctx, dut):
+        await write(ctx, dut.bus, "interrupt_enable", 1)
+        for engine in Engine:
+            ctx.set(dut.activity[engine], Activity(engine))
+        await write(ctx, dut.bus, "control", registers.CONTROL_START)
+        assert await read(ctx, dut.bus, "status") == registers.STATUS_BUSY
+        await ctx.tick().repeat(100)
+        await pulse(ctx, dut.finished)
+        assert ctx.get(dut.interrupt)
+        assert await read(ctx, dut.bus, "status") == registers.STATUS_DONE
+        cycles = await read(ctx, dut.bus, "cycles_low")
+        assert 100 < cycles < 110
+        for engine in Engine:
+            counts = [
+                await read_at(ctx, dut.bus, registers.counter_offset(engine, activity))
+                for activity in Activity
+            ]
+            assert counts == [cycles if activity == engine else 0 for activity in Activity]
+        await write(ctx, dut.bus, "interrupt", 1)
+        assert not ctx.get(dut.interrupt)
+        assert await read(ctx, dut.bus, "cycles_low") == cycles
+
+    simulate(bench)
+
+
+def test_the_first_fault_stays_until_a_reset_which_waits_for_the_bus():
+    async def bench(ctx, dut):
+        await write(ctx, dut.bus, "interrupt_enable", 2)
+        await write(ctx, dut.bus, "control", registers.CONTROL_START)
+        for code, address in [(Fault.BUS_READ, 0x1234), (Fault.WATCHDOG, 1)]:
+            ctx.set(dut.fault.code, code)
+            ctx.set(dut.fault.address, address)
+            await pulse(ctx, dut.fault.valid)
+        assert ctx.get(dut.interrupt)
+        assert ctx.get(dut.halt)
+        assert await read(ctx, dut.bus, "status") == registers.STATUS_ERROR
+        assert await read(ctx, dut.bus, "error_code") == Fault.BUS_READ
+        assert await read(ctx, dut.bus, "error_address") == 0x1234
+        ctx.set(dut.idle, 0)
+        await write(ctx, dut.bus, "control", registers.CONTROL_RESET)
+        await ctx.tick().repeat(20)
+        assert ctx.get(dut.halt)
+        assert not ctx.get(dut.clear)
+        ctx.set(dut.idle, 1)
+        assert ctx.get(dut.clear)
+        await ctx.tick()
+        assert not ctx.get(dut.clear)
+        assert not ctx.get(dut.halt)
+        assert await read(ctx, dut.bus, "status") == 0
+        assert await read(ctx, dut.bus, "error_code") == Fault.NONE
+
+    simulate(bench)
+
+
+@pytest.mark.parametrize("while_", ["busy", "stopped"])
+def test_a_start_that_comes_too_early(while_):
+    async def bench(ctx, dut):
+        await write(ctx, dut.bus, "program", 0x4000)
+        await write(ctx, dut.bus, "control", registers.CONTROL_START)
+        if while_ == "stopped":
+            ctx.set(dut.fault.code, Fault.BUS_READ)
+            await pulse(ctx, dut.fault.valid)
+        await write(ctx, dut.bus, "control", registers.CONTROL_START)
+        assert await read(ctx, dut.bus, "status") == registers.STATUS_ERROR
+        expected = Fault.START_WHILE_BUSY if while_ == "busy" else Fault.BUS_READ
+        assert await read(ctx, dut.bus, "error_code") == expected
+
+    simulate(bench)
+
+
+def test_the_register_map_has_no_two_at_one_place():
+    offsets = [register.offset for register in registers.REGISTERS]
+    offsets += [registers.counter_offset(e, a) for e in Engine for a in Activity]
+    assert len(set(offsets)) == len(offsets)
+    assert max(offsets) < 1 << registers.ADDRESS_BITS
+    table = registers.document().splitlines()
+    assert len(table) == 6 + len(offsets)

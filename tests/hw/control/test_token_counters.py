@@ -1,0 +1,65 @@
+import random
+
+from amaranth.sim import Simulator
+
+from hw.control.token_counters import PRODUCERS, TokenCounters
+from hw.isa import TOKEN_LIMIT, Engine
+
+
+def run(bench):
+    dut = TokenCounters()
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+
+    async def testbench(ctx):
+        await bench(ctx, dut)
+
+    simulator.add_testbench(testbench)
+    simulator.run()
+
+
+def test_tokens_are_counted_for_each_pair():
+    seen = set()
+
+    async def bench(ctx, dut):
+        rng = random.Random(1)
+        tokens = {(producer, consumer): 0 for producer in PRODUCERS for consumer in Engine}
+        for _ in range(300):
+            gives = [rng.getrandbits(7) & rng.getrandbits(7) for _ in PRODUCERS]
+            waits = [rng.getrandbits(7) & rng.getrandbits(7) & ~1 for _ in Engine]
+            ready = [
+                all(tokens[producer, consumer] for producer in PRODUCERS if wait >> producer & 1)
+                for consumer, wait in zip(Engine, waits, strict=True)
+            ]
+            for position, give in enumerate(gives):
+                ctx.set(dut.give[position], give)
+            for consumer, wait in zip(Engine, waits, strict=True):
+                ctx.set(dut.waits[consumer], wait)
+            assert ctx.get(dut.ready) == sum(flag << c for c, flag in enumerate(ready))
+            ctx.set(dut.take, ctx.get(dut.ready))
+            overflow = False
+            for (producer, consumer), count in tokens.items():
+                up = gives[PRODUCERS.index(producer)] >> consumer & 1
+                down = ready[consumer] and waits[consumer] >> producer & 1
+                tokens[producer, consumer] = count + up - down
+                overflow |= tokens[producer, consumer] == TOKEN_LIMIT + 1
+            seen.add(overflow)
+            assert ctx.get(dut.overflow) == overflow
+            if overflow:
+                assert tokens[divmod(ctx.get(dut.pair), 16)] == TOKEN_LIMIT + 1
+                return
+            await ctx.tick()
+
+    run(bench)
+    assert seen == {False, True}
+
+
+def test_who_waits_for_control_is_never_ready():
+    async def bench(ctx, dut):
+        ctx.set(dut.waits[Engine.CONV], 1 << Engine.CONTROL)
+        for position in range(len(PRODUCERS)):
+            ctx.set(dut.give[position], 0b1111111)
+        await ctx.tick()
+        assert ctx.get(dut.ready) == 0b1111111 & ~(1 << Engine.CONV)
+
+    run(bench)

@@ -1,0 +1,282 @@
+import random
+from collections import deque
+from dataclasses import dataclass, field
+
+import pytest
+from amaranth.hdl import Value
+from amaranth.sim import Simulator
+
+from hw.config import DnaConfig
+from hw.interfaces import Fault
+from hw.memory.feature_memory import FeatureMemory
+
+G, ROWS, WORDS, SIZE = 4, 4, 2, 64
+CONFIG = DnaConfig(
+    name="test",
+    modules=G,
+    rows=ROWS,
+    columns=ROWS,
+    lanes=ROWS * WORDS,
+    accumulation_depth=4,
+    dram_bytes_per_cycle=8,
+    feature_words=SIZE,
+    weight_fifo_words=4,
+)
+BITS = 8 * ROWS
+ADDRESS = 6
+
+
+@dataclass
+class Window:
+    addresses: list
+    enable: int
+    fill: int = 0
+    tag: int = 0
+
+    @property
+    def bits(self):
+        value = self.tag << 8 | self.fill
+        value = value << G | self.enable
+        for address in reversed(self.addresses):
+            value = value << ADDRESS | address
+        return value
+
+    def answer(self, memory):
+        fill = int.from_bytes(bytes([self.fill] * ROWS), "little")
+        value = self.tag
+        for lane in reversed(range(G)):
+            word = memory[self.addresses[lane]] if self.enable >> lane & 1 else fill
+            value = value << BITS | word
+        return value, (1 << (BITS * G + 3)) - 1
+
+
+@dataclass
+class Access:
+    """Of consecutive words; a write if there are any words."""
+
+    address: int
+    enable: int
+    words: list = field(default_factory=list)
+
+    @property
+    def bits(self):
+        value = 0
+        for word in reversed(self.words):
+            value = value << BITS | word
+        return (value << WORDS | self.enable) << ADDRESS | self.address
+
+    def places(self):
+        return [(i, (self.address + i) % SIZE) for i in range(WORDS) if self.enable >> i & 1]
+
+    @property
+    def banks(self):
+        return {place % G for _, place in self.places()}
+
+    def answer(self, memory):
+        value = mask = 0
+        for i, place in self.places():
+            value |= memory[place] << BITS * i
+            mask |= ((1 << BITS) - 1) << BITS * i
+        return value, mask
+
+
+class Bench:
+    """Gives every client its requests and compares every answer with a list of words."""
+
+    def __init__(self):
+        self.dut = FeatureMemory(CONFIG, window_readers=2, readers=2)
+        self.simulator = Simulator(self.dut)
+        self.simulator.add_clock(1e-6)
+        self.simulator.add_testbench(self.testbench)
+        self.used = False
+
+    def run(self, requests, *, pace=1.0, blocked=(), cycles=400, seed=0):
+        """``requests``: by (kind, index). ``blocked``: readers that are never ready."""
+        if self.used:
+            self.simulator.reset()
+        self.used = True
+        self.requests = {key: deque(items) for key, items in requests.items()}
+        self.pace, self.blocked, self.cycles = pace, blocked, cycles
+        self.random = random.Random(seed)
+        self.taken = {key: [] for key in requests}
+        self.answered = {key: [] for key in requests}
+        self.fault = None
+        self.simulator.run()
+        return self
+
+    async def testbench(self, ctx):
+        memory = [0] * SIZE
+        ports = {key: getattr(self.dut, key[0])[key[1]] for key in self.requests}
+        expected = {key: deque() for key in ports}
+        offered = dict.fromkeys(ports, False)
+        for _ in range(self.cycles):
+            signals = []
+            for key, port in ports.items():
+                queue = self.requests[key]
+                offered[key] = bool(queue) and (offered[key] or self.random.random() < self.pace)
+                ctx.set(port.requests.valid, offered[key])
+                if offered[key]:
+                    ctx.set(Value.cast(port.requests.payload), queue[0].bits)
+                signals.append(port.requests.ready)
+                if key[0] != "writers":
+                    ready = key not in self.blocked and self.random.random() < self.pace
+                    ctx.set(port.responses.ready, ready)
+                    signals += [port.responses.valid, port.responses.ready]
+                    signals.append(Value.cast(port.responses.payload))
+            fault = self.dut.fault
+            values = iter(
+                (await ctx.tick().sample(*signals, fault.valid, fault.code, fault.address))[2:]
+            )
+            writes = []
+            for key in ports:
+                if next(values) and offered[key]:
+                    offered[key] = False
+                    request = self.requests[key].popleft()
+                    self.taken[key].append(request)
+                    if key[0] == "writers":
+                        writes.append(request)
+                    else:
+                        expected[key].append(request.answer(memory))
+                        # The answer of this cycle's request cannot be there yet.
+                        waiting = len(expected[key]) - 1
+                else:
+                    waiting = len(expected[key])
+                if key[0] != "writers":
+                    valid, ready, bits = next(values), next(values), next(values)
+                    assert valid == (waiting > 0), key
+                    if valid:
+                        value, mask = expected[key][0]
+                        assert bits & mask == value, key
+                    if valid and ready:
+                        expected[key].popleft()
+                        self.answered[key].append(bits)
+            for request in writes:
+                for i, place in request.places():
+                    memory[place] = request.words[i]
+            failed, code, address = values
+            if failed:
+                self.fault = (Fault(code), address)
+        if not self.blocked:
+            assert not any(self.requests.values()), "requests were not taken"
+            assert not any(expected.values()), "answers are missing"
+        assert sum(map(len, self.taken.values())), "nothing was checked"
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return Bench()
+
+
+def random_write(draw, low=0, high=SIZE):
+    return Access(
+        draw.randrange(low, high),
+        draw.randrange(1, 1 << WORDS),
+        [draw.getrandbits(BITS) for _ in range(WORDS)],
+    )
+
+
+def random_window(draw):
+    first = draw.randrange(SIZE)
+    addresses = [(first + i + G * draw.randrange(SIZE // G)) % SIZE for i in range(G)]
+    enable = draw.randrange(1 << G)
+    for lane in range(1, G):
+        if not enable >> lane & 1 and draw.random() < 0.5:
+            addresses[lane] = draw.randrange(SIZE)  # must not matter
+    return Window(addresses, enable, draw.getrandbits(8), draw.getrandbits(3))
+
+
+def random_read(draw):
+    return Access(draw.randrange(SIZE), draw.randrange(1, 1 << WORDS))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_clients_against_a_list_of_words(bench, seed):
+    draw = random.Random(seed)
+    requests = {("writers", i): [random_write(draw) for _ in range(60)] for i in range(3)}
+    requests |= {("windows", i): [random_window(draw) for _ in range(80)] for i in range(2)}
+    requests |= {("readers", i): [random_read(draw) for _ in range(60)] for i in range(2)}
+    # Two writers may not write a word in the same cycle; the banks that they share see to it.
+    run = bench.run(requests, pace=[1.0, 0.7, 0.4][seed % 3], seed=seed, cycles=600)
+    assert run.fault is None
+
+
+def test_a_window_and_a_read_every_cycle(bench):
+    draw = random.Random(7)
+    windows = [random_window(draw) for _ in range(50)]
+    reads = [Access(2 * i % SIZE, 3) for i in range(50)]
+    run = bench.run({("windows", 0): windows, ("readers", 1): reads}, cycles=51)
+    assert len(run.answered["windows", 0]) == len(run.answered["readers", 1]) == 50
+
+
+def test_clients_of_different_banks_do_not_wait(bench):
+    write = [Access(4 * i % SIZE, 3, [1, 2]) for i in range(30)]  # banks 0 and 1
+    read = [Access(4 * i % SIZE + 2, 3) for i in range(30)]  # banks 2 and 3
+    bench.run({("writers", 2): write, ("readers", 0): read}, cycles=31)
+
+
+def test_the_first_in_the_order_goes_first(bench):
+    """All want bank 0 all the time."""
+    write = [Access(4 * i % SIZE, 1, [i, 0]) for i in range(10)]
+    read = [Access(4 * i % SIZE, 1) for i in range(10)]
+    requests = {("writers", 0): write, ("writers", 1): write, ("readers", 0): read}
+    bench.run(requests, cycles=20, blocked=[("readers", 1)])
+    assert [len(items) for items in bench.taken.values()] == [10, 10, 0]
+
+
+def test_the_words_of_an_access_may_wrap_around_the_banks_and_the_memory(bench):
+    places = [3, SIZE - 1]
+    writes = [Access(place, 3, [10 + place, 20 + place]) for place in places]
+    reads = [Access(place, 3) for place in places]
+    # Writers come first in the order, so all is written when it is read.
+    run = bench.run({("writers", 0): writes, ("readers", 0): reads[-1:] + reads}, cycles=20)
+    assert run.answered["readers", 0][1:] == [
+        (10 + place) | (20 + place) << BITS for place in places
+    ]
+
+
+@pytest.mark.parametrize(
+    "blocked", [("windows", 0), ("windows", 1), ("readers", 0), ("readers", 1)]
+)
+def test_a_reader_that_stands_still_blocks_nobody(bench, blocked):
+    draw = random.Random(3)
+    requests = {("windows", i): [random_window(draw) for _ in range(20)] for i in range(2)}
+    requests |= {("readers", i): [random_read(draw) for _ in range(20)] for i in range(2)}
+    requests |= {("writers", 0): [random_write(draw) for _ in range(20)]}
+    run = bench.run(requests, blocked=[blocked], cycles=200)
+    assert {key: len(items) for key, items in run.taken.items()} == {
+        key: 1 if key == blocked else 20 for key in requests
+    }
+
+
+def test_the_first_window_reader_goes_first(bench):
+    draw = random.Random(5)
+    windows = [random_window(draw) for _ in range(20)]
+    run = bench.run(
+        {("windows", 0): windows, ("windows", 1): windows}, cycles=20, blocked=[("readers", 0)]
+    )
+    assert len(run.taken["windows", 0]) == 20
+    assert not run.taken["windows", 1]
+
+
+@pytest.mark.parametrize("lane", range(1, G))
+def test_a_lane_in_a_wrong_bank_is_a_fault(bench, lane):
+    good = Window([9, 10, 11, 12], 0b1111)
+    bad = Window([9, 10, 11, 12], 1 << lane)
+    bad.addresses[lane] += 1
+    idle = Window(list(bad.addresses), 0b1111 & ~(1 << lane))
+    run = bench.run({("windows", 1): [good, idle]}, cycles=10)
+    assert run.fault is None
+    run = bench.run({("windows", 1): [good]}, cycles=10)
+    assert run.fault is None
+    bad.answer = lambda memory: (0, 0)
+    other = Window([9 + 16, 10, 11, 12], 1 << lane)
+    other.addresses[lane] += 1
+    other.answer = lambda memory: (0, 0)
+    run = bench.run({("windows", 1): [good, bad, other, good]}, cycles=10)
+    assert run.fault == (Fault.BANK_CONFLICT, 9)
+
+
+@pytest.mark.parametrize("name", ["window_readers", "writers", "readers"])
+def test_bad_parameters(name):
+    with pytest.raises(ValueError, match=f"{name} must be a positive integer, not 0"):
+        FeatureMemory(CONFIG, **{name: 0})

@@ -1,0 +1,45 @@
+"""Cells compiled into loops against Amaranth's simulator, which knows of no loops."""
+
+import numpy as np
+import pytest
+
+from hw import rtlil
+from hw.config import PRESETS
+from hw.conv.systolic_array import SystolicArray
+from sim.rtl.engine import ENGINES, open_engine
+from sim.rtl.fast.lane_groups import find_kinds
+from sim.rtl.library import yosys
+from sim.rtl.stalls import Stalls
+from tests.sim.rtl.fast.lanes import COLUMNS, ROWS, Lanes
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("stalls", [Stalls(0, 0), Stalls(0.4, 3)], ids=["flowing", "stalled"])
+def test_bits_and_cycles_are_those_of_the_simulator(seed, stalls):
+    words = np.random.default_rng(seed).integers(0, 256, (300, 5), dtype=np.uint8)
+    kinds = find_kinds(rtlil.convert(Lanes(seed=seed)), yosys)
+    # Those of the first row see parts of the same word, each others, and differ in their ports.
+    assert sum(len(kind.modules) for kind in kinds) == (ROWS - 1) * COLUMNS
+    fast, slow = (
+        open_engine(engine, Lanes, seed=seed).run({"values": words}, {"sums": 300}, stalls=stalls)
+        for engine in ENGINES
+    )
+    assert fast.cycles == slow.cycles
+    assert np.array_equal(fast.outputs["sums"], slow.outputs["sums"])
+    assert len(np.unique(fast.outputs["sums"], axis=0)) > 30
+
+
+def test_cells_that_pass_an_input_on_are_left_alone():
+    assert find_kinds(rtlil.convert(Lanes(seed=0, passes=1)), yosys) == []
+
+
+def test_an_array_is_its_cells():
+    """Whatever the cells at the edges lack in ports, all become a loop."""
+    config = PRESETS["micro"]
+    array = SystolicArray(rows=config.rows, columns=config.columns)
+    kinds = find_kinds(rtlil.convert(array), yosys)
+    assert sum(len(kind.modules) for kind in kinds) == config.rows * config.columns
+
+
+def test_few_cells_are_not_worth_it():
+    assert find_kinds(rtlil.convert(SystolicArray(rows=2, columns=2)), yosys) == []
