@@ -11,7 +11,7 @@ import math
 import shutil
 import weakref
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim import native
+from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import (
     Add,
@@ -293,27 +294,32 @@ class Kernels:
             layer.kernel[:] = operation.kernel
             layer.stride[:] = operation.stride
             layer.before[:] = (operation.padding.top, operation.padding.left)
-        match operation:
-            case Conv2D() | FullyConnected():
-                layer.kind = CONVOLUTION
-                self._weighted(layer, operation, graph.constant(operation, "weights"))
-                if fused is not None:
-                    side = fused.inputs.index(operation.output)
-                    self._addition(layer, fused, side)
-            case DepthwiseConv2D():
-                self._depthwise(layer, operation)
-            case Add():
-                layer.kind = ADD
-                self._addition(layer, operation, 0)
-            case MaxPool2D():
-                layer.kind = MAX_POOL
-            case AveragePool2D():
-                layer.kind = AVERAGE_POOL
-            case Mean():
-                layer.kind = MEAN
-                layer.mean_multiplier = operation.multiplier
-                layer.mean_offset = operation.offset
+        fill = FILLERS.get(type(operation))
+        if fill is None:
+            raise DnaError(f"{operation.name}: no kernel computes {type(operation).__name__}")
+        fill(self, layer, operation)
+        if fused is not None:
+            self._addition(layer, fused, fused.inputs.index(operation.output))
         return layer
+
+    def _convolution(self, layer: _Layer, operation: Conv2D | FullyConnected) -> None:
+        layer.kind = CONVOLUTION
+        self._weighted(layer, operation, self._graph.constant(operation, "weights"))
+
+    def _add(self, layer: _Layer, operation: Add) -> None:
+        layer.kind = ADD
+        self._addition(layer, operation, 0)
+
+    def _max_pool(self, layer: _Layer, _operation: MaxPool2D) -> None:
+        layer.kind = MAX_POOL
+
+    def _average_pool(self, layer: _Layer, _operation: AveragePool2D) -> None:
+        layer.kind = AVERAGE_POOL
+
+    def _mean(self, layer: _Layer, operation: Mean) -> None:
+        layer.kind = MEAN
+        layer.mean_multiplier = operation.multiplier
+        layer.mean_offset = operation.offset
 
     def _addition(self, layer: _Layer, add: Add, side: int) -> None:
         """``side`` is the addend that the layer has at hand."""
@@ -379,3 +385,15 @@ class Kernels:
         padded = np.zeros(blocks * GROUP_CHANNELS, values.dtype)
         padded[: len(values)] = values
         return padded.reshape(blocks, GROUP_CHANNELS)[:, CHANNEL_ORDER]
+
+
+FILLERS: dict[type[Operation], Callable[[Kernels, _Layer, Any], None]] = {
+    Conv2D: Kernels._convolution,
+    DepthwiseConv2D: Kernels._depthwise,
+    FullyConnected: Kernels._convolution,
+    Add: Kernels._add,
+    MaxPool2D: Kernels._max_pool,
+    AveragePool2D: Kernels._average_pool,
+    Mean: Kernels._mean,
+}
+"""What describes each class of operations to the kernels."""

@@ -7,22 +7,24 @@ from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite_file import (
+from sw.frontends.tflite.file import (
     ACTIVATIONS,
     DYNAMIC,
     TfliteModel,
     TfliteOperator,
     TfliteTensor,
 )
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import Activation
 from sw.operations import Padding, Pair
+from sw.operators import find
 
 Array = npt.NDArray[Any]
 
+HOST = "SOFTMAX, QUANTIZE and DEQUANTIZE"
 _ACTIVATIONS: dict[str, Activation] = {"NONE": "none", "RELU": "relu", "RELU6": "relu6"}
 
 
@@ -102,7 +104,7 @@ class Operands:
             refuse(
                 operator,
                 f"it reads what the host computes ({tensor.name!r}, {tensor.type})",
-                "SOFTMAX, QUANTIZE and DEQUANTIZE at the edges of the network only",
+                f"{HOST} at the edges of the network only",
             )
         return self.values[self.activation(operator, index).index]
 
@@ -146,11 +148,18 @@ class Operands:
 
     def activation_of(self, operator: TfliteOperator) -> Activation:
         """The fused activation."""
-        number = option(operator, "FusedActivationFunction")
+        number = option(operator, "fusedActivationFunction")
         code = ACTIVATIONS.get(number, str(number))
-        if code not in _ACTIVATIONS:
+        if code not in _ACTIVATIONS or (
+            code != "NONE" and find("tflite", f"{code} (fused)") is None
+        ):
             refuse(operator, f"the fused activation {code}", "RELU, RELU6 or none")
         return _ACTIVATIONS[code]
+
+    def output(self, operator: TfliteOperator, activation: Activation = "none") -> Output:
+        """How the file quantizes the result."""
+        tensor = self.model.tensors[operator.outputs[0]]
+        return Output(float(tensor.scales[0]), int(tensor.zero_points[0]), activation)
 
     def same_quantization(self, operator: TfliteOperator) -> None:
         """Check that the output has the scale and zero point of the input."""
@@ -166,9 +175,7 @@ class Operands:
                 "the same for both",
             )
 
-    def weights(
-        self, operator: TfliteOperator, rank: int, dimension: int
-    ) -> tuple[Array, npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+    def weights(self, operator: TfliteOperator, rank: int, dimension: int) -> Weights:
         """Weights as they stand in the file, a scale for every output channel, and the bias."""
         weights = self.constant(operator, 1, "weights")
         assert weights.data is not None
@@ -186,7 +193,7 @@ class Operands:
         if weights.zero_points.any():
             refuse(operator, "weights with a zero point other than 0", "symmetric weights")
         scales = np.broadcast_to(weights.scales, channels).astype(np.float32)
-        return weights.data, scales, self.bias(operator, channels)
+        return Weights(weights.data, self.bias(operator, channels), scales)
 
     def bias(self, operator: TfliteOperator, channels: int) -> npt.NDArray[np.int32]:
         """The bias, zeros if a fully connected layer has none."""
@@ -210,18 +217,23 @@ class Operands:
             )
         return bias.data.astype(np.int32)
 
-    def windows(self, operator: TfliteOperator, value: Value, kernel: Pair) -> tuple[Pair, Padding]:
-        """Stride and padding, that of a PAD before it included."""
-        stride = (option(operator, "StrideH"), option(operator, "StrideW"))
+    def window(self, operator: TfliteOperator, value: Value, kernel: Pair) -> Window:
+        """A window over ``value``; its padding includes that of a PAD before it."""
+        stride = (option(operator, "strideH"), option(operator, "strideW"))
         if min(stride) < 1:
             refuse(operator, f"stride {list(stride)}", "1 or 2")
+        mode = option(operator, "padding")
+        if mode not in (schema.Padding.SAME, schema.Padding.VALID):
+            refuse(operator, f"padding mode {mode}", "SAME or VALID")
         pads = value.padding
         same = [(0, 0), (0, 0)]
-        if option(operator, "Padding") == tflite.Padding.SAME:
+        if mode == schema.Padding.SAME:
             same = [_same(value.shape[1 + axis], kernel[axis], stride[axis]) for axis in range(2)]
         (top, bottom), (left, right) = same
-        return stride, Padding(
-            pads.top + top, pads.bottom + bottom, pads.left + left, pads.right + right
+        return Window(
+            kernel,
+            stride,
+            Padding(pads.top + top, pads.bottom + bottom, pads.left + left, pads.right + right),
         )
 
 

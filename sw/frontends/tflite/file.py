@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
 
@@ -23,9 +23,9 @@ def _names(enumeration: type) -> dict[int, str]:
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
 
 
-OPERATORS = _names(tflite.BuiltinOperator)
-TYPES = _names(tflite.TensorType)
-ACTIVATIONS = _names(tflite.ActivationFunctionType)
+OPERATORS = _names(schema.BuiltinOperator)
+TYPES = _names(schema.TensorType)
+ACTIVATIONS = _names(schema.ActivationFunctionType)
 _DTYPES: dict[str, np.dtype[Any]] = {
     "INT8": np.dtype("<i1"),
     "UINT8": np.dtype("<u1"),
@@ -81,7 +81,7 @@ class TfliteOperator:
         index: in the order of execution.
         code: as the schema calls it, CONV_2D for example; of a custom one its own name.
         inputs, outputs: indices of tensors, -1 for an input that is left out.
-        options: those of its table that are known here.
+        options: the fields of its table that are numbers, as the schema's object calls them.
     """
 
     index: int
@@ -117,8 +117,8 @@ def read(content: bytes, what: str) -> TfliteModel:
     if content[4:8] != FILE_IDENTIFIER:
         raise DnaError(f"{what} is not a TFLite model: it does not have the mark TFL3")
     try:
-        model = tflite.Model.GetRootAs(content, 0)
-        subgraphs = model.SubgraphsLength()
+        model = schema.ModelT.InitFromPackedBuf(content)
+        subgraphs = len(_present(model.subgraphs))
         if subgraphs == 1:
             return _Reader(content, model).model()
     except _DAMAGE as error:
@@ -134,19 +134,12 @@ class _Reader:
     def __init__(self, content: bytes, model: Any) -> None:
         self.content = content
         self.file = model
-        self.graph = model.Subgraphs(0)
-
-    def count(self, number: int) -> range:
-        """A loop over a vector's entries; each takes at least a byte of the file."""
-        if number > len(self.content):
-            raise ValueError("a vector is longer than the file")
-        return range(number)
+        self.graph = model.subgraphs[0]
 
     def model(self) -> TfliteModel:
-        graph = self.graph
-        tensors = [self.tensor(i) for i in self.count(graph.TensorsLength())]
-        operators = [self.operator(i) for i in self.count(graph.OperatorsLength())]
-        inputs, outputs = _indices(graph.InputsAsNumpy()), _indices(graph.OutputsAsNumpy())
+        tensors = [self.tensor(*item) for item in enumerate(_present(self.graph.tensors))]
+        operators = [self.operator(*item) for item in enumerate(_present(self.graph.operators))]
+        inputs, outputs = _indices(self.graph.inputs), _indices(self.graph.outputs)
         used = {*inputs, *outputs}
         for operator in operators:
             used.update(operator.inputs, operator.outputs)
@@ -154,45 +147,42 @@ class _Reader:
             raise IndexError("an operator names a tensor that is not there")
         return TfliteModel(tensors, operators, inputs, outputs)
 
-    def tensor(self, index: int) -> TfliteTensor:
-        tensor = self.graph.Tensors(index)
-        kind = TYPES[tensor.Type()]
-        shape = _indices(tensor.ShapeAsNumpy()) if tensor.ShapeLength() else ()
-        if tensor.ShapeSignatureLength():
+    def tensor(self, index: int, tensor: Any) -> TfliteTensor:
+        kind = TYPES[tensor.type]
+        shape = _indices(tensor.shape)
+        signature = _indices(tensor.shapeSignature)
+        if signature:
             # The batch is left open by most converters, with 1 as the shape that is run.
-            signature = _indices(tensor.ShapeSignatureAsNumpy())
             shape = shape[:1] + signature[1:] if len(signature) == len(shape) else signature
         scales, zero_points, dimension = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
-        quantization = tensor.Quantization()
-        if quantization is not None and quantization.ScaleLength():
-            scales = np.array(quantization.ScaleAsNumpy(), np.float32)
+        quantization = tensor.quantization
+        if quantization is not None and len(_present(quantization.scale)):
+            scales = np.array(quantization.scale, np.float32)
             zero_points = np.zeros(len(scales), np.int64)
-            if quantization.ZeroPointLength():
-                zero_points = np.array(quantization.ZeroPointAsNumpy(), np.int64)
-            dimension = quantization.QuantizedDimension()
-        name = tensor.Name()
+            if len(_present(quantization.zeroPoint)):
+                zero_points = np.array(quantization.zeroPoint, np.int64)
+            dimension = quantization.quantizedDimension
         return TfliteTensor(
             index=index,
-            name=name.decode(errors="replace") if name else f"tensor {index}",
+            name=tensor.name.decode(errors="replace") if tensor.name else f"tensor {index}",
             type=kind,
             shape=shape,
             scales=scales,
             zero_points=zero_points,
             dimension=dimension,
-            data=self.data(tensor.Buffer(), kind, shape),
-            sparse=tensor.Sparsity() is not None,
+            data=self.data(tensor.buffer, kind, shape),
+            sparse=tensor.sparsity is not None,
         )
 
     def data(self, number: int, kind: str, shape: tuple[int, ...]) -> Array | None:
         """The constant in a buffer; None if there is none, or it is of a type for nobody here."""
-        buffer = self.file.Buffers(number)
-        if buffer.Offset() > _INLINE_OFFSETS:
-            start, size = buffer.Offset(), buffer.Size()
-            if start + size > len(self.content):
+        buffer = self.file.buffers[number]
+        if buffer.offset > _INLINE_OFFSETS:
+            if buffer.offset + buffer.size > len(self.content):
                 raise ValueError("a buffer ends behind the file")
-            raw = np.frombuffer(self.content, np.uint8, size, start)
-        elif buffer.DataLength():
-            raw = buffer.DataAsNumpy()
+            raw = np.frombuffer(self.content, np.uint8, buffer.size, buffer.offset)
+        elif len(_present(buffer.data)):
+            raw = buffer.data
         else:
             return None
         if kind not in _DTYPES or DYNAMIC in shape:
@@ -200,38 +190,26 @@ class _Reader:
         data: Array = raw.view(_DTYPES[kind]).reshape(shape)
         return data
 
-    def operator(self, index: int) -> TfliteOperator:
-        operator = self.graph.Operators(index)
-        described = self.file.OperatorCodes(operator.OpcodeIndex())
+    def operator(self, index: int, operator: Any) -> TfliteOperator:
+        described = self.file.operatorCodes[operator.opcodeIndex]
         # The older field holds what fits 7 bits, the newer one the rest.
-        code = OPERATORS[max(described.DeprecatedBuiltinCode(), described.BuiltinCode())]
+        code = OPERATORS[max(described.deprecatedBuiltinCode, described.builtinCode)]
         if code == "CUSTOM":
-            code = (described.CustomCode() or b"CUSTOM").decode(errors="replace")
+            code = (described.customCode or b"CUSTOM").decode(errors="replace")
+        options = {} if operator.builtinOptions is None else vars(operator.builtinOptions)
         return TfliteOperator(
             index=index,
             code=code,
-            inputs=_indices(operator.InputsAsNumpy()) if operator.InputsLength() else (),
-            outputs=_indices(operator.OutputsAsNumpy()) if operator.OutputsLength() else (),
-            options=_options(operator),
+            inputs=_indices(operator.inputs),
+            outputs=_indices(operator.outputs),
+            options={name: int(v) for name, v in options.items() if isinstance(v, int)},
         )
 
 
-_TABLES = _names(tflite.BuiltinOptions)
-_OPTIONS = (
-    *("Padding", "StrideH", "StrideW", "DilationHFactor", "DilationWFactor"),
-    *("FilterHeight", "FilterWidth", "FusedActivationFunction", "WeightsFormat"),
-)
+def _present(vector: Any) -> Any:
+    """A vector of the file; an empty one if it is left out."""
+    return () if vector is None else vector
 
 
-def _options(operator: Any) -> dict[str, int]:
-    table = operator.BuiltinOptions()
-    kind = _TABLES.get(operator.BuiltinOptionsType(), "NONE")
-    if table is None or not hasattr(tflite, kind):
-        return {}
-    options = getattr(tflite, kind)()
-    options.Init(table.Bytes, table.Pos)
-    return {name: int(getattr(options, name)()) for name in _OPTIONS if hasattr(options, name)}
-
-
-def _indices(array: Any) -> tuple[int, ...]:
-    return tuple(int(i) for i in array)
+def _indices(vector: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in _present(vector))
