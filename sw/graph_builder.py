@@ -246,9 +246,7 @@ class GraphBuilder:
         It is a depthwise convolution of ones: unlike an average-pool it has a scale of its own and
         rounds halves to even.
         """
-        return self._uniform(
-            name, x, 1 / (window.kernel[0] * window.kernel[1]), output, window
-        )
+        return self._uniform(name, x, 1 / (window.kernel[0] * window.kernel[1]), output, window)
 
     def _uniform(self, name: str, x: str, weight: float, output: Output, window: Window) -> str:
         channels = self.tensor(x).shape[-1]

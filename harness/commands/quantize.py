@@ -226,8 +226,7 @@ def _by_tensorflow(
             "TensorFlow is missing; install it: pip install --editable '.[tensorflow]' in the clone"
         ) from error
     from harness.data.preprocess import SHAPE
-    from sw.frontends.tflite import import_model
-    from sw.frontends.tflite_file import read
+    from sw.frontends.tflite import import_model, read
 
     if weights_file.is_dir() or weights_file.suffix in (".keras", ".h5"):
         if preprocessing is None:

@@ -235,9 +235,7 @@ class _Emitter(TfliteWriter):
         )
         result = self.activation_tensor(f"{operation.name}.padded", shape, source)
         amounts_tensor = self.constant(f"{operation.name}.padding", amounts)
-        self.operator(
-            CODE.PAD, [self.index[name], amounts_tensor], result, schema.PadOptionsT()
-        )
+        self.operator(CODE.PAD, [self.index[name], amounts_tensor], result, schema.PadOptionsT())
         return int(schema.Padding.VALID), result
 
     def finish(self, every_tensor: bool) -> bytes:

@@ -286,7 +286,6 @@ class Kernels:
         return copy.ctypes.data
 
     def _layer(self, operation: Operation, fused: Add | None) -> _Layer:
-        graph = self._graph
         layer = _Layer(input=self._map(operation.inputs[0]))
         layer.output = self._map((fused or operation).output)
         layer.stride[:] = (1, 1)

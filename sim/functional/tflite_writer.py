@@ -1,4 +1,4 @@
-"""Writes TFLite flatbuffers: tensors and operators, one after the other, as the schema's objects."""
+"""Writes TFLite flatbuffers from the schema's objects: tensors and operators, one by one."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class TfliteWriter:
 
     def tensor(self, name: str, shape: Sequence[int], kind: int, **fields: Any) -> int:
         """Index of a new tensor; ``fields`` are more of the schema's ``TensorT``."""
-        shape = np.array(shape, np.int32)
-        self.tensors.append(schema.TensorT(name=name, shape=shape, type=kind, **fields))
+        fields["shape"] = np.array(shape, np.int32)
+        self.tensors.append(schema.TensorT(name=name, type=kind, **fields))
         return len(self.tensors) - 1
 
     def quantization(self, scales: Any, zero_points: Any, dimension: int = 0) -> Any:

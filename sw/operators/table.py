@@ -180,7 +180,9 @@ AVERAGE_POOL = Operator(
     "convolution of ones",
     machine="a MEAN instruction for each window, or one for the whole map",
     spelling={
-        "tflite": Spelling(names=("AVERAGE_POOL_2D",), instead_of={"L2_POOL_2D": "AVERAGE_POOL_2D"}),
+        "tflite": Spelling(
+            names=("AVERAGE_POOL_2D",), instead_of={"L2_POOL_2D": "AVERAGE_POOL_2D"}
+        ),
         "onnx": Spelling(
             names=("AveragePool", "QLinearAveragePool"),
             note="with padding that does not count, one scale for input and output",
@@ -260,13 +262,13 @@ ACTIVATION = Operator(
         "onnx": Spelling(
             names=("Relu", "Clip"),
             note="Clip to 0..6",
-            instead_of={
-                kind: _FUSED_ONNX
-                for kind in (
+            instead_of=dict.fromkeys(
+                (
                     *("LeakyRelu", "PRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Elu"),
                     *("QLinearSigmoid", "QLinearLeakyRelu"),
-                )
-            },
+                ),
+                _FUSED_ONNX,
+            ),
         ),
         "pytorch": Spelling(
             names=(
@@ -341,9 +343,7 @@ SOFTMAX = Operator(
     machine="none: the host's",
     spelling={
         "tflite": Spelling(names=("SOFTMAX",), instead_of={"LOG_SOFTMAX": "SOFTMAX"}),
-        "onnx": Spelling(
-            names=("Softmax", "QLinearSoftmax"), instead_of={"LogSoftmax": "Softmax"}
-        ),
+        "onnx": Spelling(names=("Softmax", "QLinearSoftmax"), instead_of={"LogSoftmax": "Softmax"}),
         "pytorch": Spelling(
             names=("aten.softmax.int",), instead_of={"aten.log_softmax.int": "aten.softmax"}
         ),
@@ -360,10 +360,10 @@ SHAPES = Operator(
         "onnx": Spelling(
             names=("Constant",),
             note="what exporters compute from shapes is folded by ONNX Runtime's preprocessing",
-            instead_of={
-                kind: "constants; run onnxruntime.quantization.preprocess first"
-                for kind in ("Shape", "Gather", "Concat", "Slice", "Cast")
-            },
+            instead_of=dict.fromkeys(
+                ("Shape", "Gather", "Concat", "Slice", "Cast"),
+                "constants; run onnxruntime.quantization.preprocess first",
+            ),
         ),
         "pytorch": Spelling(absent="export has fixed the shapes, so nothing computes them"),
     },

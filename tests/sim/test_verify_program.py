@@ -11,7 +11,7 @@ from sim.rtl.memory import MemoryModel
 from sim.rtl.stalls import Stalls
 from sim.verify_program import verify_program
 from sw.compiler import compile_graph
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output
 from tests.support.graphs import random_image, random_small_graph
 from tests.support.programs import noise, random_network
 
@@ -77,7 +77,7 @@ def test_feature_maps_in_dram():
 
 def test_a_mean_that_takes_several_instructions():
     builder = GraphBuilder("input", (3, 2, 2 * NANO.rows + 1), 1.0, 3)
-    builder.mean("mean", "input", scale=0.7, zero_point=-5)
+    builder.mean("mean", "input", Output(0.7, -5))
     graph = builder.finish("mean")
     program, image = compile_graph(graph, NANO), noise(np.random.default_rng(0), graph)
     means = [op for op in read_program(program.code) if op.opcode is Opcode.MEAN]

@@ -4,16 +4,16 @@ import dataclasses
 import math
 
 import numpy as np
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 
 from sim.functional.tflite_writer import TfliteWriter
 
-CODE = tflite.BuiltinOperator
-SAME, VALID = tflite.Padding.SAME, tflite.Padding.VALID
+CODE = schema.BuiltinOperator
+SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 NONE, RELU, RELU6 = (
-    tflite.ActivationFunctionType.NONE,
-    tflite.ActivationFunctionType.RELU,
-    tflite.ActivationFunctionType.RELU6,
+    schema.ActivationFunctionType.NONE,
+    schema.ActivationFunctionType.RELU,
+    schema.ActivationFunctionType.RELU6,
 )
 SPREAD = 50.0
 """Root mean square in steps of int8 that the output scales aim at."""
@@ -44,9 +44,9 @@ class Maker(TfliteWriter):
     def zero_point(self) -> int:
         return int(self.rng.choice([-128, -128, 127, 0, int(self.rng.integers(-128, 128))]))
 
-    def made(self, shape, scale, zero_point, kind=tflite.TensorType.INT8, **fields) -> Made:
+    def made(self, shape, scale, zero_point, kind=schema.TensorType.INT8, **fields) -> Made:
         scale = float(np.float32(scale))
-        fields.setdefault("Quantization", self.quantization([scale], [zero_point]))
+        fields.setdefault("quantization", self.quantization([scale], [zero_point]))
         index = self.tensor(f"tensor{len(self.tensors)}", shape, kind, **fields)
         return Made(index, tuple(shape), scale, zero_point)
 
@@ -55,12 +55,12 @@ class Maker(TfliteWriter):
         x = self.made(shape, self.rng.uniform(0.005, 2), self.zero_point())
         self.source = x
         if edge == "float32":
-            index = self.tensor("real", shape, tflite.TensorType.FLOAT32)
+            index = self.tensor("real", shape, schema.TensorType.FLOAT32)
             self.source = dataclasses.replace(x, index=index)
         elif edge == "uint8":
-            self.source = self.made(shape, x.scale, x.zero_point + 128, tflite.TensorType.UINT8)
+            self.source = self.made(shape, x.scale, x.zero_point + 128, schema.TensorType.UINT8)
         if edge != "int8":
-            self.operator(CODE.QUANTIZE, [self.source.index], x.index, "QuantizeOptions")
+            self.operator(CODE.QUANTIZE, [self.source.index], x.index, schema.QuantizeOptionsT())
         return x
 
     def weights(self, x: Made, shape, channels: int, fan_in: int, dimension: int):
@@ -80,12 +80,12 @@ class Maker(TfliteWriter):
             self.constant(
                 f"weights{len(self.tensors)}",
                 values,
-                Quantization=self.quantization(scales, np.zeros(len(scales)), dimension),
+                quantization=self.quantization(scales, np.zeros(len(scales)), dimension),
             ),
             self.constant(
                 f"bias{len(self.tensors)}",
                 bias,
-                Quantization=self.quantization(np.float32(x.scale) * scales, np.zeros(len(scales))),
+                quantization=self.quantization(np.float32(x.scale) * scales, np.zeros(len(scales))),
             ),
             scale * float(rng.uniform(0.5, 2)),
         )
@@ -106,11 +106,9 @@ class Maker(TfliteWriter):
             CODE.CONV_2D,
             [x.index, weights, bias],
             y.index,
-            "Conv2DOptions",
-            Padding=mode,
-            StrideH=stride[0],
-            StrideW=stride[1],
-            FusedActivationFunction=act,
+            schema.Conv2DOptionsT(
+                padding=mode, strideH=stride[0], strideW=stride[1], fusedActivationFunction=act
+            ),
         )
         return y
 
@@ -124,12 +122,13 @@ class Maker(TfliteWriter):
             CODE.DEPTHWISE_CONV_2D,
             [x.index, weights, bias],
             y.index,
-            "DepthwiseConv2DOptions",
-            Padding=mode,
-            StrideH=stride[0],
-            StrideW=stride[1],
-            DepthMultiplier=times,
-            FusedActivationFunction=act,
+            schema.DepthwiseConv2DOptionsT(
+                padding=mode,
+                strideH=stride[0],
+                strideW=stride[1],
+                depthMultiplier=times,
+                fusedActivationFunction=act,
+            ),
         )
         return y
 
@@ -141,8 +140,7 @@ class Maker(TfliteWriter):
             CODE.FULLY_CONNECTED,
             [x.index, weights, *([biases] if bias else [])],
             y.index,
-            "FullyConnectedOptions",
-            FusedActivationFunction=act,
+            schema.FullyConnectedOptionsT(fusedActivationFunction=act),
         )
         return y
 
@@ -150,11 +148,7 @@ class Maker(TfliteWriter):
         scale = math.hypot(a.scale, b.scale) * float(self.rng.uniform(0.7, 2))
         y = self.made(a.shape, scale, self.zero_point())
         self.operator(
-            CODE.ADD,
-            [a.index, b.index],
-            y.index,
-            "AddOptions",
-            FusedActivationFunction=act,
+            CODE.ADD, [a.index, b.index], y.index, schema.AddOptionsT(fusedActivationFunction=act)
         )
         return y
 
@@ -165,13 +159,14 @@ class Maker(TfliteWriter):
             code,
             [x.index],
             y.index,
-            "Pool2DOptions",
-            Padding=mode,
-            StrideH=stride[0],
-            StrideW=stride[1],
-            FilterHeight=kernel[0],
-            FilterWidth=kernel[1],
-            FusedActivationFunction=act,
+            schema.Pool2DOptionsT(
+                padding=mode,
+                strideH=stride[0],
+                strideW=stride[1],
+                filterHeight=kernel[0],
+                filterWidth=kernel[1],
+                fusedActivationFunction=act,
+            ),
         )
         return y
 
@@ -179,7 +174,7 @@ class Maker(TfliteWriter):
         axes = self.constant(f"axes{len(self.tensors)}", np.array([1, 2], np.int32))
         shape = (1, 1, 1, x.shape[3]) if keep else (1, x.shape[3])
         y = self.made(shape, x.scale * self.rng.uniform(0.2, 1), self.zero_point())
-        self.operator(CODE.MEAN, [x.index, axes], y.index, "ReducerOptions", KeepDims=keep)
+        self.operator(CODE.MEAN, [x.index, axes], y.index, schema.ReducerOptionsT(keepDims=keep))
         return y
 
     def pad(self, x: Made, amounts) -> Made:
@@ -187,23 +182,23 @@ class Maker(TfliteWriter):
         paddings = self.constant(f"paddings{len(self.tensors)}", amounts)
         shape = tuple(int(n) for n in np.array(x.shape) + amounts.sum(axis=1))
         y = self.made(shape, x.scale, x.zero_point)
-        self.operator(CODE.PAD, [x.index, paddings], y.index, "PadOptions")
+        self.operator(CODE.PAD, [x.index, paddings], y.index, schema.PadOptionsT())
         return y
 
     def reshape(self, x: Made, shape) -> Made:
         target = self.constant(f"shape{len(self.tensors)}", np.array(shape, np.int32))
         y = self.made(shape, x.scale, x.zero_point)
-        self.operator(CODE.RESHAPE, [x.index, target], y.index, "ReshapeOptions")
+        self.operator(CODE.RESHAPE, [x.index, target], y.index, schema.ReshapeOptionsT())
         return y
 
     def softmax(self, x: Made) -> Made:
         y = self.made(x.shape, 1 / 256, -128)
-        self.operator(CODE.SOFTMAX, [x.index], y.index, "SoftmaxOptions", Beta=1.0)
+        self.operator(CODE.SOFTMAX, [x.index], y.index, schema.SoftmaxOptionsT(beta=1.0))
         return y
 
     def dequantize(self, x: Made) -> Made:
-        index = self.tensor("result", x.shape, tflite.TensorType.FLOAT32)
-        self.operator(CODE.DEQUANTIZE, [x.index], index, "DequantizeOptions")
+        index = self.tensor("result", x.shape, schema.TensorType.FLOAT32)
+        self.operator(CODE.DEQUANTIZE, [x.index], index, schema.DequantizeOptionsT())
         return dataclasses.replace(x, index=index)
 
     def finish(self, y: Made) -> bytes:

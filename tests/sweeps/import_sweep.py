@@ -18,8 +18,7 @@ from sim.rtl.memory import MemoryModel
 from sim.verify_program import verify_program
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from sw.frontends.tflite import Imported, import_model
-from sw.frontends.tflite_file import read
+from sw.frontends.tflite import Imported, import_model, read
 from tests.support.tflite_models import random_model
 
 CONFIG = PRESETS["nano"]

@@ -22,7 +22,8 @@ from onnx import numpy_helper
 
 from sw.errors import DnaError
 from sw.frontends.onnx.node import Node
-from sw.frontends.onnx.operators import BUILDERS, Translation
+from sw.frontends.onnx.operators import BUILDERS, Computation
+from sw.frontends.onnx.passage import Passage
 from sw.frontends.onnx.values import Hosted, Pending, Value
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder
@@ -69,11 +70,9 @@ def import_file(path: Path) -> Imported:
         raise DnaError(f"{path}: {error}") from error
 
 
-class _Importer(Translation):
+class _Importer(Computation, Passage):
     def __init__(self, graph: Any) -> None:
-        super().__init__(
-            {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-        )
+        super().__init__({item.name: numpy_helper.to_array(item) for item in graph.initializer})
         self.file = graph
         self.finished: dict[str, Value] = {}  # by the name of the float result
 
@@ -187,10 +186,10 @@ class _Importer(Translation):
 
 
 HANDLERS: dict[str, Callable[[_Importer, Node], None]] = {
-    **dict.fromkeys(BUILDERS, Translation.compute),
-    "activation": Translation.activation,
-    "view": Translation.view,
-    "softmax": Translation.softmax,
+    **dict.fromkeys(BUILDERS, Computation.compute),
+    "activation": Passage.activation,
+    "view": Passage.view,
+    "softmax": Passage.softmax,
     "quantization": _Importer.quantization_node,
     "shape arithmetic": _Importer.constant_node,
 }

@@ -15,9 +15,8 @@ import numpy as np
 
 from sw.errors import DnaError
 from sw.frontends.onnx.node import Node
-from sw.frontends.onnx.values import Array, Constant, Hosted, Pending, Value, Values
+from sw.frontends.onnx.values import Array, Constant, Pending, Value, Values
 from sw.graph_builder import Output, Weights, Window
-from sw.numerics import Activation
 from sw.operations import Padding, Pair
 from sw.operators import find
 
@@ -48,21 +47,11 @@ LAYOUTS = {
     "QLinearAdd": _Layout(output=6, activations=2),
     "QLinearAveragePool": _Layout(output=3),
     "QLinearGlobalAveragePool": _Layout(output=3),
-    "QLinearSoftmax": _Layout(output=3),
 }
 
 
-class Translation(Values):
+class Computation(Values):
     """Adds operations to the graph, one node after the other."""
-
-    def spelled(self, node: Node) -> str:
-        """What the table of operators calls a node."""
-        groups = node.attribute("group", 1) if node.kind in ("Conv", "QLinearConv") else 1
-        if groups == 1:
-            return node.kind
-        value = self.values.get(node.input(0))
-        channels = self.build.tensor(value.name).shape[-1] if isinstance(value, Value) else 0
-        return f"{node.kind} (group = {'channels' if groups == channels else groups})"
 
     def compute(self, node: Node) -> None:
         """An operator with a result on the machine."""
@@ -91,13 +80,6 @@ class Translation(Values):
         scale, zero_point, kind = self.quantization(node, layout.output)
         self.finish(Pending(node, tuple(inputs)), scale, zero_point, node.outputs[0])
         self.quantized[node.outputs[0]] = kind
-
-    def activation_input(self, node: Node, position: int) -> Value:
-        """An activation with its scale and zero point behind it, which must be those it has."""
-        name = node.input(position)
-        value = self.read(node, name)
-        self.check(node, value, *self.quantization(node, position + 1, self.quantized[name])[:2])
-        return value
 
     def finish(self, pending: Pending, scale: float, zero_point: int, output: str) -> None:
         """Add the operation whose result is ``output``."""
@@ -297,117 +279,19 @@ class Translation(Values):
         top, left, bottom, right = pads
         return Window((given[0], given[1]), stride, Padding(top, bottom, left, right))
 
-    def axes(self, node: Node) -> list[int] | None:
-        """Axes as an input or, as they were once, an attribute."""
-        given = self.array(node, 1, "axes")
-        axes = node.attribute("axes", None)
-        return axes if given is None else [int(axis) for axis in given.reshape(-1)]
-
-    # Handlers of what leaves no operation.
-
-    def activation(self, node: Node) -> None:
-        """Relu and Clip: bounds of the operator in front."""
-        value = self.values.get(node.input(0))
-        kind: Activation = "relu"
-        if node.kind == "Clip":
-            bounds = [self.array(node, position, "a bound") for position in (1, 2)]
-            found = [
-                node.attribute(name, None) if bound is None else float(bound)
-                for name, bound in zip(("min", "max"), bounds, strict=True)
-            ]
-            if found != [0.0, 6.0]:
-                node.refuse(f"Clip to {found}", "Relu, or Clip to 0..6")
-            kind = "relu6"
-        row = find("onnx", self.spelled(value.node)) if isinstance(value, Pending) else None
-        if row is None or not row.takes_activation or value.activation != "none":
-            node.refuse(
-                "it does not follow Conv, Gemm, Add or a pooling directly", "it right behind one"
-            )
-        node.finish(3)
-        self.values[node.outputs[0]] = dataclasses.replace(value, activation=kind)
-
-    def view(self, node: Node) -> None:
-        """Flatten and its like, where no value changes its place."""
-        value = self.values.get(node.input(0))
-        if isinstance(value, Hosted):
-            self.values[node.outputs[0]] = value
-            return
-        source = self.read(node, node.input(0))
-        held = self.build.tensor(source.name).shape
-        shape = [1, *held]
-        if len(held) == 3:
-            shape = [1, math.prod(held)] if source.flat else [1, held[2], *held[:2]]
-        target = self.target(node, shape)
-        node.finish(2)
-        flat = source.flat
-        if target != shape:
-            turned = [1, held[-1], 1, 1]  # channels of one pixel: as a map and flat the same
-            if len(target) == 2 and target[0] == 1:
-                flat = len(held) == 3
-            elif len(held) == 3 and target == turned:
-                flat = False
-            else:
-                node.refuse(f"{shape} to {target}", "Flatten to one row")
-        self.values[node.outputs[0]] = Value(source.name, flat)
-        if node.input(0) in self.quantized:
-            self.quantized[node.outputs[0]] = self.quantized[node.input(0)]
-
-    def target(self, node: Node, shape: list[int]) -> list[int]:
-        """The shape that a view gives to ``shape``."""
-        if node.kind == "Flatten":
-            axis = node.attribute("axis", 1) % (len(shape) + 1)
-            return [math.prod(shape[:axis]), math.prod(shape[axis:])]
-        if node.kind == "Reshape":
-            node.expect("allowzero", 0)
-            given = self.array(node, 1, "a shape")
-            wanted = [] if given is None else [int(size) for size in given.reshape(-1)]
-            sizes = [shape[i] if n == 0 and i < len(shape) else n for i, n in enumerate(wanted)]
-            known = math.prod(size for size in sizes if size != -1)
-            open_size = math.prod(shape) // known if known > 0 else 0
-            sizes = [open_size if size == -1 else size for size in sizes]
-            if math.prod(sizes) != math.prod(shape):
-                node.refuse(f"{shape} to {wanted}", "a shape with as many values")
-            return sizes
-        axes = self.axes(node)
-        if node.kind == "Squeeze":
-            drop = {axis % len(shape) for axis in axes} if axes else None
-            return [
-                size
-                for i, size in enumerate(shape)
-                if size != 1 or (drop is not None and i not in drop)
-            ]
-        sizes = list(shape)
-        for axis in sorted(axis % (len(shape) + len(axes or [])) for axis in axes or []):
-            sizes.insert(axis, 1)
-        return sizes
-
-    def softmax(self, node: Node) -> None:
-        """Softmax: the host's, if nothing on the machine reads it."""
-        if node.kind in LAYOUTS:
-            value = self.activation_input(node, 0)
-            self.quantized[node.outputs[0]] = self.quantization(node, 3)[2]
-            node.attribute("opset", 0)
-        else:
-            value = self.read(node, node.input(0))
-        if len(self.build.tensor(value.name).shape) == 3 and not value.flat:
-            node.refuse("it reads a map", "Flatten in front of it")
-        node.expect("axis", -1, 1)
-        node.finish(5)
-        self.values[node.outputs[0]] = Hosted(value)
-
 
 _INPUTS = {"Conv": 3, "Gemm": 3, "MatMul": 2, "Add": 2, "Pad": 3, "ReduceMean": 2}
 """Inputs that builders of the float form read, where it is not one."""
 
-Builder = Callable[[Translation, Pending, str, Output], Value]
+Builder = Callable[[Computation, Pending, str, Output], Value]
 BUILDERS: dict[str, Builder] = {
-    "convolution": Translation.convolution,
-    "depthwise convolution": Translation.depthwise_convolution,
-    "fully connected": Translation.fully_connected,
-    "addition": Translation.addition,
-    "max-pool": Translation.max_pool,
-    "average-pool": Translation.average_pool,
-    "mean": Translation.mean,
-    "padding": Translation.padding,
+    "convolution": Computation.convolution,
+    "depthwise convolution": Computation.depthwise_convolution,
+    "fully connected": Computation.fully_connected,
+    "addition": Computation.addition,
+    "max-pool": Computation.max_pool,
+    "average-pool": Computation.average_pool,
+    "mean": Computation.mean,
+    "padding": Computation.padding,
 }
 """What adds the operation of each row."""

@@ -169,3 +169,25 @@ class Values:
         if name not in self.constants:
             node.refuse(f"{name!r} is float within the network", "QDQ around every operator")
         return self.constants[name]
+
+    def axes(self, node: Node) -> list[int] | None:
+        """Axes as an input or, as they were once, an attribute."""
+        given = self.array(node, 1, "axes")
+        axes = node.attribute("axes", None)
+        return axes if given is None else [int(axis) for axis in given.reshape(-1)]
+
+    def spelled(self, node: Node) -> str:
+        """What the table of operators calls a node."""
+        groups = node.attribute("group", 1) if node.kind in ("Conv", "QLinearConv") else 1
+        if groups == 1:
+            return node.kind
+        value = self.values.get(node.input(0))
+        channels = self.build.tensor(value.name).shape[-1] if isinstance(value, Value) else 0
+        return f"{node.kind} (group = {'channels' if groups == channels else groups})"
+
+    def activation_input(self, node: Node, position: int) -> Value:
+        """An activation with its scale and zero point behind it, which must be those it has."""
+        name = node.input(position)
+        value = self.read(node, name)
+        self.check(node, value, *self.quantization(node, position + 1, self.quantized[name])[:2])
+        return value

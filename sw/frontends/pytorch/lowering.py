@@ -219,8 +219,8 @@ class _Lowering:
         if len(source.shape) == 3:  # flattened NCHW, while the graph is NHWC
             height, width, channels = source.shape
             values = weights.values.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
-            values = values.reshape(weights.values.shape)
-            weights = dataclasses.replace(weights, values=values)
+            matrix = values.reshape(weights.values.shape)
+            weights = dataclasses.replace(weights, values=matrix)
         self._flat.discard(node)
         return self._builder.fully_connected(name, source.name, weights, self._output(node))
 

@@ -161,9 +161,7 @@ def _fault_of_values(node: Node, source: Node, name: str) -> str | None:
     if node.target is DROPOUT and argument(node, 2, True):
         return ": dropout while training; call eval() first"
     if name == "activation" and fused(source) is not node:
-        return (
-            ": a ReLU must be the only reader of a convolution, linear layer, sum or pooling"
-        )
+        return ": a ReLU must be the only reader of a convolution, linear layer, sum or pooling"
     if name == "activation" and activation_of(node) is None:
         return f": bounds {list(node.args[1:])}; nearest: 0 and 6"
     if _in_place(node) and any(is_a(other, "view") for other in (source, *source.users)):

@@ -117,11 +117,14 @@ class _Importer(Translation):
         for what, indices in (("inputs", self.model.inputs), ("outputs", self.model.outputs)):
             if len(indices) != 1:
                 raise DnaError(f"the model has {len(indices)} {what}; supported is one")
+        supported = f"one of {spellings('tflite')}"
         for operator in self.model.operators:
             if len(operator.outputs) != 1:
-                refuse(operator, f"{len(operator.outputs)} outputs", f"one of {spellings('tflite')}")
+                refuse(
+                    operator, f"{len(operator.outputs)} outputs", f"one of {spellings('tflite')}"
+                )
             if not operator.inputs or operator.inputs[0] < 0:
-                refuse(operator, "it has no input", f"one of {spellings('tflite')}")
+                refuse(operator, "it has no input", supported)
 
     def entry(self) -> int:
         """The int8 tensor that the machine starts from: the input, or what QUANTIZE makes of it."""
@@ -184,9 +187,7 @@ class _Importer(Translation):
         reads = tuple(self.values[i].name for i in operator.inputs if i in self.values)
         row = find("tflite", operator.code)
         if row is None:
-            refuse(
-                operator, "this operator is not supported", nearest("tflite", operator.code)
-            )
+            refuse(operator, "this operator is not supported", nearest("tflite", operator.code))
         if index not in self.values:  # the input's QUANTIZE is done
             HANDLERS[row.name](self, operator)
         value = self.values.get(index)

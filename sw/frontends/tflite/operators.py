@@ -1,4 +1,4 @@
-"""The operators of a TFLite file as operations of the graph: a handler for each row of the table."""
+"""The operators of a TFLite file as operations of the graph: a handler for each table row."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from harness.data import fetch
 from harness.quantize.evaluation import compare
 from sw import artifact
 from sw.errors import DnaError
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights
 
 
 @pytest.fixture
@@ -90,11 +90,8 @@ def test_compare_counts_top1_and_agreement():
     output = builder.fully_connected(
         "fc",
         "input",
-        weights=np.eye(3, dtype=np.int8),
-        bias=np.zeros(3, np.int32),
-        weight_scale=np.ones(3, np.float32),
-        scale=1.0,
-        zero_point=0,
+        Weights(np.eye(3, dtype=np.int8), np.zeros(3, np.int32), np.ones(3, np.float32)),
+        Output(1.0, 0),
     )
     network = artifact.make(
         builder.finish(output),

@@ -14,7 +14,7 @@ from sim.rtl.machine import open_machine
 from sim.rtl.memory import MemoryModel
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Window
 from tests.support.graphs import random_image, random_small_graph
 
 NANO = PRESETS["nano"]
@@ -52,10 +52,10 @@ def test_every_layer_of_a_network():
 def lone_addition():
     """An addition that joins no convolution: both its operands come from outside."""
     builder = GraphBuilder("x", (5, 3, 6), 0.5, 3)
-    builder.max_pool2d("a", "x", kernel=(2, 2), stride=(1, 1))
-    builder.max_pool2d("b", "x", kernel=(2, 2), stride=(1, 1))
-    builder.add("sum", "a", "b", scale=0.7, zero_point=-9)
-    builder.add("twice", "sum", "sum", scale=1.1, zero_point=4)
+    builder.max_pool2d("a", "x", Window((2, 2), (1, 1)))
+    builder.max_pool2d("b", "x", Window((2, 2), (1, 1)))
+    builder.add("sum", "a", "b", Output(0.7, -9))
+    builder.add("twice", "sum", "sum", Output(1.1, 4))
     graph = builder.finish("twice")
     image = np.random.default_rng(0).integers(-128, 128, (5, 3, 6), np.int8)
     return graph, ReferenceModel(graph).run_all(image)

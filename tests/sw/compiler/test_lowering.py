@@ -7,7 +7,7 @@ from hw.config import PRESETS
 from hw.transfer.load import overlap_limit
 from sw.compiler.lowering import OVERLAP_CHUNKS, Convolution, lower
 from sw.errors import DnaError
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
 from tests.support.programs import check_program, noise, random_config
 
@@ -27,13 +27,13 @@ class Net:
         return self.builder.conv2d(
             name,
             x,
-            weights=rng.integers(-128, 128, (channels, *kernel, inputs)).astype(np.int8),
-            bias=rng.integers(-99, 99, channels).astype(np.int32),
-            weight_scale=np.full(channels, 0.01, np.float32),
-            scale=0.02,
-            zero_point=-7,
-            stride=stride,
-            padding=padding,
+            Weights(
+                rng.integers(-128, 128, (channels, *kernel, inputs)).astype(np.int8),
+                rng.integers(-99, 99, channels).astype(np.int32),
+                np.full(channels, 0.01, np.float32),
+            ),
+            Output(0.02, -7),
+            Window(kernel, stride, padding),
         )
 
     def dense(self, name, x, channels):
@@ -41,15 +41,16 @@ class Net:
         return self.builder.fully_connected(
             name,
             x,
-            weights=np.arange(channels * inputs).astype(np.int8).reshape(channels, inputs),
-            bias=np.zeros(channels, np.int32),
-            weight_scale=np.full(channels, 0.01, np.float32),
-            scale=0.02,
-            zero_point=0,
+            Weights(
+                np.arange(channels * inputs).astype(np.int8).reshape(channels, inputs),
+                np.zeros(channels, np.int32),
+                np.full(channels, 0.01, np.float32),
+            ),
+            Output(0.02, 0),
         )
 
     def add(self, name, a, b):
-        return self.builder.add(name, a, b, scale=0.03, zero_point=5, activation="relu")
+        return self.builder.add(name, a, b, Output(0.03, 5, "relu"))
 
     def lower(self, output, config=NANO):
         return lower(self.builder.finish(output), config)
@@ -77,7 +78,7 @@ def test_an_addition_joins_the_later_convolution():
 def test_the_multipliers_follow_the_operands():
     net = Net((4, 4, 8))
     net.conv("y", "input", 8)
-    net.builder.add("sum", "input", "y", scale=0.03, zero_point=0)
+    net.builder.add("sum", "input", "y", Output(0.03, 0))
     (layer,) = net.lower("sum")
     addition = net.builder.finish("sum").find("sum")
     assert layer.residual.fields["multiplier"] == addition.multipliers[1]
@@ -93,7 +94,7 @@ def test_other_additions_are_layers_of_their_own(reason):
     if reason == "same operand":
         net.add("sum", "second", "second")
     elif reason == "pool is later":
-        net.builder.max_pool2d("pool", "first", kernel=(1, 1), stride=(1, 1))
+        net.builder.max_pool2d("pool", "first", Window((1, 1), (1, 1)))
         net.add("sum", "second", "pool")
     else:
         net.add("sum", "first", "second")

@@ -17,7 +17,7 @@ from sw.compiler.tiling import (
     splits,
     tile,
 )
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
 from tests.support.graphs import random_resnet50
 from tests.support.programs import random_config, random_network
@@ -58,11 +58,12 @@ def test_few_output_channels_share_the_reduction():
     builder.conv2d(
         "y",
         "input",
-        weights=rng.integers(-9, 9, (16, 1, 1, 64)).astype(np.int8),
-        bias=np.zeros(16, np.int32),
-        weight_scale=np.full(16, 0.01, np.float32),
-        scale=0.02,
-        zero_point=0,
+        Weights(
+            rng.integers(-9, 9, (16, 1, 1, 64)).astype(np.int8),
+            np.zeros(16, np.int32),
+            np.full(16, 0.01, np.float32),
+        ),
+        Output(0.02, 0),
     )
     layers = convolutions(builder.finish("y"), SMALL)
     assert choose_splits(Machine(SMALL), layers) == {0: 2}
@@ -97,12 +98,13 @@ def test_readers_of_one_tensor_agree_on_its_pitch():
         return builder.conv2d(
             name,
             x,
-            weights=rng.integers(-9, 9, (16, *kernel, inputs)).astype(np.int8),
-            bias=np.zeros(16, np.int32),
-            weight_scale=np.full(16, 0.01, np.float32),
-            scale=0.02,
-            zero_point=0,
-            padding=Padding(1, 1, 1, 1),
+            Weights(
+                rng.integers(-9, 9, (16, *kernel, inputs)).astype(np.int8),
+                np.zeros(16, np.int32),
+                np.full(16, 0.01, np.float32),
+            ),
+            Output(0.02, 0),
+            Window(kernel, padding=Padding(1, 1, 1, 1)),
         )
 
     conv("x", "input", (1, 1))

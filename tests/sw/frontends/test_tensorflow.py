@@ -14,8 +14,7 @@ from sim.functional import FunctionalModel
 from sim.quantization import Quantization, dequantize, quantize
 from sw.errors import DnaError
 from sw.frontends import tensorflow
-from sw.frontends.tflite import import_model
-from sw.frontends.tflite_file import read
+from sw.frontends.tflite import import_model, read
 
 SHAPE = (16, 12, 3)
 
