@@ -1,7 +1,8 @@
 """The reference pages in ``docs/``, written from what they describe: ``python -m harness.manual``.
 
 ``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the map of
-``hw/bus/registers.py``, with the codes of ``hw.interfaces.Fault``. A test says when they are old.
+``hw/bus/registers.py``, with the codes of ``hw.interfaces.Fault``; within ``docs/models.md`` stands
+the table of operators of :mod:`sw.operators`. A test says when they are old.
 """
 
 from __future__ import annotations
@@ -14,15 +15,58 @@ import click
 from harness.cli import dna
 from hw.bus import registers
 from hw.interfaces import Fault
+from sw.operators import FRONTENDS, Operator, Spelling, table
 
 FOLDER = Path(__file__).parent.parent / "docs"
 HELP_COLUMNS = 100
 _WRITTEN = "<!-- Written by `python -m harness.manual`; do not edit. -->"
+_END = "<!-- So far. -->"
 
 
 def pages() -> dict[str, str]:
     """The content of each page by the name of its file in ``docs/``."""
-    return {"commands.md": _commands(), "registers.md": _registers()}
+    return {
+        "commands.md": _commands(),
+        "models.md": _between_marks("models.md", _operators()),
+        "registers.md": _registers(),
+    }
+
+
+def _between_marks(name: str, text: str) -> str:
+    """A page by hand, with ``text`` between its two marks."""
+    front, _, rest = (FOLDER / name).read_text().partition(f"{_WRITTEN}\n")
+    _, _, back = rest.partition(f"{_END}\n")
+    return f"{front}{_WRITTEN}\n\n{text}\n{_END}\n{back}"
+
+
+def _operators() -> str:
+    """What is taken of each operator and becomes of it, and what each frontend calls it."""
+    rows = [
+        "| operator | accepted | in the graph | on the machine |",
+        "|---|---|---|---|",
+        *(
+            f"| {row.name} | {_accepted(row)} | {row.graph} | {row.machine} |"
+            for row in table.TABLE
+        ),
+        "",
+        f"| operator | {' | '.join(FRONTENDS.values())} |",
+        "|---|---|---|---|",
+        *(
+            f"| {row.name} | {' | '.join(_spelling(row.spelling[key]) for key in FRONTENDS)} |"
+            for row in table.TABLE
+        ),
+        "",
+    ]
+    return "\n".join(rows)
+
+
+def _accepted(row: Operator) -> str:
+    return "; ".join([row.accepts, *(constraint.rule for constraint in row.constraints)])
+
+
+def _spelling(spelling: Spelling) -> str:
+    names = ", ".join(f"`{name.replace('.default', '')}`" for name in spelling.names)
+    return "; ".join(part for part in (names, spelling.note or spelling.absent) if part)
 
 
 def _commands() -> str:

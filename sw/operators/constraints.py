@@ -75,6 +75,10 @@ def _fits(proposal: Proposal) -> str | None:
     return None
 
 
+def _window(proposal: Proposal) -> str | None:
+    return _steps(proposal) or _padding(proposal) or _fits(proposal)
+
+
 def _sees_input(proposal: Proposal) -> str | None:
     operation, shape = proposal.operation, proposal.source.shape
     pads = operation.padding
@@ -99,18 +103,14 @@ def _one_shape(proposal: Proposal) -> str | None:
     return None if left == right else f"cannot add shapes {left} and {right}"
 
 
-SPATIAL = Constraint("the input is a feature map", _spatial)
-DENSE_WEIGHTS = Constraint("weights for every input channel", _dense_weights)
+SPATIAL = Constraint("a feature map", _spatial)
+DENSE_WEIGHTS = Constraint("weights for every channel", _dense_weights)
 DEPTHWISE_WEIGHTS = Constraint("weights for a multiple of the channels", _depthwise_weights)
-MATRIX = Constraint("weights for every input value", _matrix)
-KERNEL = Constraint("the window is that of the weights", _kernel)
-ONE_SHAPE = Constraint("two operands of one shape", _one_shape)
+MATRIX = Constraint("weights for every value", _matrix)
+KERNEL = Constraint("a window of their size", _kernel)
+ONE_SHAPE = Constraint("two of one shape", _one_shape)
 EXACT_AVERAGE = Constraint(
     f"at most {numerics.MAX_AVERAGE_ELEMENTS} values in a window", _exact_average
 )
-SEES_INPUT = Constraint("a value of the input in every window", _sees_input)
-WINDOW = (
-    Constraint("strides of at least 1", _steps),
-    Constraint("no negative padding", _padding),
-    Constraint("a window that fits the input with its padding", _fits),
-)
+SEES_INPUT = Constraint("a value of the map in every window", _sees_input)
+WINDOW = Constraint("a window that fits the padded map", _window)

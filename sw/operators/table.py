@@ -53,7 +53,7 @@ CONVOLUTION = Operator(
         constraints.SPATIAL,
         constraints.DENSE_WEIGHTS,
         constraints.KERNEL,
-        *constraints.WINDOW,
+        constraints.WINDOW,
     ),
     shape=shapes.convolved,
     takes_activation=True,
@@ -89,7 +89,7 @@ DEPTHWISE = Operator(
         constraints.SPATIAL,
         constraints.DEPTHWISE_WEIGHTS,
         constraints.KERNEL,
-        *constraints.WINDOW,
+        constraints.WINDOW,
     ),
     shape=shapes.convolved,
     takes_activation=True,
@@ -123,7 +123,7 @@ FULLY_CONNECTED = Operator(
 ADDITION = Operator(
     name="addition",
     operation=Add,
-    accepts="two activations of one shape",
+    accepts="activations, not constants",
     graph="the same",
     machine="in the stream behind the convolution that computes an operand, else behind an "
     "identity",
@@ -143,7 +143,7 @@ ADDITION = Operator(
 MAX_POOL = Operator(
     name="max-pool",
     operation=MaxPool2D,
-    accepts="any window",
+    accepts="any stride and padding",
     graph="the same",
     machine="the same; with two different strides a row at a time",
     spelling={
@@ -166,7 +166,7 @@ MAX_POOL = Operator(
             },
         ),
     },
-    constraints=(constraints.SPATIAL, *constraints.WINDOW),
+    constraints=(constraints.SPATIAL, constraints.WINDOW),
     shape=shapes.pooled,
     keeps_quantization=True,
     takes_activation=True,
@@ -175,9 +175,9 @@ MAX_POOL = Operator(
 AVERAGE_POOL = Operator(
     name="average-pool",
     operation=AveragePool2D,
-    accepts="the average of what lies inside the map, halves away from zero",
-    graph="the same; where padding counts, and always in ONNX without padding, a depthwise "
-    "convolution of ones",
+    accepts="the average of what lies inside the map",
+    graph="the same, halves away from zero; where padding counts, and in ONNX without padding, "
+    "a depthwise convolution of ones",
     machine="a MEAN instruction for each window, or one for the whole map",
     spelling={
         "tflite": Spelling(
@@ -192,7 +192,7 @@ AVERAGE_POOL = Operator(
     },
     constraints=(
         constraints.SPATIAL,
-        *constraints.WINDOW,
+        constraints.WINDOW,
         constraints.SEES_INPUT,
         constraints.EXACT_AVERAGE,
     ),
