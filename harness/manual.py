@@ -27,7 +27,7 @@ def pages() -> dict[str, str]:
     """The content of each page by the name of its file in ``docs/``."""
     return {
         "commands.md": _commands(),
-        "models.md": _between_marks("models.md", _operators()),
+        "models.md": _between_marks("models.md", operators()),
         "registers.md": _registers(),
     }
 
@@ -39,8 +39,8 @@ def _between_marks(name: str, text: str) -> str:
     return f"{front}{_WRITTEN}\n\n{text}\n{_END}\n{back}"
 
 
-def _operators() -> str:
-    """What is taken of each operator and becomes of it, and what each frontend calls it."""
+def operators() -> str:
+    """Tables in Markdown: what is taken of each operator and becomes of it, and its spellings."""
     rows = [
         "| operator | accepted | in the graph | on the machine |",
         "|---|---|---|---|",

@@ -261,7 +261,7 @@ ACTIVATION = Operator(
         ),
         "onnx": Spelling(
             names=("Relu", "Clip"),
-            note="Clip to 0..6",
+            note="Clip to 0..6; between quantizations of their own an identity convolution",
             instead_of=dict.fromkeys(
                 (
                     *("LeakyRelu", "PRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Elu"),

@@ -58,12 +58,12 @@ class FloatNetwork:
         weights = self.weights(out, into // groups, kernel, kernel), self.weights(out)
         return self.node("Conv", x, *weights, group=groups, **attributes)
 
-    def save(self, output: str, path: Path) -> Path:
+    def save(self, output: str, path: Path, shape: tuple[int, ...] | None = None) -> Path:
         graph = helper.make_graph(
             self.nodes,
             "small",
             [helper.make_tensor_value_info("image", TensorProto.FLOAT, SHAPE)],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
+            [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
             self.initializers,
         )
         opsets = [helper.make_opsetid("", 17)]
@@ -87,11 +87,16 @@ def save_float(path: Path, *, flatten_map: bool = False) -> Path:
     else:
         x = net.node("GlobalAveragePool", x)
     x = net.node("Flatten", x, axis=1)
-    return net.save(net.node("Gemm", x, net.weights(10, size), net.weights(10), transB=1), path)
+    logits = net.node("Gemm", x, net.weights(10, size), net.weights(10), transB=1)
+    return net.save(logits, path, (1, 10))
 
 
-def quantized(float_file: Path, form: str, kind: str) -> Path:
-    """A float network, quantized, beside it."""
+def quantized(float_file: Path, form: str, kind: str, *, symmetric: bool = False) -> Path:
+    """A float network, quantized, beside it.
+
+    Args:
+        symmetric: activations have the zero point 0 (of int8), and so keep what bounds them.
+    """
     path = float_file.with_name(f"{float_file.stem}-{form}-{kind}.onnx")
     quantize_static(
         float_file,
@@ -101,6 +106,7 @@ def quantized(float_file: Path, form: str, kind: str) -> Path:
         per_channel=True,
         activation_type=QuantType[kind],
         weight_type=QuantType.QInt8,
+        extra_options={"ActivationSymmetric": symmetric},
     )
     return path
 
@@ -126,8 +132,8 @@ EXAMPLES: dict[str, Callable[[FloatNetwork, str], str]] = {
     "padding": lambda net, x: net.conv(
         net.node("Pad", x, net.constant([0, 0, 1, 2, 0, 0, 0, 1], np.int64)), 4, 8, 3
     ),
-    "activation": lambda net, x: net.node(
-        "Clip", net.conv(x, 4, 8, 1), net.constant(0), net.constant(6)
+    "activation": lambda net, x: net.conv(
+        net.node("Clip", net.conv(x, 4, 8, 1), net.constant(0), net.constant(6)), 4, 4, 1
     ),
     "view": lambda net, x: net.node(
         "Gemm", net.node("Flatten", x), net.weights(5, 8 * 15 * 12), net.weights(5), transB=1
@@ -142,4 +148,5 @@ def save_example(folder: Path, name: str, form: str, kind: str = "QUInt8") -> Pa
     """A quantized network with the operator ``name`` of the table."""
     net = FloatNetwork()
     output = EXAMPLES[name](net, net.conv("image", 8, 3, 3))
-    return quantized(net.save(output, folder / f"{name}.onnx".replace(" ", "-")), form, kind)
+    path = net.save(output, folder / f"{name}.onnx".replace(" ", "-"))
+    return quantized(path, form, kind, symmetric=name == "activation")

@@ -23,6 +23,11 @@ LAYER_SIZE = {"fully connected": 15}
 """Rows and columns, at most, where 24 would be much."""
 
 
+def listed(name: str) -> bool:
+    """Whether the table of operators has a row of this name."""
+    return any(row.name == name for row in table.TABLE)
+
+
 def random_config(rng: np.random.Generator, feature_words: int | None = None) -> DnaConfig:
     """Any legal machine that is not large."""
     while True:
@@ -155,7 +160,7 @@ class RandomNetwork:
         x = self.pick()
         channels = self.builder.tensor(x).shape[2]
         same, point = Window((3, 3), padding=Padding(1, 1, 1, 1)), Window((1, 1))
-        match int(self.rng.integers(0, 5)):
+        match int(self.rng.integers(0, 5)) if listed("convolution") else 1:
             case 0:
                 self.add(self.conv(x, channels, same), x)
             case 1:
@@ -225,7 +230,7 @@ def random_layer(rng: np.random.Generator) -> Graph:
     Large kernels, strides that leave rows out, channels that fill no word.
     """
     kinds = [row.name for row in table.TABLE if row.operation is not None]
-    kind = str(rng.choice([*kinds, "image"]))
+    kind = str(rng.choice([*kinds, "image"] if listed("convolution") else kinds))
     network = RandomNetwork(rng)
     if kind == "image":
         return _first_layer(network)
@@ -253,7 +258,7 @@ def random_layer(rng: np.random.Generator) -> Graph:
 
 def _lone_addition(network: RandomNetwork, _window: Window, _outputs: int) -> None:
     channels = network.builder.tensor("input").shape[2]
-    half = network.rng.random() < 0.5
+    half = listed("convolution") and network.rng.random() < 0.5
     network.add("input", network.conv("input", channels, Window((1, 1))) if half else "input")
 
 
@@ -285,7 +290,7 @@ def _first_layer(network: RandomNetwork) -> Graph:
     window = Window(kernel, stride, Padding(top, bottom, left, right))
     outputs = int(rng.integers(1, 25))
     x = network.conv("input", outputs, window)
-    if rng.random() < 0.5:
+    if listed("addition") and rng.random() < 0.5:
         network.add(x, network.conv("input", outputs, window))
     return network.builder.finish(network.spatial[-1])
 

@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sim.functional.tflite_writer import TfliteWriter
-from sw.operators import table
+from tests.support.programs import listed
 
 CODE = schema.BuiltinOperator
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
@@ -193,10 +193,10 @@ class Maker(TfliteWriter):
         self.operator(CODE.RESHAPE, [x.index, target], y.index, schema.ReshapeOptionsT())
         return y
 
-    def flatten(self, x: Made) -> Made:
-        """One row; its shape is computed half of the time, as converters write it."""
+    def flatten(self, x: Made, computed: bool) -> Made:
+        """One row; its shape may be computed, as converters write it."""
         size = math.prod(x.shape)
-        if not listed("shape arithmetic") or self.rng.integers(2):
+        if not computed:
             return self.reshape(x, (1, size))
 
         def integers(*shape: int) -> int:
@@ -251,16 +251,11 @@ def random_model(rng: np.random.Generator) -> bytes:
         x = net.pool(x, CODE.AVERAGE_POOL_2D, x.shape[1:3], (1, 1), VALID, act)
     if ending < 3 and math.prod(x.shape) < 4000 and listed("fully connected"):
         if listed("view") and rng.integers(2):
-            x = net.flatten(x)
+            x = net.flatten(x, listed("shape arithmetic") and bool(rng.integers(2)))
         x = net.fully_connected(x, int(rng.integers(1, 30)), act, bool(rng.integers(2)))
         x = net.softmax(x) if listed("softmax") and rng.integers(2) else x
     dequantized = listed("quantization") and rng.integers(3) == 0
     return net.finish(net.dequantize(x) if dequantized else x)
-
-
-def listed(name: str) -> bool:
-    """Whether the table of operators has a row of this name."""
-    return any(row.name == name for row in table.TABLE)
 
 
 def random_activation(rng: np.random.Generator) -> int:
@@ -306,6 +301,8 @@ class Draw:
         same = [other for other in self.seen[:-1] if other.shape == x.shape]
         if same:
             return self.net.add(x, same[int(rng.integers(len(same)))], self.act)
+        if not listed("convolution"):
+            return self.net.add(x, x, self.act)
         return self.net.add(x, self.net.conv(x, x.shape[3], (1, 1), act=self.act), self.act)
 
     def pool(self, code: int) -> Made:
@@ -319,7 +316,7 @@ class Draw:
         if listed("max-pool") and self.net.rng.integers(2):
             kernel = self.fitting([max(k, 3) for k in self.kernel])  # more than padding
             return self.net.pool(self.x, CODE.MAX_POOL_2D, kernel, self.stride, self.mode)
-        return self.convolution()
+        return self.convolution() if listed("convolution") else self.x
 
     def view(self) -> Made:
         """A view that changes nothing."""
@@ -350,11 +347,6 @@ def _example(*operators: Callable[[Maker, Made], Made], edge: str = "int8") -> b
     return net.finish(x)
 
 
-def _computed_shape(net: Maker, x: Made) -> Made:
-    net.rng = np.random.default_rng(2)  # whose first integer takes that way
-    return net.flatten(x)
-
-
 EXAMPLES: dict[str, Callable[[], bytes]] = {
     "convolution": lambda: _example(lambda net, x: net.conv(x, 5, (3, 2), (2, 1))),
     "depthwise convolution": lambda: _example(lambda net, x: net.depthwise(x, 2, (3, 3))),
@@ -373,7 +365,7 @@ EXAMPLES: dict[str, Callable[[], bytes]] = {
     "quantization": lambda: _example(lambda net, x: net.dequantize(x), edge="uint8"),
     "softmax": lambda: _example(lambda net, x: net.softmax(net.fully_connected(x, 5))),
     "shape arithmetic": lambda: _example(
-        lambda net, x: net.fully_connected(_computed_shape(net, x), 5)
+        lambda net, x: net.fully_connected(net.flatten(x, True), 5)
     ),
 }
 """A model with an operator of each row of the table."""

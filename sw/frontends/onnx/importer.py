@@ -91,6 +91,8 @@ class _Importer(Computation, Passage):
 
     def node(self, node: Node) -> None:
         row = find("onnx", self.spelled(node))
+        if row is None and node.attribute("group", 1) != 1:
+            node.refuse(f"{node.attribute('group', 1)} groups", "1, or one a channel")
         if row is None:
             node.unsupported()
         HANDLERS[row.name](self, node)

@@ -223,6 +223,10 @@ class Computation(Values):
         pads = Padding(before[2], after[2], before[3], after[3])
         return Value(self.build.identity(name, source, padding=pads))
 
+    def activation_alone(self, pending: Pending, name: str, output: Output) -> Value:
+        """Relu and Clip between quantizations of their own."""
+        return Value(self.build.bounded(name, self.source(pending), output))
+
     def weights(self, pending: Pending, rank: int, axis: int) -> Weights:
         """Weights in the file's order, with the scales of the output channels along ``axis``."""
         node, held = pending.node, pending.inputs[1]
@@ -280,7 +284,7 @@ class Computation(Values):
         return Window((given[0], given[1]), stride, Padding(top, bottom, left, right))
 
 
-_INPUTS = {"Conv": 3, "Gemm": 3, "MatMul": 2, "Add": 2, "Pad": 3, "ReduceMean": 2}
+_INPUTS = {"Clip": 3, "Conv": 3, "Gemm": 3, "MatMul": 2, "Add": 2, "Pad": 3, "ReduceMean": 2}
 """Inputs that builders of the float form read, where it is not one."""
 
 Builder = Callable[[Computation, Pending, str, Output], Value]
@@ -293,5 +297,6 @@ BUILDERS: dict[str, Builder] = {
     "average-pool": Computation.average_pool,
     "mean": Computation.mean,
     "padding": Computation.padding,
+    "activation": Computation.activation_alone,
 }
 """What adds the operation of each row."""

@@ -15,7 +15,7 @@ class Passage(Values):
     """Handles what only says how values are seen, bounded, or used by the host."""
 
     def activation(self, node: Node) -> None:
-        """Relu and Clip: bounds of the operator in front."""
+        """Relu and Clip: bounds of the operator in front, if its float result is what they read."""
         value = self.values.get(node.input(0))
         kind: Activation = "relu"
         if node.kind == "Clip":
@@ -27,7 +27,9 @@ class Passage(Values):
             if found != [0.0, 6.0]:
                 node.refuse(f"Clip to {found}", "Relu, or Clip to 0..6")
             kind = "relu6"
-        if not isinstance(value, Pending) or not self.takes_activation(value):
+        if isinstance(value, Value) and node.input(0) not in self.quantized:
+            value = Pending(node, (value,))  # quantized in front, too: an operation of its own
+        elif not isinstance(value, Pending) or not self.takes_activation(value):
             node.refuse(
                 "it does not follow Conv, Gemm, Add or a pooling directly", "it right behind one"
             )

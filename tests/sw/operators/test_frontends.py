@@ -1,5 +1,7 @@
 """Every row of the table in every frontend: taken, computed right, gone when the row is gone."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -28,13 +30,13 @@ OTHERWISE = {("onnx", "average-pool"): DepthwiseConv2D}
 @pytest.fixture(scope="module")
 def onnx_files(tmp_path_factory):
     """Of each row: quantized files of both forms."""
-    pytest.importorskip("onnxruntime")
-    from tests.support import onnx_models
-
     folder = tmp_path_factory.mktemp("onnx")
     made = {}
 
     def files(name):
+        pytest.importorskip("onnxruntime")
+        from tests.support import onnx_models
+
         if name not in made:
             made[name] = [
                 onnx_models.save_example(folder, name, form) for form in ("QDQ", "QOperator")
@@ -55,10 +57,34 @@ def examples(onnx_files):
         if frontend == "onnx":
             from sw.frontends import onnx
 
-            return [lambda p=path: onnx.import_file(p).graph for path in onnx_files(name)]
+            files = [path for path in onnx_files(name) if has_it(path, name)]
+            return [lambda p=path: onnx.import_file(p).graph for path in files]
         return [lambda: torch_network(name)[1]]
 
     return of
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Networks as small gain nothing from threads, which wait for each other on a busy machine."""
+    if importlib.util.find_spec("torch") is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def has_it(path, name):
+    """Whether a file has the operator still: a quantizer drops a Clip that changes nothing."""
+    import onnx
+
+    (row,) = (row for row in table.TABLE if row.name == name)
+    kinds = {node.op_type for node in onnx.load(path).graph.node}
+    return any(spelling.split(" ")[0] in kinds for spelling in row.spelling["onnx"].names)
 
 
 def torch_network(name):
@@ -67,10 +93,10 @@ def torch_network(name):
     from tests.support import torch_models
 
     model = torch_models.with_random_weights(torch_models.EXAMPLES[name]())
-    return model, quantize(model, torch_models.images())
+    return model, quantize(model, torch_models.images(count=24))
 
 
-@pytest.mark.parametrize(("frontend", "name"), SPELLED)
+@pytest.mark.parametrize(("frontend", "name"), [it for it in SPELLED if it[0] != "pytorch"])
 def test_every_frontend_takes_every_row(frontend, name, examples):
     row = next(row for row in table.TABLE if row.name == name)
     wanted = OTHERWISE.get((frontend, name), row.operation)
@@ -107,16 +133,18 @@ def test_pytorch_examples_compute_what_the_network_does(name):
     from tests.support import torch_models
 
     model, graph = torch_network(name)
-    unseen = torch_models.images(seed=1)
+    images = np.stack(torch_models.images())
     with torch.inference_mode():
-        batch = torch.from_numpy(np.stack(unseen).transpose(0, 3, 1, 2))
+        batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         expected = (model.fc(model.run(batch)) if name == "softmax" else model(batch)).numpy()
     source, target = graph.tensors[graph.input], graph.tensors[graph.output]
-    quantized = np.clip(np.rint(np.stack(unseen) / source.scale) + source.zero_point, -128, 127)
+    quantized = np.clip(np.rint(images / source.scale) + source.zero_point, -128, 127)
     quantized = quantized.astype(np.int8)
     got = ReferenceModel(graph).run(quantized).astype(np.float64)
     error = (got - target.zero_point) * target.scale - expected
-    assert np.sqrt((error**2).mean()) < 0.06 * expected.std()
+    assert np.sqrt((error**2).mean()) < 0.05 * expected.std()
+    row = next(row for row in table.TABLE if row.name == name)
+    assert row.operation in {None, *(type(operation) for operation in graph.operations)}
     for comparison in Comparer(graph).image(quantized[0]):
         assert comparison.mismatches == 0
 
@@ -143,7 +171,7 @@ class TestARowThatIsRemoved:
 
         def remove():
             kept = tuple(row for row in table.TABLE if row.name != name)
-            (row,) = set(table.TABLE) - set(kept)
+            (row,) = (row for row in table.TABLE if row.name == name)
             monkeypatch.setattr(table, "TABLE", kept)
             return row
 
@@ -159,22 +187,22 @@ class TestARowThatIsRemoved:
         assert loads
         for functions in loads.values():
             for load in functions:
-                words = r"unsupported operator|not supported|the fused activation|is not in the"
+                words = r"unsupported operator|not supported|the fused activation|8 groups"
                 with pytest.raises(DnaError, match=words):
                     load()
 
     def test_vanishes_from_the_page(self, name, without):
-        assert manual.pages()["models.md"].count(f"\n| {name} |") == 2
+        assert manual.operators().count(f"\n| {name} |") == 2
         row = without()
-        text = manual.pages()["models.md"]
+        text = manual.operators()
         assert f"\n| {name} |" not in text
         for frontend in FRONTENDS:
             for spelling in row.spelling[frontend].names:
-                assert f"`{spelling.replace('.default', '')}`" not in text.split("## TFLite")[0]
+                assert f"`{spelling.replace('.default', '')}`" not in text
 
     def test_vanishes_from_the_generators(self, name, without):
         row = without()
-        for seed in range(25):
+        for seed in range(12):
             rng = np.random.default_rng(seed)
             if row.operation is not None:
                 for draw in (random_network, random_layer):
