@@ -13,8 +13,8 @@ from hw.bus import registers
 from hw.control.watchdog import waiting
 from hw.interfaces import Fault
 from hw.isa import Engine
-from sim.rtl.machine import Machine
-from sim.rtl.memory import BASE
+from sim.memory.model import BASE
+from sim.rtl.simulator import Simulator
 from sw.errors import DnaError
 from sw.program import Program
 
@@ -86,7 +86,7 @@ class Driver:
 
     ::
 
-        with open_machine(program.config, size=program.memory.size) as machine:
+        with open_simulator(program.config, size=program.memory.size) as machine:
             driver = Driver(machine, program)
             logits = driver.run(pixels)
 
@@ -102,7 +102,7 @@ class Driver:
 
     def __init__(
         self,
-        machine: Machine,
+        machine: Simulator,
         program: Program,
         *,
         watchdog: int = registers.DEFAULT_WATCHDOG_CYCLES,

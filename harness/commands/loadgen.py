@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from harness.loadgen.qsl import Int8Array, SampleLibrary
     from harness.loadgen.settings import Scenario
     from harness.loadgen.sut import Model, System
-    from sim.rtl.memory import MemoryModel
+    from sim.memory.model import MemoryModel
     from sw.artifact import Artifact, Manifest
 
 OUTPUT_ROOT = Path("build/loadgen")

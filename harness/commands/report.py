@@ -14,7 +14,7 @@ from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from harness.report.figures import Report
-    from sim.rtl.memory import MemoryModel
+    from sim.memory.model import MemoryModel
 
 LAYERS_SHOWN = 8
 

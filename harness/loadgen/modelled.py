@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from harness.loadgen import logs, runner
 from harness.loadgen.qsl import SampleLibrary
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw.errors import DnaError
 
 Answer = npt.NDArray[np.float32]

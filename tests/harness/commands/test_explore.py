@@ -15,7 +15,7 @@ from harness.cli import dna
 from harness.explore import evaluate as evaluation
 from hw.config import PRESETS, DnaConfig
 from sim.cycles import predict
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError

@@ -10,7 +10,7 @@ from harness.host import workers
 from harness.verify import single_layers
 from hw.config import PRESETS
 from sim.functional import FunctionalModel
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError

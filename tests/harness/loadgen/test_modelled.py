@@ -15,7 +15,7 @@ from hw.bus import registers
 from hw.config import PRESETS
 from hw.isa import ISA_VERSION, MAGIC
 from sim.driver import Driver
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from tests.harness.loadgen.test_loadgen import (

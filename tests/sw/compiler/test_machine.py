@@ -3,7 +3,7 @@ import pytest
 
 from hw.config import PRESETS
 from sim.cycles import predict
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw.compiler import compile_graph
 from sw.compiler.machine import Machine
 from sw.errors import DnaError

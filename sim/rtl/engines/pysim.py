@@ -15,11 +15,10 @@ import numpy.typing as npt
 from hw.config import DnaConfig
 from hw.interfaces import Activity
 from hw.isa import Engine
-from sim.rtl import vcd
-from sim.rtl.axi_memory import AxiMemory, BusError
-from sim.rtl.machine import FeatureWrites, Machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.vcd import CYCLE_NS, Waves
+from sim.memory.model import MemoryModel
+from sim.rtl.axi_memory import AxiMemory
+from sim.rtl.simulator import BusError, FeatureWrites, Simulator
+from sim.rtl.vcd import CYCLE_NS, Waves, cut
 
 _CYCLE = CYCLE_NS * 1e-9
 _BUS_LIMIT = 1000
@@ -50,7 +49,7 @@ class _Simulation:
         if waves is not None:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             full = folder / "full.vcd"
-            self._stack.callback(vcd.cut, full, waves)
+            self._stack.callback(cut, full, waves)
             self._stack.enter_context(self._simulator.write_vcd(str(full)))
 
     async def _testbench(self, ctx: Any) -> None:
@@ -74,19 +73,27 @@ class _Simulation:
         self._stack.close()
 
 
-class PysimMachine(Machine):
+class PysimSimulator(Simulator):
     """A machine in ``amaranth.sim``."""
 
     def __init__(
         self,
         component: type[Any],
         config: DnaConfig,
+        *,
         size: int,
         model: MemoryModel,
         record_writes: bool,
         waves: Waves | None,
     ) -> None:
-        super().__init__(config, size)
+        super().__init__(
+            component,
+            config,
+            size=size,
+            model=model,
+            record_writes=record_writes,
+            waves=waves,
+        )
         self._simulation = _Simulation(component(config=config), waves)
         self._memory = AxiMemory(model, self.memory, word_bytes=config.dram_bytes_per_cycle)
         self._record_writes = record_writes
@@ -177,3 +184,6 @@ class PysimMachine(Machine):
         if self._busy:
             for engine in Engine:
                 self._activity[engine, pins[f"layers__{engine}"], pins[f"activity__{engine}"]] += 1
+
+
+SIMULATOR = PysimSimulator

@@ -12,11 +12,11 @@ from hw.control.watchdog import waiting
 from hw.interfaces import Activity, Fault
 from hw.isa import Engine
 from hw.top import Dna
+from sim.memory.model import BASE, MemoryModel
+from sim.memory.stalls import Stalls
 from sim.rtl.axi_memory import BusError
 from sim.rtl.library import NO_DEBUG, generate
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import BASE, MemoryModel
-from sim.rtl.stalls import Stalls
+from sim.rtl.registry import open_simulator
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError
 from tests.sim.rtl.copier import Copier
@@ -29,7 +29,7 @@ HARD = MemoryModel(latency=7, bandwidth=0.3, reorder=True, stalls=Stalls(0.3, 5)
 
 def power_on(engine="cxxrtl", memory=None, *, base=BASE, **options):
     """A machine whose window is its whole memory, and only the second half may be written."""
-    machine = open_machine(NANO, engine, size=SIZE, memory=memory, component=Copier, **options)
+    machine = open_simulator(NANO, engine, size=SIZE, memory=memory, component=Copier, **options)
     values = {
         "window_base_low": base & 0xFFFFFFFF,
         "window_base_high": base >> 32,

@@ -16,15 +16,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hw.config import DnaConfig
-from sim.rtl.stalls import NO_STALLS, Stalls
+from sim.memory.stalls import NO_STALLS, Stalls
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError
 
 Words = npt.NDArray[np.uint8]
-EngineName = Literal["cxxrtl", "pysim"]
-ENGINES: tuple[EngineName, ...] = ("cxxrtl", "pysim")
-
 DEADLOCK_CYCLES = 4096
 SURPLUS_CYCLES = 64
 
@@ -112,7 +108,7 @@ class StreamState:
 
 
 class Engine(abc.ABC):
-    """Runs a component. Made by :func:`open_engine`."""
+    """Runs a component. Made by :func:`tests.sim.rtl.streams.engines.open_engine`."""
 
     def __init__(self, ports: Ports) -> None:
         self.ports = ports
@@ -229,24 +225,3 @@ def describe(component: Any) -> Ports:
         else:
             raise ValueError(f"port {name!r} is neither a stream nor a static input: {member!r}")
     return Ports(tuple(streams), statics)
-
-
-def open_engine(engine: EngineName, component: type[Any], **parameters: DnaConfig | int) -> Engine:
-    """Open an engine for ``component(**parameters)``.
-
-    Opening ``cxxrtl`` compiles the component, once: the library is kept in the user's cache
-    folder and found again as long as the hardware's sources stay as they are.
-
-    Raises:
-        DnaError: the engine is unknown, or what it needs is missing (the message says what to
-            install).
-    """
-    if engine == "cxxrtl":
-        from sim.rtl.cxxrtl import CxxrtlEngine
-
-        return CxxrtlEngine(component, parameters)
-    if engine == "pysim":
-        from sim.rtl.pysim import PysimEngine
-
-        return PysimEngine(component, parameters)
-    raise DnaError(f"no engine {engine!r}; choose one of {', '.join(ENGINES)}")

@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from sim.rtl.engine import ENGINES, Ports, StreamPort, open_engine
-from sim.rtl.stalls import NO_STALLS, Stalls
+from sim.memory.stalls import NO_STALLS, Stalls
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError
-from tests.sim.rtl.toy import LANES, Totals
+from tests.sim.rtl.streams.engines import ENGINES, open_engine
+from tests.sim.rtl.streams.interface import Ports, StreamPort
+from tests.sim.rtl.streams.toy import LANES, Totals
 
 WIDTH = 40
 OFFSET = -3
@@ -148,11 +149,6 @@ def test_stall_rate():
     stalls = Stalls(0.25, 3)
     count = sum(stalls.stalled(stream, cycle) for stream in range(4) for cycle in range(1000))
     assert 800 < count < 1200
-
-
-def test_unknown_engine():
-    with pytest.raises(DnaError, match=r"no engine 'verilog'; choose one of cxxrtl, pysim"):
-        open_engine("verilog", Totals, width=WIDTH)
 
 
 def read_vcd(text):

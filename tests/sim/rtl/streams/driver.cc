@@ -1,30 +1,13 @@
 // Drives a component: streams in and out, static inputs.
 //
-// Called by sim/rtl/cxxrtl.py, which mirrors `Stream` and `Static`.
+// Called by cxxrtl.py, whose PRELUDE declares `Stream` and `Static`.
 
 #include <cstring>
 
+#include "../memory/draw.h"
 #include "design.h"
 
 namespace {
-
-struct Stream {
-    const char *name;
-    uint8_t *words;       // [count][bytes], little-endian
-    int64_t *accepted;    // [count], cycle of the transfer
-    uint64_t count;
-    uint64_t done;
-    uint64_t stall_state; // of cycle 0
-    uint32_t bytes;
-    uint8_t is_input;
-    uint8_t valid;
-    uint8_t ready;
-};
-
-struct Static {
-    const char *name;
-    uint64_t value;
-};
 
 struct Pins {
     uint32_t *payload;
@@ -85,7 +68,7 @@ private:
         for (size_t i = 0; i < stream_count; i++) {
             Stream &s = streams[i];
             bool more = s.done < s.count;
-            bool stalled = stall_threshold && draw(s.stall_state, cycle) < stall_threshold;
+            bool stalled = stalls(s.stall_state, stall_threshold, cycle);
             if (s.is_input) {
                 bool offered = s.valid && !s.ready;
                 s.valid = more && (offered || !stalled);

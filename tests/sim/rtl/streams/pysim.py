@@ -11,10 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from hw.config import DnaConfig
-from sim.rtl import vcd
-from sim.rtl.engine import SURPLUS_CYCLES, Engine, StreamState, describe
-from sim.rtl.stalls import Stalls
-from sim.rtl.vcd import CYCLE_NS, Waves
+from sim.memory.stalls import Stalls
+from sim.rtl.vcd import CYCLE_NS, Waves, cut
+from tests.sim.rtl.streams.interface import SURPLUS_CYCLES, Engine, StreamState, describe
 
 
 class PysimEngine(Engine):
@@ -51,7 +50,7 @@ class PysimEngine(Engine):
                 full = folder / "full.vcd"
                 with self._simulator.write_vcd(str(full)):
                     self._simulator.run()
-                vcd.cut(full, waves)
+                cut(full, waves)
             else:
                 self._simulator.run()
         return bench.cycle, bench.verdict

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import enum
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,58 +14,60 @@ import numpy.typing as npt
 from hw.config import DnaConfig
 from hw.interfaces import Activity
 from hw.isa import Engine
-from sim.rtl.axi_memory import BusError, Channel
+from sim.declarations import constants, enumeration, prelude, structure
+from sim.memory.model import BASE, MemoryModel
+from sim.memory.timing import timing
+from sim.rtl.axi_memory import DECLARATIONS, MemoryContent, Range
 from sim.rtl.library import build, load, trace
-from sim.rtl.machine import FeatureWrites, Machine
-from sim.rtl.memory import BASE, MemoryModel
+from sim.rtl.simulator import BusError, FeatureWrites, Simulator
 from sim.rtl.vcd import Waves
 
+SOURCE = Path(__file__).with_name("cxxrtl.cc")
 # Python hears Ctrl-C, and progress is told, so often.
 _SLICE_MILLISECONDS = 100
-_INTERRUPT, _BROKEN = 1, 2
 
 
-class _Range(ctypes.Structure):
-    """Mirrors ``Range`` of axi_memory.h."""
+class Writes(ctypes.Structure):
+    """Writes to the feature memory, in order; the arrays belong to C++.
 
-    _fields_ = (("start", ctypes.c_uint64), ("stop", ctypes.c_uint64))
-
-
-class _Model(ctypes.Structure):
-    """Mirrors ``Model`` of axi_memory.h."""
-
-    _fields_ = (
-        ("bytes", ctypes.c_void_p),
-        ("base", ctypes.c_uint64),
-        ("size", ctypes.c_uint64),
-        ("latency", ctypes.c_uint64),
-        ("rate", ctypes.c_int64),
-        ("stall_threshold", ctypes.c_uint64),
-        ("states", ctypes.c_uint64 * len(Channel)),
-        ("errors", ctypes.POINTER(_Range)),
-        ("error_count", ctypes.c_uint64),
-        ("reorder", ctypes.c_uint8),
-    )
-
-
-class _Writes(ctypes.Structure):
-    """Mirrors ``Writes`` of machine.cc."""
+    Attributes:
+        words: [count][bytes].
+        count: of the writes.
+        bytes: of the words of one write.
+    """
 
     _fields_ = (
-        ("cycles", ctypes.c_void_p),
-        ("sources", ctypes.c_void_p),
-        ("addresses", ctypes.c_void_p),
-        ("enables", ctypes.c_void_p),
-        ("words", ctypes.c_void_p),
+        ("cycles", ctypes.POINTER(ctypes.c_int64)),
+        ("sources", ctypes.POINTER(ctypes.c_uint8)),
+        ("addresses", ctypes.POINTER(ctypes.c_uint32)),
+        ("enables", ctypes.POINTER(ctypes.c_uint8)),
+        ("words", ctypes.POINTER(ctypes.c_int8)),
         ("count", ctypes.c_uint64),
         ("bytes", ctypes.c_uint32),
     )
 
 
+class Verdict(enum.IntEnum):
+    """How a call of ``dna_run`` ended."""
+
+    RUNNING = 0
+    INTERRUPT = 1
+    BROKEN = 2
+
+
+PRELUDE = prelude(
+    *DECLARATIONS,
+    constants({"ENGINES": len(Engine), "ACTIVITIES": len(Activity)}),
+    *(enumeration(members) for members in (Engine, Verdict)),
+    structure(Writes),
+)
+"""C++ in front of :data:`SOURCE`."""
+
+
 def _declare(loaded: ctypes.CDLL) -> None:
     pointer, number, word = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint32
     loaded.dna_open.restype = pointer
-    loaded.dna_open.argtypes = (pointer, ctypes.c_int)
+    loaded.dna_open.argtypes = (pointer, pointer, ctypes.c_int)
     loaded.dna_write_register.argtypes = (pointer, word, word)
     loaded.dna_read_register.argtypes = (pointer, word, pointer)
     loaded.dna_run.argtypes = (pointer, number, number)
@@ -72,51 +76,51 @@ def _declare(loaded: ctypes.CDLL) -> None:
     loaded.dna_fault.restype = ctypes.c_char_p
     loaded.dna_fault.argtypes = (pointer,)
     loaded.dna_writes.argtypes = (pointer, pointer)
-    loaded.dna_histogram.restype = pointer
+    loaded.dna_histogram.restype = ctypes.POINTER(ctypes.c_int64)
     loaded.dna_histogram.argtypes = (pointer, number, pointer)
     loaded.dna_close.argtypes = (pointer,)
 
 
-def _array(address: int | None, count: int, dtype: Any) -> npt.NDArray[Any]:
-    """A copy of ``count`` values that C++ owns."""
-    return np.frombuffer(ctypes.string_at(address or 0, count * np.dtype(dtype).itemsize), dtype)
+def _array(first: Any, count: int) -> npt.NDArray[Any]:
+    """A copy of ``count`` values that C++ owns, the first of which is where ``first`` points."""
+    dtype = np.dtype(first._type_)
+    return np.frombuffer(ctypes.string_at(first, count * dtype.itemsize), dtype)
 
 
-class CxxrtlMachine(Machine):
+class CxxrtlSimulator(Simulator):
     """A machine compiled by CXXRTL and g++."""
 
     def __init__(
         self,
         component: type[Any],
         config: DnaConfig,
+        *,
         size: int,
         model: MemoryModel,
         record_writes: bool,
         waves: Waves | None,
     ) -> None:
-        super().__init__(config, size)
-        library = build(component, {"config": config}, "machine.cc", waves=waves is not None)
+        super().__init__(
+            component,
+            config,
+            size=size,
+            model=model,
+            record_writes=record_writes,
+            waves=waves,
+        )
+        library = build(component, {"config": config}, SOURCE, PRELUDE, waves=waves is not None)
         self._code = code = load(library)
         _declare(code)
-        errors = (_Range * len(model.errors))(
-            *(_Range(bad.start, bad.stop) for bad in model.errors)
+        errors = (Range * len(model.errors))(*(Range(bad.start, bad.stop) for bad in model.errors))
+        content = MemoryContent(
+            bytes=self.memory.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)),
+            base=BASE,
+            size=size,
+            errors=errors,
+            error_count=len(errors),
         )
         self._runner = code.dna_open(
-            ctypes.byref(
-                _Model(
-                    bytes=self.memory.ctypes.data,
-                    base=BASE,
-                    size=size,
-                    latency=model.latency,
-                    rate=model.rate,
-                    stall_threshold=model.stalls.threshold,
-                    states=tuple(model.stalls.state(channel) for channel in Channel),
-                    errors=errors,
-                    error_count=len(errors),
-                    reorder=model.reorder,
-                )
-            ),
-            record_writes,
+            ctypes.byref(content), ctypes.byref(timing(model)), record_writes
         )
         # C++ holds a pointer into the memory, so the memory must live as long.
         self._finalizer = weakref.finalize(self, self._release, code, self._runner, self.memory)
@@ -134,15 +138,15 @@ class CxxrtlMachine(Machine):
 
     def feature_writes(self) -> FeatureWrites:
         """What the last program wrote to the feature memory; empty if opened without."""
-        found = _Writes()
+        found = Writes()
         self._code.dna_writes(self._open, ctypes.byref(found))
         count = found.count
-        words = _array(found.words, count * found.bytes, np.int8)
+        words = _array(found.words, count * found.bytes)
         return FeatureWrites(
-            cycle=_array(found.cycles, count, np.int64),
-            source=_array(found.sources, count, np.uint8),
-            address=_array(found.addresses, count, np.uint32),
-            enable=_array(found.enables, count, np.uint8),
+            cycle=_array(found.cycles, count),
+            source=_array(found.sources, count),
+            address=_array(found.addresses, count),
+            enable=_array(found.enables, count),
             words=words.reshape(count, self.config.post_words, self.config.rows),
         )
 
@@ -152,7 +156,7 @@ class CxxrtlMachine(Machine):
         for engine in Engine:
             size = ctypes.c_uint64()
             found = self._code.dna_histogram(self._open, engine, ctypes.byref(size))
-            tables.append(_array(found, size.value, np.int64).reshape(-1, len(Activity)))
+            tables.append(_array(found, size.value).reshape(-1, len(Activity)))
         whole = np.zeros((len(Engine), max(map(len, tables)), len(Activity)), np.int64)
         for target, table in zip(whole, tables, strict=True):
             target[: len(table)] = table
@@ -190,6 +194,9 @@ class CxxrtlMachine(Machine):
 
     def _run(self, max_cycles: int) -> bool:
         verdict = self._code.dna_run(self._open, max(max_cycles, 0), _SLICE_MILLISECONDS)
-        if verdict == _BROKEN:
+        if verdict == Verdict.BROKEN:
             self._check_bus()
-        return bool(verdict == _INTERRUPT)
+        return bool(verdict == Verdict.INTERRUPT)
+
+
+SIMULATOR = CxxrtlSimulator

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hw.config import DnaConfig
-from sim.rtl.engine import SURPLUS_CYCLES, Engine, StreamState, describe
+from sim.declarations import prelude, structure
+from sim.memory.stalls import Stalls
 from sim.rtl.library import build, load, trace
-from sim.rtl.stalls import Stalls
 from sim.rtl.vcd import Waves
+from tests.sim.rtl.streams.interface import SURPLUS_CYCLES, Engine, StreamState, describe
 
+DRIVER = Path(__file__).with_name("driver.cc")
 _SLICE_CYCLES = 1 << 16
 _VERDICTS: dict[int, Literal["done", "deadlock", "surplus"]] = {
     1: "done",
@@ -22,13 +24,13 @@ _VERDICTS: dict[int, Literal["done", "deadlock", "surplus"]] = {
 }
 
 
-class _Stream(ctypes.Structure):
-    """Mirrors ``Stream`` of driver.cc."""
+class Stream(ctypes.Structure):
+    """A stream for C++: ``words`` is [count][bytes], ``stall_state`` is of cycle 0."""
 
     _fields_ = (
         ("name", ctypes.c_char_p),
-        ("words", ctypes.c_void_p),
-        ("accepted", ctypes.c_void_p),
+        ("words", ctypes.POINTER(ctypes.c_uint8)),
+        ("accepted", ctypes.POINTER(ctypes.c_int64)),
         ("count", ctypes.c_uint64),
         ("done", ctypes.c_uint64),
         ("stall_state", ctypes.c_uint64),
@@ -39,10 +41,13 @@ class _Stream(ctypes.Structure):
     )
 
 
-class _Static(ctypes.Structure):
-    """Mirrors ``Static`` of driver.cc."""
+class Static(ctypes.Structure):
+    """A static input for C++."""
 
     _fields_ = (("name", ctypes.c_char_p), ("value", ctypes.c_uint64))
+
+
+PRELUDE = prelude(structure(Stream), structure(Static))
 
 
 def _load(library: Path) -> ctypes.CDLL:
@@ -64,7 +69,7 @@ class CxxrtlEngine(Engine):
         made = component(**parameters)
         made._MustUse__used = True  # else Amaranth warns, when the library is cached
         super().__init__(describe(made))
-        self._build = functools.partial(build, component, parameters, "driver.cc")
+        self._build = functools.partial(build, component, parameters, DRIVER, PRELUDE)
         self._code = _load(self._build())
 
     def _run(
@@ -76,12 +81,12 @@ class CxxrtlEngine(Engine):
         deadlock_cycles: int,
     ) -> tuple[int, Literal["done", "deadlock", "surplus"]]:
         code = self._code if waves is None else _load(self._build(waves=True))
-        streams = (_Stream * len(states))(
+        streams = (Stream * len(states))(
             *(
-                _Stream(
+                Stream(
                     name=state.port.name.encode(),
-                    words=state.words.ctypes.data,
-                    accepted=state.accepted.ctypes.data,
+                    words=state.words.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)),
+                    accepted=state.accepted.ctypes.data_as(ctypes.POINTER(ctypes.c_int64)),
                     count=state.count,
                     stall_state=stalls.state(index),
                     bytes=state.port.bytes,
@@ -90,7 +95,7 @@ class CxxrtlEngine(Engine):
                 for index, state in enumerate(states)
             )
         )
-        values = (_Static * len(statics))(*(_Static(n.encode(), v) for n, v in statics.items()))
+        values = (Static * len(statics))(*(Static(n.encode(), v) for n, v in statics.items()))
         runner = code.dna_open(streams, len(streams), values, len(values), stalls.threshold)
         try:
             if waves is not None:

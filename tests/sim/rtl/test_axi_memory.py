@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hw.bus.axi import Response
+from sim.memory.model import BASE, MemoryModel
+from sim.memory.stalls import Stalls
 from sim.rtl.axi_memory import AxiMemory, BusError
-from sim.rtl.memory import BASE, MemoryModel
-from sim.rtl.stalls import Stalls
 
 WORD = 8
 SIZE = 16384

@@ -1,7 +1,8 @@
-"""One interface to run the whole machine: memory, registers, run to the interrupt, counters.
+"""The interface of a simulated machine: memory, registers, run to the interrupt, counters.
 
 Nothing between start and interrupt is done by Python: the machine fetches its program and data
-from the memory model over AXI4. All engines agree on every bit and every cycle.
+from the memory model over AXI4. All simulators agree on every bit and every cycle. Each is a file
+of ``sim/rtl/engines/``; :mod:`sim.rtl.registry` opens them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +19,7 @@ from hw.bus import registers
 from hw.config import DnaConfig
 from hw.interfaces import Activity
 from hw.isa import Engine
-from sim.rtl.engine import ENGINES, EngineName
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError
 
@@ -34,7 +34,7 @@ class FeatureWrites:
     """Writes to the feature memory, in order; row n of each array is one write.
 
     Attributes:
-        cycle: int64 [n], as :attr:`Machine.cycle` counts.
+        cycle: int64 [n], as :attr:`Simulator.cycle` counts.
         source: uint8 [n], :class:`hw.isa.Engine`: LOAD, POST or POOL.
         address: uint32 [n], feature word of the first word.
         enable: uint8 [n], bit i: word i is written, to ``address + i``.
@@ -48,15 +48,40 @@ class FeatureWrites:
     words: npt.NDArray[np.int8]
 
 
-class Machine(abc.ABC):
-    """A machine with its memory. Made by :func:`open_machine`; closes as a context manager.
+class BusError(RuntimeError):
+    """The machine broke a rule of AXI4."""
+
+
+class Simulator(abc.ABC):
+    """A machine in RTL, powered on, with its memory; closes as a context manager.
+
+    Made by :func:`sim.rtl.registry.open_simulator`. A subclass prepares the hardware in its
+    constructor, which takes the same arguments.
+
+    Args:
+        component: the hardware, a class with the ports of :class:`hw.top.Dna`.
+        config: of the machine.
+        size: bytes of the memory.
+        model: how the memory behaves.
+        record_writes: whether :meth:`feature_writes` has something to tell.
+        waves: VCD file to write; its cycles count from power-on.
 
     Attributes:
         config: of the machine.
-        memory: the memory's content, uint8 [size]; byte 0 is at ``sim.rtl.memory.BASE`` on the bus.
+        memory: the memory's content, uint8 [size]; byte 0 is at ``sim.memory.model.BASE`` on the
+            bus.
     """
 
-    def __init__(self, config: DnaConfig, size: int) -> None:
+    def __init__(
+        self,
+        component: type[Any],
+        config: DnaConfig,
+        *,
+        size: int,
+        model: MemoryModel,
+        record_writes: bool,
+        waves: Waves | None,
+    ) -> None:
         self.config = config
         self.memory: Uint8 = np.zeros(size, np.uint8)
 
@@ -166,7 +191,7 @@ class Machine(abc.ABC):
     def close(self) -> None:
         """Give the machine up; waves are complete afterwards."""
 
-    def __enter__(self) -> Machine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -189,47 +214,3 @@ class Machine(abc.ABC):
                 f"of {len(self.memory)} bytes"
             )
         return self.memory[offset : offset + length]
-
-
-def open_machine(
-    config: DnaConfig,
-    engine: EngineName = "cxxrtl",
-    *,
-    size: int,
-    memory: MemoryModel | None = None,
-    record_writes: bool = False,
-    waves: Waves | None = None,
-    component: type[Any] | None = None,
-) -> Machine:
-    """Power a machine on.
-
-    Opening ``cxxrtl`` compiles the machine, once: the library is kept in the user's cache folder
-    and found again as long as the hardware's sources stay as they are.
-
-    Args:
-        config: which machine.
-        engine: ``cxxrtl`` is compiled; ``pysim`` is Amaranth's simulator, a thousand times slower.
-        size: bytes of the memory.
-        memory: how it behaves; ``MemoryModel()`` if not given.
-        record_writes: whether :meth:`Machine.feature_writes` has something to tell.
-        waves: VCD file to write; its cycles count from power-on.
-        component: a class with the ports of :class:`hw.top.Dna`, which it is if not given.
-
-    Raises:
-        DnaError: the engine is unknown, what it needs is missing (the message says what to
-            install), or the wave file cannot be written.
-    """
-    if component is None:
-        from hw.top import Dna
-
-        component = Dna
-    model = memory or MemoryModel()
-    if engine == "cxxrtl":
-        from sim.rtl.cxxrtl_machine import CxxrtlMachine
-
-        return CxxrtlMachine(component, config, size, model, record_writes, waves)
-    if engine == "pysim":
-        from sim.rtl.pysim_machine import PysimMachine
-
-        return PysimMachine(component, config, size, model, record_writes, waves)
-    raise DnaError(f"no engine {engine!r}; choose one of {', '.join(ENGINES)}")

@@ -1,30 +1,15 @@
 // Drives the whole machine: its registers, the memory behind it, and what it shows of itself.
 //
-// Called by sim/rtl/cxxrtl_machine.py, which mirrors `Model`, `Range` and `Writes`.
+// Called by cxxrtl.py, whose PRELUDE declares what is not declared here.
 
 #include <chrono>
 
-#include "axi_memory.h"
+#include "../axi_memory.h"
 
 namespace {
 
-constexpr size_t ENGINES = 7;       // hw.isa.Engine
-constexpr uint32_t ACTIVITIES = 8;  // hw.interfaces.Activity
-constexpr int BUS_LIMIT = 1000;     // cycles for an access to a register
-constexpr int CLOCK_STRIDE = 256;   // cycles between looks at the wall clock
-
-enum Verdict : int { RUNNING = 0, INTERRUPT = 1, BROKEN = 2 };
-
-// Writes to the feature memory, in order.
-struct Writes {
-    const uint64_t *cycles;
-    const uint8_t *sources; // hw.isa.Engine
-    const uint32_t *addresses;
-    const uint8_t *enables;
-    const uint8_t *words; // [count][bytes]
-    uint64_t count;
-    uint32_t bytes;
-};
+constexpr int BUS_LIMIT = 1000;   // cycles for an access to a register
+constexpr int CLOCK_STRIDE = 256; // cycles between looks at the wall clock
 
 class WritePort {
 public:
@@ -39,9 +24,11 @@ public:
 
 class Machine {
 public:
-    Machine(const Model &model, bool record_writes)
-        : memory(design, model), record_writes(record_writes),
-          ports{{design, "load_trace", 1}, {design, "post_trace", 4}, {design, "pool_trace", 5}},
+    Machine(const MemoryContent &content, const MemoryTiming &timing, bool record_writes)
+        : memory(design, content, timing), record_writes(record_writes),
+          ports{{design, "load_trace", LOAD},
+                {design, "post_trace", POST},
+                {design, "pool_trace", POOL}},
           bytes(design.width("load_trace__words") / 8), busy(design.pin("busy")),
           interrupt(design.pin("interrupt")), counts(ENGINES) {
         for (size_t engine = 0; engine < ENGINES; engine++) {
@@ -109,13 +96,13 @@ public:
         return RUNNING;
     }
 
-    Writes writes() const {
+    Writes writes() {
         return {cycles.data(), sources.data(), addresses.data(), enables.data(),
                 words.data(),  cycles.size(),  bytes};
     }
 
     // Cycles of `engine` by layer and activity.
-    const std::vector<uint64_t> &histogram(size_t engine) const { return counts[engine]; }
+    std::vector<int64_t> &histogram(size_t engine) { return counts[engine]; }
 
     Design design;
     Memory memory;
@@ -152,18 +139,18 @@ private:
     }
 
     void record_write(const WritePort &port) {
-        cycles.push_back(cycle);
+        cycles.push_back(int64_t(cycle));
         sources.push_back(port.source);
         addresses.push_back(*port.address);
         enables.push_back(uint8_t(*port.enable));
-        const uint8_t *first = reinterpret_cast<const uint8_t *>(port.words);
+        const int8_t *first = reinterpret_cast<const int8_t *>(port.words);
         words.insert(words.end(), first, first + bytes);
     }
 
     // What is recorded is of the last program.
     void clear() {
         cycles.clear(), sources.clear(), addresses.clear(), enables.clear(), words.clear();
-        for (std::vector<uint64_t> &count : counts)
+        for (std::vector<int64_t> &count : counts)
             count.clear();
     }
 
@@ -173,19 +160,20 @@ private:
     uint32_t *busy, *interrupt;
     uint32_t *activity[ENGINES], *layer[ENGINES];
     bool was_busy = false;
-    std::vector<uint64_t> cycles;
+    std::vector<int64_t> cycles;
     std::vector<uint8_t> sources;
     std::vector<uint32_t> addresses;
-    std::vector<uint8_t> enables, words;
-    std::vector<std::vector<uint64_t>> counts;
+    std::vector<uint8_t> enables;
+    std::vector<int8_t> words;
+    std::vector<std::vector<int64_t>> counts;
 };
 
 } // namespace
 
 extern "C" {
 
-Machine *dna_open(const Model *model, int record_writes) {
-    return new Machine(*model, record_writes);
+Machine *dna_open(const MemoryContent *content, const MemoryTiming *timing, int record_writes) {
+    return new Machine(*content, *timing, record_writes);
 }
 
 int dna_trace(Machine *machine, const char *path, uint64_t start, uint64_t stop,
@@ -209,10 +197,10 @@ uint64_t dna_cycle(const Machine *machine) { return machine->cycle; }
 
 const char *dna_fault(const Machine *machine) { return machine->memory.fault.c_str(); }
 
-void dna_writes(const Machine *machine, Writes *writes) { *writes = machine->writes(); }
+void dna_writes(Machine *machine, Writes *writes) { *writes = machine->writes(); }
 
-const uint64_t *dna_histogram(const Machine *machine, size_t engine, uint64_t *size) {
-    const std::vector<uint64_t> &counts = machine->histogram(engine);
+const int64_t *dna_histogram(Machine *machine, size_t engine, uint64_t *size) {
+    std::vector<int64_t> &counts = machine->histogram(engine);
     *size = counts.size();
     return counts.data();
 }

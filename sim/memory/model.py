@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from sim.rtl.stalls import NO_STALLS, Stalls
+from sim.memory.stalls import NO_STALLS, Stalls
 
 BASE = 0x1_2340_0000
 """Byte address of the memory's first byte on the bus: above 4 GiB, so that no half is unused."""

@@ -1,7 +1,7 @@
 """When a testbench holds back: a pure function of seed, stream and cycle, the same in every engine.
 
 Each cycle of each stream draws one number: the output of SplitMix64 (Steele, Lea and Flood, 2014)
-at a state made of seed, stream and cycle. ``design.h`` computes the same.
+at a state made of seed, stream and cycle. ``draw.h`` computes the same.
 """
 
 from __future__ import annotations

@@ -5,11 +5,11 @@ from hw.config import PRESETS
 from hw.interfaces import Activity
 from hw.isa import Engine, Opcode, read_program
 from sim.driver import Driver
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
 from sim.reference import ReferenceModel
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
-from sim.verify_program import verify_program
+from sim.rtl.registry import open_simulator
+from sim.verify.rtl import verify_program
 from sw.compiler import compile_graph
 from sw.graph_builder import GraphBuilder
 from tests.support.graphs import random_image, random_small_graph
@@ -29,7 +29,7 @@ def case(seed):
 
 
 def machine_for(program, **options):
-    return open_machine(NANO, size=program.memory.size, record_writes=True, **options)
+    return open_simulator(NANO, size=program.memory.size, record_writes=True, **options)
 
 
 @pytest.mark.parametrize("seed", range(RANDOM_CASES))
