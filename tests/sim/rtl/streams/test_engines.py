@@ -139,18 +139,6 @@ def test_bad_words(engine, inputs, statics, message):
         engine.run(inputs, {"totals": 1}, statics)
 
 
-@pytest.mark.parametrize(("probability", "seed"), [(1.0, 0), (-0.1, 0), (0.5, -1)])
-def test_bad_stalls(probability, seed):
-    with pytest.raises(ValueError, match="must"):
-        Stalls(probability, seed)
-
-
-def test_stall_rate():
-    stalls = Stalls(0.25, 3)
-    count = sum(stalls.stalled(stream, cycle) for stream in range(4) for cycle in range(1000))
-    assert 800 < count < 1200
-
-
 def read_vcd(text):
     """Times in nanoseconds, and for each the values by the last part of a signal's name."""
     unit = {"1 ns": 1.0, "1 fs": 1e-6}[re.search(r"\$timescale (.*?) \$end", text)[1]]
