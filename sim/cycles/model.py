@@ -15,9 +15,9 @@ from hw.config import DnaConfig
 from hw.interfaces import Activity
 from hw.isa import COMMON, FORMATS, INSTRUCTION_BYTES, TOKEN_LIMIT, Engine, Opcode
 from sim import native
-from sim.declarations import constants, enumeration, prelude, structure
 from sim.memory import timing
 from sim.memory.model import MemoryModel
+from sim.native.declarations import constants, enumeration, prelude, structure
 
 SOURCE = Path(__file__).with_name("model.cc")
 FLAGS = ("-O3", "-std=c++17")

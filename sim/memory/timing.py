@@ -6,8 +6,8 @@ import ctypes
 import enum
 from pathlib import Path
 
-from sim.declarations import constants, enumeration, structure
 from sim.memory.model import RATE_ONE, MemoryModel
+from sim.native.declarations import constants, enumeration, structure
 
 
 class Channel(enum.IntEnum):

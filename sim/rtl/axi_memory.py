@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.bus.axi import BURST_INCREMENTING, Response
-from sim.declarations import constants, enumeration, structure
 from sim.memory import timing
 from sim.memory.model import BASE, RATE_ONE, MemoryModel
 from sim.memory.timing import Channel
+from sim.native.declarations import constants, enumeration, structure
 from sim.rtl.simulator import BusError
 
 PREFIX = "m_axi__"

@@ -82,7 +82,7 @@ def build(
         component: a ``wiring.Component``.
         parameters: of its constructor.
         driver: the C++ source that drives it; it may include the headers of this folder.
-        prelude: C++ declarations in front of it, see :mod:`sim.declarations`.
+        prelude: C++ declarations in front of it, see :mod:`sim.native.declarations`.
         waves: whether it can show what goes on inside, which takes over twice as long to compile.
 
     Raises:

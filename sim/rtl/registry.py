@@ -10,7 +10,6 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-from sim.rtl import engines
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -20,11 +19,14 @@ if TYPE_CHECKING:
     from sim.rtl.vcd import Waves
 
 DEFAULT = "cxxrtl"
+# By its name only: what is in the folder imports this package, and nothing here imports that.
+_ENGINES = "sim.rtl.engines"
 
 
 def names() -> list[str]:
     """The simulators that there are; none is imported for that."""
-    return sorted(module.name for module in pkgutil.iter_modules(engines.__path__))
+    folders = importlib.import_module(_ENGINES).__path__
+    return sorted(module.name for module in pkgutil.iter_modules(folders))
 
 
 def open_simulator(
@@ -66,7 +68,7 @@ def open_simulator(
         from sim.memory.model import MemoryModel
 
         memory = MemoryModel()
-    opened: type[Simulator] = importlib.import_module(f"{engines.__name__}.{simulator}").SIMULATOR
+    opened: type[Simulator] = importlib.import_module(f"{_ENGINES}.{simulator}").SIMULATOR
     return opened(
         component,
         config,

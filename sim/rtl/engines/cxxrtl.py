@@ -14,9 +14,9 @@ import numpy.typing as npt
 from hw.config import DnaConfig
 from hw.interfaces import Activity
 from hw.isa import Engine
-from sim.declarations import constants, enumeration, prelude, structure
 from sim.memory.model import BASE, MemoryModel
 from sim.memory.timing import timing
+from sim.native.declarations import constants, enumeration, prelude, structure
 from sim.rtl.axi_memory import DECLARATIONS, MemoryContent, Range
 from sim.rtl.library import build, load, trace
 from sim.rtl.simulator import BusError, FeatureWrites, Simulator

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hw.config import DnaConfig
-from sim.declarations import prelude, structure
 from sim.memory.stalls import Stalls
+from sim.native.declarations import prelude, structure
 from sim.rtl.library import build, load, trace
 from sim.rtl.vcd import Waves
 from tests.sim.rtl.streams.interface import SURPLUS_CYCLES, Engine, StreamState, describe

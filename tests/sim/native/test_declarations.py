@@ -9,8 +9,8 @@ import pytest
 
 from sim import native
 from sim.cycles import model
-from sim.declarations import constants, enumeration, prelude, structure
 from sim.memory.timing import MemoryTiming
+from sim.native.declarations import constants, enumeration, prelude, structure
 from sim.rtl.axi_memory import MemoryContent, Range
 from sim.rtl.engines import cxxrtl
 from tests.sim.rtl.streams.cxxrtl import Static, Stream
