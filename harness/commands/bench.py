@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,9 @@ from harness.commands.common import PATH, check_writable, json_option, write_jso
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
-    from harness.bench.measure import Bits, EngineResult
+    from harness.bench.measure import ContenderResult
 
 WRONG_BITS = 1
-CHECKED_IMAGES = 4
 
 
 def _counts(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
@@ -62,8 +60,11 @@ def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Pa
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    _check_packages()
+    from harness.bench.packages import check_installed
+
+    check_installed()
     from harness.bench import measure
+    from harness.bench.figures import figures as of_results
     from harness.host import computer
     from sw.artifact import load
 
@@ -71,8 +72,8 @@ def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Pa
     graph = load(artifact).graph
     if max(threads) > computer.cpus():
         raise DnaError(f"--threads {max(threads)} is more than the {computer.cpus()} CPUs here")
-    images = measure.noise(graph, CHECKED_IMAGES)
-    results: dict[int, dict[str, EngineResult]] = {}
+    images = measure.noise(graph, measure.CHECKED_IMAGES)
+    results: dict[int, dict[str, ContenderResult]] = {}
     with Console(stderr=True).status("") as status:
         expected, bits = measure.check_bits(graph, images, status.update)
         for count in threads:
@@ -85,88 +86,35 @@ def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Pa
         values=bits.values + sum(result.logits for result in ours),
         mismatches=bits.mismatches + sum(result.differing for result in ours),
     )
-    figures = _figures(artifact, results, bits)
+    figures = of_results(artifact, results, bits)
     _print(results, figures)
     write_json(json_file, figures)
     click.get_current_context().exit(WRONG_BITS if bits.mismatches else 0)
 
 
-def _check_packages() -> None:
-    from harness.bench.engines import PACKAGES
-
-    for package in (*PACKAGES.values(), "onnx"):
-        try:
-            importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            raise DnaError(
-                f"{package} is not installed; run `pip install --editable '.[quantize,bench]'`"
-            ) from None
-
-
-def _figures(
-    artifact: Path, results: dict[int, dict[str, EngineResult]], bits: Bits
-) -> dict[str, Any]:
-    from harness.bench.engines import PACKAGES
-    from harness.bench.measure import OURS
-    from harness.host import computer
-
-    speeds = {
-        str(count): {engine: result.images_per_s for engine, result in engines.items()}
-        for count, engines in results.items()
-    }
-    peers = {
-        count: max((engine for engine in engines if engine != OURS), key=engines.__getitem__)
-        for count, engines in speeds.items()
-    }
-    return {
-        "artifact": str(artifact),
-        "machine": computer.description(),
-        "versions": {
-            engine: importlib.metadata.version(package) for engine, package in PACKAGES.items()
-        },
-        "images_per_s": speeds,
-        "best_peer": peers,
-        "ratio": {count: speeds[count][OURS] / speeds[count][peers[count]] for count in speeds},
-        "values": bits.values,
-        "mismatches": bits.mismatches,
-        "details": {
-            str(count): {
-                engine: {
-                    "variant": result.variant,
-                    "rounds": result.rounds,
-                    "processors": result.processors,
-                    "logits": result.logits,
-                    "differing": result.differing,
-                    "top1_agreement": result.agreeing / CHECKED_IMAGES,
-                }
-                for engine, result in engines.items()
-            }
-            for count, engines in results.items()
-        },
-    }
-
-
-def _print(results: dict[int, dict[str, EngineResult]], figures: dict[str, Any]) -> None:
+def _print(results: dict[int, dict[str, ContenderResult]], figures: dict[str, Any]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
+    from harness.bench import measure
+
     console = Console(soft_wrap=True, highlight=False)
-    for count, engines in results.items():
+    for count, contenders in results.items():
         table = Table(title=f"batch 1, threads: {count}", title_justify="left", box=SIMPLE_HEAD)
         for column in ("engine", "variant"):
             table.add_column(column, no_wrap=True)
         for column in ("images/s", "ms", "CPUs", "logits off", "top-1"):
             table.add_column(column, justify="right", no_wrap=True)
-        for engine, result in engines.items():
+        for contender, result in contenders.items():
             table.add_row(
-                engine,
+                contender,
                 result.variant,
                 f"{result.images_per_s:.1f}",
                 f"{1000 / result.images_per_s:.2f}",
                 f"{result.processors:.2f}",
                 f"{result.differing}/{result.logits}",
-                f"{result.agreeing}/{CHECKED_IMAGES}",
+                f"{result.agreeing}/{measure.CHECKED_IMAGES}",
             )
         console.print(table)
         peer, ratio = figures["best_peer"][str(count)], figures["ratio"][str(count)]

@@ -11,6 +11,7 @@ import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
 from sw.errors import DnaError
+from sw.extras import needs
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -141,13 +142,9 @@ def _tflite_table(figures: dict[str, Any]) -> Table:
 
 def _onnx(model: Path) -> tuple[Graph, dict[str, Any]]:
     """The graph, and how far ONNX Runtime is from it on random inputs."""
-    try:
+    with needs("bench"):
         from sim.compare.onnx import OnnxMeasurer, by_kind
         from sw.frontends.onnx import import_file
-    except ImportError as error:
-        raise DnaError(
-            f"{error.name} is missing; install it: pip install --editable '.[bench]' in the clone"
-        ) from error
     from harness.data.inputs import random_inputs
 
     imported = import_file(model)

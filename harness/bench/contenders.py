@@ -1,6 +1,6 @@
-"""The engines that `dna bench` compares, each with the settings that suit it.
+"""The contenders of `dna bench`: our functional model and its peers, each as suits it best.
 
-Where the better choice of format or back end depends on the CPU, an engine has variants, and the
+Where the better choice of format or back end depends on the CPU, a contender has variants, and the
 fastest one speaks for it. Every variant computes the same integer graph.
 """
 
@@ -27,8 +27,8 @@ class Session:
     """A loaded network.
 
     Attributes:
-        prepare: int8 [height, width, channels] to whatever the engine likes best; not timed.
-        infer: what ``prepare`` made to logits as the engine leaves them; this is timed.
+        prepare: int8 [height, width, channels] to whatever the contender likes best; not timed.
+        infer: what ``prepare`` made to logits as the contender leaves them; this is timed.
         decode: those logits to int8 [classes]; not timed.
     """
 
@@ -52,8 +52,8 @@ def _litert(graph: Graph, threads: int) -> Session:
     from sim.functional.flatbuffer import emit
     from sim.functional.litert import LiteRT
 
-    engine = LiteRT(emit(graph), threads)
-    return Session(lambda image: image, engine.run, lambda outputs: outputs[0])
+    model = LiteRT(emit(graph), threads)
+    return Session(lambda image: image, model.run, lambda outputs: outputs[0])
 
 
 def _encode(image: Int8, signed: bool) -> Array:
@@ -122,7 +122,7 @@ def _torch(back_end: str, fuse: bool) -> Load:
     return load
 
 
-ENGINES: Mapping[str, Mapping[str, Load]] = {
+CONTENDERS: Mapping[str, Mapping[str, Load]] = {
     "functional": {"": _functional},
     "openvino": {
         "plain": _openvino(subsample=False),
@@ -136,13 +136,4 @@ ENGINES: Mapping[str, Mapping[str, Load]] = {
         "fbgemm": _torch("fbgemm", fuse=False),
     },
 }
-"""Variants by name, engines by name; our own first."""
-
-PACKAGES = {
-    "functional": "numpy",
-    "openvino": "openvino",
-    "onnxruntime": "onnxruntime",
-    "litert": "ai-edge-litert",
-    "torch": "torch",
-}
-"""The distribution that each engine comes from."""
+"""Variants by name, contenders by name; our own first."""
