@@ -16,7 +16,7 @@ import onnx
 from harness.bench import measure, onnx_qdq
 from harness.bench.contenders import CONTENDERS
 from harness.bench.worker import started
-from harness.commands.bench import command
+from harness.commands.run.bench import command
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError

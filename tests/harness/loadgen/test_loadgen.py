@@ -20,7 +20,7 @@ from sim.quantization import quantize
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
-from tests.harness.tiny import CLASSES, save_artifact, save_photographs
+from tests.support.tiny import CLASSES, save_artifact, save_photographs
 
 PHOTOGRAPHS = 20
 COMMAND = [sys.executable, "-m", "harness.cli", "loadgen"]

@@ -25,7 +25,7 @@ from tests.harness.loadgen.test_loadgen import (
     interrupt,
     one_line_error,
 )
-from tests.harness.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_artifact, save_photographs
 
 PHOTOGRAPHS = 20
 CYCLES = 600_000  # 2 ms at 300 MHz
@@ -55,7 +55,7 @@ def data_dir(tmp_path):
 
 def command(network, data_dir, *options):
     return [
-        *(sys.executable, "-m", "tests.harness.fixed_cycles", "loadgen", str(network)),
+        *(sys.executable, "-m", "tests.support.fixed_cycles", "loadgen", str(network)),
         *("--data-dir", str(data_dir), "--timing", "modelled", *options),
     ]
 

@@ -11,7 +11,7 @@ from harness.cli import dna
 from harness.loadgen import logs, remote
 from sw import artifact
 from sw.errors import DnaError
-from tests.harness import tiny
+from tests.support import tiny
 
 PHOTOGRAPHS = 20
 

@@ -20,7 +20,7 @@ from hw.config import PRESETS
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_artifact, save_photographs
 
 V1_1 = rounds.find("v1.1")
 SAID = {

@@ -216,7 +216,7 @@ def _verify_layers(
 
 def _configuration(name: str | None, network: Artifact) -> DnaConfig:
     """The configuration called ``name``, or the one that the artifact was compiled for."""
-    from harness.configuration import configuration
+    from harness.hardware.configuration import configuration
 
     compiled = None if network.program is None else network.program.config
     if name is None:

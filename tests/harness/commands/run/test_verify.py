@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness.commands.verify import command
+from harness.commands.run.verify import command
 from harness.host import workers
 from harness.verify import single_layers
 from hw.config import PRESETS
@@ -14,7 +14,7 @@ from sim.rtl.memory import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_artifact, save_photographs
 
 NANO = PRESETS["nano"]
 LAYERS = "block3.*"

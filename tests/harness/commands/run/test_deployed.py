@@ -4,7 +4,7 @@ from click.testing import CliRunner
 from harness.cli import dna
 from sim.runtime import Runtime
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact
+from tests.support.tiny import save_artifact
 
 IMAGES = np.random.default_rng(5).normal(0, 60, (3, 224, 224, 3)).astype(np.float32)
 

@@ -6,9 +6,9 @@ import sys
 import pytest
 from rich.console import Console
 
-from harness.commands import compare, verify
-from harness.summary import summary
-from tests.harness.tiny import save_artifact, save_photographs
+from harness.commands.run import compare, verify
+from harness.report.demo import summary
+from tests.support.tiny import save_artifact, save_photographs
 
 QUANTIZED = {"int8_top1": 0.9, "fp32_top1": 0.95, "agreement": 0.97, "images": 20}
 

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from harness.configuration import configuration
+from harness.hardware.configuration import configuration
 from hw.config import PRESETS
 from sw.errors import DnaError
 

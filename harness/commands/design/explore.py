@@ -141,8 +141,8 @@ def command(
 def _candidates(
     base: str, configs_file: Path | None, choices: dict[str, tuple[int, ...] | None]
 ) -> list[Candidate]:
-    from harness.configuration import configuration
     from harness.explore import space
+    from harness.hardware.configuration import configuration
 
     chosen = {name: values for name, values in choices.items() if values}
     if configs_file is None:

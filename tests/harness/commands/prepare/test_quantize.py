@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 from rich.console import Console
 
-from harness.commands.quantize import command
+from harness.commands.prepare.quantize import command
 from harness.data import fetch
 from harness.quantize.evaluation import compare
 from sw import artifact

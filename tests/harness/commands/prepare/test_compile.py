@@ -13,8 +13,8 @@ from sim.interpreter.program import Interpreter
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact
 from tests.support.graphs import random_image
+from tests.support.tiny import save_artifact
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,12 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.commands.run import command, softmax
+from harness.commands.run.run import command, softmax
 from harness.data.preprocess import load_image
 from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
 from sw import artifact
-from tests.harness.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_artifact, save_photographs
 
 
 @pytest.fixture(scope="module")

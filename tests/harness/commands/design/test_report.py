@@ -10,7 +10,7 @@ from sim.rtl.memory import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact
+from tests.support.tiny import save_artifact
 
 
 @pytest.fixture(scope="module")

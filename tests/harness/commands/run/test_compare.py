@@ -4,7 +4,7 @@ import pytest
 
 from harness.cli import main
 from sw import artifact
-from tests.harness.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_artifact, save_photographs
 
 
 @pytest.fixture(scope="module")

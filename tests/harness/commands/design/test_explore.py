@@ -19,7 +19,7 @@ from sim.rtl.memory import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact
+from tests.support.tiny import save_artifact
 
 SWEEP = ["--config", "nano", "--modules", "1,2", "--array", "4,8", "--fifo", "1,2", "--dram", "8"]
 MACHINES = 8

@@ -1,4 +1,4 @@
-"""`dna` with a cycle model that always says FIXED_CYCLES: python -m tests.harness.fixed_cycles."""
+"""`dna` with a cycle model that always says FIXED_CYCLES: python -m tests.support.fixed_cycles."""
 
 import os
 import sys

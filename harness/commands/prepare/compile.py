@@ -39,7 +39,7 @@ def command(
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    from harness.configuration import configuration
+    from harness.hardware.configuration import configuration
     from sw import artifact
     from sw.compiler import compile_graph
 
