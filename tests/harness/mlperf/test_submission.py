@@ -144,6 +144,19 @@ def test_the_check_finds_what_is_short_and_nothing_else(built):
     assert "objections, says open DNA's part of the rules" in done.output
 
 
+def test_each_log_is_read_once(built, monkeypatch):
+    read = []
+
+    class Counted(logs.Detail):
+        def __init__(self, folder):
+            read.append(folder)
+            super().__init__(folder)
+
+    monkeypatch.setattr(logs, "Detail", Counted)
+    check.check(built / "tree", V1_1)
+    assert len(read) == len(set(read)) == len(list(built.glob(f"tree/**/{logs.DETAIL}")))
+
+
 def mutated(path, tree, before, damage):
     """Findings beyond those ``before`` ``damage`` took the content of a file and gave another."""
     content = path.read_bytes()
