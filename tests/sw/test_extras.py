@@ -24,7 +24,7 @@ def test_the_message_tells_what_to_install():
 
 
 def test_a_module_names_itself():
-    with pytest.raises(DnaError, match="^no_such_package is missing"), needs("bench"):
+    with pytest.raises(DnaError, match=r"^no_such_package is missing"), needs("bench"):
         import no_such_package.deeper  # noqa: F401
 
 

@@ -26,6 +26,7 @@ BAD_IMAGE = 2
 @click.argument("images", type=PATH, nargs=-1, required=True, metavar="IMAGE...")
 @click.option(
     "--engine",
+    "simulator",
     type=click.Choice(["functional", "reference"]),
     default="functional",
     show_default=True,
@@ -38,7 +39,7 @@ BAD_IMAGE = 2
 def command(
     artifact: Path,
     images: tuple[Path, ...],
-    engine: Literal["functional", "reference"],
+    simulator: Literal["functional", "reference"],
     top: int,
     json_file: Path | None,
 ) -> None:
@@ -57,7 +58,7 @@ def command(
     from sim.runtime import Runtime
 
     check_writable(json_file)
-    runtime = Runtime.load(artifact, engine, threads=computer.cpus())
+    runtime = Runtime.load(artifact, simulator, threads=computer.cpus())
     if any(path.suffix != SUFFIX for path in images):
         check_photographs(runtime.manifest)
     results: list[dict[str, Any]] = []
@@ -88,7 +89,7 @@ def command(
         {
             "artifact": str(artifact),
             "model": runtime.manifest.model,
-            "engine": engine,
+            "engine": simulator,
             "images": results,
             "failures": failures,
         },
