@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hw.config import DnaConfig
 from sw import artifact
+from sw.compiler import compile_graph
 from tests.support.graphs import random_small_graph
 
 CLASSES = 10
@@ -22,6 +24,14 @@ def save_artifact(path: Path, *, side: int = 224, preprocessing: str = "caffe") 
         class_names=[f"thing {number}" for number in range(CLASSES)],
     )
     artifact.save(network, path)
+    return path
+
+
+def save_compiled(path: Path, config: DnaConfig, *, side: int = 224) -> Path:
+    """The same artifact with its program for a machine."""
+    network = artifact.load(save_artifact(path, side=side))
+    program = compile_graph(network.graph, config)
+    artifact.save(artifact.with_program(network, program), path)
     return path
 
 

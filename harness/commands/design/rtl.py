@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -24,13 +24,7 @@ TABLE_WIDTH = 100
 
 
 @click.command("rtl", short_help="Write a machine as Verilog and estimate its size.")
-@click.option(
-    "--config",
-    "config_name",
-    required=True,
-    metavar="NAME",
-    help="nano, micro, small, f100, f200, or a JSON file with the parameters of a machine.",
-)
+@config_option
 @click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Where to write.")
 @json_option
 def command(config_name: str, output: Path, json_file: Path | None) -> None:

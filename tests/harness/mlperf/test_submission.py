@@ -18,9 +18,8 @@ from harness.mlperf import check, rounds, submission, system
 from harness.mlperf.series import Run, Series
 from hw.config import PRESETS
 from sw import artifact
-from sw.compiler import compile_graph
 from sw.errors import DnaError
-from tests.support.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_compiled, save_photographs
 
 V1_1 = rounds.find("v1.1")
 SAID = {
@@ -38,9 +37,7 @@ RETRIES = 10
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("submission")
-    loaded = artifact.load(save_artifact(folder / "quantized"))
-    program = compile_graph(loaded.graph, PRESETS["micro"])
-    artifact.save(artifact.with_program(loaded, program), folder / "tiny")
+    save_compiled(folder / "tiny", PRESETS["micro"])
     save_photographs(folder / "photographs", 12)
     (folder / "system.json").write_text(json.dumps(SAID))
     return folder

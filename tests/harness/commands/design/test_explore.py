@@ -19,6 +19,7 @@ from sim.rtl.memory import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError
+from tests.support.clusters import local_cluster
 from tests.support.tiny import save_artifact
 
 SWEEP = ["--config", "nano", "--modules", "1,2", "--array", "4,8", "--fifo", "1,2", "--dram", "8"]
@@ -161,13 +162,10 @@ def test_killed_it_loses_nothing(model, tmp_path):
 
 
 def test_a_worker_of_a_cluster_that_is_killed_costs_nothing(model, tmp_path):
-    distributed = pytest.importorskip("distributed")
     state = tmp_path / "state.jsonl"
     here = explore(model, tmp_path, "--workers", 1)
     state.unlink()
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-    ) as cluster:
+    with local_cluster() as cluster:
         worker = cluster.workers[0].pid
         killed = threading.Event()
 

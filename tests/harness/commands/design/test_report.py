@@ -8,18 +8,14 @@ from hw.config import PRESETS
 from sim.cycles import predict
 from sim.rtl.memory import MemoryModel
 from sw import artifact
-from sw.compiler import compile_graph
 from sw.errors import DnaError
-from tests.support.tiny import save_artifact
+from tests.support.tiny import save_artifact, save_compiled
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("compiled")
-    model = artifact.load(save_artifact(folder / "tiny", side=24))
-    program = compile_graph(model.graph, PRESETS["nano"])
-    artifact.save(artifact.with_program(model, program), folder / "tiny.nano")
-    return folder / "tiny.nano"
+    path = tmp_path_factory.mktemp("compiled") / "tiny.nano"
+    return save_compiled(path, PRESETS["nano"], side=24)
 
 
 def invoke(*arguments):

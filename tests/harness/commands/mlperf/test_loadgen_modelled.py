@@ -9,8 +9,6 @@ import pytest
 from harness.loadgen import logs
 from harness.loadgen.machine import RESTART_CYCLES
 from hw.config import PRESETS
-from sw import artifact
-from sw.compiler import compile_graph
 from tests.support.loadgen_runs import (
     PHOTOGRAPHS,
     environment,
@@ -18,7 +16,7 @@ from tests.support.loadgen_runs import (
     interrupt,
     one_line_error,
 )
-from tests.support.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_artifact, save_compiled, save_photographs
 
 CYCLES = 600_000  # 2 ms at 300 MHz
 
@@ -26,9 +24,8 @@ CYCLES = 600_000  # 2 ms at 300 MHz
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     folder = tmp_path_factory.mktemp("network")
-    loaded = artifact.load(save_artifact(folder / "tiny"))
-    program = compile_graph(loaded.graph, PRESETS["micro"])
-    artifact.save(artifact.with_program(loaded, program), folder / "micro")
+    save_artifact(folder / "tiny")
+    save_compiled(folder / "micro", PRESETS["micro"])
     return folder
 
 
