@@ -99,6 +99,7 @@ def verify(test: str, run: Path, performance: Path, accuracy: Path) -> Verdict:
     Raises:
         DnaError: logs are missing or damaged, or of a run with other settings than the test's.
     """
+    _audit(test)
     right, text = speed(test, logs.Detail(run), logs.Detail(performance))
     if test != "TEST01":
         return Verdict(right, None, text)

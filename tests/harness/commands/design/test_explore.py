@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from harness.cli import dna
 from harness.explore import evaluate as evaluation
+from harness.explore import sweep
 from hw.config import PRESETS, DnaConfig
 from sim.cycles import predict
 from sim.rtl.memory import MemoryModel
@@ -120,7 +121,7 @@ def test_the_same_command_goes_on(model, tmp_path, monkeypatch):
         asked.append(task)
         return original(task)
 
-    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    monkeypatch.setattr(sweep, "evaluate", evaluate)
     assert explore(model, tmp_path, "--workers", 1) == first
     assert len(asked) == len(lines) - 2
     assert explore(model, tmp_path, "--workers", 1) == first
@@ -134,7 +135,7 @@ def test_ctrl_c_keeps_what_is_done(model, tmp_path, monkeypatch):
         return original(task)
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "evaluate", evaluate)
+        patch.setattr(sweep, "evaluate", evaluate)
         options = ["--state", tmp_path / "state.jsonl", "--workers", 1]
         result = invoke(model, *SWEEP, *options)
     assert result.exit_code == 130
