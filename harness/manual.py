@@ -1,7 +1,7 @@
 """The reference pages in ``docs/``, written from what they describe: ``python -m harness.manual``.
 
 ``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the map of
-``hw/bus/registers.py``, with the codes of ``hw.interfaces.Fault``. A test says when they are old.
+``hw/bus/registers.py``, with the codes of ``hw.status.Fault``. A test says when they are old.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import click
 
 from harness.cli import dna
 from hw.bus import registers
-from hw.interfaces import Fault
+from hw.status import Fault
 
 FOLDER = Path(__file__).parent.parent / "docs"
 HELP_COLUMNS = 100

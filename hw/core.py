@@ -14,11 +14,12 @@ from hw.bus.dma_write import DmaWriter
 from hw.config import DnaConfig
 from hw.control.sequencer import WORKERS, Sequencer
 from hw.conv.convolution_engine import ConvolutionEngine
-from hw.interfaces import Activity, FaultSignature, word_layout
+from hw.interfaces import FaultSignature, word_layout
 from hw.isa import Engine
 from hw.memory.feature_memory import FeatureMemory
 from hw.pool.pool_engine import PoolEngine
 from hw.post.post_engine import PostEngine
+from hw.status import ACTIVITY_BITS, Activity
 from hw.transfer.load import LoadEngine
 from hw.transfer.store import StoreEngine
 from hw.transfer.weights import WeightEngine
@@ -78,7 +79,7 @@ class Core(wiring.Component):
                 "window_size": In(unsigned(32)),
                 "write_base": In(unsigned(32)),
                 "write_size": In(unsigned(32)),
-                "activity": Out(unsigned(3)).array(len(Engine)),
+                "activity": Out(unsigned(ACTIVITY_BITS)).array(len(Engine)),
                 "layers": Out(unsigned(16)).array(len(Engine)),
                 "progress": Out(1),
                 "fault": Out(FaultSignature()),

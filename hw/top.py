@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import Module, ResetInserter, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -15,6 +15,7 @@ from hw.config import DnaConfig
 from hw.control.watchdog import Watchdog
 from hw.core import READ_ID_BITS, Core, WriteTraceSignature
 from hw.isa import Engine
+from hw.status import ACTIVITY_BITS
 
 
 class Dna(wiring.Component):
@@ -47,7 +48,7 @@ class Dna(wiring.Component):
                 "post_trace": Out(WriteTraceSignature(config)),
                 "pool_trace": Out(WriteTraceSignature(config)),
                 "load_trace": Out(WriteTraceSignature(config)),
-                "activity": Out(3).array(len(Engine)),
+                "activity": Out(unsigned(ACTIVITY_BITS)).array(len(Engine)),
                 "layers": Out(16).array(len(Engine)),
             }
         )

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from hw import isa
 from hw.bus import registers
-from hw.control.watchdog import waiting
-from hw.interfaces import Fault
 from hw.isa import Engine
+from hw.status import Fault, waiting
 from sim.rtl.machine import Machine
 from sim.rtl.memory import BASE
 from sw.errors import DnaError

@@ -16,6 +16,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.microarchitecture import (
+    FLOAT_MULTIPLIER_LATENCY,
+    FLOAT_TO_INT_LATENCY,
+    INT_TO_FLOAT_LATENCY,
+)
+
 FRACTION_BITS = 23
 SIGNIFICAND_BITS = FRACTION_BITS + 1
 EXPONENT_BIAS = 127
@@ -49,7 +55,7 @@ class IntToFloat(wiring.Component):
         o: out, ``FLOAT_LAYOUT``. Zero has significand 0 and any exponent.
     """
 
-    LATENCY = 3
+    LATENCY = INT_TO_FLOAT_LATENCY
 
     def __init__(self) -> None:
         super().__init__(
@@ -114,7 +120,7 @@ class FloatMultiplier(wiring.Component):
         o: out, ``FLOAT_LAYOUT``. Zero has significand 0 and any exponent.
     """
 
-    LATENCY = 2
+    LATENCY = FLOAT_MULTIPLIER_LATENCY
 
     def __init__(self) -> None:
         super().__init__(
@@ -164,7 +170,7 @@ class FloatToInt(wiring.Component):
         o: out, signed(10) from -256 to 256; larger magnitudes come out as 256 with their sign.
     """
 
-    LATENCY = 1
+    LATENCY = FLOAT_TO_INT_LATENCY
 
     def __init__(self) -> None:
         super().__init__(

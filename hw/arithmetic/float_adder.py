@@ -9,6 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arithmetic.float32 import FLOAT_LAYOUT, SIGNIFICAND_BITS
+from hw.microarchitecture import FLOAT_ADDER_LATENCY
 
 GUARD_BITS = 3
 """Guard, round and sticky: what a sum of two significands needs to be rounded as the exact one."""
@@ -24,7 +25,7 @@ class FloatAdder(wiring.Component):
         o: out, ``FLOAT_LAYOUT``. Zero has significand 0 and any exponent.
     """
 
-    LATENCY = 5
+    LATENCY = FLOAT_ADDER_LATENCY
 
     def __init__(self) -> None:
         super().__init__(

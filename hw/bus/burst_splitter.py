@@ -9,9 +9,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import DnaConfig
-from hw.interfaces import Fault, FaultSignature
-
-REQUEST_LAYOUT = data.StructLayout({"offset": unsigned(32), "length": unsigned(32)})
+from hw.interfaces import DRAM_REQUEST_LAYOUT, FaultSignature
+from hw.status import Fault
 
 
 def burst_layout(config: DnaConfig) -> data.StructLayout:
@@ -38,7 +37,7 @@ class BurstSplitter(wiring.Component):
     Stall: ``requests`` is ready when no burst of an earlier request is left.
 
     Ports:
-        requests: in, stream of ``REQUEST_LAYOUT``.
+        requests: in, stream of ``DRAM_REQUEST_LAYOUT``.
         bursts: out, stream of :func:`burst_layout`.
         base: in, unsigned(32), first byte offset that may be touched.
         size: in, unsigned(32), bytes that may be touched.
@@ -49,7 +48,7 @@ class BurstSplitter(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "requests": In(stream.Signature(REQUEST_LAYOUT)),
+                "requests": In(stream.Signature(DRAM_REQUEST_LAYOUT)),
                 "bursts": Out(stream.Signature(burst_layout(config))),
                 "base": In(unsigned(32)),
                 "size": In(unsigned(32)),

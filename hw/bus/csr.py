@@ -12,8 +12,9 @@ from hw import isa
 from hw.bus import registers
 from hw.bus.axi import AxiLiteSignature
 from hw.config import DnaConfig
-from hw.interfaces import Activity, Fault, FaultSignature
+from hw.interfaces import FaultSignature
 from hw.isa import Engine
+from hw.status import ACTIVITY_BITS, Activity, Fault
 
 
 class ControlRegisters(wiring.Component):
@@ -34,8 +35,8 @@ class ControlRegisters(wiring.Component):
         window_base, window_size, write_base, write_size, program, watchdog: out, register values.
         finished: in, one cycle high when the program ends.
         idle: in, no transfer is under way.
-        fault: in, :class:`hw.interfaces.FaultSignature`.
-        activity: in, array of :class:`hw.interfaces.Activity` by :class:`hw.isa.Engine`.
+        fault: in, :class:`hw.status.FaultSignature`.
+        activity: in, array of :class:`hw.status.Activity` by :class:`hw.isa.Engine`.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -57,7 +58,7 @@ class ControlRegisters(wiring.Component):
                 "finished": In(1),
                 "idle": In(1),
                 "fault": In(FaultSignature()),
-                "activity": In(unsigned(3)).array(len(Engine)),
+                "activity": In(unsigned(ACTIVITY_BITS)).array(len(Engine)),
             }
         )
 

@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.bus.axi import ADDRESS_BITS, AxiReadSignature
 from hw.bus.burst_splitter import BurstSplitter
 from hw.config import DnaConfig
-from hw.interfaces import DramReadSignature, Fault, FaultSignature
+from hw.interfaces import DramReadSignature, FaultSignature
+from hw.status import Fault
 from hw.streams.round_robin import RoundRobin
 
 

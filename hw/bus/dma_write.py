@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.bus.axi import ADDRESS_BITS, AxiWriteSignature
 from hw.bus.burst_splitter import BurstSplitter
 from hw.config import DnaConfig
-from hw.interfaces import DramWriteSignature, Fault, FaultSignature
+from hw.interfaces import DramWriteSignature, FaultSignature
+from hw.status import Fault
 
 
 class DmaWriter(wiring.Component):

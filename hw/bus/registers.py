@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 
 DEFAULT_WATCHDOG_CYCLES = 8192
 COUNTERS_OFFSET = 0x100
@@ -32,7 +32,7 @@ REGISTERS = (
     Register("config_high", 0x0C, False, "digest of the configuration, high half"),
     Register("control", 0x10, True, "bit 0: start; bit 1: reset the machine; reads as 0"),
     Register("status", 0x14, False, "bit 0: busy; bit 1: program ended; bit 2: stopped by a fault"),
-    Register("error_code", 0x18, False, "hw.interfaces.Fault of the first fault"),
+    Register("error_code", 0x18, False, "hw.status.Fault of the first fault"),
     Register("error_address", 0x1C, False, "where; what it counts depends on the code"),
     Register("interrupt", 0x20, True, "bit 0: program ended; bit 1: fault; write 1 to clear"),
     Register("interrupt_enable", 0x24, True, "which of them raise the interrupt line"),

@@ -9,9 +9,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.interfaces import Activity, EngineSignature, Fault
+from hw.interfaces import EngineSignature
 from hw.isa import FORMATS, Opcode
 from hw.isa.layout import instruction_layout
+from hw.status import ACTIVITY_BITS, Activity, Fault
 
 
 class EngineControl(wiring.Component):
@@ -41,7 +42,7 @@ class EngineControl(wiring.Component):
                 "refuse": In(unsigned(8)),
                 "start": Out(1),
                 "running": Out(1),
-                "activity": In(unsigned(3)),
+                "activity": In(unsigned(ACTIVITY_BITS)),
                 "finish": In(1),
             }
         )

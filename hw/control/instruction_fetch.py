@@ -12,9 +12,10 @@ from amaranth.lib.wiring import In, Out
 
 from hw import isa
 from hw.config import DnaConfig
-from hw.interfaces import Activity, DramReadSignature, Fault, FaultSignature
+from hw.interfaces import DramReadSignature, FaultSignature
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
+from hw.status import ACTIVITY_BITS, Activity, Fault
 
 _BITS = 8 * isa.INSTRUCTION_BYTES
 
@@ -33,7 +34,7 @@ class InstructionFetch(wiring.Component):
         program: in, unsigned(32), byte offset of the program.
         instructions: out, stream of unsigned(512); HEADER is not among them.
         memory: out, :class:`hw.interfaces.DramReadSignature`.
-        activity: out, :class:`hw.interfaces.Activity`.
+        activity: out, :class:`hw.status.Activity`.
         fault: out; the address is the number of the instruction.
     """
 
@@ -45,7 +46,7 @@ class InstructionFetch(wiring.Component):
                 "program": In(unsigned(32)),
                 "instructions": Out(stream.Signature(unsigned(_BITS))),
                 "memory": Out(DramReadSignature(config)),
-                "activity": Out(unsigned(3)),
+                "activity": Out(unsigned(ACTIVITY_BITS)),
                 "fault": Out(FaultSignature()),
             }
         )

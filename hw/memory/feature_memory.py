@@ -14,12 +14,12 @@ from amaranth.utils import exact_log2
 
 from hw.config import DnaConfig
 from hw.interfaces import (
-    Fault,
     FaultSignature,
     FeatureReadSignature,
     FeatureWriteSignature,
     WindowReadSignature,
 )
+from hw.status import Fault
 from hw.streams.skid_buffer import SkidBuffer
 
 

@@ -11,17 +11,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
-from hw.streams.layouts import PARAMETER_LAYOUT
-
-
-def parameter_row_layout(config: DnaConfig) -> data.StructLayout:
-    """One row of the parameters of a tile.
-
-    Members:
-        row: unsigned(8 x modules x columns), ``PARAMETER_LAYOUT`` of that many / 8 channels.
-        last: the row is the last of its tile.
-    """
-    return data.StructLayout({"row": unsigned(8 * config.modules * config.columns), "last": 1})
+from hw.streams.layouts import PARAMETER_LAYOUT, parameter_row_layout
 
 
 class ParameterMemory(wiring.Component):

@@ -19,6 +19,7 @@ from hw.arithmetic.float32 import (
 from hw.arithmetic.float_adder import FloatAdder
 from hw.config import DnaConfig
 from hw.interfaces import word_layout
+from hw.microarchitecture import MEAN_LATENCY
 
 
 def mean_words_layout(config: DnaConfig) -> data.StructLayout:
@@ -50,9 +51,7 @@ class MeanUnit(wiring.Component):
         results: out, stream of feature word [``post_words``].
     """
 
-    PIPELINE = (
-        IntToFloat.LATENCY + FloatMultiplier.LATENCY + FloatAdder.LATENCY + FloatToInt.LATENCY
-    )
+    PIPELINE = MEAN_LATENCY
 
     def __init__(self, config: DnaConfig) -> None:
         self._config = config

@@ -14,23 +14,16 @@ from amaranth.utils import ceil_log2
 from hw.arithmetic.float32 import BINARY32_LAYOUT
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, instruction_view
-from hw.interfaces import (
-    Activity,
-    EngineSignature,
-    Fault,
-    FeatureReadSignature,
-    FeatureWriteSignature,
-)
+from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
 from hw.isa import Opcode
+from hw.microarchitecture import POOL_READS
 from hw.pool.group_writer import GroupWriter
 from hw.pool.mean import MeanUnit
 from hw.pool.window_walker import WALK, WindowWalker
+from hw.status import Activity, Fault
 
 PADDING = -128
 """What a window sees outside of the input; no maximum is less."""
-
-READS_UNDER_WAY = 4
-"""More than the feature memory has answers for at a time."""
 
 
 class PoolEngine(wiring.Component):
@@ -204,7 +197,7 @@ class PoolEngine(wiring.Component):
         # Reads, and what is known of each when its answer comes.
         tap, request = walker.requests, self.features.requests
         tag = data.StructLayout({"enable": config.post_words, "first": 1, "last": 1})
-        m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=READS_UNDER_WAY)
+        m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=POOL_READS)
         m.d.comb += [
             request.valid.eq(tap.valid & tags.w_rdy),
             request.payload.address.eq(tap.payload.address),

@@ -13,21 +13,15 @@ from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, field_registers
-from hw.interfaces import (
-    Activity,
-    EngineSignature,
-    Fault,
-    FeatureReadSignature,
-    FeatureWriteSignature,
-)
+from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
 from hw.isa import Opcode
-from hw.memory.parameter_memory import ParameterMemory, parameter_row_layout
+from hw.memory.parameter_memory import ParameterMemory
+from hw.microarchitecture import RESIDUAL_WORDS
 from hw.post.requantize import RequantizerLane
 from hw.post.residual import MAX_SHIFT, MIN_SHIFT, AdderLane, ResidualAdder
 from hw.post.tile_walker import LOOPS, TileWalker
-
-RESIDUAL_WORDS = 8
-"""Words of the other operand that are read ahead: more than a read of the feature memory takes."""
+from hw.status import Activity, Fault
+from hw.streams.layouts import parameter_row_layout
 
 
 def _refusal(config: DnaConfig, post: SimpleNamespace) -> Value:

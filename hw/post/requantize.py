@@ -9,6 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arithmetic.float32 import BINARY32_LAYOUT, FloatMultiplier, FloatToInt, IntToFloat
+from hw.microarchitecture import REQUANTIZER_LATENCY
 
 
 def accumulator_layout(lanes: int) -> data.StructLayout:
@@ -40,7 +41,7 @@ class RequantizerLane(wiring.Component):
         o: out, signed(8).
     """
 
-    LATENCY = 2 + IntToFloat.LATENCY + FloatMultiplier.LATENCY + FloatToInt.LATENCY
+    LATENCY = REQUANTIZER_LATENCY
 
     def __init__(self) -> None:
         super().__init__(

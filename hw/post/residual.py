@@ -8,6 +8,8 @@ from amaranth.hdl import EnableInserter, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.microarchitecture import RESIDUAL_LATENCY
+
 MULTIPLIER_BITS = 22
 MIN_SHIFT, MAX_SHIFT = 13, 30
 """``20 - floor(log2(ratio))`` for ratios in [2^-10, 2^8), as LiteRT takes them."""
@@ -49,7 +51,7 @@ class AdderLane(wiring.Component):
         o: out, signed(8).
     """
 
-    LATENCY = 4
+    LATENCY = RESIDUAL_LATENCY
 
     def __init__(self) -> None:
         super().__init__(

@@ -12,15 +12,11 @@ from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, field_registers, thermometer
-from hw.interfaces import (
-    Activity,
-    DramReadSignature,
-    EngineSignature,
-    Fault,
-    FeatureWriteSignature,
-)
+from hw.interfaces import DramReadSignature, EngineSignature, FeatureWriteSignature
 from hw.isa import Opcode
-from hw.transfer.row_ring import RING_CHUNKS, RowRing, chunk_bytes, overlap_limit
+from hw.microarchitecture import RING_CHUNKS, chunk_bytes, overlap_limit
+from hw.status import Activity, Fault
+from hw.transfer.row_ring import RowRing
 
 OFFSET_BITS = 32
 """Of a byte's place in a row, signed; the last window ends below 2^14 x 2^16 + 2^12 x 2^7."""
@@ -40,7 +36,7 @@ class LoadEngine(wiring.Component):
     Stall: DRAM words wait while the ring is full of bytes that are still wanted.
 
     Faults: ``BAD_FIELD`` for counts of 0, a window that its feature words do not hold, windows that
-    overlap by more than :func:`hw.transfer.row_ring.overlap_limit`, a base outside the feature
+    overlap by more than :func:`hw.microarchitecture.overlap_limit`, a base outside the feature
     memory.
 
     Ports:

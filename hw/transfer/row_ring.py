@@ -11,19 +11,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
-
-RING_CHUNKS = 8
-"""Chunks of a row that are kept: two that are read, and what windows that overlap come back to."""
-
-
-def chunk_bytes(config: DnaConfig) -> int:
-    """Bytes of a chunk: a DRAM word, or as many as hold the feature words of a cycle."""
-    return max(config.dram_bytes_per_cycle, config.lanes)
-
-
-def overlap_limit(config: DnaConfig) -> int:
-    """The most bytes by which a window of a LOAD may reach over the start of the next one."""
-    return (RING_CHUNKS - 2) * chunk_bytes(config)
+from hw.microarchitecture import RING_CHUNKS, chunk_bytes
 
 
 class RowRing(wiring.Component):

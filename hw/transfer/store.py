@@ -11,15 +11,9 @@ from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, field_registers, thermometer
-from hw.interfaces import (
-    Activity,
-    DramWriteSignature,
-    EngineSignature,
-    Fault,
-    FeatureReadSignature,
-    word_layout,
-)
+from hw.interfaces import DramWriteSignature, EngineSignature, FeatureReadSignature, word_layout
 from hw.isa import FORMATS, Opcode
+from hw.status import Activity, Fault
 
 ROW_WORDS_BITS = next(
     field.width for field in FORMATS[Opcode.STORE].fields if field.name == "row_words"

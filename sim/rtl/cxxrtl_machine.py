@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sim.rtl.axi_memory import BusError, Channel
 from sim.rtl.library import build, load, trace
 from sim.rtl.machine import FeatureWrites, Machine

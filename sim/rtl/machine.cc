@@ -9,7 +9,7 @@
 namespace {
 
 constexpr size_t ENGINES = 7;       // hw.isa.Engine
-constexpr uint32_t ACTIVITIES = 8;  // hw.interfaces.Activity
+constexpr uint32_t ACTIVITIES = 8;  // hw.status.Activity
 constexpr int BUS_LIMIT = 1000;     // cycles for an access to a register
 constexpr int CLOCK_STRIDE = 256;   // cycles between looks at the wall clock
 

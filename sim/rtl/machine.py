@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from hw.bus import registers
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sim.rtl.engine import ENGINES, EngineName
 from sim.rtl.memory import MemoryModel
 from sim.rtl.vcd import Waves

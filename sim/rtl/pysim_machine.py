@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sim.rtl import vcd
 from sim.rtl.axi_memory import AxiMemory, BusError
 from sim.rtl.machine import FeatureWrites, Machine

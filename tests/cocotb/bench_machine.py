@@ -22,8 +22,8 @@ from cocotbext.axi import (
 from hw import isa
 from hw.bus import registers
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine
+from hw.status import Activity, Fault
 from sim.reference import ReferenceModel
 from sw.compiler import compile_graph
 from tests.cocotb.bench import compare, hardware_test, reset

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from harness.cli import dna
 from harness.hardware import resources
 from hw.bus import registers
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sw.errors import DnaError
 
 

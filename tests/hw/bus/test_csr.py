@@ -5,8 +5,8 @@ from hw import isa
 from hw.bus import registers
 from hw.bus.csr import ControlRegisters
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine
+from hw.status import Activity, Fault
 
 NANO = PRESETS["nano"]
 

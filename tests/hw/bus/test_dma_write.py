@@ -6,7 +6,7 @@ from amaranth.sim import Simulator
 from hw.bus.axi import Response
 from hw.bus.dma_write import DmaWriter
 from hw.config import PRESETS
-from hw.interfaces import Fault
+from hw.status import Fault
 
 NANO = PRESETS["nano"]
 BASE = 0x8000_0000

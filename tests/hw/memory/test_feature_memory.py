@@ -7,8 +7,8 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
 from hw.config import DnaConfig
-from hw.interfaces import Fault
 from hw.memory.feature_memory import FeatureMemory
+from hw.status import Fault
 
 G, ROWS, WORDS, SIZE = 4, 4, 2, 64
 CONFIG = DnaConfig(

@@ -14,8 +14,8 @@ from amaranth.sim import Simulator
 
 from hw.config import DnaConfig
 from hw.conv.convolution_engine import ConvolutionEngine
-from hw.interfaces import Activity
 from hw.memory.feature_memory import FeatureMemory
+from hw.status import Activity
 from tests.hw.support.layers import Layer
 from tests.hw.support.streams import from_bits
 

@@ -12,8 +12,8 @@ from hw.bus.dma_write import DmaWriter
 from hw.config import DnaConfig
 from hw.control.watchdog import Watchdog
 from hw.core import READ_ID_BITS, WriteTraceSignature
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 
 READERS = 3
 

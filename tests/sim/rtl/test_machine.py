@@ -8,9 +8,8 @@ import pytest
 from hw import isa
 from hw.bus import registers
 from hw.config import PRESETS
-from hw.control.watchdog import waiting
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine
+from hw.status import Activity, Fault, waiting
 from hw.top import Dna
 from sim.rtl.axi_memory import BusError
 from sim.rtl.library import NO_DEBUG, generate
