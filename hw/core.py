@@ -8,9 +8,9 @@ from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.bus.axi import ADDRESS_BITS, AxiReadSignature, AxiSignature, AxiWriteSignature
+from hw.bus.axi import ADDRESS_BITS, AxiSignature
 from hw.bus.dma_read import DmaReader
-from hw.bus.dma_write import DmaWriter
+from hw.bus.dma_write import WRITE_ID_BITS, DmaWriter
 from hw.config import DnaConfig
 from hw.control.sequencer import WORKERS, Sequencer
 from hw.conv.convolution_engine import ConvolutionEngine
@@ -24,7 +24,18 @@ from hw.transfer.load import LoadEngine
 from hw.transfer.store import StoreEngine
 from hw.transfer.weights import WeightEngine
 
-READ_ID_BITS = 2
+MEMORY_READERS = 3
+"""Instruction fetch, LOAD, WEIGHTS."""
+READ_ID_BITS = (MEMORY_READERS - 1).bit_length()
+
+
+def memory_signature(config: DnaConfig) -> AxiSignature:
+    """The machine's port to memory."""
+    return AxiSignature(
+        data_bytes=config.dram_bytes_per_cycle,
+        read_id_bits=READ_ID_BITS,
+        write_id_bits=WRITE_ID_BITS,
+    )
 
 
 class WriteTraceSignature(wiring.Signature):
@@ -67,9 +78,7 @@ class Core(wiring.Component):
         self.config = config
         super().__init__(
             {
-                "axi": Out(
-                    AxiSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=READ_ID_BITS)
-                ),
+                "axi": Out(memory_signature(config)),
                 "start": In(1),
                 "program": In(unsigned(32)),
                 "finished": Out(1),
@@ -94,7 +103,7 @@ class Core(wiring.Component):
         m = Module()
         config = self.config
         m.submodules.sequencer = sequencer = Sequencer(config)
-        m.submodules.dma_read = reader = DmaReader(config, clients=3)
+        m.submodules.dma_read = reader = DmaReader(config, clients=MEMORY_READERS)
         m.submodules.dma_write = writer = DmaWriter(config)
         m.submodules.features = features = FeatureMemory(config)
         m.submodules.load = load = LoadEngine(config)
@@ -137,17 +146,12 @@ class Core(wiring.Component):
         connect(m, store.features, features.readers[1])
         connect(m, pool.features, features.readers[2])
 
-        bus = flipped(self.axi)
-        for side, signature in (
-            (
-                reader,
-                AxiReadSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=READ_ID_BITS),
-            ),
-            (writer, AxiWriteSignature(data_bytes=config.dram_bytes_per_cycle)),
-        ):
-            for name, member in signature.members.items():
-                inner, outer = getattr(side.axi, name), getattr(bus, name)
-                m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+        memory = flipped(self.axi)
+        connect(m, reader.axi.ar, memory.ar)
+        connect(m, memory.r, reader.axi.r)
+        connect(m, writer.axi.aw, memory.aw)
+        connect(m, writer.axi.w, memory.w)
+        connect(m, memory.b, writer.axi.b)
 
         m.d.comb += [
             sequencer.start.eq(self.start),
@@ -168,8 +172,8 @@ class Core(wiring.Component):
             moves.eq(
                 Cat(
                     *(sequencer.activity[engine] == Activity.BUSY for engine in Engine),
-                    self.axi.rvalid,
-                    self.axi.wvalid & self.axi.wready,
+                    self.axi.r.valid,
+                    self.axi.w.valid & self.axi.w.ready,
                 )
             ),
             self.progress.eq(moves.any()),

@@ -32,7 +32,8 @@ class EngineSignature(wiring.Signature):
             reads it. The payload stays until it is taken. An engine takes an instruction when it is
             done with it or when it has copied what it needs.
         done: out, one cycle high for each instruction whose effects are all visible, in order.
-        activity: out, :class:`hw.status.Activity` of this cycle (the sequencer turns IDLE into WAIT_TOKEN).
+        activity: out, :class:`hw.status.Activity` of this cycle; the sequencer turns IDLE into
+            WAIT_TOKEN.
         fault: out, :class:`FaultSignature`.
     """
 

@@ -6,14 +6,14 @@ from typing import Any
 
 from amaranth.hdl import Module, ResetInserter, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import Out, connect, flipped
 
 from hw.bus import registers
-from hw.bus.axi import AxiLiteSignature, AxiSignature
+from hw.bus.axi import AxiLiteSignature, connect_flat, flat_members
 from hw.bus.csr import ControlRegisters
 from hw.config import DnaConfig
 from hw.control.watchdog import Watchdog
-from hw.core import READ_ID_BITS, Core, WriteTraceSignature
+from hw.core import Core, WriteTraceSignature, memory_signature
 from hw.isa import Engine
 from hw.status import ACTIVITY_BITS
 
@@ -26,8 +26,9 @@ class Dna(wiring.Component):
     ``interrupt``.
 
     Ports:
-        s_axil: in, :class:`hw.bus.axi.AxiLiteSignature`, the registers of :mod:`hw.bus.registers`.
-        m_axi: out, :class:`hw.bus.axi.AxiSignature`, the memory.
+        s_axil_awvalid, ...: the wires of an :class:`hw.bus.axi.AxiLiteSignature`, in: the registers
+            of :mod:`hw.bus.registers`.
+        m_axi_arvalid, ...: the wires of an :class:`hw.bus.axi.AxiSignature`, out: the memory.
         interrupt: out, level.
         busy: out, a program runs; for verification, may be left open.
         post_trace, pool_trace, load_trace: out, :class:`hw.core.WriteTraceSignature`; for
@@ -37,12 +38,11 @@ class Dna(wiring.Component):
 
     def __init__(self, config: DnaConfig) -> None:
         self.config = config
+        registers_bus = AxiLiteSignature(address_bits=registers.ADDRESS_BITS)
         super().__init__(
             {
-                "s_axil": In(AxiLiteSignature(address_bits=registers.ADDRESS_BITS)),
-                "m_axi": Out(
-                    AxiSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=READ_ID_BITS)
-                ),
+                **flat_members("s_axil", registers_bus.flip()),
+                **flat_members("m_axi", memory_signature(config)),
                 "interrupt": Out(1),
                 "busy": Out(1),
                 "post_trace": Out(WriteTraceSignature(config)),
@@ -61,10 +61,11 @@ class Dna(wiring.Component):
         core = Core(self.config)
         m.submodules.core = ResetInserter(csr.clear)(core)
 
-        connect(m, flipped(self.s_axil), csr.bus)
-        connect(m, core.axi, flipped(self.m_axi))
-        for name in ("post_trace", "pool_trace", "load_trace"):
-            connect(m, getattr(core, name), flipped(getattr(self, name)))
+        connect_flat(m, csr.bus, self, "s_axil")
+        connect_flat(m, core.axi, self, "m_axi")
+        connect(m, core.post_trace, flipped(self.post_trace))
+        connect(m, core.pool_trace, flipped(self.pool_trace))
+        connect(m, core.load_trace, flipped(self.load_trace))
         m.d.comb += [
             core.start.eq(csr.start),
             core.program.eq(csr.program),

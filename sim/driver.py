@@ -22,7 +22,6 @@ Int8 = npt.NDArray[np.int8]
 MAX_CYCLES = 1 << 36
 """No program takes so long; only one that neither ends nor stands still meets this limit."""
 
-_INTERRUPTS = 0b11
 _MEANING = {
     Fault.BAD_CHECKSUM: "an instruction is damaged",
     Fault.BAD_OPCODE: "an instruction has no known opcode",
@@ -125,7 +124,7 @@ class Driver:
             "write_size": memory.writable.length,
             "program": memory.program.offset,
             "watchdog": watchdog,
-            "interrupt_enable": _INTERRUPTS,
+            "interrupt_enable": registers.ALL_EVENTS,
         }
         for name, value in values.items():
             machine.csr_write(name, value)
@@ -164,7 +163,7 @@ class Driver:
             machine.write(offset, content)
         machine.csr_write("control", registers.CONTROL_START)
         machine.run_to_interrupt(max_cycles, progress)
-        machine.csr_write("interrupt", _INTERRUPTS)
+        machine.csr_write("interrupt", registers.ALL_EVENTS)
         self._check()
         return memory.output.read(machine.memory)
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from hw.bus.axi import BURST_INCREMENTING, Response
+from hw.bus.axi_codes import BURST_INCREMENTING, Response
 from sim.rtl.memory import BASE, RATE_ONE, MemoryModel
 
-PREFIX = "m_axi__"
+PREFIX = "m_axi_"
 _PAGE = 4096
 
 Pins = Mapping[str, int]
@@ -47,7 +47,7 @@ class AxiMemory:
     """A memory of ``len(content)`` bytes at ``BASE``.
 
     Each cycle has two halves: :meth:`offer` says what the memory drives, :meth:`observe` sees what
-    the bus carries. Pins are named as in the specification, with ``m_axi__`` in front.
+    the bus carries. Pins are named as in the specification, with ``m_axi_`` in front.
 
     Args:
         model: how it behaves.

@@ -69,8 +69,8 @@ class Host:
         for start, stop in ((0, below), (above, self.memory.size)):
             if start < stop:
                 space.register_region(self.memory, BASE + start, stop - start, start)
-        bus = AxiSlave(AxiBus.from_prefix(dut, "m_axi_"), dut.clk, dut.rst, target=space)
-        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil_"), dut.clk, dut.rst)
+        bus = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=space)
+        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         if pause:
             write, read = self.registers.write_if, self.registers.read_if
             for channel in (
