@@ -131,11 +131,14 @@ class Core(wiring.Component):
         connect(m, conv.parameters, post.parameters)
         for module in range(config.modules):
             connect(m, conv.pixels[module], post.pixels[module])
-        connect(m, conv.window, features.windows[0])
-        results = {"post": post.results, "pool": pool.results, "load": load.results}
-        for index, (name, port) in enumerate(results.items()):
+        connect(m, conv.window, features.window)
+        writes = (
+            (post.results, self.post_trace),
+            (pool.results, self.pool_trace),
+            (load.results, self.load_trace),
+        )
+        for index, (port, trace) in enumerate(writes):
             connect(m, port, features.writers[index])
-            trace = getattr(self, f"{name}_trace")
             m.d.comb += [
                 trace.valid.eq(port.requests.valid & port.requests.ready),
                 trace.address.eq(port.requests.payload.address),

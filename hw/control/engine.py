@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -106,11 +106,3 @@ def field_registers(m: Module, control: EngineControl, opcode: Opcode) -> Simple
     with m.If(control.load):
         m.d.sync += [register.eq(view[name]) for name, register in fields.items()]
     return SimpleNamespace(**fields)
-
-
-def thermometer(count: Value, width: int) -> Value:
-    """A mask of ``width`` bits, the lowest ``count`` of them set; all if ``count`` is larger.
-
-    ``count`` is compared with every number below ``width``: a signal is computed once for all.
-    """
-    return Cat(count > bit for bit in range(width))

@@ -17,6 +17,7 @@ from hw.arithmetic.float32 import (
     IntToFloat,
 )
 from hw.arithmetic.float_adder import FloatAdder
+from hw.arithmetic.integers import clamp
 from hw.config import DnaConfig
 from hw.interfaces import word_layout
 from hw.microarchitecture import MEAN_LATENCY
@@ -124,7 +125,7 @@ class MeanUnit(wiring.Component):
         channel = Signal(signed(8))
         collected = Signal(8 * config.lanes, reset_less=True)
         m.d.comb += [
-            channel.eq(Mux(real < -128, -128, Mux(real > 127, 127, real))),
+            channel.eq(clamp(real, -128, 127)),
             self.results.valid.eq(self.busy & (to_collect == 0)),
             self.results.payload.eq(collected),
         ]

@@ -22,6 +22,7 @@ from hw.post.residual import MAX_SHIFT, MIN_SHIFT, AdderLane, ResidualAdder
 from hw.post.tile_walker import LOOPS, TileWalker
 from hw.status import Activity, Fault
 from hw.streams.layouts import parameter_row_layout
+from hw.streams.pipeline import PipelineControl
 
 
 def _refusal(config: DnaConfig, post: SimpleNamespace) -> Value:
@@ -97,10 +98,9 @@ class PostEngine(wiring.Component):
         issue: Signal,
         free: Signal,
     ) -> tuple[Signal, Signal, Signal]:
-        """Build the requantizers: one pipeline, valid bits beside it and one enable for all.
+        """Build the requantizers: one pipeline and what moves it.
 
-        The lanes have signals of their own, as CXXRTL copies all of what is written in parts, and
-        an empty pipeline stands still, as what is not enabled is not computed.
+        The lanes have signals of their own, as CXXRTL copies all of what is written in parts.
 
         Args:
             step_chunk: which words of the pixels to take when ``issue`` is high.
@@ -113,16 +113,11 @@ class PostEngine(wiring.Component):
         """
         config = self._config
         requantized = Signal(data.ArrayLayout(signed(8), config.lanes))
-        ready = Signal()
-        valid = Signal(1 + RequantizerLane.LATENCY)
-        moves = Signal()
-        m.d.comb += [
-            free.eq(~valid[-1] | ready),
-            moves.eq(free & (issue | valid.any())),
-        ]
         pipeline = Module()
-        m.submodules.requantizers = EnableInserter(moves)(pipeline)
-        pipeline.d.sync += valid.eq(Cat(issue, valid))
+        # A cycle to choose the accumulators, then the lanes.
+        m.submodules.flow = flow = PipelineControl(latency=1 + RequantizerLane.LATENCY)
+        m.submodules.requantizers = EnableInserter(flow.moves)(pipeline)
+        m.d.comb += [flow.enters.eq(issue), free.eq(flow.free)]
         for lane in range(config.lanes):
             word, column = divmod(lane, config.columns)
             pipeline.submodules[f"lane_{lane}"] = requantizer = RequantizerLane()
@@ -141,7 +136,7 @@ class PostEngine(wiring.Component):
                 requantizer.hi.eq(post.hi),
                 requantized[lane].eq(requantizer.o),
             ]
-        return valid[-1], requantized, ready
+        return flow.valid, requantized, flow.ready
 
     def elaborate(self, platform: Any) -> Module:
         """Build the intake, the two pipelines and the addresses that run beside them."""

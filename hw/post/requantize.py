@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import EnableInserter, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import EnableInserter, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arithmetic.float32 import BINARY32_LAYOUT, FloatMultiplier, FloatToInt, IntToFloat
+from hw.arithmetic.integers import clamp
 from hw.microarchitecture import REQUANTIZER_LATENCY
 
 
@@ -80,9 +81,7 @@ class RequantizerLane(wiring.Component):
         shifted = Signal(signed(len(float_to_int.o) + 1))
         output = Signal(signed(8), reset_less=True)
         m.d.comb += shifted.eq(float_to_int.o + self.zero_point)
-        m.d.sync += output.eq(
-            Mux(shifted < self.lo, self.lo, Mux(shifted > self.hi, self.hi, shifted))
-        )
+        m.d.sync += output.eq(clamp(shifted, self.lo, self.hi))
         m.d.comb += self.o.eq(output)
         return m
 

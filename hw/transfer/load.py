@@ -10,8 +10,9 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import ceil_log2
 
+from hw.arithmetic.integers import clamp, thermometer
 from hw.config import DnaConfig
-from hw.control.engine import EngineControl, field_registers, thermometer
+from hw.control.engine import EngineControl, field_registers
 from hw.interfaces import DramReadSignature, EngineSignature, FeatureWriteSignature
 from hw.isa import Opcode
 from hw.microarchitecture import RING_CHUNKS, chunk_bytes, overlap_limit
@@ -218,8 +219,8 @@ class LoadEngine(wiring.Component):
                 read_valid.eq(issue),
                 read_address.eq(address),
                 read_enable.eq(thermometer(words_left, config.post_words)),
-                first.eq(Mux(until_row < 0, 0, Mux(until_row > step_bytes, step_bytes, until_row))),
-                last.eq(Mux(until_end < 0, 0, Mux(until_end > step_bytes, step_bytes, until_end))),
+                first.eq(clamp(until_row, 0, step_bytes)),
+                last.eq(clamp(until_end, 0, step_bytes)),
                 write.valid.eq(read_valid),
                 write.payload.address.eq(read_address),
                 write.payload.enable.eq(read_enable),

@@ -42,7 +42,7 @@ class ConvolutionBench:
         top = Module()
         top.submodules.engine = self.engine
         top.submodules.memory = self.memory
-        wiring.connect(top, self.engine.window, self.memory.windows[0])
+        wiring.connect(top, self.engine.window, self.memory.window)
         self._used = False
         self._simulator = Simulator(top)
         self._simulator.add_clock(1e-6)
