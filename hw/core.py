@@ -62,6 +62,12 @@ class WriteTraceSignature(wiring.Signature):
 class Core(wiring.Component):
     """Sequencer, engines, memories and DMA, connected.
 
+    Latency and stall: those of the blocks. Where several report a fault in one cycle, sequencer,
+    DMA and feature memory come before the engines.
+
+    Args:
+        config: all of it.
+
     Ports:
         axi: out, :class:`hw.bus.axi.AxiSignature`.
         start, program: in; busy, finished: out; see :class:`hw.control.sequencer.Sequencer`.
@@ -75,7 +81,7 @@ class Core(wiring.Component):
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         super().__init__(
             {
                 "axi": Out(memory_signature(config)),
@@ -101,7 +107,7 @@ class Core(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Instantiate and connect."""
         m = Module()
-        config = self.config
+        config = self._config
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.dma_read = reader = DmaReader(config, clients=MEMORY_READERS)
         m.submodules.dma_write = writer = DmaWriter(config)

@@ -25,6 +25,13 @@ class Dna(wiring.Component):
     starts; the machine fetches everything itself, leaves the results in memory and raises
     ``interrupt``.
 
+    Latency and stall: those of the registers towards the host
+    (:class:`hw.bus.csr.ControlRegisters`), of the DMA towards the memory
+    (:class:`hw.bus.dma_read.DmaReader`, :class:`hw.bus.dma_write.DmaWriter`).
+
+    Args:
+        config: all of it.
+
     Ports:
         s_axil_awvalid, ...: the wires of an :class:`hw.bus.axi.AxiLiteSignature`, in: the registers
             of :mod:`hw.bus.registers`.
@@ -37,7 +44,7 @@ class Dna(wiring.Component):
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         registers_bus = AxiLiteSignature(address_bits=registers.ADDRESS_BITS)
         super().__init__(
             {
@@ -56,9 +63,9 @@ class Dna(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Connect registers, watchdog and core."""
         m = Module()
-        m.submodules.csr = csr = ControlRegisters(self.config)
+        m.submodules.csr = csr = ControlRegisters(self._config)
         m.submodules.watchdog = watchdog = Watchdog()
-        core = Core(self.config)
+        core = Core(self._config)
         m.submodules.core = ResetInserter(csr.clear)(core)
 
         connect_flat(m, csr.bus, self, "s_axil")

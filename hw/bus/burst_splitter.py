@@ -36,6 +36,9 @@ class BurstSplitter(wiring.Component):
 
     Stall: ``requests`` is ready when no burst of an earlier request is left.
 
+    Args:
+        config: uses ``dram_bytes_per_cycle`` and ``burst_words``.
+
     Ports:
         requests: in, stream of ``DRAM_REQUEST_LAYOUT``.
         bursts: out, stream of :func:`burst_layout`.
@@ -45,7 +48,7 @@ class BurstSplitter(wiring.Component):
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         super().__init__(
             {
                 "requests": In(stream.Signature(DRAM_REQUEST_LAYOUT)),
@@ -59,7 +62,7 @@ class BurstSplitter(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build the splitter."""
         m = Module()
-        config = self.config
+        config = self._config
         word_bits = config.dram_bytes_per_cycle.bit_length() - 1
 
         word = Signal(32 - word_bits)  # next DRAM word

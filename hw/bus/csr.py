@@ -25,6 +25,9 @@ class ControlRegisters(wiring.Component):
     Latency and stall: those of :class:`hw.bus.register_file.RegisterFile`; what stops and resets
     the machine, those of :class:`hw.control.run_control.RunControl`.
 
+    Args:
+        config: uses ``digest``.
+
     Ports:
         bus: in, :class:`hw.bus.axi.AxiLiteSignature`.
         start: out, one cycle high.

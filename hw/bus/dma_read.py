@@ -29,6 +29,10 @@ class DmaReader(wiring.Component):
 
     Stall: none on the R channel (``axi.r.ready`` is always high).
 
+    Args:
+        config: uses ``dram_bytes_per_cycle``, ``burst_words`` and ``outstanding_bursts``.
+        clients: how many readers, at least 1.
+
     Ports:
         clients: in, array of :class:`hw.interfaces.DramReadSignature`.
         axi: out, :class:`hw.bus.axi.AxiReadSignature`; identifier = index of the reader.
@@ -37,12 +41,15 @@ class DmaReader(wiring.Component):
         halt: in, start no more bursts.
         idle: out, no burst is under way.
         fault: out; a BUS_READ names the offset of its burst.
+
+    Raises:
+        ValueError: ``clients`` is not a positive integer.
     """
 
     def __init__(self, config: DnaConfig, *, clients: int) -> None:
         if not isinstance(clients, int) or clients < 1:
             raise ValueError(f"clients must be a positive integer, not {clients!r}")
-        self.config = config
+        self._config = config
         self._count = clients
         self._id_bits = max(1, (clients - 1).bit_length())
         super().__init__(
@@ -62,7 +69,7 @@ class DmaReader(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build a splitter, a FIFO and a credit counter per reader, and the address channel."""
         m = Module()
-        config = self.config
+        config = self._config
         ar, r, beat = self.axi.ar, self.axi.r, self.axi.r.payload
         capacity = config.burst_words * config.outstanding_bursts
 

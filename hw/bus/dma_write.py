@@ -29,6 +29,9 @@ class DmaWriter(wiring.Component):
 
     Stall: ``words`` is ready while the FIFO of two bursts has room.
 
+    Args:
+        config: uses ``dram_bytes_per_cycle`` and ``burst_words``.
+
     Ports:
         client: in, :class:`hw.interfaces.DramWriteSignature`.
         axi: out, :class:`hw.bus.axi.AxiWriteSignature`.
@@ -40,7 +43,7 @@ class DmaWriter(wiring.Component):
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         super().__init__(
             {
                 "client": In(DramWriteSignature(config)),
@@ -59,7 +62,7 @@ class DmaWriter(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build the splitter, the FIFO and the three-step sequence of a burst."""
         m = Module()
-        config, client = self.config, self.client
+        config, client = self._config, self.client
         aw, w, b = self.axi.aw, self.axi.w, self.axi.b
         m.submodules.splitter = splitter = BurstSplitter(config)
         m.submodules.words = words = fifo.SyncFIFOBuffered(

@@ -18,8 +18,10 @@ from hw.status import ACTIVITY_BITS, Activity, Fault
 class EngineControl(wiring.Component):
     """Runs one instruction at a time: refuses it or starts it, and takes it when it is finished.
 
-    Before an instruction runs there are three cycles: ``load``, in which the engine copies the
-    fields, one in which they are checked, and ``start``.
+    Latency: three cycles before an instruction runs: ``load``, in which the engine copies the
+    fields, one in which they are checked, and ``start``. It is done in the cycle of ``finish``.
+
+    Stall: an instruction waits while the one before runs.
 
     Ports:
         engine: out, the port of the engine. A refused instruction raises ``fault`` until reset,

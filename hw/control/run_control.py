@@ -20,7 +20,7 @@ class RunControl(wiring.Component):
     A reset waits until the bus is idle, so no answer of an old transfer meets a new program.
 
     Latency: ``busy`` is high from the cycle after ``start`` on, until the one of ``finished`` or of
-    the fault.
+    the fault. Stall: a reset waits for ``idle``, nothing else does.
 
     Ports:
         asks_start, asks_reset: in, one cycle high: what software wants.
@@ -106,7 +106,7 @@ class RunControl(wiring.Component):
 class ActivityCounters(wiring.Component):
     """How many cycles of the last program each engine spent on what.
 
-    Latency: a cycle counts from the next one on.
+    Latency: a cycle counts from the next one on. Stall: none.
 
     Ports:
         start: in, one cycle high: begin with 0.

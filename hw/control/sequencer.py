@@ -37,6 +37,12 @@ class Sequencer(wiring.Component):
 
     Latency: an instruction is offered 2 cycles after its last byte came, tokens permitting.
 
+    Stall: an instruction waits for its tokens, for its engine, and while the engine has
+    ``INSTRUCTIONS_UNDER_WAY``.
+
+    Args:
+        config: uses ``dram_bytes_per_cycle`` and ``digest``.
+
     Ports:
         start: in, begin a program; only while not ``busy``.
         program: in, unsigned(32), byte offset of the program.
@@ -54,7 +60,7 @@ class Sequencer(wiring.Component):
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         super().__init__(
             {
                 "start": In(1),
@@ -73,7 +79,7 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build the fetch unit, the waiting instructions and the token counters."""
         m = Module()
-        m.submodules.fetch = fetch = InstructionFetch(self.config)
+        m.submodules.fetch = fetch = InstructionFetch(self._config)
         wiring.connect(m, fetch.memory, flipped(self.fetch))
         m.d.comb += [
             fetch.start.eq(self.start & ~self.busy),

@@ -16,6 +16,8 @@ from hw.status import ACTIVITY_BITS, Fault
 class Watchdog(wiring.Component):
     """Counts cycles in which nothing progresses and reports when they reach ``limit``.
 
+    Latency: the fault is there in the cycle after the last of ``limit`` such cycles. Stall: none.
+
     Ports:
         busy: in, a program runs.
         progress: in, something moved in this cycle.

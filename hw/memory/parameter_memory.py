@@ -22,6 +22,9 @@ class ParameterMemory(wiring.Component):
 
     Stall: ``rows`` is ready unless both tiles are full. ``word`` stands still without ``read``.
 
+    Args:
+        config: uses ``modules``, ``columns``, ``rows`` and ``lanes``.
+
     Ports:
         rows: in, stream of :func:`parameter_row_layout`; channels in order from 0 on.
         chunk: in, unsigned, which ``lanes`` channels of the tile to read.

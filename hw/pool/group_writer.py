@@ -24,6 +24,9 @@ class GroupWriter(wiring.Component):
 
     Stall: a group waits until the write of the one before is taken.
 
+    Args:
+        config: uses ``rows``, ``lanes`` and ``feature_words``.
+
     Ports:
         start: in, one cycle high to begin a tensor; what follows is constant from then on.
         base, pitch: in, unsigned, feature word of pixel (0, 0), and words from one row to the next.

@@ -44,6 +44,9 @@ class MeanUnit(wiring.Component):
 
     Stall: no pixels are taken between the last one of a mean and the one that takes its result.
 
+    Args:
+        config: uses ``rows``, ``lanes`` and ``feature_words``.
+
     Ports:
         pixels: in, stream of :func:`mean_words_layout`.
         multiplier: in, ``BINARY32_LAYOUT``, positive and normal, constant.

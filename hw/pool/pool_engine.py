@@ -38,11 +38,17 @@ class PoolEngine(wiring.Component):
     Rate: MAX_POOL one read per cycle. MEAN pixels + ``lanes`` + ``MeanUnit.PIPELINE`` + 1 cycles
     for ``post_words`` words, and what a read takes.
 
+    Latency: MAX_POOL offers the words of a window to the write port in the cycle after its last
+    answer.
+
     Stall: reads wait while the write of the window before last is not taken.
 
     Faults: ``BAD_FIELD`` for counts of 0 and bases outside the feature memory; in MEAN, for more
     pixels than the feature memory has words, a multiplier that is not a positive normal float32, an
     offset that is neither normal nor zero.
+
+    Args:
+        config: uses ``rows``, ``lanes`` and ``feature_words``.
 
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_FEATURE``: nothing comes from or goes to the

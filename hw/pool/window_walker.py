@@ -64,6 +64,9 @@ class WindowWalker(wiring.Component):
 
     Stall: a request stays until it is taken.
 
+    Args:
+        config: uses ``rows``, ``lanes`` and ``feature_words``.
+
     Ports:
         start: in, one cycle high to begin; the walk before must have been taken to its end.
         in_base to out_width: in, the fields ``WALK``, constant from ``start`` on; counts at

@@ -66,6 +66,10 @@ class PostEngine(wiring.Component):
     a last tile larger than the others, channel tiles that do not fit ``out_words``, a base outside
     the feature memory, a ``shift`` out of 13..30 where it is used.
 
+    Args:
+        config: uses ``modules``, ``rows``, ``columns``, ``lanes``, ``accumulation_depth`` and
+            ``feature_words``.
+
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_ACCUMULATION``: no pixel; ``WAIT_WEIGHTS``:
             no parameters; ``WAIT_FEATURE``: writes are not taken, or the residual is not there;

@@ -33,7 +33,8 @@ def accumulator_layout(lanes: int) -> data.StructLayout:
 class RequantizerLane(wiring.Component):
     """``clamp(rint(f32(f32(acc + bias) * scale)) + zero_point, lo, hi)``, for one channel.
 
-    A pipeline of ``LATENCY`` cycles without valid bit, one value per cycle.
+    Rate: a value per cycle. Latency: ``LATENCY`` cycles, without a valid bit. Stall: none of its
+    own; whoever wires it freezes its clock domain.
 
     Ports:
         acc, bias: in, signed(32); the sum wraps.

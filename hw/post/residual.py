@@ -45,7 +45,8 @@ def operands_layout(lanes: int) -> data.StructLayout:
 class AdderLane(wiring.Component):
     """The addition of :class:`ResidualAdder` for one channel.
 
-    A pipeline of ``LATENCY`` cycles without valid bit, one value per cycle.
+    Rate: a value per cycle. Latency: ``LATENCY`` cycles, without a valid bit. Stall: none of its
+    own; whoever wires it freezes its clock domain.
 
     Ports:
         a, b: in, signed(8).

@@ -54,6 +54,9 @@ class TileWalker(wiring.Component):
 
     Stall: a step stays until it is taken.
 
+    Args:
+        config: uses ``modules``, ``rows``, ``lanes`` and ``feature_words``.
+
     Ports:
         start: in, one cycle high to begin a walk; the one before must have been taken to its end.
         out_width, pixel_tiles, tile_pixels, last_pixels, split, out_words: in, the fields of POST,

@@ -40,6 +40,9 @@ class LoadEngine(wiring.Component):
     overlap by more than :func:`hw.microarchitecture.overlap_limit`, a base outside the feature
     memory.
 
+    Args:
+        config: uses ``rows``, ``lanes``, ``feature_words`` and ``dram_bytes_per_cycle``.
+
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_DRAM``: the bytes of the next feature words
             are not there; ``WAIT_FEATURE``: writes are not taken.

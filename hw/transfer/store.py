@@ -30,6 +30,9 @@ class RowPacker(wiring.Component):
 
     Stall: ``words`` waits while a finished DRAM word does.
 
+    Args:
+        config: uses ``rows``, ``lanes`` and ``dram_bytes_per_cycle``.
+
     Ports:
         start: in, one cycle high before the first word of the first row.
         row_words: in, unsigned(20), feature words of a row, constant from ``start`` on.
@@ -128,10 +131,15 @@ class StoreEngine(wiring.Component):
     A row of DRAM takes whole DRAM words: what is behind the last feature word of a row, up to the
     end of its DRAM word, is overwritten with zeros. The requests of all rows are made ahead.
 
-    Rate: that of :class:`RowPacker`, rows without a gap.
+    Rate: that of :class:`RowPacker`, rows without a gap. Latency: that of a read and of the packer.
+
+    Stall: feature words wait for the packer, DRAM words for the memory.
 
     Faults: ``BAD_FIELD`` for counts of 0, a base outside the feature memory, or an offset or pitch
     that is not aligned to a DRAM word.
+
+    Args:
+        config: uses ``rows``, ``lanes``, ``feature_words`` and ``dram_bytes_per_cycle``.
 
     Ports:
         engine: out, :class:`EngineSignature`; done when the memory has acknowledged every row.

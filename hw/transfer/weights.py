@@ -30,6 +30,9 @@ class WeightEngine(wiring.Component):
     Faults: ``BAD_FIELD`` for a length of 0 or an offset that is not aligned to a DRAM word, with
     the layer as the address.
 
+    Args:
+        config: uses ``dram_bytes_per_cycle`` and ``weight_fifo_words``.
+
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_DRAM``: words are on the way, none came in
             this cycle; ``WAIT_OUTPUT``: the FIFO is full.
