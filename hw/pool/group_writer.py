@@ -11,10 +11,10 @@ from amaranth.lib.wiring import In, Out
 from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
 from hw.interfaces import FeatureWriteSignature
-from hw.isa import FORMATS, Opcode
+from hw.isa import Opcode, field_widths
 from hw.memory.row_address import RowAddress
 
-_WIDTHS = {field.name: field.width for field in FORMATS[Opcode.MAX_POOL].fields}
+_WIDTHS = field_widths(Opcode.MAX_POOL)
 
 
 class GroupWriter(wiring.Component):

@@ -11,10 +11,10 @@ from amaranth.utils import ceil_log2
 
 from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
-from hw.isa import FORMATS, Opcode
+from hw.isa import Opcode, field_widths
 from hw.memory.row_address import RowAddress
 
-_WIDTHS = {field.name: field.width for field in FORMATS[Opcode.MAX_POOL].fields}
+_WIDTHS = field_widths(Opcode.MAX_POOL)
 _EXTENT = unsigned(_WIDTHS["in_height"])
 
 WALK = {

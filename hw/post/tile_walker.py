@@ -11,10 +11,10 @@ from amaranth.utils import ceil_log2
 
 from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
-from hw.isa import FORMATS, Opcode
+from hw.isa import Opcode, field_widths
 from hw.memory.row_address import RowAddress
 
-_WIDTHS = {field.name: field.width for field in FORMATS[Opcode.POST].fields}
+_WIDTHS = field_widths(Opcode.POST)
 
 LOOPS = ("out_width", "pixel_tiles", "tile_pixels", "last_pixels", "split", "out_words")
 """The fields of POST, unchanged, that say which words there are and in which order."""

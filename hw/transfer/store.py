@@ -13,13 +13,11 @@ from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, field_registers
 from hw.interfaces import DramWriteSignature, EngineSignature, FeatureReadSignature, word_layout
-from hw.isa import FORMATS, Opcode
+from hw.isa import Opcode, field_widths
 from hw.memory.row_address import RowAddress
 from hw.status import Activity, Fault
 
-ROW_WORDS_BITS = next(
-    field.width for field in FORMATS[Opcode.STORE].fields if field.name == "row_words"
-)
+ROW_WORDS_BITS = field_widths(Opcode.STORE)["row_words"]
 
 
 class RowPacker(wiring.Component):
