@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from hw.bus.axi import AxiLiteSignature
-from hw.bus.registers import REGISTER_BYTES, Access, Field, Register
+from hw.bus.register_fields import REGISTER_BYTES, Access, Field, Register
 
 
 def field_port(field: Field) -> Member:

@@ -3,8 +3,8 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
+from hw.bus.register_fields import Access, Field, Register
 from hw.bus.register_file import RegisterFile
-from hw.bus.registers import Access, Field, Register
 from tests.hw.bus.test_csr import read_at, write_at
 
 REGISTERS = (
