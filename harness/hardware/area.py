@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import msgspec
 
 from hw.config import DnaConfig
-from hw.transfer.row_ring import RING_CHUNKS, chunk_bytes
+from hw.microarchitecture import RING_CHUNKS, chunk_bytes
 
 DEVICE = "XCVU13P"
 DEVICE_HAS = {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 2_688, "uram": 1_280}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hw.bus import registers
-from hw.interfaces import Fault
+from hw.status import Fault
 
 
 def page() -> str:

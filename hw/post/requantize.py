@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arithmetic.float32 import BINARY32_LAYOUT, FloatMultiplier, FloatToInt, IntToFloat
+from hw.arithmetic.integers import clamp
+from hw.microarchitecture import REQUANTIZER_LATENCY
 
 
 class RequantizerLane(wiring.Component):
     """``clamp(rint(f32(f32(acc + bias) * scale)) + zero_point, lo, hi)``, for one channel.
 
-    A pipeline of ``LATENCY`` cycles without valid bit, one value per cycle.
+    Rate: a value per cycle. Latency: ``LATENCY`` cycles, without a valid bit. Stall: none of its
+    own; whoever wires it freezes its clock domain.
 
     Ports:
         acc, bias: in, signed(32); the sum wraps.
@@ -23,7 +26,7 @@ class RequantizerLane(wiring.Component):
         o: out, signed(8).
     """
 
-    LATENCY = 2 + IntToFloat.LATENCY + FloatMultiplier.LATENCY + FloatToInt.LATENCY
+    LATENCY = REQUANTIZER_LATENCY
 
     def __init__(self) -> None:
         super().__init__(
@@ -62,8 +65,6 @@ class RequantizerLane(wiring.Component):
         shifted = Signal(signed(len(float_to_int.o) + 1))
         output = Signal(signed(8), reset_less=True)
         m.d.comb += shifted.eq(float_to_int.o + self.zero_point)
-        m.d.sync += output.eq(
-            Mux(shifted < self.lo, self.lo, Mux(shifted > self.hi, self.hi, shifted))
-        )
+        m.d.sync += output.eq(clamp(shifted, self.lo, self.hi))
         m.d.comb += self.o.eq(output)
         return m

@@ -11,19 +11,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
-
-RING_CHUNKS = 8
-"""Chunks of a row that are kept: two that are read, and what windows that overlap come back to."""
-
-
-def chunk_bytes(config: DnaConfig) -> int:
-    """Bytes of a chunk: a DRAM word, or as many as hold the feature words of a cycle."""
-    return max(config.dram_bytes_per_cycle, config.lanes)
-
-
-def overlap_limit(config: DnaConfig) -> int:
-    """The most bytes by which a window of a LOAD may reach over the start of the next one."""
-    return (RING_CHUNKS - 2) * chunk_bytes(config)
+from hw.microarchitecture import RING_CHUNKS, chunk_bytes
 
 
 class RowRing(wiring.Component):
@@ -33,14 +21,18 @@ class RowRing(wiring.Component):
     in two memories, so that the bytes of a cycle are always together in one read of both.
 
     Rate: a DRAM word in, ``lanes`` bytes out per cycle. Latency: 1 cycle from ``position`` to
-    ``bytes``; what is written in a cycle can be read from the next on.
+    ``bytes``; what is written in a cycle can be read from the next on. Stall: without ``read`` the
+    bytes stand still; nothing says that a word overwrites what is still wanted.
+
+    Args:
+        config: uses ``lanes`` and ``dram_bytes_per_cycle``.
 
     Ports:
         write: in, write ``word`` in this cycle.
         slot: in, unsigned, position of the word / dram_bytes_per_cycle; the upper bits do not
             matter.
         word: in, unsigned(8 x dram_bytes_per_cycle).
-        read: in, read in this cycle; without it ``bytes`` stand still.
+        read: in, read in this cycle.
         position: in, unsigned, of the first byte to read; the upper bits do not matter.
         bytes: out, unsigned(8) [``lanes``].
     """

@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hw import isa
+from hw import isa, microarchitecture
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import COMMON, FORMATS, INSTRUCTION_BYTES, TOKEN_LIMIT, Engine, Opcode
+from hw.status import Activity
 from sim import native
 from sim.memory import timing
 from sim.memory.model import MemoryModel
@@ -88,28 +88,22 @@ class Result(ctypes.Structure):
 
 
 def _constants() -> dict[str, int]:
-    """What the blocks of ``hw/`` say about themselves."""
-    from hw.control import sequencer
-    from hw.conv import activation_reader, weight_unpacker
-    from hw.pool import mean
-    from hw.post import post_engine, requantize, residual
-    from hw.transfer import row_ring, weights
-
+    """What the blocks of ``hw/`` are built with."""
     return {
         "INSTRUCTION_BYTES": INSTRUCTION_BYTES,
         "TOKEN_LIMIT": TOKEN_LIMIT,
         "ENGINES": len(Engine),
         "ACTIVITIES": len(Activity),
         "READERS": len(Reader),
-        "INSTRUCTIONS_UNDER_WAY": sequencer.INSTRUCTIONS_UNDER_WAY,
-        "OUTSTANDING_WINDOWS": activation_reader.OUTSTANDING,
-        "OUTSTANDING_WEIGHTS": weights.OUTSTANDING,
-        "PARAMETER_BYTES": weight_unpacker.BYTES_PER_CHANNEL,
-        "REQUANTIZER_LATENCY": requantize.RequantizerLane.LATENCY,
-        "ADDER_LATENCY": residual.AdderLane.LATENCY,
-        "RESIDUAL_WORDS": post_engine.RESIDUAL_WORDS,
-        "MEAN_PIPELINE": mean.MeanUnit.PIPELINE,
-        "RING_CHUNKS": row_ring.RING_CHUNKS,
+        "INSTRUCTIONS_UNDER_WAY": microarchitecture.INSTRUCTIONS_UNDER_WAY,
+        "OUTSTANDING_WINDOWS": microarchitecture.OUTSTANDING_WINDOWS,
+        "OUTSTANDING_WEIGHTS": microarchitecture.OUTSTANDING_WEIGHTS,
+        "PARAMETER_BYTES": microarchitecture.PARAMETER_BYTES,
+        "REQUANTIZER_LATENCY": microarchitecture.REQUANTIZER_LATENCY,
+        "ADDER_LATENCY": microarchitecture.RESIDUAL_LATENCY,
+        "RESIDUAL_WORDS": microarchitecture.RESIDUAL_WORDS,
+        "MEAN_PIPELINE": microarchitecture.MEAN_LATENCY,
+        "RING_CHUNKS": microarchitecture.RING_CHUNKS,
     }
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.bus.registers import DEFAULT_WATCHDOG_CYCLES
-from hw.interfaces import Activity
 from hw.isa import Engine, Opcode, read_program
+from hw.status import Activity
 from sim.cycles.model import NEVER, Model, Verdict
 from sim.memory.model import MemoryModel
 from sw.errors import DnaError
@@ -37,7 +37,7 @@ class Span:
         start: first cycle of work: of a WEIGHTS that of its first word, of a CONV that of its first
             pixel.
         end: cycle in which it was done.
-        activity: cycles by :class:`hw.interfaces.Activity` that the engine spent on it or waiting
+        activity: cycles by :class:`hw.status.Activity` that the engine spent on it or waiting
             for it, from the one in which it had it in front, but for those in which it still
             worked on the one before.
     """

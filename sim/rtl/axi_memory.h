@@ -17,12 +17,12 @@ namespace {
 class AddressChannel {
 public:
     AddressChannel(const Design &design, std::string name)
-        : valid(design.pin("m_axi__" + name + "valid")), ready(design.pin("m_axi__" + name + "ready")),
-          address(design.pin("m_axi__" + name + "addr")), id(design.pin("m_axi__" + name + "id")),
-          length(design.pin("m_axi__" + name + "len")), name(std::move(name)),
-          size(design.pin("m_axi__" + this->name + "size")),
-          burst(design.pin("m_axi__" + this->name + "burst")),
-          bytes(design.width("m_axi__rdata") / 8) {}
+        : valid(design.pin("m_axi_" + name + "valid")), ready(design.pin("m_axi_" + name + "ready")),
+          address(design.pin("m_axi_" + name + "addr")), id(design.pin("m_axi_" + name + "id")),
+          length(design.pin("m_axi_" + name + "len")), name(std::move(name)),
+          size(design.pin("m_axi_" + this->name + "size")),
+          burst(design.pin("m_axi_" + this->name + "burst")),
+          bytes(design.width("m_axi_rdata") / 8) {}
 
     // Whether a burst is transferred in this cycle; says in `fault` what is wrong with it.
     bool observe(std::string &fault) {
@@ -61,16 +61,16 @@ public:
     Memory(const Design &design, const MemoryContent &content, const MemoryTiming &timing)
         : content(content), timing(timing),
           errors(content.errors, content.errors + content.error_count),
-          word_bytes(design.width("m_axi__rdata") / 8),
-          queues(timing.reorder ? size_t(1) << design.width("m_axi__arid") : 1), ar(design, "ar"),
-          aw(design, "aw"), rvalid(design.pin("m_axi__rvalid")), rready(design.pin("m_axi__rready")),
-          rid(design.pin("m_axi__rid")), rdata(design.pin("m_axi__rdata")),
-          rresp(design.pin("m_axi__rresp")), rlast(design.pin("m_axi__rlast")),
-          wvalid(design.pin("m_axi__wvalid")), wready(design.pin("m_axi__wready")),
-          wdata(design.pin("m_axi__wdata")), wstrb(design.pin("m_axi__wstrb")),
-          wlast(design.pin("m_axi__wlast")), bvalid(design.pin("m_axi__bvalid")),
-          bready(design.pin("m_axi__bready")), bid(design.pin("m_axi__bid")),
-          bresp(design.pin("m_axi__bresp")), held_word(word_bytes) {}
+          word_bytes(design.width("m_axi_rdata") / 8),
+          queues(timing.reorder ? size_t(1) << design.width("m_axi_arid") : 1), ar(design, "ar"),
+          aw(design, "aw"), rvalid(design.pin("m_axi_rvalid")), rready(design.pin("m_axi_rready")),
+          rid(design.pin("m_axi_rid")), rdata(design.pin("m_axi_rdata")),
+          rresp(design.pin("m_axi_rresp")), rlast(design.pin("m_axi_rlast")),
+          wvalid(design.pin("m_axi_wvalid")), wready(design.pin("m_axi_wready")),
+          wdata(design.pin("m_axi_wdata")), wstrb(design.pin("m_axi_wstrb")),
+          wlast(design.pin("m_axi_wlast")), bvalid(design.pin("m_axi_bvalid")),
+          bready(design.pin("m_axi_bready")), bid(design.pin("m_axi_bid")),
+          bresp(design.pin("m_axi_bresp")), held_word(word_bytes) {}
 
     // Drives the memory's side of the bus for `cycle`.
     void offer(uint64_t cycle) {

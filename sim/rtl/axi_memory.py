@@ -10,14 +10,14 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from hw.bus.axi import BURST_INCREMENTING, Response
+from hw.bus.axi_codes import BURST_INCREMENTING, Response
 from sim.memory import timing
 from sim.memory.model import BASE, RATE_ONE, MemoryModel
 from sim.memory.timing import Channel
 from sim.native.declarations import constants, enumeration, structure
 from sim.rtl.simulator import BusError
 
-PREFIX = "m_axi__"
+PREFIX = "m_axi_"
 PAGE_BYTES = 4096
 """No burst crosses a multiple of it."""
 
@@ -65,7 +65,7 @@ class AxiMemory:
     """A memory of ``len(content)`` bytes at ``BASE``.
 
     Each cycle has two halves: :meth:`offer` says what the memory drives, :meth:`observe` sees what
-    the bus carries. Pins are named as in the specification, with ``m_axi__`` in front.
+    the bus carries. Pins are named as in the specification, with ``m_axi_`` in front.
 
     Args:
         model: how it behaves.

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from hw.bus import registers
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sim.memory.model import MemoryModel
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError

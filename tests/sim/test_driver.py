@@ -7,8 +7,8 @@ import pytest
 
 from hw import isa
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine, Instruction, Opcode, program_bytes
+from hw.status import Activity, Fault
 from sim.driver import Driver, MachineError
 from sim.memory.model import MemoryModel
 from sim.memory.stalls import Stalls

@@ -24,8 +24,8 @@ from rich.table import Table
 
 from harness.commands.common import check_writable, json_option, write_json
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sim.cycles import Prediction, predict
 from sim.driver import Driver
 from sim.memory.model import MemoryModel

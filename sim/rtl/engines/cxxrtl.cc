@@ -109,7 +109,7 @@ public:
     uint64_t cycle = 0;
 
 private:
-    uint32_t *lite(const char *name) const { return design.pin(std::string("s_axil__") + name); }
+    uint32_t *lite(const char *name) const { return design.pin(std::string("s_axil_") + name); }
 
     template <class Observer> void step(Observer observe) {
         memory.offer(cycle);

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sim.memory.model import BASE, MemoryModel
 from sim.memory.timing import timing
 from sim.native.declarations import constants, enumeration, prelude, structure

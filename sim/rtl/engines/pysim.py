@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sim.memory.model import MemoryModel
 from sim.rtl.axi_memory import AxiMemory
 from sim.rtl.simulator import BusError, FeatureWrites, Simulator
@@ -138,9 +138,9 @@ class PysimSimulator(Simulator):
         for _ in range(_BUS_LIMIT):
             pins = self._step()
             for channel in ("aw", "w"):
-                if pins[f"s_axil__{channel}ready"]:
+                if pins[f"s_axil_{channel}ready"]:
                     self._drive(**{f"{channel}valid": 0})
-            if pins["s_axil__bvalid"]:
+            if pins["s_axil_bvalid"]:
                 return
         raise BusError(f"a write to register {offset:#x} got no answer by cycle {self._cycle}")
 
@@ -148,17 +148,17 @@ class PysimSimulator(Simulator):
         self._drive(araddr=offset, rready=1, arvalid=1)
         for _ in range(_BUS_LIMIT):
             pins = self._step()
-            if pins["s_axil__arready"]:
+            if pins["s_axil_arready"]:
                 self._drive(arvalid=0)
-            if pins["s_axil__rvalid"]:
-                return pins["s_axil__rdata"]
+            if pins["s_axil_rvalid"]:
+                return pins["s_axil_rdata"]
         raise BusError(f"a read of register {offset:#x} got no answer by cycle {self._cycle}")
 
     def _run(self, max_cycles: int) -> bool:
         return any(self._step()["interrupt"] for _ in range(min(max_cycles, _SLICE_CYCLES)))
 
     def _drive(self, **pins: int) -> None:
-        self._lite |= {f"s_axil__{name}": value for name, value in pins.items()}
+        self._lite |= {f"s_axil_{name}": value for name, value in pins.items()}
 
     def _step(self) -> dict[str, int]:
         driven = {**self._memory.offer(self._cycle), **self._lite}

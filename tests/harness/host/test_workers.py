@@ -9,7 +9,7 @@ import pytest
 
 from harness.host import workers
 from harness.host.workers import run_tasks
-from hw.interfaces import Fault
+from hw.status import Fault
 from sim.driver import MachineError
 from sw.errors import DnaError
 from tests.support.clusters import local_cluster

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from harness.report.figures import MEANINGS, Use
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from tests.support.report_runs import compiled, made, predicted
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Instruction, Opcode
+from hw.microarchitecture import overlap_limit
+from hw.status import Activity, Fault
 from hw.transfer.load import LoadEngine
-from hw.transfer.row_ring import overlap_limit
 from tests.hw.support.engines import Dram, EngineBench, Feature, always, never, paces, writes
 
 NANO = dataclasses.replace(PRESETS["nano"], feature_words=2048)

@@ -8,8 +8,8 @@ import pytest
 
 from hw import isa
 from hw.config import PRESETS
-from hw.interfaces import Activity
 from hw.isa import Engine, Opcode
+from hw.status import Activity
 from sim.cycles import FIRST_CYCLE, layer_times, predict
 from sim.driver import Driver
 from sim.memory.model import MemoryModel

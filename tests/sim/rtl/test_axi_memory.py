@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from hw.bus.axi import Response
+from hw.bus.axi_codes import Response
 from sim.memory.model import BASE, MemoryModel
 from sim.memory.stalls import Stalls
 from sim.rtl.axi_memory import AxiMemory, BusError
@@ -51,9 +51,9 @@ class Bus:
         pins |= dict(zip(("wdata", "wstrb", "wlast"), (self.words or [(0, 0, 0)])[0], strict=True))
         pins |= override
         offered = self.memory.offer(self.cycle)
-        driven = {name.removeprefix("m_axi__"): value for name, value in offered.items()}
+        driven = {name.removeprefix("m_axi_"): value for name, value in offered.items()}
         self.driven = driven
-        self.memory.observe(self.cycle, {f"m_axi__{k}": v for k, v in {**pins, **driven}.items()})
+        self.memory.observe(self.cycle, {f"m_axi_{k}": v for k, v in {**pins, **driven}.items()})
         if self.requests and pins[f"{channel}valid"] and driven[f"{channel}ready"]:
             self.requests.pop(0)
             self.accepted.append(self.cycle)

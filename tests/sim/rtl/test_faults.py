@@ -8,9 +8,8 @@ import pytest
 from hw import isa
 from hw.bus import registers
 from hw.config import PRESETS
-from hw.control.watchdog import waiting
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine, Instruction, Opcode
+from hw.status import Activity, Fault, waiting
 from sim.driver import Driver, MachineError
 from sim.memory.model import MemoryModel
 from sim.reference import ReferenceModel

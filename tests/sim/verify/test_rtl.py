@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from hw.interfaces import Activity
 from hw.isa import Engine, Opcode, read_program
+from hw.status import Activity
 from sim.driver import Driver
 from sim.memory.model import MemoryModel
 from sim.memory.stalls import Stalls

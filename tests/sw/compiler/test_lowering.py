@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from hw.transfer.load import overlap_limit
+from hw.microarchitecture import overlap_limit
 from sw.compiler.lowering import OVERLAP_CHUNKS, Convolution, lower
 from sw.errors import DnaError
 from sw.graph_builder import GraphBuilder

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from harness.cli import dna
 from harness.hardware import resources
 from hw.bus import registers
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sw.errors import DnaError
 
 
@@ -72,7 +72,7 @@ def test_verilator_lints_the_verilog_without_errors(output):
 def test_the_verilog_has_the_ports_of_the_machine_and_names_no_folder(output):
     verilog = (output / "dna.v").read_text()
     ports = re.search(r"^module dna\((.*?)\);", verilog, re.M | re.S)[1]
-    assert {"clk", "rst", "s_axil__awvalid", "m_axi__rdata", "interrupt"} <= {
+    assert {"clk", "rst", "s_axil_awvalid", "m_axi_rdata", "interrupt"} <= {
         port.strip() for port in ports.split(",")
     }
     assert 'src = "hw/top.py:' in verilog

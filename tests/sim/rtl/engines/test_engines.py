@@ -8,9 +8,8 @@ import pytest
 from hw import isa
 from hw.bus import registers
 from hw.config import PRESETS
-from hw.control.watchdog import waiting
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine
+from hw.status import Activity, Fault, waiting
 from hw.top import Dna
 from sim.memory.model import BASE, MemoryModel
 from sim.memory.stalls import Stalls
@@ -291,8 +290,8 @@ def test_waves_of_a_module_and_a_window(engine, nanosecond, tmp_path):
     with power_on(engine, waves=Waves(file, 30, 60, ("core.writer",))) as machine:
         run(machine, 10)
     text = file.read_text()
-    assert "wvalid" in text and "wlast" in text
-    assert "rvalid" not in text and "interrupt" not in text
+    assert "axi__w__valid" in text and "axi__w__payload" in text
+    assert "axi__r__" not in text and "interrupt" not in text
     times = [int(line[1:]) for line in text.splitlines() if line.startswith("#")]
     assert times[0] == 2 * 30 * nanosecond and times == sorted(times)
     assert 2 * 59 * nanosecond <= times[-1] <= 2 * 60 * nanosecond
