@@ -46,6 +46,11 @@ class Rows:
         return self.start + (self.rows - 1) * self.pitch + self.length
 
     @property
+    def size(self) -> int:
+        """How many words or bytes."""
+        return self.rows * self.length
+
+    @property
     def span(self) -> range:
         """From the first to the last word or byte, gaps between rows included."""
         return range(self.start, self.stop)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from sw.compiler.allocation import Plan
-from sw.compiler.lowering import Convolution
-from sw.compiler.machine import Machine
-from sw.compiler.striping import cut
+from sw.compiler.candidates import Candidates
+from sw.compiler.estimate import estimate_tiling
+from sw.compiler.layers import Convolution
+from sw.compiler.place.plan import Plan
 
 
-def overlap(machine: Machine, plans: list[Plan]) -> list[Plan]:
+def overlap(candidates: Candidates, plans: list[Plan]) -> list[Plan]:
     """Cut convolutions in two where by estimate the layers together are quicker.
 
     Only those are cut whose feature maps are in feature memory as a whole and which are one stripe.
@@ -28,7 +28,7 @@ def overlap(machine: Machine, plans: list[Plan]) -> list[Plan]:
         ready = _ready(before)
         leads = after is not None and _can_be_cut(after) and _reads(after, plan)
         if _can_be_cut(plan) and (ready is not None or leads):
-            plan = _cut(machine, plan, ready)
+            plan = _cut(candidates, plan, ready)
         pieces.append(plan)
     # What is cut for a reader that turned out to gain nothing is made whole again.
     for number in reversed(range(len(plans))):
@@ -46,7 +46,7 @@ def _can_be_cut(plan: Plan) -> bool:
     return (
         isinstance(layer, Convolution)
         and layer.stored is None
-        and len(plan.schedule.stripes) == 1
+        and len(plan.choice.stripes) == 1
         and plan.source is not None
         and plan.target is not None
         and (layer.residual is None or plan.residual is not None)
@@ -54,7 +54,7 @@ def _can_be_cut(plan: Plan) -> bool:
 
 
 def _in_two(plan: Plan) -> bool:
-    return isinstance(plan.layer, Convolution) and len(plan.schedule.stripes) == 2
+    return isinstance(plan.layer, Convolution) and len(plan.choice.stripes) == 2
 
 
 def _reads(plan: Plan, other: Plan) -> bool:
@@ -64,31 +64,33 @@ def _reads(plan: Plan, other: Plan) -> bool:
 
 def _ready(plan: Plan | None) -> int | None:
     """The output row with which the last stripe begins, if there are several."""
-    if plan is None or len(plan.schedule.stripes) == 1:
+    if plan is None or len(plan.choice.stripes) == 1:
         return None
-    return plan.schedule.stripes[-1].row
+    return plan.choice.stripes[-1].row
 
 
-def _cut(machine: Machine, plan: Plan, ready: int | None) -> Plan:
+def _cut(candidates: Candidates, plan: Plan, ready: int | None) -> Plan:
     """The best cut of a convolution, or the plan as it is if it is quicker in one.
 
     Args:
         ready: rows of the source that the first stripe may see; None if it may see all.
     """
-    layer, split = plan.layer, plan.split
+    layer = plan.layer
     assert isinstance(layer, Convolution)
+    platform = candidates.platform
     height, window = layer.target.height, layer.window
     most = height - 1
     if ready is not None:
         most = min(most, (ready + window.pad_top - window.kernel_height) // window.row_stride + 1)
-    best, least = plan.schedule, plan.schedule.tilings[0].cycles
+    (whole,) = plan.choice.tilings
+    best, least = plan.way, estimate_tiling(platform, layer, whole).cycles
     # Two tiles in the second stripe are enough: there is no more to drain at a time.
-    fewest = min(most, height - 2 * machine.config.accumulation_depth // layer.target.width)
+    fewest = min(most, height - 2 * platform.config.accumulation_depth // layer.target.width)
     for row in range(most, max(fewest, 1) - 1, -1):
-        schedule = cut(machine, layer, split, row)
-        first, second = schedule.tilings
+        way = candidates.in_two(layer, whole.split, row)
+        first, second = (estimate_tiling(platform, layer, tiling) for tiling in way.choice.tilings)
         # The next layer begins when the last pixel is in and the first stripe has drained.
         cycles = max(first.entered + second.entered, first.cycles)
         if cycles < least:
-            best, least = schedule, cycles
-    return dataclasses.replace(plan, schedule=best)
+            best, least = way, cycles
+    return dataclasses.replace(plan, way=best)

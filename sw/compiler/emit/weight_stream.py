@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.config import DnaConfig
-from sw.compiler.lowering import Convolution
+from sw.compiler.layers import CHANNEL_PARAMETERS, Convolution
 
 Int8 = npt.NDArray[np.int8]
 
-CHANNEL_PARAMETERS = np.dtype([("bias", "<i4"), ("scale", "<f4")])
 _TAG_MASK = 0xFFFF
 
 

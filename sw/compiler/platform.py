@@ -1,4 +1,4 @@
-"""What the compiler's estimates know of the machine that a program is for."""
+"""What a program is compiled for: the accelerator, and the memory that it will meet."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sw.errors import DnaError
 
 
 @dataclasses.dataclass(frozen=True)
-class Machine:
-    """A configuration and the memory behind it.
+class Platform:
+    """A configuration of the machine and the memory behind it.
 
     Any program runs with any memory: this decides only which of several schedules is taken for the
     quickest. How late a memory answers is not part of it, since data is fetched ahead.

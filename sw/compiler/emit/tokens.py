@@ -10,40 +10,11 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable
 
-from hw.isa import FORMATS, TOKEN_LIMIT, Engine, Opcode
-
-
-@dataclasses.dataclass(frozen=True)
-class Span:
-    """Feature words or DRAM bytes from ``start`` up to ``stop``."""
-
-    space: Literal["feature", "dram"]
-    start: int
-    stop: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """An instruction before it has its tokens.
-
-    Attributes:
-        reads, writes: what the instruction touches; the weights and the program are written by
-            nobody and left out. Of a POST, ``reads`` is the residual.
-    """
-
-    opcode: Opcode
-    layer: int
-    fields: Mapping[str, int]
-    reads: tuple[Span, ...] = ()
-    writes: tuple[Span, ...] = ()
-
-    @property
-    def engine(self) -> Engine:
-        """Who executes it."""
-        return FORMATS[self.opcode].engine
+from hw.isa import TOKEN_LIMIT, Engine, Opcode
+from hw.isa.accesses import Memory
+from sw.compiler.emit.steps import Step
 
 
 @dataclasses.dataclass
@@ -96,7 +67,7 @@ class _History:
     def __init__(self) -> None:
         self.segments: list[_Segment] = []
 
-    def _take(self, span: Span) -> tuple[int, list[_Segment]]:
+    def _take(self, span: range) -> tuple[int, list[_Segment]]:
         """Remove the segments in ``span``, cut at its ends; return where they were, and them."""
         first = bisect.bisect_right(self.segments, span.start, key=lambda s: s.stop)
         last = bisect.bisect_left(self.segments, span.stop, key=lambda s: s.start)
@@ -112,7 +83,7 @@ class _History:
         self.segments[first:last] = [segment for _, segment in kept]
         return first + len(left), inside
 
-    def read(self, span: Span, engine: Engine, step: int) -> set[int]:
+    def read(self, span: range, engine: Engine, step: int) -> set[int]:
         """Note a read; return whose writes it needs."""
         position, inside = self._take(span)
         filled, at = [], span.start
@@ -128,7 +99,7 @@ class _History:
         self.segments[position:position] = filled
         return {segment.writer for segment in inside if segment.writer is not None}
 
-    def write(self, span: Span, step: int) -> set[int]:
+    def write(self, span: range, step: int) -> set[int]:
         """Note a write; return whose reads and writes must be over."""
         position, inside = self._take(span)
         self.segments.insert(position, _Segment(span.start, span.stop, step))
@@ -137,15 +108,16 @@ class _History:
 
 
 def _dependencies(steps: list[Step]) -> list[_Before]:
-    histories = {"feature": _History(), "dram": _History()}
+    histories = {memory: _History() for memory in Memory}
     result = []
     for number, step in enumerate(steps):
         needed: set[int] = set()
-        for span in step.reads:
-            needed |= histories[span.space].read(span, step.engine, number)
+        # Nobody writes the weights.
+        for rows in step.accesses.reads if step.opcode is not Opcode.WEIGHTS else ():
+            needed |= histories[rows.memory].read(rows.span, step.engine, number)
         over: set[int] = set()
-        for span in step.writes:
-            over |= histories[span.space].write(span, number)
+        for rows in step.accesses.writes:
+            over |= histories[rows.memory].write(rows.span, number)
         # An engine reads and writes in program order; only a read of what it has just written
         # could come too early.
         over = {other for other in over if steps[other].engine is not step.engine}
