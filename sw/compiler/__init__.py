@@ -3,10 +3,10 @@
 A line of passes, a room each:
 
 - ``lowering``: operations to ``layers``, each a loop nest of the machine.
-- ``candidates``: the ways to run each layer (a ``choice``), with what they cost (``estimate``).
-- ``choose``: what concerns several layers.
-- ``place``: feature maps in feature memory or DRAM; each layer the quickest way that has room.
-- ``emit``: instructions, their order by tokens, weight streams, tables.
+- ``candidates``: the ways to run each layer (a ``choice``), with what they cost (``estimates``).
+- ``selection``: what concerns several layers.
+- ``placement``: feature maps in feature memory or DRAM; each layer the quickest way that has room.
+- ``emission``: instructions, their order by tokens, weight streams, tables.
 
 Estimates are of a ``platform``. The same input gives the same bytes.
 """
@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from hw.config import DnaConfig
 from sw.compiler.candidates import Candidates
-from sw.compiler.choose.overlap import overlap
-from sw.compiler.choose.splits import choose_splits
-from sw.compiler.emit import emit
+from sw.compiler.emission import emit
 from sw.compiler.lowering import lower
-from sw.compiler.place import place
+from sw.compiler.placement import place
 from sw.compiler.platform import Platform
+from sw.compiler.selection.overlap import overlap
+from sw.compiler.selection.splits import choose_splits
 from sw.graph import Graph
 from sw.program import Program
 

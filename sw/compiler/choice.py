@@ -1,6 +1,6 @@
 """How a layer runs, as it was chosen: all that its instructions need but addresses.
 
-What a choice is estimated to cost stands apart from it, in :mod:`sw.compiler.estimate`.
+What a choice is estimated to cost stands apart from it, in :mod:`sw.compiler.estimates`.
 """
 
 from __future__ import annotations

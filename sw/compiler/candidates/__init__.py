@@ -12,7 +12,7 @@ from sw.compiler.candidates.slabs import Slabs, slabs
 from sw.compiler.candidates.stripes import row_stripe, stripe_sizes, stripes, units
 from sw.compiler.candidates.tiles import quickest_tiling, splits
 from sw.compiler.choice import Choice, Stripe, Tiling
-from sw.compiler.estimate import Estimate, estimate
+from sw.compiler.estimates import Estimate, estimate
 from sw.compiler.layers import Convolution, Layer, MaxPool, MeanPool
 from sw.compiler.platform import Platform
 

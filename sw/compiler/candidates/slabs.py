@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Set
+from typing import assert_never
 
 from hw.config import DnaConfig
 from sw.compiler.choice import Choice
-from sw.compiler.layers import Convolution, Layer, MeanPool, Plane
+from sw.compiler.layers import AveragePool, Convolution, Layer, MaxPool, MeanPool, Plane
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +40,17 @@ def slabs(config: DnaConfig, layer: Layer, choice: Choice, in_dram: Set[str]) ->
         in_dram: the tensors that live in DRAM.
     """
     source, target = layer.source, layer.target
-    if isinstance(layer, MeanPool):
-        source_row = source_pitch = source.width * choice.stripes[0].words
-    else:
-        source_row = source.row_words
-        residue = None
-        if isinstance(layer, Convolution) and needs_pitch(layer, choice.tilings[0].split):
-            residue = pitch_residue(config, layer)
-        source_pitch = pitch(config, source, residue)
+    source_row = source_pitch = source.row_words
+    match layer:
+        case Convolution():
+            if needs_pitch(layer, choice.tilings[0].split):
+                source_pitch = pitch(config, source, pitch_residue(config, layer))
+        case MeanPool():
+            source_row = source_pitch = source.width * choice.stripes[0].words
+        case MaxPool() | AveragePool():
+            pass
+        case _:
+            assert_never(layer)
     in_rows = max(stripe.in_rows for stripe in choice.stripes)
     rows = max(stripe.rows for stripe in choice.stripes)
     return Slabs(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hw.config import DnaConfig
 from hw.isa import FORMATS, Opcode
 from sw.compiler.choice import Tiling
-from sw.compiler.estimate import estimate_tiling
-from sw.compiler.estimate.tiles import weight_cycles
+from sw.compiler.estimates import estimate_tiling
+from sw.compiler.estimates.tiles import weight_cycles
 from sw.compiler.layers import Convolution
 from sw.compiler.platform import Platform
 

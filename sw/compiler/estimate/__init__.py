@@ -1,6 +1,0 @@
-"""What a choice costs, by estimate: this ranks choices and is printed, and decides nothing else."""
-
-from sw.compiler.estimate.layers import Estimate, estimate
-from sw.compiler.estimate.tiles import TilingEstimate, estimate_tiling
-
-__all__ = ["Estimate", "TilingEstimate", "estimate", "estimate_tiling"]
