@@ -11,11 +11,9 @@ from sw.compiler.candidates.stripes import stripe_sizes, stripes, units
 from sw.compiler.choice import Choice
 from sw.compiler.emission.layer import emit_layer
 from sw.compiler.estimates import estimate
-from sw.compiler.layers import LoopNest
-from sw.compiler.lowering import lower
+from sw.compiler.layers import LoopNest, MaxPool, Plane, Window
 from sw.compiler.placement import place
 from sw.compiler.platform import Platform
-from sw.graph_builder import GraphBuilder
 
 NANO = PRESETS["nano"]
 PLATFORM = Platform(NANO)
@@ -30,10 +28,15 @@ class Sorcery(LoopNest):
 
 
 def pool():
-    builder = GraphBuilder("x", (6, 6, 4), 0.1, 0)
-    builder.max_pool2d("y", "x", kernel=(2, 2), stride=(2, 2))
-    (layer,) = lower(builder.finish("y"), NANO)
-    return layer
+    return MaxPool(
+        number=0,
+        operations=("pool",),
+        source=Plane("x", 6, 6, 4, 1),
+        target=Plane("y", 3, 3, 4, 1),
+        window=Window(2, 2, 2, 2),
+        zero_point=0,
+        macs=0,
+    )
 
 
 def sorcery():

@@ -4,9 +4,8 @@ from hw.config import PRESETS
 from hw.isa import Engine, Opcode
 from hw.isa.accesses import Accesses, Memory, Rows
 from sw.compiler.emission.steps import StepMaker
-from sw.compiler.lowering import lower
+from sw.compiler.layers import MaxPool, Plane, Window
 from sw.errors import DnaError
-from sw.graph_builder import GraphBuilder
 
 NANO = PRESETS["nano"]
 STORE = {"in_base": 5, "in_pitch": 9, "rows": 2, "row_words": 3, "dram": 64, "dram_pitch": 16}
@@ -14,10 +13,16 @@ STORE = {"in_base": 5, "in_pitch": 9, "rows": 2, "row_words": 3, "dram": 64, "dr
 
 @pytest.fixture
 def make():
-    builder = GraphBuilder("x", (6, 6, 4), 0.1, 0)
-    builder.max_pool2d("a", "x", kernel=(2, 2), stride=(2, 2))
-    builder.max_pool2d("b", "a", kernel=(2, 2), stride=(2, 2))
-    return StepMaker(NANO, lower(builder.finish("b"), NANO)[1])
+    layer = MaxPool(
+        number=1,
+        operations=("b",),
+        source=Plane("x", 6, 6, 4, 1),
+        target=Plane("y", 3, 3, 4, 1),
+        window=Window(2, 2, 2, 2),
+        zero_point=0,
+        macs=0,
+    )
+    return StepMaker(NANO, layer)
 
 
 def test_a_step_touches_what_its_instruction_does(make):
