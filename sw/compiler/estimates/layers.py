@@ -39,13 +39,19 @@ def estimate(
         before: of the layer before, if stripes of this one run between its own.
     """
     if isinstance(layer, Convolution) and in_dram.isdisjoint(layer.tensors):
-        tiles = [estimate_tiling(platform, layer, tiling) for tiling in choice.tilings]
+        tiles = _tiles(platform, layer, choice)
         return Estimate(_one_after_another(tiles), _longest(tiles).bound)
     work, bound = _work(platform, layer, choice)
     if before is not None:
         return Estimate(max(work[-1], sum(work) - before.cycles), bound)
     cycles = _passing_through(platform, layer, choice, in_dram, work)
     return Estimate(cycles, "memory" if cycles > 2 * sum(work) else bound)
+
+
+def _tiles(platform: Platform, layer: Convolution, choice: Choice) -> list[TilingEstimate]:
+    """The tiles of every stripe; most stripes have the same."""
+    different = {tiling: estimate_tiling(platform, layer, tiling) for tiling in set(choice.tilings)}
+    return [different[tiling] for tiling in choice.tilings]
 
 
 def _longest(tiles: list[TilingEstimate]) -> TilingEstimate:
@@ -78,7 +84,7 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
     config = platform.config
     match layer:
         case Convolution():
-            tiles = [estimate_tiling(platform, layer, tiling) for tiling in choice.tilings]
+            tiles = _tiles(platform, layer, choice)
             return [stripe.cycles for stripe in tiles], _longest(tiles).bound
         case MaxPool() | MeanPool():
             steps = _taps(layer)
