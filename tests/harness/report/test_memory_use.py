@@ -6,7 +6,7 @@ from harness.report.memory_use import Block, blocks, most_words
 from hw.isa import ISA_VERSION, MAGIC, Engine, Instruction, Opcode, program_bytes, read_program
 from hw.isa.accesses import Memory, accesses
 from sim.cycles import Span
-from tests.harness.report.runs import compiled, predicted
+from tests.support.report_runs import compiled, predicted
 
 
 def followed(*instructions):
