@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.isa import Engine, Instruction, Opcode, disassemble, read_program
-from hw.isa.accesses import accesses
 from sim.driver import Driver
 from sim.rtl.machine import FeatureWrites, Machine
 from sw.program import LayerTable, Program, StripePlace
@@ -186,18 +185,19 @@ def written_outputs(program: Program, writes: FeatureWrites) -> dict[int, Writte
         source, table = _WRITERS[instruction.opcode], tables[instruction["layer"]]
         if instruction.opcode is Opcode.MEAN:
             # Some words of the only pixel of a mean, or all of the next pixel of an average-pool.
+            count = instruction["in_words"]
             row = stripes[table.number] // table.shape[1] if table.kind == "average_pool" else 0
             place = next(p for p in table.stripes if row < p.row + p.rows)
             rows = range(row, row + 1)
         else:
             place = table.stripes[stripes[table.number]]
+            count = place.rows * table.shape[1] * table.words
             rows = range(place.row, place.row + place.rows)
         stripes[table.number] += 1
         start = position[source]
-        (written,) = accesses(instruction, program.config).writes
-        position[source] += written.size
+        position[source] += count
         output = outputs[table.number]
-        _place(output, table, place, words[source].slice(start, position[source]))
+        _place(output, table, place, words[source].slice(start, start + count))
         for row in rows:
             output.instructions[row] = (number, _text(instruction))
     return outputs

@@ -10,7 +10,20 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.config import LOAD_CHUNKS, DnaConfig
+from hw.config import DnaConfig
+
+RING_CHUNKS = 8
+"""Chunks of a row that are kept: two that are read, and what windows that overlap come back to."""
+
+
+def chunk_bytes(config: DnaConfig) -> int:
+    """Bytes of a chunk: a DRAM word, or as many as hold the feature words of a cycle."""
+    return max(config.dram_bytes_per_cycle, config.lanes)
+
+
+def overlap_limit(config: DnaConfig) -> int:
+    """The most bytes by which a window of a LOAD may reach over the start of the next one."""
+    return (RING_CHUNKS - 2) * chunk_bytes(config)
 
 
 class RowRing(wiring.Component):
@@ -34,7 +47,7 @@ class RowRing(wiring.Component):
 
     def __init__(self, config: DnaConfig) -> None:
         self._config = config
-        size = LOAD_CHUNKS * config.load_chunk_bytes
+        size = RING_CHUNKS * chunk_bytes(config)
         super().__init__(
             {
                 "write": In(1),
@@ -50,18 +63,18 @@ class RowRing(wiring.Component):
         """Build the two memories and the shifter behind them."""
         m = Module()
         config = self._config
-        chunk_bits = 8 * config.load_chunk_bytes
-        parts = config.load_chunk_bytes // config.dram_bytes_per_cycle
+        chunk_bits = 8 * chunk_bytes(config)
+        parts = chunk_bytes(config) // config.dram_bytes_per_cycle
         part = self.slot[: ceil_log2(parts)]
         write_chunk = self.slot[ceil_log2(parts) :]
-        byte = self.position[: ceil_log2(config.load_chunk_bytes)]
+        byte = self.position[: ceil_log2(chunk_bytes(config))]
         read_chunk = self.position[len(byte) :]
 
         odd = Signal()
         shift = Signal.like(byte)
         chunks = []
         for parity in range(2):
-            memory = Memory(shape=unsigned(chunk_bits), depth=LOAD_CHUNKS // 2, init=[])
+            memory = Memory(shape=unsigned(chunk_bits), depth=RING_CHUNKS // 2, init=[])
             m.submodules[f"chunks_{parity}"] = memory
             write = memory.write_port(granularity=chunk_bits // parts)
             read = memory.read_port()

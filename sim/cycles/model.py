@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hw.config import LOAD_CHUNKS, DnaConfig
+from hw.config import DnaConfig
 from hw.interfaces import Activity
 from hw.isa import COMMON, FORMATS, INSTRUCTION_BYTES, TOKEN_LIMIT, Engine, Instruction, Opcode
 from sim import native
@@ -85,7 +85,7 @@ def _constants() -> dict[str, int]:
     from hw.conv import activation_reader, weight_unpacker
     from hw.pool import mean
     from hw.post import post_engine, requantize, residual
-    from hw.transfer import weights
+    from hw.transfer import row_ring, weights
 
     return {
         "INSTRUCTION_BYTES": INSTRUCTION_BYTES,
@@ -101,7 +101,7 @@ def _constants() -> dict[str, int]:
         "ADDER_LATENCY": residual.AdderLane.LATENCY,
         "RESIDUAL_WORDS": post_engine.RESIDUAL_WORDS,
         "MEAN_PIPELINE": mean.MeanUnit.PIPELINE,
-        "RING_CHUNKS": LOAD_CHUNKS,
+        "RING_CHUNKS": row_ring.RING_CHUNKS,
     }
 
 
