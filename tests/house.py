@@ -32,6 +32,7 @@ class Module:
     Attributes:
         imports: names of the modules that it imports, anywhere in the file.
         named: strings in it that could be names of modules, for imports by name.
+        scans: whether it looks for what is in a package (``pkgutil.iter_modules``).
         entry: whether it is a program (``python -m``).
     """
 
@@ -39,6 +40,7 @@ class Module:
     path: Path
     imports: frozenset[str]
     named: frozenset[str]
+    scans: bool
     entry: bool
 
     @property
@@ -64,8 +66,9 @@ def _name(path: Path, root: Path) -> str:
 
 def _read(name: str, path: Path, known: Mapping[str, Path]) -> Module:
     tree = ast.parse(path.read_text(), str(path))
+    nodes = list(ast.walk(tree))
     imports, named = set(), set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -79,7 +82,8 @@ def _read(name: str, path: Path, known: Mapping[str, Path]) -> Module:
     entry = any(
         isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in tree.body
     )
-    return Module(name, path, frozenset(imports & known.keys()), frozenset(named), entry)
+    scans = any(isinstance(node, ast.Attribute) and node.attr == "iter_modules" for node in nodes)
+    return Module(name, path, frozenset(imports & known.keys()), frozenset(named), scans, entry)
 
 
 def imports_upwards(house: Mapping[str, Module]) -> Iterator[str]:
@@ -127,12 +131,14 @@ def only_for_tests(house: Mapping[str, Module]) -> Iterator[str]:
     product = [m for m in house.values() if m.name.split(".")[0] in FLOORS]
     used = {name for module in product for name in module.imports - {module.name}}
     strings = {text for module in product for text in module.named}
+    scanned = {text for module in product if module.scans for text in module.named}
     prefixes = tuple(text for text in strings if text.endswith(".") and text[:-1] in house)
     for module in product:
         if module.is_package or module.entry or module.name in used | strings:
             continue
-        if not (prefixes and module.name.startswith(prefixes)):
-            yield f"{module.name} is imported by no product module"
+        if module.name.rpartition(".")[0] in scanned or module.name.startswith(prefixes):
+            continue
+        yield f"{module.name} is imported by no product module"
 
 
 def long_files(root: Path) -> Iterator[str]:

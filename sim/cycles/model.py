@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hw import isa, microarchitecture
-from hw.config import DnaConfig
+from hw.config import LOAD_CHUNKS, DnaConfig
 from hw.isa import COMMON, FORMATS, INSTRUCTION_BYTES, TOKEN_LIMIT, Engine, Opcode
 from hw.status import Activity
 from sim import native
@@ -103,7 +103,7 @@ def _constants() -> dict[str, int]:
         "ADDER_LATENCY": microarchitecture.RESIDUAL_LATENCY,
         "RESIDUAL_WORDS": microarchitecture.RESIDUAL_WORDS,
         "MEAN_PIPELINE": microarchitecture.MEAN_LATENCY,
-        "RING_CHUNKS": microarchitecture.RING_CHUNKS,
+        "RING_CHUNKS": LOAD_CHUNKS,
     }
 
 

@@ -267,8 +267,8 @@ class Semantics:
         addresses = (taps[:, :, None] + np.arange(op["in_words"])).reshape(len(pixels), slices)
         enabled = np.repeat(inside, op["in_words"], axis=1)
         self._check_words(addresses[enabled])
-        seen = self.feature[np.where(enabled, addresses, 0)]
-        seen[~enabled] = op["in_zero_point"]
+        seen = np.full((*enabled.shape, config.rows), op["in_zero_point"], np.int8)
+        seen[enabled] = self.feature[addresses[enabled]]
         # Lanes without a slice give padding too. float64 is exact, as in the reference.
         matrix = np.full(
             (len(pixels), op["passes"] * lanes, config.rows), op["in_zero_point"], np.float64
