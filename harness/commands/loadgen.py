@@ -226,19 +226,16 @@ def _check_options(timing: str) -> None:
 
 def _device(network: Artifact, artifact: Path, clock_mhz: float, memory: MemoryModel) -> Device:
     """The machine whose speed is modelled."""
-    if network.program is None:
-        raise DnaError(
-            f"{artifact} has no program whose time could be modelled; make one: "
-            "dna compile --config NAME"
-        )
     from rich.console import Console
 
     from harness.loadgen.modelled import Device
     from sim.cycles import predict
+    from sw.artifact import program_of
 
-    config = network.program.config
+    program = program_of(network, artifact)
+    config = program.config
     with Console(stderr=True).status("predicting the cycles"):
-        cycles = predict(network.program, memory).cycles
+        cycles = predict(program, memory).cycles
     return Device(
         config=config.name,
         macs=config.macs,
