@@ -26,7 +26,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -108,8 +108,8 @@ class _TargetHead(msgspec.Struct):
 class _ManifestHead(msgspec.Struct):
     """What a manifest of every format has, whatever else another version put into it."""
 
-    format_version: int
-    written_by: str = "a newer version"
+    format_version: Annotated[int, msgspec.Meta(ge=1)]
+    written_by: str = ""
     target: _TargetHead | None = None
 
 
@@ -180,8 +180,8 @@ def program_of(artifact: Artifact, path: Path) -> Program:
     if artifact.outdated_isa is None:
         raise DnaError(f"{path} has no program; make one with `dna compile {path} --config NAME`")
     raise DnaError(
-        f"{path} was compiled for instruction set {artifact.outdated_isa}, this version of open DNA "
-        f"has {ISA_VERSION}; recompile it with `dna compile {path} --config NAME`"
+        f"{path} was compiled for instruction set {artifact.outdated_isa}, this version of open "
+        f"DNA has {ISA_VERSION}; recompile it with `dna compile {path} --config NAME`"
     )
 
 
@@ -318,15 +318,15 @@ def _read_manifest(text: bytes, path: Path) -> tuple[Manifest, int | None]:
 
 def _refuse_newer(head: _ManifestHead, path: Path) -> None:
     isa = 0 if head.target is None else head.target.isa_version
+    writer = f"open DNA {head.written_by}" if head.written_by else "a newer version of open DNA"
     for what, theirs, ours in (
         ("format version", head.format_version, FORMAT_VERSION),
         ("a program of instruction set", isa, ISA_VERSION),
     ):
         if theirs > ours:
             raise DnaError(
-                f"{path} has {what} {theirs}, this program reads {ours}: open DNA "
-                f"{head.written_by} wrote it, this is {VERSION}; use that version, or make the "
-                "artifact again with this one"
+                f"{path} has {what} {theirs}, this program reads {ours}: {writer} wrote "
+                f"it, this is {VERSION}; use that version, or make the artifact again with this one"
             )
 
 

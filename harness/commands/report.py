@@ -10,7 +10,6 @@ import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json, write_text
 from harness.commands.modelled import clock_option, memory_options
-from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from harness.report.figures import Report
