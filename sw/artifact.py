@@ -35,6 +35,7 @@ import safetensors.numpy
 
 from hw.config import DnaConfig
 from hw.isa import ISA_VERSION
+from sw import digests
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.program import LayerTable, MemoryMap, Program
@@ -185,9 +186,14 @@ def program_of(artifact: Artifact, path: Path) -> Program:
     )
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def network_digest(artifact: Artifact) -> str:
+    """Changes with the network, its graph and its constants, and with nothing else.
+
+    Args:
+        artifact: that was saved or loaded: one that was only made has no files yet.
+    """
+    files = artifact.manifest.files
+    return hashlib.sha256((files[GRAPH] + files[CONSTANTS]).encode()).hexdigest()
 
 
 def _plain(graph: Graph) -> bytes:
@@ -252,7 +258,7 @@ def save(artifact: Artifact, path: Path) -> Artifact:
             (work / WEIGHTS).write_bytes(artifact.program.weights)
             layers = msgspec.json.encode(artifact.program.layers)
             (work / LAYERS).write_bytes(msgspec.json.format(layers, indent=1))
-        files = {file.name: _sha256(file) for file in sorted(work.iterdir())}
+        files = {file.name: digests.of_file(file) for file in sorted(work.iterdir())}
         manifest = msgspec.structs.replace(artifact.manifest, files=files)
         (work / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         work.chmod(0o755)
@@ -289,7 +295,7 @@ def load(path: Path) -> Artifact:
         file = path / name
         if not file.is_file():
             raise DnaError(f"{file} is missing; make the artifact again")
-        if _sha256(file) != expected:
+        if digests.of_file(file) != expected:
             raise DnaError(
                 f"{file} differs from its checksum in {MANIFEST}; make the artifact again"
             )

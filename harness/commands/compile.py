@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
 from harness.commands.modelled import bandwidth_option
 
 if TYPE_CHECKING:
@@ -21,13 +21,7 @@ TABLE_WIDTH = 120
 
 @click.command("compile", short_help="Compile a quantized network for a machine.")
 @click.argument("model", type=PATH)
-@click.option(
-    "--config",
-    "config_name",
-    required=True,
-    metavar="NAME",
-    help="nano, micro, small, f100, f200, or a JSON file with the parameters of a machine.",
-)
+@config_option
 @bandwidth_option("; the schedule is made for it")
 @click.option("-o", "--output", type=PATH, required=True, metavar="ARTIFACT", help="The program.")
 @json_option

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json, write_text
+from harness.commands.common import (
+    PATH,
+    check_writable,
+    data_dir_option,
+    json_option,
+    write_json,
+    write_text,
+)
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -69,12 +76,7 @@ def template(output: Path) -> None:
 @click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHZ")
 @click.option("--memory-latency", type=click.IntRange(min=1), metavar="CYCLES")
 @click.option("--memory-bandwidth", type=click.FloatRange(min=2**-16, max=1), metavar="PART")
-@click.option(
-    "--data-dir",
-    type=PATH,
-    metavar="DIR",
-    help="Photographs with val_map.txt. Default: $DATA_DIR, else those of `dna fetch`.",
-)
+@data_dir_option
 @click.option(
     "--min-duration",
     type=click.FloatRange(min=0, min_open=True),
@@ -108,7 +110,7 @@ def build(
     Exit code 1 means that a compliance test failed.
     """
     from harness.data import fetch
-    from harness.data.datasets import Dataset, data_dir_from
+    from harness.data.datasets import Dataset
     from harness.mlperf import compliance_scripts, rounds, submission, system
     from harness.mlperf.alone import alone
     from harness.mlperf.series import Series
@@ -117,7 +119,7 @@ def build(
     round_ = rounds.find(round_name)
     said = system.read(system_file)
     network = artifacts.load(artifact)
-    folder = data_dir_from(data_dir) or fetch.photographs_dir()
+    folder = fetch.data_dir(data_dir)
     photographs = Dataset(folder).list_file
     if reference is not None:
         compliance_scripts.check(reference, round_.tests)

@@ -87,6 +87,32 @@ def entry(fields: dict[str, Any]) -> str:
     return f"{_MARK}{json.dumps(fields)}\n"
 
 
+def mark(folder: Path, timing: str) -> None:
+    """Say in LoadGen's summary and detail that their times are modelled.
+
+    A line is added at the end, in the form of the file, under a key of our own; what LoadGen wrote
+    stays as it is.
+
+    Args:
+        folder: of the logs.
+        timing: what is modelled, in a line.
+
+    Raises:
+        DnaError: a file cannot be written.
+    """
+    fields = {"key": TIMING, "value": timing, "metadata": {"is_error": False}}
+    lines = {
+        SUMMARY: f"\nAdded by dna loadgen, not by LoadGen:\nTiming : {timing}\n",
+        DETAIL: entry(fields),
+    }
+    try:
+        for name, text in lines.items():
+            with (folder / name).open("a") as file:
+                file.write(text)
+    except OSError as error:
+        raise DnaError(f"cannot write the logs in {folder}: {error.strerror}") from error
+
+
 def answers(folder: Path) -> dict[int, int]:
     """The class that ``mlperf_log_accuracy.json`` has for each sample, by the sample's index.
 

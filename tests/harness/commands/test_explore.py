@@ -187,7 +187,7 @@ def test_a_worker_of_a_cluster_that_is_killed_costs_nothing(model, tmp_path):
 def test_another_version_of_the_sources_is_not_mixed_in(model, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation, "model_digest", lambda: "other")
     task = evaluation.Task(
-        model, evaluation.network_digest(artifact.load(model)), "this", PRESETS["nano"], None
+        model, artifact.network_digest(artifact.load(model)), "this", PRESETS["nano"], None
     )
     with pytest.raises(DnaError, match="other sources of open-dna"):
         evaluation.evaluate(task)

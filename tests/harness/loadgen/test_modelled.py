@@ -9,8 +9,9 @@ import mlperf_loadgen
 import numpy as np
 import pytest
 
-from harness.loadgen import logs, modelled
-from harness.loadgen.modelled import RESTART_CYCLES, Device, ModelledSystem
+from harness.loadgen import logs, modelled, pace
+from harness.loadgen.machine import DRIVER_ACCESSES, RESTART_CYCLES, ModelledMachine
+from harness.loadgen.modelled import ModelledSystem
 from hw.bus import registers
 from hw.config import PRESETS
 from hw.isa import ISA_VERSION, MAGIC
@@ -28,7 +29,7 @@ from tests.harness.tiny import save_artifact, save_photographs
 
 PHOTOGRAPHS = 20
 CYCLES = 600_000  # 2 ms at 300 MHz
-DEVICE = Device(
+MACHINE = ModelledMachine(
     config="toy",
     macs=32,
     clock_mhz=100.0,
@@ -168,10 +169,10 @@ def test_interrupt_leaves_nothing(tmp_path, network, data_dir):
 
 
 def test_times_of_a_device():
-    assert DEVICE.latency() == pytest.approx(1e-3)
-    assert DEVICE.latency(3) == pytest.approx((300_000 + 2 * RESTART_CYCLES) / 100e6)
-    assert DEVICE.throughput == pytest.approx(100e6 / (100_000 + RESTART_CYCLES))
-    assert DEVICE.figures()["memory"]["bytes_per_cycle"] == 4.0
+    assert MACHINE.latency() == pytest.approx(1e-3)
+    assert MACHINE.latency(3) == pytest.approx((300_000 + 2 * RESTART_CYCLES) / 100e6)
+    assert MACHINE.throughput == pytest.approx(100e6 / (100_000 + RESTART_CYCLES))
+    assert MACHINE.figures()["memory"]["bytes_per_cycle"] == 4.0
 
 
 class CountingMachine:
@@ -211,7 +212,7 @@ def test_the_driver_makes_as_many_accesses_as_the_model_counts(network):
     shape = (program.memory.input.height, program.memory.input.width, 3)
     before = machine.accesses
     driver.run(np.zeros(shape, np.int8))
-    assert machine.accesses - before == modelled.DRIVER_ACCESSES
+    assert machine.accesses - before == DRIVER_ACCESSES
 
 
 class Sample:
@@ -234,12 +235,12 @@ def completions(monkeypatch):
 
 def test_samples_of_a_query_complete_one_after_the_other(completions):
     answers = {number: np.full(1, number, np.float32) for number in range(3)}
-    system = ModelledSystem(answers, DEVICE.latency)
+    system = ModelledSystem(answers, MACHINE.latency)
     start = time.perf_counter()
     system.issue([Sample(number) for number in range(3)])
     assert [response.id for _, response in completions] == [0, 1, 2]
     for number, (when, response) in enumerate(completions, 1):
-        assert when - start >= DEVICE.latency(number)
+        assert when - start >= MACHINE.latency(number)
         assert response.size == 4
     assert system.completed == 3
     assert len(system.late) == 1
@@ -247,7 +248,7 @@ def test_samples_of_a_query_complete_one_after_the_other(completions):
 
 
 def test_a_missing_answer_ends_the_test(completions):
-    system = ModelledSystem({}, DEVICE.latency)
+    system = ModelledSystem({}, MACHINE.latency)
     system.issue([Sample(0), Sample(1)])
     assert isinstance(system.failure, KeyError)
     assert [response.size for _, response in completions] == [0, 0]
@@ -258,7 +259,7 @@ def write_logs(folder, latency_ns, scenario="SingleStream"):
         "effective_scenario": scenario,
         "effective_samples_per_query": 1,
         **{f"result_{name}_latency_ns": latency_ns for name in ("min", "mean", "max")},
-        **{f"result_{name}_percentile_latency_ns": latency_ns for name in modelled.PERCENTILES},
+        **{f"result_{name}_percentile_latency_ns": latency_ns for name in pace.PERCENTILES},
     }
     lines = [
         logs.entry({"key": key, "value": value, "metadata": {"is_error": False}})
@@ -270,9 +271,9 @@ def write_logs(folder, latency_ns, scenario="SingleStream"):
 @pytest.mark.parametrize(("late_us", "kept"), [(0, True), (9, True), (-9, True), (11, False)])
 def test_pace_is_held_against_the_model(tmp_path, late_us, kept):
     write_logs(tmp_path, 1_000_000 + 1000 * late_us)
-    system = ModelledSystem({}, DEVICE.latency)
+    system = ModelledSystem({}, MACHINE.latency)
     system.late.extend([late_us * 1e-6, 0.0])
-    found = modelled.pace(DEVICE, system, tmp_path, 1 + late_us * 1e-3, 2e-6)
+    found = pace.pace(MACHINE, system, tmp_path, 1 + late_us * 1e-3, 2e-6)
     assert found.kept is kept
     assert found.error == pytest.approx(late_us * 1e-3)
     assert found.outside == (0 if kept else 1)
