@@ -7,6 +7,7 @@ import threading
 import time
 from xml.etree import ElementTree
 
+import distributed
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -161,7 +162,6 @@ def test_killed_it_loses_nothing(model, tmp_path):
 
 
 def test_a_worker_of_a_cluster_that_is_killed_costs_nothing(model, tmp_path):
-    distributed = pytest.importorskip("distributed")
     state = tmp_path / "state.jsonl"
     here = explore(model, tmp_path, "--workers", 1)
     state.unlink()

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import distributed
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -18,7 +19,6 @@ PHOTOGRAPHS = 20
 
 @pytest.fixture(scope="module")
 def cluster():
-    distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=True, dashboard_address=":0"
     ) as cluster:
