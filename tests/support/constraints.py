@@ -21,6 +21,8 @@ HEAD = """\
 # The version of every package that `make setup` installs (pip install -c constraints.txt); the same
 # on every Python that it runs on. Written by `make constraints`; do not edit.
 """
+GPU = ("nvidia-", "cuda-", "triton")
+"""How packages are called that only the CUDA builds of PyTorch need, which pin them themselves."""
 
 
 def read(text: str) -> dict[str, str]:
@@ -62,7 +64,7 @@ def installed() -> dict[str, str]:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)
         wanted = {(name, extra) for extra in ("", *requirement.extras)} - seen
-        if not wanted or not _applies(requirement, ""):
+        if not wanted or not _applies(requirement, "") or name.startswith(GPU):
             continue
         seen |= wanted
         try:
