@@ -1,19 +1,18 @@
 """The reference pages in ``docs/``, written from what they describe: ``python -m harness.manual``.
 
-``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the map of
-``hw/bus/registers.py``, with the codes of ``hw.interfaces.Fault``. A test says when they are old.
+``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the registers of the
+machine (:mod:`harness.hardware.register_manual`). A test says when they are old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import click
 
 from harness.cli import dna
-from hw.bus import registers
-from hw.interfaces import Fault
+from harness.hardware import register_manual
 
 FOLDER = Path(__file__).parent.parent / "docs"
 HELP_COLUMNS = 100
@@ -22,14 +21,20 @@ _WRITTEN = "<!-- Written by `python -m harness.manual`; do not edit. -->"
 
 def pages() -> dict[str, str]:
     """The content of each page by the name of its file in ``docs/``."""
-    return {"commands.md": _commands(), "registers.md": _registers()}
+    return {name: _marked(page()) for name, page in PAGES.items()}
 
 
-def _commands() -> str:
+def _marked(page: str) -> str:
+    """``page`` with a line below its title that says where it comes from."""
+    title, rest = page.split("\n", 1)
+    return f"{title}\n\n{_WRITTEN}\n{rest}"
+
+
+def commands() -> str:
+    """Every command's ``--help``."""
     root = _context(dna, "dna", None)
     parts = [
         "# Commands",
-        _WRITTEN,
         "What `--help` says of each. Exit codes, unless a command says otherwise: 0 is success, 2 "
         "bad input (one line\nsays what is wrong, where, and what to do), 130 an interruption.",
     ]
@@ -60,20 +65,11 @@ def _context(command: click.Command, name: str, parent: click.Context | None) ->
     )
 
 
-def _registers() -> str:
-    title, rest = registers.document().split("\n", 1)
-    faults = [f"| {fault.value} | `{fault.name}` |" for fault in Fault]
-    return "\n".join(
-        [
-            f"{title}\n\n{_WRITTEN}\n{rest}",
-            "## Codes of `error_code`",
-            "",
-            "| code | fault |",
-            "|---|---|",
-            *faults,
-            "",
-        ]
-    )
+PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "registers.md": register_manual.page,
+}
+"""What writes each page, by the name of its file in ``docs/``."""
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ class Detail:
     """``mlperf_log_detail.txt``: one JSON object a line, each a key and a value.
 
     Attributes:
+        folder: that the file is in.
         errors: the messages that LoadGen calls errors.
     """
 
@@ -42,6 +43,7 @@ class Detail:
             DnaError: it is missing or cut short.
         """
         self.errors: list[str] = []
+        self.folder = folder
         self._path = folder / DETAIL
         self._values: dict[str, Any] = {}
         try:

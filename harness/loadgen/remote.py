@@ -129,7 +129,7 @@ def answer(chunk: Chunk) -> Answers:
         if not path.is_file() or path.stat().st_size != size:
             raise DnaError(
                 f"a worker has no {path} of {size} bytes; the photographs must be at the same path "
-                "on all machines"
+                "on all computers"
             )
         image = quantize(load_image(path, network.manifest.preprocessing), network.manifest.input)
         classes[number] = np.argmax(model.run(image[np.newaxis])[0])

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from harness.bench import measure, onnx_qdq
-from harness.bench.engines import ENGINES
+from harness.bench.contenders import CONTENDERS
 from harness.bench.worker import started
-from harness.commands.bench import command
+from harness.commands.run.bench import command
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
@@ -18,7 +18,9 @@ from sw.operations import Padding
 from tests import skips
 from tests.support.graphs import random_image, random_small_graph
 
-VARIANTS = [(engine, variant) for engine, variants in ENGINES.items() for variant in variants]
+VARIANTS = [
+    (contender, variant) for contender, variants in CONTENDERS.items() for variant in variants
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +43,13 @@ def folder(graph, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize(("engine", "variant"), VARIANTS, ids=lambda name: name or "only")
-def test_every_engine_computes_the_same_network(engine, variant, graph):
-    if engine == "torch":
+@pytest.mark.parametrize(("contender", "variant"), VARIANTS, ids=lambda name: name or "only")
+def test_every_contender_computes_the_same_network(contender, variant, graph):
+    if contender == "torch":
         torch = pytest.importorskip("torch", reason=skips.not_installed("quantize"))
         if variant.split()[0] not in torch.backends.quantized.supported_engines:
             pytest.skip(f"this PyTorch has no {variant}")
-    session = ENGINES[engine][variant](graph, 1)
+    session = CONTENDERS[contender][variant](graph, 1)
     reference = ReferenceModel(graph)
     rng = np.random.default_rng(7)
     for _ in range(3):
@@ -56,7 +58,7 @@ def test_every_engine_computes_the_same_network(engine, variant, graph):
         expected = reference.run(image[None])[0]
         assert got.dtype == np.int8 and got.shape == expected.shape
         # Peers round elsewhere: a step here and there, more than that is another network.
-        tolerance = 0 if engine in ("functional", "litert") else 3
+        tolerance = 0 if contender in ("functional", "litert") else 3
         assert np.abs(got.astype(int) - expected).max() <= tolerance
 
 
@@ -98,7 +100,7 @@ def test_a_wrong_bit_is_counted(graph, monkeypatch):
     assert bits.mismatches == 2
 
 
-def test_an_engine_that_cannot_load_says_why(folder, monkeypatch):
+def test_a_contender_that_cannot_load_says_why(folder, monkeypatch):
     with (
         pytest.raises(DnaError, match=r"torch nonsense: KeyError"),
         started(folder, "torch", "nonsense", 1),
@@ -113,14 +115,14 @@ def test_command(folder, tmp_path):
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     written = json.loads(figures.read_text())
-    assert set(written["images_per_s"]["1"]) == set(ENGINES)
+    assert set(written["images_per_s"]["1"]) == set(CONTENDERS)
     assert all(speed > 0 for speed in written["images_per_s"]["1"].values())
-    assert set(written["versions"]) == set(ENGINES)
+    assert set(written["versions"]) == set(CONTENDERS)
     assert written["mismatches"] == 0 and written["values"] > 1000
     peer = written["best_peer"]["1"]
     speeds = written["images_per_s"]["1"]
     assert peer != "functional" and speeds[peer] == max(
-        speed for engine, speed in speeds.items() if engine != "functional"
+        speed for contender, speed in speeds.items() if contender != "functional"
     )
     assert written["ratio"]["1"] == speeds["functional"] / speeds[peer]
     assert written["details"]["1"]["functional"]["differing"] == 0

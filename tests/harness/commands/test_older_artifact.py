@@ -9,7 +9,7 @@ from harness.cli import dna
 from hw.isa import ISA_VERSION
 from sw import artifact
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_artifact, save_photographs
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import sys
 import textwrap
 import time
 
-import distributed
 import pytest
 
 from harness.host import workers
@@ -13,6 +12,7 @@ from harness.host.workers import run_tasks
 from hw.interfaces import Fault
 from sim.driver import MachineError
 from sw.errors import DnaError
+from tests.support.clusters import local_cluster
 
 MANY = 12
 
@@ -156,9 +156,7 @@ def test_ctrl_c_ends_all_processes_without_a_word(tmp_path):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-    ) as cluster:
+    with local_cluster() as cluster:
         yield cluster
 
 
@@ -208,7 +206,7 @@ def test_a_scheduler_that_does_not_answer(monkeypatch, address):
 def test_a_scheduler_without_workers(monkeypatch):
     monkeypatch.setattr(workers, "WORKERS_SECONDS", 0.2)
     with (
-        distributed.LocalCluster(n_workers=0, processes=True, dashboard_address=":0") as cluster,
+        local_cluster(0) as cluster,
         pytest.raises(DnaError, match="has no worker; start one with `dask worker tcp"),
     ):
         run(square, [1], scheduler=cluster.scheduler_address)

@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import distributed
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -12,16 +11,15 @@ from harness.cli import dna
 from harness.loadgen import logs, remote
 from sw import artifact
 from sw.errors import DnaError
-from tests.harness import tiny
+from tests.support import tiny
+from tests.support.clusters import local_cluster
 
 PHOTOGRAPHS = 20
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=":0"
-    ) as cluster:
+    with local_cluster(1, threads_per_worker=2) as cluster:
         yield cluster.scheduler_address
 
 

@@ -8,8 +8,8 @@ from sim.cycles import Span
 from sim.interpreter.program import Interpreter
 from sim.interpreter.semantics import Semantics
 from sim.reference import ReferenceModel
-from tests.harness.report.runs import compiled, predicted
 from tests.support.graphs import random_image, random_small_graph
+from tests.support.report_runs import compiled, predicted
 
 
 class Checked(Semantics):
