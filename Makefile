@@ -19,6 +19,14 @@ help: ## list the targets
 
 setup: $(VENV)/.installed ## system packages and the virtual environment (3 minutes when new)
 
+# Whoever names a Python gets it: an environment of another one is made anew.
+version_of = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifeq ($(origin PYTHON),command line)
+ifneq ($(call version_of,$(PYTHON)),$(call version_of,$(BIN)/python))
+.PHONY: $(VENV)/.installed
+endif
+endif
+
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/system-packages scripts/environment
 	@scripts/system-packages $(PROGRAMS)
 	scripts/environment $(PYTHON) $(VENV) '$(EXTRAS)' constraints.txt
