@@ -127,6 +127,8 @@ def command(
     check_writable(json_file)
     check_writable(waves)
     network = artifacts.load(artifact)
+    if network.outdated_isa is not None and (layers is None or config_name is None):
+        artifacts.program_of(network, artifact)
     config = _configuration(config_name, network)
     whole = network.program is not None and layers is None
     if engine == INTERPRETER:

@@ -1,6 +1,7 @@
 import json
 import re
 
+import distributed
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -99,7 +100,6 @@ def test_several_processes(invoke):
 
 
 def test_a_cluster(invoke):
-    distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
