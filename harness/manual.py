@@ -1,21 +1,20 @@
 """The reference pages in ``docs/``, written from what they describe: ``python -m harness.manual``.
 
-``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the map of
-``hw/bus/registers.py``, with the codes of ``hw.interfaces.Fault``; within ``docs/models.md`` stands
-the table of operators of :mod:`sw.operators`. A test says when they are old.
+``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the registers of the
+machine (:mod:`harness.hardware.register_manual`); within ``docs/models.md`` stands the table of
+operators (:mod:`harness.operator_manual`). A test says when they are old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import click
 
+from harness import operator_manual
 from harness.cli import dna
-from hw.bus import registers
-from hw.interfaces import Fault
-from sw.operators import FRONTENDS, Operator, Spelling, table
+from harness.hardware import register_manual
 
 FOLDER = Path(__file__).parent.parent / "docs"
 HELP_COLUMNS = 100
@@ -25,55 +24,28 @@ _END = "<!-- So far. -->"
 
 def pages() -> dict[str, str]:
     """The content of each page by the name of its file in ``docs/``."""
-    return {
-        "commands.md": _commands(),
-        "models.md": _between_marks("models.md", operators()),
-        "registers.md": _registers(),
-    }
+    whole = {name: _marked(page()) for name, page in PAGES.items()}
+    return whole | {name: _within(name, part()) for name, part in PARTS.items()}
 
 
-def _between_marks(name: str, text: str) -> str:
-    """A page by hand, with ``text`` between its two marks."""
+def _within(name: str, part: str) -> str:
+    """A page by hand, with ``part`` between its two marks."""
     front, _, rest = (FOLDER / name).read_text().partition(f"{_WRITTEN}\n")
     _, _, back = rest.partition(f"{_END}\n")
-    return f"{front}{_WRITTEN}\n\n{text}\n{_END}\n{back}"
+    return f"{front}{_WRITTEN}\n\n{part}\n{_END}\n{back}"
 
 
-def operators() -> str:
-    """Tables in Markdown: what is taken of each operator and becomes of it, and its spellings."""
-    rows = [
-        "| operator | accepted | in the graph | on the machine |",
-        "|---|---|---|---|",
-        *(
-            f"| {row.name} | {_accepted(row)} | {row.graph} | {row.machine} |"
-            for row in table.TABLE
-        ),
-        "",
-        f"| operator | {' | '.join(FRONTENDS.values())} |",
-        "|---|---|---|---|",
-        *(
-            f"| {row.name} | {' | '.join(_spelling(row.spelling[key]) for key in FRONTENDS)} |"
-            for row in table.TABLE
-        ),
-        "",
-    ]
-    return "\n".join(rows)
+def _marked(page: str) -> str:
+    """``page`` with a line below its title that says where it comes from."""
+    title, rest = page.split("\n", 1)
+    return f"{title}\n\n{_WRITTEN}\n{rest}"
 
 
-def _accepted(row: Operator) -> str:
-    return "; ".join([row.accepts, *(constraint.rule for constraint in row.constraints)])
-
-
-def _spelling(spelling: Spelling) -> str:
-    names = ", ".join(f"`{name.replace('.default', '')}`" for name in spelling.names)
-    return "; ".join(part for part in (names, spelling.note or spelling.absent) if part)
-
-
-def _commands() -> str:
+def commands() -> str:
+    """Every command's ``--help``."""
     root = _context(dna, "dna", None)
     parts = [
         "# Commands",
-        _WRITTEN,
         "What `--help` says of each. Exit codes, unless a command says otherwise: 0 is success, 2 "
         "bad input (one line\nsays what is wrong, where, and what to do), 130 an interruption.",
     ]
@@ -104,20 +76,14 @@ def _context(command: click.Command, name: str, parent: click.Context | None) ->
     )
 
 
-def _registers() -> str:
-    title, rest = registers.document().split("\n", 1)
-    faults = [f"| {fault.value} | `{fault.name}` |" for fault in Fault]
-    return "\n".join(
-        [
-            f"{title}\n\n{_WRITTEN}\n{rest}",
-            "## Codes of `error_code`",
-            "",
-            "| code | fault |",
-            "|---|---|",
-            *faults,
-            "",
-        ]
-    )
+PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "registers.md": register_manual.page,
+}
+"""What writes each page, by the name of its file in ``docs/``."""
+
+PARTS: Mapping[str, Callable[[], str]] = {"models.md": operator_manual.tables}
+"""What writes a part of a page, between marks."""
 
 
 def main() -> None:

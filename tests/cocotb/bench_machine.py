@@ -22,8 +22,8 @@ from cocotbext.axi import (
 from hw import isa
 from hw.bus import registers
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine
+from hw.status import Activity, Fault
 from sim.reference import ReferenceModel
 from sw.compiler import compile_graph
 from tests.cocotb.bench import compare, hardware_test, reset
@@ -69,8 +69,8 @@ class Host:
         for start, stop in ((0, below), (above, self.memory.size)):
             if start < stop:
                 space.register_region(self.memory, BASE + start, stop - start, start)
-        bus = AxiSlave(AxiBus.from_prefix(dut, "m_axi_"), dut.clk, dut.rst, target=space)
-        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil_"), dut.clk, dut.rst)
+        bus = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=space)
+        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         if pause:
             write, read = self.registers.write_if, self.registers.read_if
             for channel in (

@@ -1,14 +1,13 @@
 """Random networks and machines for the compiler, and the check that a program computes them."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from hw.config import DnaConfig
-from hw.isa import Opcode, read_program
-from sim.interpreter.program import Executed, Interpreter
 from sim.reference import ReferenceModel
+from sim.verify.interpreter import interpret_program
 from sw.compiler import Program, compile_graph
 from sw.errors import DnaError
 from sw.graph import Graph
@@ -312,62 +311,6 @@ def least_feature_words(graph: Graph, config: DnaConfig) -> int | None:
     return None
 
 
-class OutputCheck:
-    """Compares every output in feature memory with the reference, right after its instruction.
-
-    Attributes:
-        values: how many were compared.
-    """
-
-    def __init__(self, program: Program, expected: dict[str, np.ndarray]) -> None:
-        self.expected = expected
-        self.values = 0
-        self.layers = {layer.number: layer for layer in program.layers}
-        self.places = {layer.number: iter(layer.stripes) for layer in program.layers}
-        self.means = self._mean_instructions(program)
-
-    @staticmethod
-    def _mean_instructions(program: Program) -> dict[int, list[int]]:
-        """How many MEANs complete each stripe: of a mean all, of an average-pool one a pixel."""
-        counts: dict[int, list[int]] = {}
-        for op in read_program(program.code):
-            if op.opcode is Opcode.MEAN:
-                counts.setdefault(op["layer"], [0])[0] += 1
-        for layer in program.layers:
-            if layer.kind == "average_pool":
-                counts[layer.number] = [place.rows * layer.shape[1] for place in layer.stripes]
-        return counts
-
-    def __call__(self, executed: Executed) -> None:
-        op = executed.instruction
-        if op.opcode not in (Opcode.POST, Opcode.MAX_POOL, Opcode.MEAN):
-            return
-        if op.opcode is Opcode.MEAN:
-            missing = self.means[op["layer"]]
-            missing[0] -= 1
-            if missing[0]:
-                return
-            missing.pop(0)
-        layer = self.layers[op["layer"]]
-        place = next(self.places[layer.number])
-        height, width, channels = layer.shape
-        expected = self.expected[layer.output].reshape(height, width, channels)
-        expected = expected[place.row : place.row + place.rows]
-        rows = place.base + np.arange(place.rows)[:, None] * place.pitch
-        words = executed.feature[rows + np.arange(width * layer.words)]
-        got = words.reshape(place.rows, width, -1)[:, :, :channels]
-        np.testing.assert_array_equal(got, expected, layer.name)
-        self.values += expected.size
-
-    def complete(self) -> bool:
-        """Whether every output of the network has been seen."""
-        return next(self._missing(), None) is None
-
-    def _missing(self) -> Iterator[object]:
-        for places in self.places.values():
-            yield from places
-
-
 def check_program(
     graph: Graph,
     config: DnaConfig,
@@ -379,11 +322,7 @@ def check_program(
     program = compile_graph(graph, config, bandwidth)
     expected = ReferenceModel(graph).run_all(image)
     for seed in seeds:
-        dram = program.image(image)
-        check = OutputCheck(program, expected)
-        Interpreter(config, dram).run(program.code, seed=seed, after=check)
-        assert check.complete()
-        assert check.values > 0
-        logits = program.memory.output.read(dram).reshape(expected[graph.output].shape)
-        np.testing.assert_array_equal(logits, expected[graph.output])
+        result = interpret_program(program, image, expected, seed=seed)
+        assert result.values == sum(int(np.prod(layer.shape)) for layer in program.layers) > 0
+        assert result.mismatches == 0, next((layer for layer in result.layers if layer.first), None)
     return program

@@ -17,11 +17,12 @@ import numpy.typing as npt
 
 from hw.config import PRESETS, DnaConfig
 from sim.driver import MachineError
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
 from sim.reference import ReferenceModel
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
-from sim.verify_program import ProgramResult, verify_program
+from sim.rtl.registry import open_simulator
+from sim.verify.results import ProgramResult
+from sim.verify.rtl import verify_program
 from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.graph import Graph
@@ -174,7 +175,7 @@ def run(case: Case, config: DnaConfig, expect: Expect = right) -> Outcome:
     except Exception as error:
         return Outcome(failure=_crash("compiler", error))
     try:
-        with open_machine(
+        with open_simulator(
             config, size=program.memory.size, memory=case.memory, record_writes=True
         ) as machine:
             result = verify_program(

@@ -9,9 +9,9 @@ import pytest
 from harness.verify.single_layers import run_layer, tasks_of
 from hw.config import PRESETS
 from sim.driver import Driver
+from sim.memory.model import MemoryModel
 from sim.reference import ReferenceModel
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
+from sim.rtl.registry import open_simulator
 from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.graph_builder import GraphBuilder, Output, Window
@@ -30,7 +30,7 @@ def network(seed=4):
 
 def tasks(pattern="*", of=network, **options):
     graph, tensors = of()
-    machine = {"config": NANO, "engine": "cxxrtl", "memory": CALM, **options}
+    machine = {"config": NANO, "simulator": "cxxrtl", "memory": CALM, **options}
     return tasks_of(graph, tensors, pattern, **machine)
 
 
@@ -106,7 +106,7 @@ def test_a_machine_that_stops_is_told_and_fails():
 def test_a_driver_that_is_not_given_the_other_operand():
     (task,) = tasks("block1.add")
     program = compile_graph(task.part, NANO)
-    with open_machine(NANO, size=program.memory.size) as machine:
+    with open_simulator(NANO, size=program.memory.size) as machine:
         driver = Driver(machine, program)
         with pytest.raises(DnaError, match=r"takes block1\.shortcut too"):
             driver.run(task.tensors[task.part.input])

@@ -8,13 +8,13 @@ import pytest
 
 from hw import isa
 from hw.config import PRESETS
-from hw.interfaces import Activity
 from hw.isa import Engine, Opcode
+from hw.status import Activity
 from sim.cycles import FIRST_CYCLE, layer_times, predict
 from sim.driver import Driver
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
+from sim.rtl.registry import open_simulator
 from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
@@ -97,7 +97,9 @@ def test_spans_are_those_of_the_machine():
     graph, image = toy()
     program = compile_graph(graph, NANO)
     memory = HARD
-    with open_machine(NANO, size=program.memory.size, memory=memory, record_writes=True) as machine:
+    with open_simulator(
+        NANO, size=program.memory.size, memory=memory, record_writes=True
+    ) as machine:
         Driver(machine, program).run(image)
         writes = machine.feature_writes()
         counters = machine.counters()

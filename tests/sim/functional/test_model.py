@@ -14,11 +14,10 @@ from sw.errors import DnaError
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding, Tensor
+from tests import skips
 from tests.support.graphs import random_image, random_small_graph
 
-needs_kernels = pytest.mark.skipif(
-    not kernels.supported(), reason="our kernels need AVX512-VNNI and g++"
-)
+needs_kernels = pytest.mark.skipif(not kernels.supported(), reason=skips.KERNELS)
 ENGINES = [
     pytest.param(lambda graph: LiteRT(flatbuffer.emit(graph, every_tensor=True)), id="litert"),
     pytest.param(

@@ -8,7 +8,8 @@ import pytest
 from hw.config import PRESETS
 from hw.isa import Opcode, read_program
 from sw.compiler import compile_graph
-from sw.compiler.lowering import AveragePool, Convolution, MeanPool, lower
+from sw.compiler.layers import AveragePool, Convolution, MeanPool
+from sw.compiler.lowering import lower
 from sw.frontends.tflite import import_model, read
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding

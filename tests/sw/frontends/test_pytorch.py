@@ -1,5 +1,10 @@
 import numpy as np
 import pytest
+
+from tests import skips
+
+pytest.importorskip("torch", reason=skips.not_installed("quantize"))
+
 import torch
 from torch import nn
 from torch.nn import functional

@@ -5,14 +5,15 @@ import importlib.util
 import numpy as np
 import pytest
 
-from harness import manual
+from harness import operator_manual
 from sim.compare.engines import Comparer
 from sim.reference import ReferenceModel
 from sw.errors import DnaError
 from sw.frontends import tflite
 from sw.operations import AveragePool2D, DepthwiseConv2D
 from sw.operators import FRONTENDS, table
-from tests.support import tflite_models
+from tests import skips
+from tests.support import onnx_models, tflite_models
 from tests.support.programs import noise, random_layer, random_network
 from tests.sweeps.import_sweep import compared
 
@@ -34,9 +35,6 @@ def onnx_files(tmp_path_factory):
     made = {}
 
     def files(name):
-        pytest.importorskip("onnxruntime")
-        from tests.support import onnx_models
-
         if name not in made:
             made[name] = [
                 onnx_models.save_example(folder, name, form) for form in ("QDQ", "QOperator")
@@ -88,7 +86,7 @@ def has_it(path, name):
 
 
 def torch_network(name):
-    pytest.importorskip("torchao")
+    pytest.importorskip("torch", reason=skips.not_installed("quantize"))
     from sw.frontends.pytorch import quantize
     from tests.support import torch_models
 
@@ -129,7 +127,7 @@ def test_onnx_examples_have_onnx_runtime_s_values(name, onnx_files):
 
 @pytest.mark.parametrize("name", [name for frontend, name in SPELLED if frontend == "pytorch"])
 def test_pytorch_examples_compute_what_the_network_does(name):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason=skips.not_installed("quantize"))
     from tests.support import torch_models
 
     model, graph = torch_network(name)
@@ -150,7 +148,7 @@ def test_pytorch_examples_compute_what_the_network_does(name):
 
 
 def test_a_pool_over_padding_that_counts_is_a_convolution_of_ones():
-    pytest.importorskip("torchao")
+    pytest.importorskip("torch", reason=skips.not_installed("quantize"))
     from torch import nn
 
     from sw.frontends.pytorch import quantize
@@ -192,9 +190,9 @@ class TestARowThatIsRemoved:
                     load()
 
     def test_vanishes_from_the_page(self, name, without):
-        assert manual.operators().count(f"\n| {name} |") == 2
+        assert operator_manual.tables().count(f"\n| {name} |") == 2
         row = without()
-        text = manual.operators()
+        text = operator_manual.tables()
         assert f"\n| {name} |" not in text
         for frontend in FRONTENDS:
             for spelling in row.spelling[frontend].names:

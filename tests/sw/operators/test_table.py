@@ -8,9 +8,11 @@ import pytest
 
 from sim import reference
 from sim.functional import flatbuffer, kernels
+from sw.compiler.lowering import LOWERINGS
 from sw.errors import DnaError
 from sw.operations import Conv2D, Operation
 from sw.operators import FRONTENDS, find, nearest, row_of, spellings, table
+from tests import skips
 from tests.support import programs, tflite_models
 from tests.sweeps import fuzz_cases
 
@@ -20,9 +22,9 @@ BY_OPERATION = {
     "the reference": reference.RULES,
     "the kernels": kernels.FILLERS,
     "the flatbuffer writer": flatbuffer.WRITERS,
+    "the compiler's lowering": LOWERINGS,
     "the fuzzer's rebuild": fuzz_cases.REBUILD,
 }
-NEEDS = {"tflite": (), "onnx": ("onnx", "onnxruntime"), "pytorch": ("torch", "torchao")}
 HANDLERS = {
     "tflite": "sw.frontends.tflite.operators",
     "onnx": "sw.frontends.onnx.importer",
@@ -39,8 +41,8 @@ FUSED = " (fused)"
 
 def module(frontend: str, names: dict[str, str]) -> typing.Any:
     """One of ``names``, if this environment has what the frontend needs."""
-    for package in NEEDS[frontend]:
-        pytest.importorskip(package)
+    if frontend == "pytorch":
+        pytest.importorskip("torch", reason=skips.not_installed("quantize"))
     return importlib.import_module(names[frontend])
 
 
