@@ -28,7 +28,7 @@ CONVOLUTION = Operator(
     operation=Conv2D,
     accepts=f"{_KERNELS}, any padding, any channels",
     graph="the same",
-    machine="the same",
+    machine="as it is",
     spelling={
         "tflite": Spelling(
             names=("CONV_2D",),
@@ -145,7 +145,7 @@ MAX_POOL = Operator(
     operation=MaxPool2D,
     accepts="any stride and padding",
     graph="the same",
-    machine="the same; with two different strides a row at a time",
+    machine="as it is; with two different strides a row at a time",
     spelling={
         "tflite": Spelling(
             names=("MAX_POOL_2D",), instead_of={"REDUCE_MAX": "MAX_POOL_2D over the whole map"}
@@ -206,7 +206,7 @@ MEAN = Operator(
     operation=Mean,
     accepts="over height and width",
     graph="the same",
-    machine="the same",
+    machine="as it is",
     spelling={
         "tflite": Spelling(names=("MEAN",), instead_of={"SUM": "MEAN over height and width"}),
         "onnx": Spelling(
