@@ -12,12 +12,21 @@ from sw.compiler.lowering import lower
 from tests.support.programs import random_config, random_network
 
 
+def convolutions(rng, config):
+    """Those of a random network that has some."""
+    layers = []
+    while not layers:
+        network = lower(random_network(rng), config)
+        layers = [layer for layer in network if isinstance(layer, Convolution)]
+    return layers
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_every_byte_is_where_the_machine_looks(seed):
     """Written from docs/machine.md, one byte at a time."""
     rng = np.random.default_rng(seed)
     config = random_config(rng)
-    layers = [la for la in lower(random_network(rng), config) if isinstance(la, Convolution)]
+    layers = convolutions(rng, config)
     layer = layers[int(rng.integers(len(layers)))]
     wide = config.modules * config.columns
     for split in splits(config):
@@ -63,7 +72,7 @@ def expected_weight(layer, config, k_slice, row, channel):
 def test_the_bias_wraps():
     rng = np.random.default_rng(3)
     config = random_config(rng)
-    layer = next(la for la in lower(random_network(rng), config) if isinstance(la, Convolution))
+    layer = convolutions(rng, config)[0]
     extreme = dataclasses.replace(
         layer,
         zero_point=-128,
@@ -79,7 +88,7 @@ def test_the_bias_wraps():
 def test_blocks_are_sent_for_every_pixel_tile(pixel_tiles):
     rng = np.random.default_rng(5)
     config = random_config(rng)
-    layer = next(la for la in lower(random_network(rng), config) if isinstance(la, Convolution))
+    layer = convolutions(rng, config)[0]
     stream = weight_stream(config, layer, 0)
     sent = b"".join(
         stream.content[start : start + length] for start, length in stream.ranges(pixel_tiles)
