@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from sw.errors import DnaError
+from sw.version import VERSION
 
 COMMANDS = {
     "fetch": "prepare.fetch",
@@ -53,7 +54,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="open-dna")
+@click.version_option(VERSION)
 def dna() -> None:
     """Quantize ResNet50, run it on the open Dynamic Neural Accelerator, score it with MLPerf."""
 

@@ -1,7 +1,8 @@
 """The reference pages in ``docs/``, written from what they describe: ``python -m harness.manual``.
 
 ``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the registers of the
-machine (:mod:`harness.hardware.register_manual`). A test says when they are old.
+machine (:mod:`harness.hardware.register_manual`); within ``docs/models.md`` stands the table of
+operators (:mod:`harness.operator_manual`). A test says when they are old.
 """
 
 from __future__ import annotations
@@ -11,17 +12,27 @@ from pathlib import Path
 
 import click
 
+from harness import operator_manual
 from harness.cli import dna
 from harness.hardware import register_manual
 
 FOLDER = Path(__file__).parent.parent / "docs"
 HELP_COLUMNS = 100
 _WRITTEN = "<!-- Written by `python -m harness.manual`; do not edit. -->"
+_END = "<!-- So far. -->"
 
 
 def pages() -> dict[str, str]:
     """The content of each page by the name of its file in ``docs/``."""
-    return {name: _marked(page()) for name, page in PAGES.items()}
+    whole = {name: _marked(page()) for name, page in PAGES.items()}
+    return whole | {name: _within(name, part()) for name, part in PARTS.items()}
+
+
+def _within(name: str, part: str) -> str:
+    """A page by hand, with ``part`` between its two marks."""
+    front, _, rest = (FOLDER / name).read_text().partition(f"{_WRITTEN}\n")
+    _, _, back = rest.partition(f"{_END}\n")
+    return f"{front}{_WRITTEN}\n\n{part}\n{_END}\n{back}"
 
 
 def _marked(page: str) -> str:
@@ -70,6 +81,9 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "registers.md": register_manual.page,
 }
 """What writes each page, by the name of its file in ``docs/``."""
+
+PARTS: Mapping[str, Callable[[], str]] = {"models.md": operator_manual.tables}
+"""What writes a part of a page, between marks."""
 
 
 def main() -> None:

@@ -6,8 +6,6 @@ area read them: here, so that nobody needs the HDL for a number. Latencies are i
 
 from __future__ import annotations
 
-from hw.config import DnaConfig
-
 INSTRUCTIONS_UNDER_WAY = 4
 """Instructions of one engine whose effects are not all visible yet, at most."""
 
@@ -35,17 +33,3 @@ RESIDUAL_LATENCY = 4
 MEAN_LATENCY = (
     INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_ADDER_LATENCY + FLOAT_TO_INT_LATENCY
 )
-
-RING_CHUNKS = 8
-"""Chunks of a row that LOAD keeps: two that are read, and those that overlapping windows come back
-to."""
-
-
-def chunk_bytes(config: DnaConfig) -> int:
-    """Bytes of a chunk: a DRAM word, or as many as hold the feature words of a cycle."""
-    return max(config.dram_bytes_per_cycle, config.lanes)
-
-
-def overlap_limit(config: DnaConfig) -> int:
-    """The most bytes by which a window of a LOAD may reach over the start of the next one."""
-    return (RING_CHUNKS - 2) * chunk_bytes(config)

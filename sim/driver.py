@@ -12,8 +12,8 @@ from hw import isa
 from hw.bus import registers
 from hw.isa import Engine
 from hw.status import Fault, waiting
-from sim.rtl.machine import Machine
-from sim.rtl.memory import BASE
+from sim.memory.model import BASE
+from sim.rtl.simulator import Simulator
 from sw.errors import DnaError
 from sw.program import Program
 
@@ -84,7 +84,7 @@ class Driver:
 
     ::
 
-        with open_machine(program.config, size=program.memory.size) as machine:
+        with open_simulator(program.config, size=program.memory.size) as machine:
             driver = Driver(machine, program)
             logits = driver.run(pixels)
 
@@ -100,7 +100,7 @@ class Driver:
 
     def __init__(
         self,
-        machine: Machine,
+        machine: Simulator,
         program: Program,
         *,
         watchdog: int = registers.DEFAULT_WATCHDOG_CYCLES,

@@ -14,7 +14,7 @@ import sim
 import sw
 from harness.host import sources
 from hw.config import DnaConfig
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw import artifact as artifacts
 from sw.errors import DnaError
 from sw.graph import Graph

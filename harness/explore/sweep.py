@@ -10,7 +10,7 @@ from harness.explore.results import Row, row
 from harness.explore.space import Candidate
 from harness.explore.state import State
 from harness.host.workers import run_tasks
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw import artifact as artifacts
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from harness.explore.results import Row
 from harness.hardware.area import DEVICE
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 
 TABLE_WIDTH = 130
 """Columns that the table needs; a narrower terminal wraps its lines."""

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sim.cycles import predict
-from sim.rtl.memory import MemoryModel
-from sw.artifact import Artifact
-from sw.errors import DnaError
+from sim.memory.model import MemoryModel
+from sw.artifact import Artifact, program_of
 
 DRIVER_ACCESSES = 4
 """Register accesses of ``sim.driver`` between an interrupt and the next start: it clears the
@@ -89,19 +88,15 @@ def modelled_machine(
         memory: behind it.
 
     Raises:
-        DnaError: there is no program.
+        DnaError: there is no program, or one of an older instruction set.
     """
-    if network.program is None:
-        raise DnaError(
-            f"{path} has no program whose time could be modelled; make one: "
-            "dna compile --config NAME"
-        )
-    config = network.program.config
+    program = program_of(network, path)
+    config = program.config
     return ModelledMachine(
         config=config.name,
         macs=config.macs,
         clock_mhz=clock_mhz,
-        cycles=predict(network.program, memory).cycles,
+        cycles=predict(program, memory).cycles,
         memory=memory,
         dram_bytes_per_cycle=config.dram_bytes_per_cycle,
     )

@@ -19,11 +19,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import mlperf_loadgen
 import numpy as np
 import numpy.typing as npt
 
 from harness.loadgen import logs, runner
+from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.qsl import SampleLibrary
 
 Answer = npt.NDArray[np.float32]

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import mlperf_loadgen
-
 from harness.loadgen import logs
+from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.qsl import SampleLibrary
 from harness.loadgen.sut import System
 from sw.errors import DnaError

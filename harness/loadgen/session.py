@@ -12,11 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlperf_loadgen
-
 from harness.host import computer
 from harness.loadgen import display, local, logs, modelled, remote, runner, settings
 from harness.loadgen import score as scores
+from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.machine import ModelledMachine
 from harness.loadgen.modelled import Answer, ModelledSystem
 from harness.loadgen.pace import Pace, pace

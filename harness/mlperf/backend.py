@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
 import queue
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from sim.quantization import quantize
 from sim.runtime import Runtime
 from sw import artifact, digests
 from sw.errors import DnaError
+from sw.version import VERSION
 
 Int8 = npt.NDArray[np.int8]
 
@@ -190,7 +190,7 @@ class DnaBackend:
 
     def version(self) -> str:
         """For the reference's report."""
-        return importlib.metadata.version("open-dna")
+        return VERSION
 
     def image_format(self) -> str:
         """The order of an image's axes."""

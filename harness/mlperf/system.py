@@ -13,6 +13,7 @@ from typing import Any
 from harness.host import computer
 from sw.artifact import Manifest, Target
 from sw.errors import DnaError
+from sw.version import VERSION
 
 ASKED = {
     "submitter": "your organization, as the folder is to be called",
@@ -137,7 +138,7 @@ def describe(
         "number_of_nodes": 1,
         "host_processor_model_name": computer.description().split(",")[0],
         "host_processor_core_count": os.cpu_count(),
-        "framework": f"open DNA {importlib.metadata.version('open-dna')}",
+        "framework": f"open DNA {VERSION}",
         "operating_system": f"{platform.system()} {platform.release()}",
         "other_software_stack": (
             f"Python {platform.python_version()}, "

@@ -46,8 +46,7 @@ def quantized(
     with needs("tensorflow", "TensorFlow"), console.status("starting TensorFlow"):
         from sw.frontends import tensorflow
         from sw.models import resnet50_keras
-    from sw.frontends.tflite import import_model
-    from sw.frontends.tflite_file import read
+    from sw.frontends.tflite import import_model, read
 
     if weights_file.is_dir() or weights_file.suffix in WHOLE_NETWORKS:
         if preprocessing is None:

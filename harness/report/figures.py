@@ -15,7 +15,7 @@ from hw.config import DnaConfig
 from hw.isa import Engine, read_program
 from hw.status import Activity
 from sim.cycles import LayerTime, Prediction, layer_times
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw.program import LayerTable, Program
 
 

@@ -11,12 +11,11 @@ from amaranth.lib.wiring import Out
 from amaranth.utils import ceil_log2
 
 from hw.arithmetic.integers import clamp, thermometer
-from hw.config import DnaConfig
+from hw.config import LOAD_CHUNKS, DnaConfig
 from hw.control.engine import EngineControl, field_registers
 from hw.interfaces import DramReadSignature, EngineSignature, FeatureWriteSignature
 from hw.isa import Opcode
 from hw.memory.row_address import RowAddress
-from hw.microarchitecture import RING_CHUNKS, chunk_bytes, overlap_limit
 from hw.status import Activity, Fault
 from hw.transfer.row_ring import RowRing
 
@@ -38,7 +37,7 @@ class LoadEngine(wiring.Component):
     Stall: DRAM words wait while the ring is full of bytes that are still wanted.
 
     Faults: ``BAD_FIELD`` for counts of 0, a window that its feature words do not hold, windows that
-    overlap by more than :func:`hw.microarchitecture.overlap_limit`, a base outside the feature
+    overlap by more than :attr:`~hw.config.DnaConfig.load_overlap_bytes`, a base outside the feature
     memory.
 
     Args:
@@ -70,7 +69,7 @@ class LoadEngine(wiring.Component):
             load.window_bytes == 0,
             load.window_step == 0,
             load.window_words * config.rows < load.window_bytes,
-            load.window_bytes > load.window_step + overlap_limit(config),
+            load.window_bytes > load.window_step + config.load_overlap_bytes,
             load.out_base >= config.feature_words,
         ]
         return Mux(Cat(bad_fields).any(), Fault.BAD_FIELD, Fault.NONE)
@@ -139,14 +138,14 @@ class LoadEngine(wiring.Component):
 
         # Words into the ring, unless they would overwrite what is still wanted.
         keep = Signal(signed(OFFSET_BITS))
-        received_chunk = received >> ceil_log2(chunk_bytes(config) // word_bytes)
-        kept_chunk = keep >> ceil_log2(chunk_bytes(config))
+        received_chunk = received >> ceil_log2(config.load_chunk_bytes // word_bytes)
+        kept_chunk = keep >> ceil_log2(config.load_chunk_bytes)
         m.d.comb += [
             keep.eq(Mux(position < next_window, position, next_window)),
             self.memory.words.ready.eq(
                 (rows_left != 0)
                 & ~all_received
-                & ((windows_left == 0) | (received_chunk < kept_chunk + RING_CHUNKS))
+                & ((windows_left == 0) | (received_chunk < kept_chunk + LOAD_CHUNKS))
             ),
             ring.write.eq(self.memory.words.valid & self.memory.words.ready),
             ring.word.eq(self.memory.words.payload),

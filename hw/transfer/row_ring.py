@@ -10,8 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.config import DnaConfig
-from hw.microarchitecture import RING_CHUNKS, chunk_bytes
+from hw.config import LOAD_CHUNKS, DnaConfig
 
 
 class RowRing(wiring.Component):
@@ -39,7 +38,7 @@ class RowRing(wiring.Component):
 
     def __init__(self, config: DnaConfig) -> None:
         self._config = config
-        size = RING_CHUNKS * chunk_bytes(config)
+        size = LOAD_CHUNKS * config.load_chunk_bytes
         super().__init__(
             {
                 "write": In(1),
@@ -55,18 +54,18 @@ class RowRing(wiring.Component):
         """Build the two memories and the shifter behind them."""
         m = Module()
         config = self._config
-        chunk_bits = 8 * chunk_bytes(config)
-        parts = chunk_bytes(config) // config.dram_bytes_per_cycle
+        chunk_bits = 8 * config.load_chunk_bytes
+        parts = config.load_chunk_bytes // config.dram_bytes_per_cycle
         part = self.slot[: ceil_log2(parts)]
         write_chunk = self.slot[ceil_log2(parts) :]
-        byte = self.position[: ceil_log2(chunk_bytes(config))]
+        byte = self.position[: ceil_log2(config.load_chunk_bytes)]
         read_chunk = self.position[len(byte) :]
 
         odd = Signal()
         shift = Signal.like(byte)
         chunks = []
         for parity in range(2):
-            memory = Memory(shape=unsigned(chunk_bits), depth=RING_CHUNKS // 2, init=[])
+            memory = Memory(shape=unsigned(chunk_bits), depth=LOAD_CHUNKS // 2, init=[])
             m.submodules[f"chunks_{parity}"] = memory
             write = memory.write_port(granularity=chunk_bits // parts)
             read = memory.read_port()

@@ -12,7 +12,7 @@ from hw.bus.registers import DEFAULT_WATCHDOG_CYCLES
 from hw.isa import Engine, Opcode, read_program
 from hw.status import Activity
 from sim.cycles.model import NEVER, Model, Verdict
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw.errors import DnaError
 from sw.program import Program
 
@@ -58,7 +58,7 @@ class Prediction:
     Attributes:
         cycles: from start to interrupt, as the machine's own counter counts.
         activity: cycles, int64 [engine, layer, activity], as
-            :meth:`sim.rtl.machine.Machine.layer_activity` gives them.
+            :meth:`sim.rtl.simulator.Simulator.layer_activity` gives them.
         spans: every instruction but HEADER that was done by then, in program order.
         words_read: DRAM words read, by who asked for them: CONTROL (the program), LOAD, WEIGHTS.
         words_written: DRAM words written.
@@ -81,7 +81,7 @@ class Prediction:
 
     @property
     def counters(self) -> dict[Engine, dict[Activity, int]]:
-        """Cycles by engine and activity, as :meth:`sim.rtl.machine.Machine.counters`."""
+        """Cycles by engine and activity, as :meth:`sim.rtl.simulator.Simulator.counters`."""
         totals = self.activity.sum(axis=1)
         return {e: {a: int(totals[e, a]) for a in Activity} for e in Engine}
 

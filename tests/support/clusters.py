@@ -1,11 +1,10 @@
 """A Dask cluster of processes on this computer."""
 
-import pytest
+import distributed
 
 
 def local_cluster(workers=2, *, threads_per_worker=1):
-    """The cluster, as a context manager; a test is skipped where Dask is not installed."""
-    distributed = pytest.importorskip("distributed")
+    """The cluster, as a context manager."""
     return distributed.LocalCluster(
         n_workers=workers,
         threads_per_worker=threads_per_worker,

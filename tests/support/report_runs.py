@@ -8,7 +8,7 @@ import numpy as np
 from harness.report.figures import Report, report
 from hw.config import PRESETS
 from sim.cycles import Prediction, predict
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw.compiler import compile_graph
 from sw.program import Program
 from tests.support.graphs import random_small_graph

@@ -1,7 +1,7 @@
 """A modelled machine of 1 ms an image."""
 
 from harness.loadgen.machine import ModelledMachine
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 
 MACHINE = ModelledMachine(
     config="toy",

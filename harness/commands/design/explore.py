@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from harness.explore.results import Row
     from harness.explore.space import Candidate
     from harness.explore.state import State
-    from sim.rtl.memory import MemoryModel
+    from sim.memory.model import MemoryModel
 
 NOTHING_RUNS = 1
 INTERRUPTED = 130

@@ -10,11 +10,10 @@ import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json, write_text
 from harness.commands.modelled import clock_option, memory_options
-from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from harness.report.figures import Report
-    from sim.rtl.memory import MemoryModel
+    from sim.memory.model import MemoryModel
 
 LAYERS_SHOWN = 8
 
@@ -56,15 +55,12 @@ def command(
     for path in (output, trace, json_file):
         check_writable(path)
     network = artifacts.load(artifact)
-    if network.program is None:
-        raise DnaError(
-            f"{artifact} has no program; make one with `dna compile {artifact} --config NAME`"
-        )
+    program = artifacts.program_of(network, artifact)
     errors = Console(stderr=True)
-    with errors.status(f"modelling {network.program.config.name}"):
-        prediction = predict(network.program, memory)
+    with errors.status(f"modelling {program.config.name}"):
+        prediction = predict(program, memory)
         figures = report(
-            network.program,
+            program,
             prediction,
             memory=memory,
             clock_mhz=clock_mhz,

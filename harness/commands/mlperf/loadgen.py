@@ -14,7 +14,7 @@ from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from harness.loadgen.settings import Scenario
-    from sim.rtl.memory import MemoryModel
+    from sim.memory.model import MemoryModel
 
 MODELLED_OPTIONS = ("clock_mhz", "memory_latency", "memory_bandwidth")
 INVALID = 1

@@ -29,10 +29,7 @@ def command(artifact: Path) -> None:
     """  # noqa: D301 (click reads the escape)
     from sw import artifact as artifacts
 
-    program = artifacts.load(artifact).program
-    if program is None:
-        raise DnaError(f"{artifact} holds no program; compile it with `dna compile`")
-    for line in listing(program):
+    for line in listing(artifacts.program_of(artifacts.load(artifact), artifact)):
         click.echo(line)
 
 

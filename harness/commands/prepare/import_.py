@@ -98,15 +98,11 @@ def _class_names(labels: Path | None, shape: tuple[int, ...]) -> list[str]:
         raise DnaError(f"cannot read {labels}: {error}") from error
 
 
-_WAYS = {
-    "ADD": "in the stream behind the convolution that computes an operand",
-    "AVERAGE_POOL_2D": "a mean for each window",
-    "DEPTHWISE_CONV_2D": "a convolution, zero off the diagonal",
-    "FULLY_CONNECTED": "a convolution over the whole map",
-    "PAD": "padding of the next convolution",
-    "PADV2": "padding of the next convolution",
-    "RESHAPE": "nothing to do",
-}
+def _on_the_machine(code: str) -> str:
+    from sw import operators
+
+    row = operators.find("tflite", code)
+    return "" if row is None else row.machine
 
 
 def _tflite(model: Path) -> tuple[Graph, dict[str, Any]]:
@@ -122,7 +118,7 @@ def _tflite(model: Path) -> tuple[Graph, dict[str, Any]]:
             {
                 "code": code,
                 "count": count,
-                "on_the_machine": _WAYS.get(code, "as it is")
+                "on_the_machine": _on_the_machine(code)
                 if code in on_machine
                 else "no: for the host",
             }

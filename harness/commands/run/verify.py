@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.verify import INTERPRETER
+from sim.rtl import registry
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from harness.verify.single_layers import LayerRun, LayerTask
     from hw.config import DnaConfig
-    from sim.rtl.engine import EngineName
     from sw.artifact import Artifact
 
 MISMATCH = 1
@@ -48,10 +50,11 @@ class CycleRange(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--engine",
-    type=click.Choice(["cxxrtl", "pysim"]),
-    default="cxxrtl",
+    type=click.Choice([*registry.names(), INTERPRETER]),
+    default=registry.DEFAULT,
     show_default=True,
-    help="Compiled (once, which takes some minutes), or Amaranth's own simulator (slow).",
+    help="The hardware in RTL: cxxrtl is compiled (once, which takes some minutes), pysim is "
+    "Amaranth's own (slow). Or interpreter: the program without hardware, in seconds, no cycles.",
 )
 @click.option(
     "--image",
@@ -87,7 +90,7 @@ class CycleRange(click.ParamType[tuple[int, int]]):
 def command(
     artifact: Path,
     layers: str | None,
-    engine: EngineName,
+    engine: str,
     image: Path | None,
     config_name: str | None,
     memory_seed: int | None,
@@ -100,18 +103,20 @@ def command(
     """Run ARTIFACT through the hardware in RTL and compare every value.
 
     A compiled artifact (`dna compile`) runs as it would on the chip: one program from start to
-    interrupt on the whole machine, and the output of every layer is compared. With --layers, or if
-    it is not compiled, layers run each alone, in parallel: each is compiled by itself and takes its
-    input from the functional model's run of the photograph; its output is compared with the
-    functional model, and that with the reference. Exit code 0 means that values were compared and
-    none differs; 1 that one does.
+    interrupt on the whole machine, and the output of every layer is compared. Before that an
+    interpreter runs the program without hardware, in seconds; if it gives a wrong value, the
+    program is wrong and the hardware is not run. With --layers, or if it is not compiled, layers
+    run each alone, in parallel: each is compiled by itself and takes its input from the functional
+    model's run of the photograph; its output is compared with the functional model, and that with
+    the reference. Exit code 0 means that values were compared and none differs; 1 that one does.
 
     \b
     Examples:
       dna verify micro.dna --json verified.json
+      dna verify f200.dna --engine interpreter
       dna verify f200.dna --layers 'layer2*' --scheduler tcp://10.0.0.1:8786
     """  # noqa: D301 (click reads the escape)
-    from sim.rtl.memory import MemoryModel
+    from sim.memory.model import MemoryModel
     from sim.rtl.vcd import Waves
     from sw import artifact as artifacts
 
@@ -122,8 +127,18 @@ def command(
     check_writable(json_file)
     check_writable(waves)
     network = artifacts.load(artifact)
+    if network.outdated_isa is not None and (layers is None or config_name is None):
+        artifacts.program_of(network, artifact)
     config = _configuration(config_name, network)
     whole = network.program is not None and layers is None
+    if engine == INTERPRETER:
+        if not whole:
+            raise DnaError(_compile_first(artifact, config_name or config.name, network))
+        if waves is not None or memory_seed is not None:
+            raise DnaError(
+                "the interpreter has no cycles and no signals; leave --waves, --cycles and "
+                "--memory-seed out"
+            )
     if whole and (workers is not None or scheduler is not None):
         raise DnaError(
             "a whole program is one run; --workers and --scheduler share layers: say --layers '*'"
@@ -144,7 +159,7 @@ def command(
             network.graph,
             network.program,
             pixels,
-            engine=engine,
+            simulator=None if engine == INTERPRETER else engine,
             memory=memory,
             waves=window,
             repeat=repeat,
@@ -161,7 +176,7 @@ def command(
         FunctionalModel(network.graph).run_all(pixels),
         layers or "*",
         config=config,
-        engine=engine,
+        simulator=engine,
         memory=memory,
         waves=window,
     )
@@ -182,7 +197,7 @@ def _verify_layers(
     from harness.verify import single_layers
 
     errors = Console(stderr=True)
-    config, engine, memory = tasks[0].config, tasks[0].engine, tasks[0].memory
+    config, simulator, memory = tasks[0].config, tasks[0].simulator, tasks[0].memory
     results: dict[int, LayerRun] = {}
     failure: DnaError | None = None
     interrupted = False
@@ -196,7 +211,7 @@ def _verify_layers(
     except DnaError as error:
         failure = error
     runs = [results[index] for index in sorted(results)]
-    figures = single_layers.figures(config, engine, memory, runs)
+    figures = single_layers.figures(config, simulator, memory, runs)
     figures |= {
         "complete": len(runs) == len(tasks),
         "seconds": time.perf_counter() - started,
@@ -212,6 +227,14 @@ def _verify_layers(
         raise SystemExit(INTERRUPTED)
     if not all(run.passed for run in runs):
         raise SystemExit(MISMATCH)
+
+
+def _compile_first(artifact: Path, config: str, network: Artifact) -> str:
+    """Why the interpreter does not run single layers, or a network without a program."""
+    if network.program is not None:
+        return "the interpreter runs the whole program in seconds; leave --layers out"
+    words = ["dna", "compile", str(artifact), "--config", config, "-o", f"{Path(config).stem}.dna"]
+    return f"the interpreter runs a compiled program; compile it first: `{shlex.join(words)}`"
 
 
 def _configuration(name: str | None, network: Artifact) -> DnaConfig:

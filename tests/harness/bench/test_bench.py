@@ -3,15 +3,9 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
-
-pytest.importorskip("onnx")
-pytest.importorskip("openvino")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("torch")
-
-import onnx
 
 from harness.bench import measure, onnx_qdq
 from harness.bench.contenders import CONTENDERS
@@ -21,6 +15,7 @@ from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
 from sw.operations import Padding
+from tests import skips
 from tests.support.graphs import random_image, random_small_graph
 
 VARIANTS = [
@@ -51,7 +46,7 @@ def folder(graph, tmp_path_factory):
 @pytest.mark.parametrize(("contender", "variant"), VARIANTS, ids=lambda name: name or "only")
 def test_every_contender_computes_the_same_network(contender, variant, graph):
     if contender == "torch":
-        torch = pytest.importorskip("torch")
+        torch = pytest.importorskip("torch", reason=skips.not_installed("quantize"))
         if variant.split()[0] not in torch.backends.quantized.supported_engines:
             pytest.skip(f"this PyTorch has no {variant}")
     session = CONTENDERS[contender][variant](graph, 1)
@@ -113,6 +108,7 @@ def test_a_contender_that_cannot_load_says_why(folder, monkeypatch):
         pass
 
 
+@skips.needs_torch
 def test_command(folder, tmp_path):
     figures = tmp_path / "bench.json"
     arguments = [str(folder), "--rounds", "2", "--threads", "1", "--json", str(figures)]
@@ -140,11 +136,13 @@ def test_thread_counts_that_are_none(folder, threads):
     assert "is not a list of thread counts such as 1,2" in result.output
 
 
+@skips.needs_torch
 def test_more_threads_than_processors(folder):
     with pytest.raises(DnaError, match="--threads 4096 is more than the"):
         command.main([str(folder), "--threads", "4096"], standalone_mode=False)
 
 
+@skips.needs_torch
 def test_output_is_checked_before_the_work(folder, tmp_path):
     with pytest.raises(DnaError, match="cannot write"):
         command.main(
@@ -152,6 +150,7 @@ def test_output_is_checked_before_the_work(folder, tmp_path):
         )
 
 
+@skips.needs_torch
 def test_a_missing_artifact(tmp_path):
     with pytest.raises(DnaError, match="is not an artifact"):
         command.main([str(tmp_path / "absent")], standalone_mode=False)

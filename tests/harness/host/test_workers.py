@@ -198,7 +198,6 @@ def test_a_task_that_kills_every_worker_is_named(cluster):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "ftp://a:1", "tcp://[::"])
 def test_a_scheduler_that_does_not_answer(monkeypatch, address):
-    pytest.importorskip("distributed")
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
     with pytest.raises(DnaError, match=r"no Dask scheduler answers at '"):
         run(square, [1], scheduler=address)

@@ -410,6 +410,24 @@ def test_after_sees_every_instruction_in_order(compiled):
     assert sorted(seen) == list(range(1, len(read_program(program.code)) - 1))
 
 
+def test_after_sees_all_that_an_instruction_writes(compiled):
+    program, image, _ = compiled
+    machine = Interpreter(program.config, program.image(image))
+    before = machine.feature.copy()
+    writers = set()
+
+    def check(executed):
+        addresses, words = executed.written
+        assert words.shape == (len(addresses), NANO.rows)
+        if len(addresses):
+            writers.add(executed.instruction.opcode)
+        before[addresses] = words
+        np.testing.assert_array_equal(before, executed.feature)
+
+    machine.run(program.code, after=check)
+    assert writers == {Opcode.LOAD, Opcode.POST, Opcode.MAX_POOL, Opcode.MEAN}
+
+
 def test_noise_is_as_good_as_a_picture():
     rng = np.random.default_rng(6)
     graph = random_network(rng)

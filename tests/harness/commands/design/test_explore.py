@@ -16,7 +16,7 @@ from harness.explore import evaluate as evaluation
 from harness.explore import sweep
 from hw.config import PRESETS, DnaConfig
 from sim.cycles import predict
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from harness.cli import dna
 from hw.config import PRESETS
 from sim.cycles import predict
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw import artifact
 from sw.errors import DnaError
 from tests.support.tiny import save_artifact, save_compiled

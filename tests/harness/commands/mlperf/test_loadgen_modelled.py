@@ -131,7 +131,7 @@ def test_bad_input(dna):
     scenario = ("--scenario", "SingleStream")
     code, _, _, stderr = dna(*scenario, name="tiny")
     assert code == 2
-    assert "tiny has no program whose time could be modelled" in one_line_error(stderr)
+    assert "tiny has no program; make one with `dna compile" in one_line_error(stderr)
     code, _, _, stderr = dna(*scenario, "--timing", "host", "--clock", "300")
     assert code == 2
     assert "--clock goes with --timing modelled" in one_line_error(stderr)

@@ -92,7 +92,7 @@ def test_the_listing_is_the_program(compiled):
         (("compile", "MODEL", "--config", "BAD", "-o", "OUT"), "rows must be a power of two"),
         (("compile", "MODEL", "--config", "TINY", "-o", "OUT"), "feature_words of at least"),
         (("compile", "MODEL", "--config", "nano", "-o", "BAD"), "is not an artifact"),
-        (("disasm", "MODEL"), "holds no program; compile it"),
+        (("disasm", "MODEL"), "has no program; make one with `dna compile"),
     ],
 )
 def test_bad_input(model, tmp_path, arguments, message):
@@ -138,7 +138,7 @@ def _flipped(_, folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_other_version, "ISA version 99"),
+        (_other_version, "instruction set 99"),
         (_other_digest, "manifest.json is damaged: configuration nano has digest"),
         (_no_weights, "lists no weights.bin"),
         (_shorter, r"weights.bin has \d+ bytes where"),

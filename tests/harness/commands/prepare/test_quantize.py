@@ -13,7 +13,8 @@ from harness.data import fetch
 from harness.quantize.evaluation import compare
 from sw import artifact
 from sw.errors import DnaError
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights
+from tests import skips
 
 
 @pytest.fixture
@@ -78,6 +79,7 @@ def test_labels_are_needed_to_evaluate(data, tmp_path):
     assert "has no labels" in message
 
 
+@skips.needs_torch
 def test_damaged_weights_leave_no_output(data, tmp_path):
     (tmp_path / "w.pth").write_bytes(b"PK")
     message = _fails(*_all(data, tmp_path), "--weights", tmp_path / "w.pth")
@@ -90,11 +92,8 @@ def test_compare_counts_top1_and_agreement():
     output = builder.fully_connected(
         "fc",
         "input",
-        weights=np.eye(3, dtype=np.int8),
-        bias=np.zeros(3, np.int32),
-        weight_scale=np.ones(3, np.float32),
-        scale=1.0,
-        zero_point=0,
+        Weights(np.eye(3, dtype=np.int8), np.zeros(3, np.int32), np.ones(3, np.float32)),
+        Output(1.0, 0),
     )
     network = artifact.make(
         builder.finish(output),
@@ -140,6 +139,7 @@ def quantized(tmp_path_factory):
     return folder, result
 
 
+@skips.needs_torch
 @pytest.mark.network
 def test_resnet50_is_quantized_and_evaluated(quantized):
     folder, result = quantized
@@ -153,6 +153,7 @@ def test_resnet50_is_quantized_and_evaluated(quantized):
     assert "int8 top-1" in result.stdout
 
 
+@skips.needs_torch
 @pytest.mark.network
 def test_the_artifact_says_what_it_is(quantized):
     folder, _ = quantized

@@ -1,6 +1,7 @@
 import json
 import re
 
+import distributed
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -9,11 +10,15 @@ from harness.commands.run.verify import command
 from harness.host import workers
 from harness.verify import single_layers
 from hw.config import PRESETS
+from hw.isa import Opcode
 from sim.functional import FunctionalModel
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
+from sim.rtl import registry
+from sim.verify import rtl
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError
+from tests.sim.verify.damage import damaged
 from tests.support.tiny import save_artifact, save_photographs
 
 NANO = PRESETS["nano"]
@@ -95,7 +100,6 @@ def test_several_processes(invoke):
 
 
 def test_a_cluster(invoke):
-    distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
@@ -147,12 +151,120 @@ def test_mismatch_of_a_layer(invoke, wrong_tensor, tmp_path):
         assert part in result.output, result.output
 
 
-def test_mismatch_of_a_whole_program(invoke, compiled, wrong_tensor):
-    result = invoke(path=compiled, config=())
+def test_mismatch_of_a_whole_program(invoke, compiled, monkeypatch, tmp_path):
+    """What only the hardware gets wrong: the interpreter has passed."""
+    honest = rtl.verify_program
+
+    def faulty(machine, program, image, expected, **options):
+        wrong = expected["logits"] ^ np.eye(10, dtype=np.int8)[4]
+        return honest(machine, program, image, {**expected, "logits": wrong}, **options)
+
+    monkeypatch.setattr(rtl, "verify_program", faulty)
+    result = invoke("--json", tmp_path / "f.json", path=compiled, config=())
     assert result.exit_code == 1
     assert "logits: 1 of 10 values differ" in result.output
     assert "1 logits in memory differ" in result.output
     assert "--waves machine.vcd --cycles " in result.output
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert (figures["engine"], figures["complete"], figures["mismatches"]) == ("cxxrtl", True, 2)
+    assert figures["interpreter"]["mismatches"] == 0
+
+
+def test_the_interpreter_comes_before_the_hardware(invoke, compiled, tmp_path):
+    result = invoke("--json", tmp_path / "f.json", path=compiled, config=())
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "f.json").read_text())
+    first = figures["interpreter"]
+    assert (first["values"], first["mismatches"]) == (figures["values"], 0)
+    assert 0 < first["seconds"] < 60
+    told = f"interpreter: {first['values']:,} values compared, 0 differ"
+    assert 0 <= result.output.index(told) < result.output.index("one program from start to")
+
+
+@pytest.fixture
+def no_hardware(monkeypatch):
+    """Fails if a simulator of the RTL is opened."""
+
+    def fail(*_, **__):
+        raise AssertionError("the hardware was run")
+
+    monkeypatch.setattr(registry, "open_simulator", fail)
+
+
+def test_the_interpreter_alone(invoke, compiled, no_hardware, tmp_path):
+    wanted = ("--engine", "interpreter", "--json", tmp_path / "f.json")
+    result = invoke(*wanted, path=compiled, config=())
+    assert result.exit_code == 0, result.output
+    assert ", 0 differ; interpreted in " in result.output and "without time" in result.output
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert (figures["config"], figures["engine"]) == ("nano", "interpreter")
+    assert (figures["complete"], figures["mismatches"], figures["logits_differ"]) == (True, 0, 0)
+    graph = artifact.load(compiled).graph
+    assert figures["macs"] == sum(graph.macs(operation) for operation in graph.operations)
+    for key in ("values", "macs"):
+        assert figures[key] == sum(layer[key] for layer in figures["layers"]) > 0
+    for key in ("cycles", "utilization", "memory", "activity"):
+        assert figures[key] is None
+    assert {layer["cycles"] for layer in figures["layers"]} == {None}
+    assert figures["litert_logits_differ"] == 0
+
+
+def test_the_interpreter_tells_the_keys_of_the_hardware(invoke, compiled, tmp_path):
+    seen = []
+    for engine in ("interpreter", "cxxrtl"):
+        result = invoke("--engine", engine, "--json", tmp_path / "f.json", path=compiled, config=())
+        assert result.exit_code == 0, result.output
+        figures = json.loads((tmp_path / "f.json").read_text())
+        seen.append((set(figures), set(figures["layers"][0]), figures["values"], figures["macs"]))
+    assert seen[0] == seen[1]
+
+
+def save_damaged(compiled, path, opcode, **fields):
+    """The compiled network with changed fields in the last instruction of one kind."""
+    network = artifact.load(compiled)
+    program = damaged(network.program, opcode, **fields)
+    artifact.save(artifact.with_program(network, program), path)
+    return path
+
+
+@pytest.mark.parametrize("engine", ["cxxrtl", "interpreter"])
+def test_a_wrong_program_is_found_before_the_hardware_runs(
+    invoke, compiled, no_hardware, tmp_path, engine
+):
+    path = save_damaged(compiled, tmp_path / "wrong", Opcode.POST, zero_point=99)
+    wanted = ("--engine", engine, "--json", tmp_path / "f.json")
+    result = invoke(*wanted, path=path, config=())
+    assert result.exit_code == 1, result.output
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert (figures["engine"], figures["complete"]) == ("interpreter", engine == "interpreter")
+    assert figures["cycles"] is None
+    assert figures["mismatches"] == figures["interpreter"]["mismatches"] > 0
+    *right, last = figures["layers"]
+    assert not any(layer["mismatches"] for layer in right)
+    first = last["first"]
+    assert first["expected"] != first["got"] and first["cycle"] is None
+    y, x, channel = first["where"]
+    for part in (
+        f"{last['name']}: {last['mismatches']} of {last['values']} values differ",
+        f"(y, x, channel) ({y}, {x}, {channel}): expected {first['expected']}, got {first['got']}",
+        f"instruction {first['instruction'][0]}: post",
+        f"{figures['logits_differ']} logits in memory differ",
+    ):
+        assert part in result.output, result.output
+    assert "--waves" not in result.output
+    stopped = "the program is wrong, whatever runs it, so cxxrtl was not started"
+    assert (stopped in result.output) == (engine == "cxxrtl")
+
+
+def test_a_program_that_the_machine_refuses(invoke, compiled, no_hardware, tmp_path):
+    path = save_damaged(compiled, tmp_path / "wrong", Opcode.CONV, tag=4711)
+    result = invoke(path=path, config=())
+    assert isinstance(result.exception, DnaError)
+    assert re.search(
+        r"the machine would refuse the program: instruction \d+ \(CONV of layer \d+\): "
+        r"the weights have tag \d+, not 4711",
+        str(result.exception),
+    )
 
 
 def test_waves(invoke, tmp_path):
@@ -190,6 +302,30 @@ def test_bad_input(invoke, arguments, message):
 def test_a_whole_program_is_one_run(invoke, compiled, option):
     result = invoke(*option, path=compiled, config=())
     assert "a whole program is one run" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layers", "logits"], "the interpreter runs the whole program .* leave --layers out"),
+        (["--memory-seed", "3"], "no cycles and no signals; leave --waves, --cycles and --mem"),
+        (["--waves", "w.vcd", "--cycles", "1:2"], "no cycles and no signals; leave --waves"),
+        (["--workers", "2"], "a whole program is one run"),
+    ],
+)
+def test_what_the_interpreter_does_not_take(invoke, compiled, arguments, message):
+    result = invoke("--engine", "interpreter", *arguments, path=compiled, config=())
+    assert isinstance(result.exception, DnaError)
+    assert re.search(message, str(result.exception))
+
+
+def test_the_interpreter_needs_a_program(invoke, network):
+    result = invoke("--engine", "interpreter")
+    assert isinstance(result.exception, DnaError)
+    assert str(result.exception) == (
+        "the interpreter runs a compiled program; compile it first: "
+        f"`dna compile {network} --config nano -o nano.dna`"
+    )
 
 
 def test_another_machine_than_it_was_compiled_for(invoke, compiled):

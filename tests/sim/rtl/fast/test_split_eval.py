@@ -5,14 +5,14 @@ import shutil
 import numpy as np
 import pytest
 
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
 from sim.rtl import library
-from sim.rtl.engine import ENGINES, open_engine
 from sim.rtl.fast.split_eval import split_eval
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
+from tests.sim.rtl.engines.test_engines import HARD, power_on, run
 from tests.sim.rtl.fast.lanes import Lanes
 from tests.sim.rtl.idle import Idle
-from tests.sim.rtl.test_machine import HARD, power_on, run
+from tests.sim.rtl.streams.engines import ENGINES, open_engine
 
 WORDS = 600
 
