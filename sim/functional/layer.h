@@ -3,8 +3,6 @@
 
 #include <cstdint>
 
-namespace {
-
 enum Kind : int32_t { kConvolution, kAdd, kMaxPool, kMean, kDepthwise, kAveragePool };
 
 struct Map {        // a feature map
@@ -13,8 +11,6 @@ struct Map {        // a feature map
   int32_t height, width, channels;
   int32_t zero_point;  // of the uint8 values
 };
-
-}  // namespace
 
 extern "C" struct Layer {
   Kind kind;
