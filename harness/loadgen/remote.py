@@ -27,6 +27,7 @@ from harness.loadgen.modelled import Answer
 from sim.functional import FunctionalModel
 from sim.quantization import quantize
 from sw import artifact as artifacts
+from sw import digests
 from sw.errors import DnaError
 
 Answers = npt.NDArray[np.float32]
@@ -156,4 +157,4 @@ def _sources() -> str:
     """Changes with the sources of the program."""
     packages, suffixes = (sw, sim, harness), ("py", "cc", "h")
     places = ((package, f"**/*.{suffix}") for package in packages for suffix in suffixes)
-    return sources.digest(*places)
+    return digests.of_sources(*places)

@@ -30,7 +30,6 @@ import hw
 import sw
 from harness.data import fetch
 from harness.data.datasets import Dataset
-from harness.host import sources
 from sim.quantization import quantize
 from sim.runtime import Runtime
 from sw import artifact, digests
@@ -135,7 +134,7 @@ def deploy(weights_file: Path, data_dir: Path, calibration_list: Path | None, co
 
 def _key(weights_file: Path, photographs: list[Path], config: str) -> str:
     """A name for everything that decides what is deployed: files, and our source."""
-    source = sources.digest(*((package, "**/*.py") for package in (hw, sw, harness)))
+    source = digests.of_sources(*((package, "**/*.py") for package in (hw, sw, harness)))
     digest = hashlib.sha256(f"{source} {config}".encode())
     machine = [Path(config)] if Path(config).is_file() else []
     try:
