@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
+from harness.host import output
 from sw.errors import DnaError
 from sw.version import VERSION
 
@@ -69,7 +70,9 @@ def _fail(message: str) -> NoReturn:
 def main() -> NoReturn:
     """Run ``dna``: one line and exit code 2 for bad input, 130 when interrupted."""
     try:
-        sys.exit(dna.main(standalone_mode=False))
+        with output.checked():
+            code = dna.main(standalone_mode=False)
+        sys.exit(code)
     except DnaError as error:
         _fail(str(error))
     except click.exceptions.NoArgsIsHelpError as error:
@@ -80,8 +83,6 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         Console(stderr=True).print("interrupted")
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from sw import files
 from sw.errors import DnaError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,16 +97,4 @@ def write_json(path: Path | None, figures: dict[str, Any]) -> None:
         DnaError: the file cannot be written.
     """
     if path is not None:
-        write_text(path, json.dumps(figures, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path``.
-
-    Raises:
-        DnaError: the file cannot be written.
-    """
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise DnaError(f"cannot write {path}: {error.strerror}") from error
+        files.write(path, json.dumps(figures, indent=1) + "\n")

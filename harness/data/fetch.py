@@ -106,7 +106,7 @@ def _unpack_weights(file: Path, folder: Path) -> None:
                 values = np.frombuffer(data, "<f4", count, offset)
                 tensors[entry["name"]] = values.reshape(entry["shape"])
                 offset += values.nbytes
-        safetensors.numpy.save_file(tensors, folder / WEIGHTS)
+        (folder / WEIGHTS).write_bytes(safetensors.numpy.save(tensors))
         shutil.move(source / "ResNet50" / TOPOLOGY, folder / TOPOLOGY)
         shutil.move(source / "assets" / LABELS, folder / LABELS)
 

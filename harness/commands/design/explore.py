@@ -13,9 +13,9 @@ from harness.commands.common import (
     check_writable,
     json_option,
     write_json,
-    write_text,
 )
 from harness.commands.modelled import CLOCK_MHZ, memory_options
+from sw import files
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def command(
     if picture_file is not None:
         assumed = " or ".join(f"{clock:g}" for clock in clocks)
         title = f"{model}: {len(runs)} machines, modelled at {assumed} MHz"
-        write_text(picture_file, picture(rows, title))
+        files.write(picture_file, picture(rows, title))
 
 
 def _candidates(

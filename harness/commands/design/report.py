@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json, write_text
+from harness.commands.common import PATH, check_writable, json_option, write_json
 from harness.commands.modelled import clock_option, memory_options
+from sw import files
 
 if TYPE_CHECKING:
     from harness.report.figures import Report
@@ -67,9 +68,9 @@ def command(
             model=network.manifest.model,
         )
     if output is not None:
-        write_text(output, page(figures))
+        files.write(output, page(figures))
     if trace is not None:
-        write_text(trace, json.dumps(trace_events(figures)) + "\n")
+        files.write(trace, json.dumps(trace_events(figures)) + "\n")
     write_json(json_file, msgspec.to_builtins(figures))
     _print(figures)
 

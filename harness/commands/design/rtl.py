@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
+from sw import files
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
 
     with Console(stderr=True).status(f"elaborating {config.name}") as status:
         modules = verilog.design(config)
-        (output / REGISTERS).write_text(registers.document())
+        files.write(output / REGISTERS, registers.document())
         verilog.write_verilog(
             modules, output / VERILOG, lambda step: status.update(f"writing Verilog: {step}")
         )

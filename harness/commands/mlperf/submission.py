@@ -14,8 +14,8 @@ from harness.commands.common import (
     data_dir_option,
     json_option,
     write_json,
-    write_text,
 )
+from sw import files
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def template(output: Path) -> None:
 
     if output.exists():
         raise DnaError(f"{output} exists; choose another --output")
-    write_text(output, json.dumps(system.template(), indent=2) + "\n")
+    files.write(output, json.dumps(system.template(), indent=2) + "\n")
     for name, meaning in system.ASKED.items():
         click.echo(f"{name}: {meaning}")
 

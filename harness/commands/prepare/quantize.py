@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from sw import files
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def command(
             class_names=_class_names(result.graph, console),
         )
         if tflite is not None and result.tflite is not None:
-            tflite.write_bytes(result.tflite)
+            files.write(tflite, result.tflite)
         network = artifact.save(network, output)
         comparison = None
         if validation:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import click
 
 from harness.commands.common import PATH
+from sw import files
 from sw.errors import DnaError
 
 
@@ -40,10 +42,8 @@ def command(folder: Path, images: Path, output: Path, threads: int | None) -> No
         raise DnaError(f"cannot read {images} as an array of NumPy's (.npy): {error}") from error
     model = DeployedModel(folder, threads)
     logits = model.run(array)
-    try:
-        with output.open("wb") as file:
-            np.save(file, logits)
-    except OSError as error:
-        raise DnaError(f"cannot write {output}: {error.strerror}") from error
+    content = io.BytesIO()
+    np.save(content, logits)
+    files.write(output, content.getvalue())
     for number, best in enumerate(np.atleast_2d(logits).argmax(axis=1)):
         click.echo(f"{number} {best} {model.manifest.class_names[best]}")
