@@ -151,6 +151,7 @@ def _compare(graph: Graph, right: Graph) -> None:
     for name, array in graph.constants.items():
         derived = right.constants[name]
         if array is not derived and not (
-            array.dtype == derived.dtype and array.tobytes() == derived.tobytes()
+            (array.dtype, array.shape) == (derived.dtype, derived.shape)
+            and array.tobytes() == derived.tobytes()
         ):
             raise DnaError(f"{name} is not what follows from the scales")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -32,6 +32,8 @@ from sw.graph import Graph
 from sw.program import LayerTable, Program
 from sw.replay import check_graph
 from sw.version import VERSION
+
+T = TypeVar("T")
 
 
 class _TargetHead(msgspec.Struct):
@@ -120,17 +122,22 @@ def _check_edges(manifest: Manifest, graph: Graph, path: Path) -> None:
 
 def _read_manifest(text: bytes, path: Path) -> tuple[Manifest, int | None]:
     """The manifest; without its target, and with that one's instruction set, if it is older."""
+    head = _decode(text, _ManifestHead, path / MANIFEST)
+    _refuse_newer(head, path)
+    isa = None if head.target is None else head.target.isa_version
+    if isa is None or isa == ISA_VERSION:
+        return _decode(text, Manifest, path / MANIFEST), None
+    # The parameters of a machine of another instruction set need not be this version's.
+    plain = _decode(text, dict[str, Any], path / MANIFEST)
+    bare = msgspec.json.encode({**plain, "target": None})
+    return _decode(bare, Manifest, path / MANIFEST), isa
+
+
+def _decode(text: bytes, kind: type[T], place: Path) -> T:
     try:
-        head = msgspec.json.decode(text, type=_ManifestHead)
-        _refuse_newer(head, path)
-        isa = None if head.target is None else head.target.isa_version
-        if isa is None or isa == ISA_VERSION:
-            return msgspec.json.decode(text, type=Manifest), None
-        # The parameters of a machine of another instruction set need not be this version's.
-        plain = msgspec.json.decode(text, type=dict[str, Any])
-        return msgspec.convert({**plain, "target": None}, type=Manifest), isa
-    except msgspec.MsgspecError as error:
-        raise DnaError(f"{path / MANIFEST} is damaged: {error}") from error
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DnaError(f"{place} is damaged: {error}") from error
 
 
 def _refuse_newer(head: _ManifestHead, path: Path) -> None:
@@ -153,11 +160,7 @@ def _read_program(path: Path, files: dict[str, str], target: Target, graph: Grap
             f"{path / MANIFEST} is damaged: configuration {target.config.name} has digest "
             f"{target.config.digest}, not {target.digest}"
         )
-    check_seal(target, files, path)
-    try:
-        layers = msgspec.json.decode((path / LAYERS).read_bytes(), type=list[LayerTable])
-    except msgspec.MsgspecError as error:
-        raise DnaError(f"{path / LAYERS} is damaged: {error}") from error
+    layers = _decode((path / LAYERS).read_bytes(), list[LayerTable], path / LAYERS)
     program = Program(
         config=target.config,
         code=(path / CODE).read_bytes(),
@@ -175,13 +178,14 @@ def _read_program(path: Path, files: dict[str, str], target: Target, graph: Grap
                 f"{path / name} has {len(content)} bytes where {MANIFEST} has {region.length}; "
                 "compile it again with `dna compile`"
             )
+    check_seal(target, files, path)
     check_program(program, graph, target, path)
     return program
 
 
 def _read_graph(path: Path) -> Graph:
+    plain = _decode((path / GRAPH).read_bytes(), _GraphFile, path / GRAPH)
     try:
-        plain = msgspec.json.decode((path / GRAPH).read_bytes(), type=_GraphFile)
         constants = safetensors.numpy.load_file(path / CONSTANTS)
         graph = msgspec.convert(
             {**msgspec.structs.asdict(plain), "constants": constants}, type=Graph
