@@ -9,6 +9,7 @@ import pytest
 
 from sim import native
 from sim.cycles import model
+from sim.functional import layout
 from sim.memory.timing import MemoryTiming
 from sim.native.declarations import constants, enumeration, prelude, structure
 from sim.rtl.axi_memory import MemoryContent, Range
@@ -51,6 +52,7 @@ SHARED = [
     [model.Instruction],
     [model.Trace],
     [model.Result],
+    [layout.Map, layout.Layer],
     [Stream],
     [Static],
 ]
