@@ -22,7 +22,7 @@ $(VENV)/.installed: pyproject.toml scripts/system-packages
 	  { echo "error: Python 3.11 is needed, $(PYTHON) is another; say make PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { echo "error: cannot make $(VENV); install the package python3-venv" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --editable '.[quantize,bench,cluster,rtl,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[quantize,bench,cluster,dev]'
 	@touch $@
 
 demo: setup ## fetch, quantize, verify on RTL, LoadGen in both scenarios, top-5 names (15 minutes)

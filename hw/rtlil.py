@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from unittest import mock
 
 from amaranth.back import rtlil
-from amaranth.hdl import Value
+from amaranth.hdl import Signal
 
-from hw.shared_modules import component_ports, share
+from hw.shared_modules import Ports, component_ports, share
 
 _TOP = "attribute \\top 1\n"
 
@@ -29,7 +29,9 @@ class _EmptyModuleChecker(rtlil.EmptyModuleChecker):
         return module_idx != 0 and bool(super().is_empty(module_idx))
 
 
-def convert(component: Any, *, name: str = "top", ports: Sequence[Value] | None = None) -> str:
+def convert(
+    component: Any, *, name: str = "top", ports: Sequence[Signal] | Ports | None = None
+) -> str:
     """RTLIL of ``component``, what ``amaranth.back.rtlil.convert`` gives but in two regards.
 
     Equal components are written once and instantiated, see :mod:`hw.shared_modules`. Of f200 that
@@ -42,21 +44,22 @@ def convert(component: Any, *, name: str = "top", ports: Sequence[Value] | None 
     in Verilog the content is undefined until it is written.
 
     Args:
-        ports: signals to make ports of the top module; those of its signature if not given.
+        ports: signals to make ports of the top module, with names for them if they have others;
+            those of its signature if not given.
 
     Raises:
         ValueError: something names a signal inside of a component that is not a port of it.
     """
     if ports is None:
-        outside = component_ports(component)
-    else:
-        outside = {Value.cast(port).name: (Value.cast(port), None) for port in ports}
+        ports = component_ports(component)
+    elif not isinstance(ports, Mapping):
+        ports = {port.name: (port, None) for port in ports}
     with (
         mock.patch.object(rtlil, "ModuleEmitter", _ModuleEmitter),
         mock.patch.object(rtlil, "EmptyModuleChecker", _EmptyModuleChecker),
     ):
         first, *others = (
             str(rtlil.convert_fragment(module.fragment, module.ports, module.name)[0])
-            for module in share(component, name, outside)
+            for module in share(component, name, ports)
         )
     return "".join([first, *(text.replace(_TOP, "", 1) for text in others)])

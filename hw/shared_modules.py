@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from unittest import mock
 
@@ -43,7 +43,7 @@ _FIFO_INPUTS = ("w_data", "w_en", "r_en")
 _FIFO_OUTPUTS = ("w_rdy", "w_level", "r_data", "r_rdy", "r_level")
 _Key = tuple[Any, ...]
 _Controls = list[tuple[str, Value]]
-Ports = dict[str, tuple[Value, PortDirection]]
+Ports = Mapping[str, tuple[Value, PortDirection | None]]
 
 
 def component_ports(component: Any) -> Ports:
@@ -210,10 +210,10 @@ def _insert(fragment: Fragment, domain: str, controls: _Controls) -> Fragment:
 
 
 def _copy(fragment: Fragment) -> Fragment:
-    return FragmentTransformer()(fragment)  # type: ignore[no-any-return]
+    return FragmentTransformer()(fragment)
 
 
-class _SignalCollector(DomainCollector):  # type: ignore[misc]
+class _SignalCollector(DomainCollector):
     """All signals that a fragment names."""
 
     def __init__(self) -> None:
@@ -318,8 +318,8 @@ class _Instances:
         own = component_ports(definition.component)
         for name in own.keys() & inputs.keys():
             raise ValueError(f"the port {name} of {path} has the name of one of the clock domain")
-        ports = {name: (value, PortDirection.Input) for name, value in inputs.items()} | own
-        self._modules[key, (*names,)] = module = SharedModule(path, fragment, ports)
+        ports = {name: (value, PortDirection.Input) for name, value in inputs.items()}
+        self._modules[key, (*names,)] = module = SharedModule(path, fragment, {**ports, **own})
         self.fill(module)
         return module
 

@@ -47,11 +47,10 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
     from rich.console import Console
 
     from harness.configuration import configuration
-    from harness.hardware import resources, verilog, yosys
+    from harness.hardware import resources, verilog
     from hw.bus import registers
 
     config = configuration(config_name)
-    yosys.check_installed()
     check_writable(json_file)
     _prepare(output)
 

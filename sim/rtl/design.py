@@ -25,8 +25,9 @@ opt_reduce
 opt_expr -mux_undef -undriven -mux_bool
 opt_clean{purge}
 """
-# CXXRTL orders a design by whole nets. Where one bit of a net depends on another bit of it, it finds
-# a loop that is none and evaluates everything twice; a net for each driver leaves no such loops.
+# CXXRTL orders a design by whole nets. Where one bit of a net depends on another bit of it, it
+# finds a loop that is none and evaluates everything twice. A net for each driver leaves no such
+# loops.
 _SPLIT = "splitnets -driver"
 _NO_DEBUG, _FULL_DEBUG = "write_cxxrtl -g0", "write_cxxrtl -g4"
 

@@ -177,7 +177,7 @@ def _compile(source: Source, driver: Path, flags: Sequence[str], folder: Path) -
     """Compile files of about equal length, as many at once as there are cores, and link them."""
     (folder / "declarations.h").write_text(source.declarations)
     (folder / "whole.h").write_text(source.declarations + source.main)
-    units = [[driver, "-include", folder / "whole.h"]]
+    units: list[list[str | Path]] = [[driver, "-include", folder / "whole.h"]]
     for number, text in enumerate(_units(source.parts)):
         unit = folder / f"unit_{number}.cc"
         unit.write_text(text)

@@ -2,8 +2,8 @@
 
 :mod:`sim.rtl.fast.split_eval` puts statements in another order, by the names that each reads and
 writes. A line of another form might hide one of them, and the simulator would be wrong without a
-word. So every line is looked at: it may name nothing that is neither a wire, a register or a memory
-of the design nor a word of CXXRTL's that is known to change nothing but what stands left of `` = ``.
+word. So every line is looked at: what it names must be a wire, a register or a memory of the
+design, or a word of CXXRTL's that is known to change nothing but what stands left of `` = ``.
 """
 
 from __future__ import annotations

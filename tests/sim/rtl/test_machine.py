@@ -13,7 +13,7 @@ from hw.interfaces import Activity, Fault
 from hw.isa import Engine
 from hw.top import Dna
 from sim.rtl.axi_memory import BusError
-from sim.rtl.library import NO_DEBUG, generate
+from sim.rtl.design import generate
 from sim.rtl.machine import open_machine
 from sim.rtl.memory import BASE, MemoryModel
 from sim.rtl.stalls import Stalls
@@ -310,7 +310,7 @@ def test_waves_of_an_unknown_module(engine, tmp_path):
 
 def test_the_whole_machine_settles_at_once():
     """Otherwise every cycle costs several evaluations."""
-    assert "bool converged = true;" in generate(Dna(NANO), NO_DEBUG)
+    assert "bool converged = true;" in generate(Dna(NANO), waves=False).main
 
 
 def test_a_closed_machine():
