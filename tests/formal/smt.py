@@ -1,8 +1,9 @@
 """Questions about a design that Yosys' ``write_smt2`` wrote, answered by the solver Yices.
 
-Yosys writes a state as a sort and, over states: ``_i`` what is so at first, ``_is`` whether a state
-is the first, ``_u`` what may be assumed, ``_h`` what the hierarchy demands, ``_t`` a step, ``_a`` all
-assertions, ``_a N`` and ``_c N`` the Nth assertion and cover. Every question is a run of the solver.
+Yosys writes a state as a sort and, over states: ``_i`` what is so at first, ``_is`` whether a
+state is the first, ``_u`` what may be assumed, ``_h`` what the hierarchy demands, ``_t`` a step,
+``_a`` all assertions, ``_a N`` and ``_c N`` the Nth assertion and cover. Every question is a run of
+the solver.
 """
 
 from __future__ import annotations
@@ -38,41 +39,31 @@ class Model:
 
     def false_within(self, depth: int) -> set[str]:
         """Assertions that are false in the first of ``depth`` states that has any."""
-        run = [
-            [*_state(step), *([_step(step - 1)] if step else []), *_where(step, first=not step)]
+        verdicts = self._verdicts(
+            line
             for step in range(depth)
-        ]
-        asks = (
-            [*state, "(push 1)", _holds(step, not_=True), "(check-sat)", "(pop 1)", _holds(step)]
-            for step, state in enumerate(run)
+            for line in (
+                *_state(step, first=step == 0),
+                *("(push 1)", _fails(step), "(check-sat)", "(pop 1)", _holds(step)),
+            )
         )
-        verdicts = self._verdicts(line for ask in asks for line in ask)
         if "sat" not in verdicts:
             return set()
         last = verdicts.index("sat")
-        lines = [line for state in run[: last + 1] for line in state]
-        return self._false(last, [*lines, *(_holds(step) for step in range(last))])
+        lines = [line for step in range(last + 1) for line in _state(step, first=step == 0)]
+        return self._false(last, [*lines, *map(_holds, range(last))])
 
     def not_inductive(self, depth: int) -> set[str]:
         """Assertions that can be false although all were true in the ``depth`` states before."""
-        lines: list[str] = []
-        for step in range(depth + 1):
-            lines += [
-                *_state(step),
-                *([_step(step - 1)] if step else []),
-                *_where(step, first=False),
-            ]
-        lines += [_holds(step) for step in range(depth)]
-        if self._verdicts([*lines, _holds(depth, not_=True), "(check-sat)"]) == ["unsat"]:
+        lines = [line for step in range(depth + 1) for line in _state(step, first=False)]
+        lines += map(_holds, range(depth))
+        if self._verdicts([*lines, _fails(depth), "(check-sat)"]) == ["unsat"]:
             return set()
         return self._false(depth, lines)
 
     def not_reached(self, depth: int) -> set[str]:
         """Covers that are true in none of the first ``depth`` states."""
-        lines: list[str] = []
-        for step in range(depth):
-            lines += [*_state(step), *([_step(step - 1)] if step else [])]
-            lines += _where(step, first=not step)
+        lines = [line for step in range(depth) for line in _state(step, first=step == 0)]
         for number in self._covers:
             reached = " ".join(f"(|top_c {number}| s{step})" for step in range(depth))
             lines += ["(push 1)", f"(assert (or false {reached}))", "(check-sat)", "(pop 1)"]
@@ -82,9 +73,7 @@ class Model:
     def _false(self, step: int, lines: Sequence[str]) -> set[str]:
         """Assertions that are false in state ``step``, in one answer to ``lines``."""
         values = " ".join(f"(|top_a {number}| s{step})" for number in self._asserts)
-        answer = self._solve(
-            [*lines, _holds(step, not_=True), "(check-sat)", f"(get-value ({values}))"]
-        )
+        answer = self._solve([*lines, _fails(step), "(check-sat)", f"(get-value ({values}))"])
         return {self._asserts[number] for number in _FALSE.findall(answer)}
 
     def _verdicts(self, lines: Iterable[str]) -> list[str]:
@@ -101,22 +90,18 @@ class Model:
         return done.stdout
 
 
-def _state(step: int) -> Iterable[str]:
+def _state(step: int, *, first: bool) -> Iterable[str]:
+    """State ``step``, which follows the one before; perhaps the first one of a run."""
     yield f"(declare-fun s{step} () |top_s|)"
-    yield from (f"(assert (|top_{what}| s{step}))" for what in "uh")
+    yield from (f"(assert (|top_{what}| s{step}))" for what in ("uhi" if first else "uh"))
+    yield f"(assert (= (|top_is| s{step}) {str(first).lower()}))"
+    if step:
+        yield f"(assert (|top_t| s{step - 1} s{step}))"
 
 
-def _where(step: int, *, first: bool) -> Iterable[str]:
-    """Whether a state is the first one of a run."""
-    if first:
-        yield from (f"(assert (|top_{what}| s{step}))" for what in ("i", "is"))
-    else:
-        yield f"(assert (not (|top_is| s{step})))"
+def _holds(step: int) -> str:
+    return f"(assert (|top_a| s{step}))"
 
 
-def _step(step: int) -> str:
-    return f"(assert (|top_t| s{step} s{step + 1}))"
-
-
-def _holds(step: int, *, not_: bool = False) -> str:
-    return f"(assert {f'(not (|top_a| s{step}))' if not_ else f'(|top_a| s{step})'})"
+def _fails(step: int) -> str:
+    return f"(assert (not (|top_a| s{step})))"
