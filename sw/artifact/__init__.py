@@ -19,7 +19,7 @@ another version of open DNA wrote:
 - of an older format, or with a program of an older instruction set: it loads, without its program.
   Its graph runs, compares and compiles as ever; what needs the program (:func:`program_of`) asks
   for a new one.
-- with a program from before 0.3.0, which does not say of which network it is: the same.
+- with a program of 0.2.0 or earlier, which does not say of which network it is: the same.
 - of a newer format or instruction set: it is refused, and the line says which version wrote it.
 """
 

@@ -37,7 +37,8 @@ class Target(msgspec.Struct, frozen=True):
         compiler: digest of the compiler's sources.
         network: digest of the network whose program it is (:func:`sw.artifact.network_digest`).
         program: digest of all the above and of the program's files
-            (:func:`sw.artifact.binding.seal`). It and the two before are empty before 0.3.0.
+            (:func:`sw.artifact.binding.seal`). It and the two before are empty in what 0.2.0 and
+            earlier wrote.
     """
 
     isa_version: int
