@@ -22,6 +22,7 @@ another version of open DNA wrote:
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -29,19 +30,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 import safetensors
 import safetensors.numpy
 
 from hw.config import DnaConfig
 from hw.isa import ISA_VERSION
 from sw import digests
+from sw.classes import check_classes, check_names, describe, has_classes
 from sw.errors import DnaError
 from sw.graph import Graph
+from sw.preprocessing import Preprocessing, named, upgraded
 from sw.program import LayerTable, MemoryMap, Program
 from sw.version import VERSION
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 GRAPH = "graph.json"
 CONSTANTS = "constants.safetensors"
@@ -81,10 +83,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         format_version: of this directory's layout.
         model: what the network is called in reports.
         framework: the framework that quantized it.
-        preprocessing: name of the preprocessing that its images need (``harness.data.preprocess``).
+        preprocessing: how a photograph becomes its input; None: it takes arrays.
         input: quantization and shape of the input tensor.
         output: quantization and shape of the logits.
-        class_names: one per logit.
+        class_names: one per logit; none where the output is a map or a single value.
+        class_offset: logits in front of class 0 (:mod:`sw.classes`); None: nobody has said.
         files: sha256 of every other file by name.
         target: the machine that the program is for, if there is a program.
         written_by: the version of open DNA that wrote it; empty before 0.2.0.
@@ -93,10 +96,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format_version: int
     model: str
     framework: str
-    preprocessing: str
+    preprocessing: Preprocessing | None
     input: Quantization
     output: Quantization
     class_names: list[str]
+    class_offset: int | None = None
     files: dict[str, str] = {}
     target: Target | None = None
     written_by: str = ""
@@ -132,17 +136,33 @@ class Artifact(msgspec.Struct, frozen=True):
 
 
 def make(
-    graph: Graph, *, model: str, framework: str, preprocessing: str, class_names: list[str]
+    graph: Graph,
+    *,
+    model: str,
+    framework: str,
+    preprocessing: Preprocessing | str | None,
+    class_names: list[str] | None = None,
+    class_offset: int | None = None,
 ) -> Artifact:
     """Describe ``graph`` as an artifact.
 
+    ``preprocessing`` may be the name of one (:data:`sw.preprocessing.NAMES`); names and offset of
+    the classes are those that :func:`sw.classes.describe` finds, with what is said here.
+
     Raises:
-        DnaError: the number of class names differs from the number of logits.
+        DnaError: the number of class names differs from the number of logits, the output has no
+            logits to be named, or the preprocessing does not fit the input.
     """
     source, target = graph.tensors[graph.input], graph.tensors[graph.output]
-    classes = int(np.prod(target.shape))
-    if len(class_names) != classes:
-        raise DnaError(f"{len(class_names)} class names for {classes} logits")
+    if isinstance(preprocessing, str):
+        preprocessing = named(preprocessing, tuple(source.shape))
+    elif preprocessing is not None:
+        preprocessing.check(tuple(source.shape))
+    if has_classes(target.shape):
+        classes = describe(math.prod(target.shape), class_names, class_offset)
+        class_names, class_offset = classes.names, classes.offset
+    elif class_names is not None or class_offset is not None:
+        check_classes(model, target.shape)
     return Artifact(
         manifest=Manifest(
             format_version=FORMAT_VERSION,
@@ -151,7 +171,8 @@ def make(
             preprocessing=preprocessing,
             input=Quantization(source.scale, source.zero_point, source.shape),
             output=Quantization(target.scale, target.zero_point, target.shape),
-            class_names=class_names,
+            class_names=class_names or [],
+            class_offset=class_offset,
             written_by=VERSION,
         ),
         graph=graph,
@@ -313,12 +334,13 @@ def _read_manifest(text: bytes, path: Path) -> tuple[Manifest, int | None]:
         head = msgspec.json.decode(text, type=_ManifestHead)
         _refuse_newer(head, path)
         isa = None if head.target is None else head.target.isa_version
-        if isa is None or isa == ISA_VERSION:
-            return msgspec.json.decode(text, type=Manifest), None
+        plain = upgraded(msgspec.json.decode(text, type=dict[str, Any]))
+        same = isa is None or isa == ISA_VERSION
         # The parameters of a machine of another instruction set need not be this version's.
-        plain = msgspec.json.decode(text, type=dict[str, Any])
-        return msgspec.convert({**plain, "target": None}, type=Manifest), isa
-    except msgspec.MsgspecError as error:
+        manifest = msgspec.convert(plain if same else {**plain, "target": None}, type=Manifest)
+        check_names(manifest.class_names, manifest.class_offset, manifest.output.shape)
+        return manifest, None if same else isa
+    except (msgspec.MsgspecError, ValueError) as error:
         raise DnaError(f"{path / MANIFEST} is damaged: {error}") from error
 
 
