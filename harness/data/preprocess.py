@@ -152,7 +152,8 @@ def _resized(image: Image.Image, how: Preprocessing, shape: tuple[int, ...]) -> 
     else:
         pixels = np.asarray(image.resize(size, _FILTERS[how.resampling]))
         top, left = round((size[1] - shape[0]) / 2), round((size[0] - shape[1]) / 2)
-    return pixels[top : top + shape[0], left : left + shape[1]]
+    cut: U8Array = pixels[top : top + shape[0], left : left + shape[1]]
+    return cut
 
 
 def load_image(path: Path, how: Preprocessing, shape: tuple[int, ...]) -> F32Array:
@@ -176,5 +177,5 @@ def load_image(path: Path, how: Preprocessing, shape: tuple[int, ...]) -> F32Arr
     values = pixels.reshape(shape).astype(np.float32)
     if how.channels == "BGR":
         values = values[..., ::-1]
-    mean, deviation = np.float32(how.mean), np.float32(how.deviation)
+    mean, deviation = (np.array(each, np.float32) for each in (how.mean, how.deviation))
     return np.ascontiguousarray((values / np.float32(how.divisor) - mean) / deviation)

@@ -51,7 +51,8 @@ FEW_IMAGES = 16
 )
 @preprocessing_option(
     None,
-    "Of the photographs. Default: caffe for Keras names, torchvision for torchvision's. One of",
+    "How photographs become its input. Default: caffe for Keras names, torchvision for "
+    "torchvision's. There are",
 )
 @click.option(
     "--data-dir",
