@@ -11,6 +11,7 @@ import click
 
 from sw import files
 from sw.errors import DnaError
+from sw.preprocessing import NAMES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +33,23 @@ def data_dir_option(function: F) -> F:
         metavar="DIR",
         help="Photographs with val_map.txt. Default: $DATA_DIR, else those of `dna fetch`.",
     )(function)
+
+
+def preprocessing_option(default: str | None, help_text: str) -> Callable[[F], F]:
+    """Adds ``--preprocessing NAME``: a named preprocessing or a JSON file with the fields of one.
+
+    Args:
+        default: what it is if nobody says.
+        help_text: what it is for; the choices are added.
+    """
+    return click.option(
+        "--preprocessing",
+        default=default,
+        show_default=default is not None,
+        metavar="NAME",
+        help=f"{help_text} {', '.join(sorted(NAMES))}, or a JSON file with a resize, crop and "
+        "normalisation of your own.",
+    )
 
 
 def config_option(function: F) -> F:

@@ -33,6 +33,7 @@ from harness.data.datasets import Dataset
 from sim.quantization import quantize
 from sim.runtime import Runtime
 from sw import artifact, digests
+from sw.classes import best
 from sw.errors import DnaError
 from sw.version import VERSION
 
@@ -66,7 +67,7 @@ def prepare(args: argparse.Namespace) -> None:
             args.dataset_calibration_list and Path(args.dataset_calibration_list),
             args.dna_config or DEFAULT_CONFIG,
         )
-        preprocessing = artifact.load(deployed).manifest.preprocessing
+        preprocessing = _named(artifact.load(deployed))
     except DnaError as error:
         sys.exit(f"error: {error}")
     args.model = str(deployed)
@@ -153,6 +154,11 @@ def _dna(*arguments: str) -> None:
         raise DnaError(f"`dna {' '.join(arguments)}` failed")
 
 
+def _named(network: artifact.Artifact) -> str:
+    how = network.manifest.preprocessing
+    return "" if how is None else how.name
+
+
 def _turned_round(images: Int8) -> Int8:
     """RGB to BGR; OpenCV does it thirty times as fast as NumPy, and this is timed."""
     import cv2
@@ -182,6 +188,7 @@ class DnaBackend:
         self.outputs = ["logits"]
         self._idle: queue.SimpleQueue[Runtime] = queue.SimpleQueue()
         self._preprocessing = ""
+        self._offset = 0
 
     def name(self) -> str:
         """For the reference's report."""
@@ -209,7 +216,8 @@ class DnaBackend:
             DnaError: it is missing or damaged.
         """
         network = artifact.load(Path(model_path))
-        self._preprocessing = network.manifest.preprocessing
+        self._preprocessing = _named(network)
+        self._offset = network.manifest.class_offset or 0
         together = self.threads if self.one_at_a_time else 1
         for _ in range(self.threads // together):
             self._idle.put(Runtime(network, threads=together))
@@ -235,5 +243,5 @@ class DnaBackend:
         finally:
             self._idle.put(runtime)
         if self._preprocessing == "torchvision":
-            return [logits]
-        return [np.argmax(logits, axis=1) + 1]
+            return [logits[:, self._offset :]]
+        return [best(logits, self._offset) + 1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -13,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.fetch import photographs
-from harness.data.inputs import ARRAY, load_input, random_inputs
+from harness.data.inputs import load_input, random_inputs
 from sim.compare.engines import Comparer, Comparison
 from sim.compare.tflite import TfliteComparer, operator_name
 from sw import artifact
@@ -71,13 +70,11 @@ def read(path: Path) -> Model:
         for step in imported.steps
         if step.graph_tensor is not None
     }
-    classes = math.prod(graph.tensors[graph.output].shape)
     manifest = artifact.make(
         graph,
         model=path.stem,
         framework="tflite",
-        preprocessing=ARRAY,
-        class_names=[""] * classes,
+        preprocessing=None,
     ).manifest
     return Model(path, graph, reads, manifest)
 

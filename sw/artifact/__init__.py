@@ -25,10 +25,10 @@ another version of open DNA wrote:
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from hw.isa import ISA_VERSION
 from sw.artifact.binding import compiler_digest, network_digest
@@ -47,8 +47,10 @@ from sw.artifact.manifest import (
 )
 from sw.artifact.read import load
 from sw.artifact.write import check_writable, save
+from sw.classes import check_classes, describe, has_classes
 from sw.errors import DnaError
 from sw.graph import Graph
+from sw.preprocessing import Preprocessing, named
 from sw.program import Program
 from sw.version import VERSION
 
@@ -75,17 +77,33 @@ __all__ = [
 
 
 def make(
-    graph: Graph, *, model: str, framework: str, preprocessing: str, class_names: list[str]
+    graph: Graph,
+    *,
+    model: str,
+    framework: str,
+    preprocessing: Preprocessing | str | None,
+    class_names: list[str] | None = None,
+    class_offset: int | None = None,
 ) -> Artifact:
     """Describe ``graph`` as an artifact.
 
+    ``preprocessing`` may be the name of one (:data:`sw.preprocessing.NAMES`); names and offset of
+    the classes are those that :func:`sw.classes.describe` finds, with what is said here.
+
     Raises:
-        DnaError: the number of class names differs from the number of logits.
+        DnaError: the number of class names differs from the number of logits, the output has no
+            logits to be named, or the preprocessing does not fit the input.
     """
     source, target = graph.tensors[graph.input], graph.tensors[graph.output]
-    classes = int(np.prod(target.shape))
-    if len(class_names) != classes:
-        raise DnaError(f"{len(class_names)} class names for {classes} logits")
+    if isinstance(preprocessing, str):
+        preprocessing = named(preprocessing, tuple(source.shape))
+    elif preprocessing is not None:
+        preprocessing.check(tuple(source.shape))
+    if has_classes(target.shape):
+        classes = describe(math.prod(target.shape), class_names, class_offset)
+        class_names, class_offset = classes.names, classes.offset
+    elif class_names is not None or class_offset is not None:
+        check_classes(model, target.shape)
     return Artifact(
         manifest=Manifest(
             format_version=FORMAT_VERSION,
@@ -94,7 +112,8 @@ def make(
             preprocessing=preprocessing,
             input=Quantization(source.scale, source.zero_point, source.shape),
             output=Quantization(target.scale, target.zero_point, target.shape),
-            class_names=class_names,
+            class_names=class_names or [],
+            class_offset=class_offset,
             written_by=VERSION,
         ),
         graph=graph,

@@ -6,9 +6,10 @@ import msgspec
 
 from hw.config import DnaConfig
 from sw.graph import Graph
+from sw.preprocessing import Preprocessing
 from sw.program import MemoryMap, Program
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 GRAPH = "graph.json"
 CONSTANTS = "constants.safetensors"
@@ -58,10 +59,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         format_version: of this directory's layout.
         model: what the network is called in reports.
         framework: the framework that quantized it.
-        preprocessing: name of the preprocessing that its images need (``harness.data.preprocess``).
+        preprocessing: how a photograph becomes its input; None: it takes arrays.
         input: quantization and shape of the input tensor.
         output: quantization and shape of the logits.
-        class_names: one per logit.
+        class_names: one per logit; none where the output is a map or a single value.
+        class_offset: logits in front of class 0 (:mod:`sw.classes`); None: nobody has said.
         files: sha256 of every other file by name.
         target: the machine that the program is for, if there is a program.
         written_by: the version of open DNA that wrote it; empty before 0.2.0.
@@ -70,10 +72,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format_version: int
     model: str
     framework: str
-    preprocessing: str
+    preprocessing: Preprocessing | None
     input: Quantization
     output: Quantization
     class_names: list[str]
+    class_offset: int | None = None
     files: dict[str, str] = {}
     target: Target | None = None
     written_by: str = ""

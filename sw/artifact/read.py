@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-import numpy as np
 import safetensors
 import safetensors.numpy
 
@@ -27,8 +26,10 @@ from sw.artifact.manifest import (
     Quantization,
     Target,
 )
+from sw.classes import check_names
 from sw.errors import DnaError
 from sw.graph import Graph
+from sw.preprocessing import upgraded
 from sw.program import LayerTable, Program
 from sw.replay import check_graph
 from sw.version import VERSION
@@ -112,12 +113,6 @@ def _check_edges(manifest: Manifest, graph: Graph, path: Path) -> None:
             raise DnaError(
                 f"{path / MANIFEST} is damaged: its {what} is not that of {GRAPH}, {tensor}"
             )
-    classes = int(np.prod(graph.tensors[graph.output].shape))
-    if len(manifest.class_names) != classes:
-        raise DnaError(
-            f"{path / MANIFEST} is damaged: {len(manifest.class_names)} class names for {classes} "
-            "logits"
-        )
 
 
 def _read_manifest(text: bytes, path: Path) -> tuple[Manifest, int | None]:
@@ -125,12 +120,15 @@ def _read_manifest(text: bytes, path: Path) -> tuple[Manifest, int | None]:
     head = _decode(text, _ManifestHead, path / MANIFEST)
     _refuse_newer(head, path)
     isa = None if head.target is None else head.target.isa_version
-    if isa is None or isa == ISA_VERSION:
-        return _decode(text, Manifest, path / MANIFEST), None
-    # The parameters of a machine of another instruction set need not be this version's.
-    plain = _decode(text, dict[str, Any], path / MANIFEST)
-    bare = msgspec.json.encode({**plain, "target": None})
-    return _decode(bare, Manifest, path / MANIFEST), isa
+    same = isa is None or isa == ISA_VERSION
+    try:
+        plain = upgraded(msgspec.json.decode(text, type=dict[str, Any]))
+        # The parameters of a machine of another instruction set need not be this version's.
+        manifest = msgspec.convert(plain if same else {**plain, "target": None}, type=Manifest)
+        check_names(manifest.class_names, manifest.class_offset, manifest.output.shape)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DnaError(f"{path / MANIFEST} is damaged: {error}") from error
+    return manifest, None if same else isa
 
 
 def _decode(text: bytes, kind: type[T], place: Path) -> T:

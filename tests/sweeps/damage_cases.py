@@ -95,8 +95,7 @@ def bases(folder: Path, count: int = BASES) -> list[Files]:
             graph,
             model=f"network {number}",
             framework="none",
-            preprocessing="caffe",
-            class_names=[f"class {each}" for each in range(classes)],
+            preprocessing="caffe" if graph.tensors[graph.input].shape[2] == 3 else None,
         )
         if len(found) % 3:
             machines = list(MACHINES.values())

@@ -169,7 +169,7 @@ def command(
     )
     with runner.new_folder(output, scenario, accuracy) as folder:
         score, pace = session.run(asked, folder)
-    outcome.show(score, machine, pace, folder)
+    outcome.show(score, machine, pace, folder, network.manifest)
     figures = outcome.figures(
         score,
         machine,

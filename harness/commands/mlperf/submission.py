@@ -107,11 +107,12 @@ def build(
 
     The runs go to DIR/runs, one folder each, the tree to DIR/tree. A finished run is kept: after an
     interruption the same command goes on where it stopped, and only the run in progress is lost.
+    ARTIFACT must be ResNet50 (v1 or v1.5), as which it is submitted.
     Exit code 1 means that a compliance test failed.
     """
     from harness.data import fetch
     from harness.data.datasets import Dataset
-    from harness.mlperf import compliance_scripts, rounds, submission, system
+    from harness.mlperf import compliance_scripts, resnet50, rounds, submission, system
     from harness.mlperf.alone import alone
     from harness.mlperf.series import Series
     from sw import artifact as artifacts
@@ -124,6 +125,7 @@ def build(
     if reference is not None:
         compliance_scripts.check(reference, round_.tests)
     submission.check_output(output / "tree")
+    resnet50.check(network)
     options = ["--timing", timing, "--data-dir", str(folder.absolute())]
     for name, value in (
         ("--clock", clock),

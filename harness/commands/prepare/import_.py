@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json
-from sw.errors import DnaError
+from harness.commands.common import (
+    PATH,
+    check_writable,
+    json_option,
+    preprocessing_option,
+    write_json,
+)
 from sw.extras import needs
 
 if TYPE_CHECKING:
@@ -25,19 +30,28 @@ _ONNX_TITLE = "ONNX Runtime against the integer graph, each operation on the sam
 @click.command("import", short_help="Take a network that is quantized already (TFLite, ONNX).")
 @click.argument("model", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, metavar="ARTIFACT", help="The artifact.")
+@preprocessing_option("array", "How photographs become its input; array: it takes .npy files.")
 @click.option(
-    "--preprocessing",
-    type=click.Choice(["array", "caffe", "torchvision", "mlperf"]),
-    default="array",
-    show_default=True,
-    help="How photographs become its input; array: it takes .npy files.",
+    "--labels",
+    type=PATH,
+    metavar="FILE",
+    help="Names of the classes: one a line in order, or INDEX NAME a line, or JSON (.json).",
 )
 @click.option(
-    "--labels", type=PATH, metavar="FILE", help="Names of the classes, one a line, in order."
+    "--class-offset",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Logits in front of class 0. Default: 1, a background, if the first label says so or "
+    "there are 1001 logits and no labels; else 0.",
 )
 @json_option
 def command(
-    model: Path, output: Path, preprocessing: str, labels: Path | None, json_file: Path | None
+    model: Path,
+    output: Path,
+    preprocessing: str,
+    labels: Path | None,
+    class_offset: int | None,
+    json_file: Path | None,
 ) -> None:
     """Turn MODEL, a full-integer int8 TFLite or ONNX file, into an artifact.
 
@@ -50,32 +64,35 @@ def command(
 
     \b
     Example:
-      dna import mobilenet.tflite --preprocessing torchvision --labels labels.txt -o mobilenet.dna
+      dna import mobilenet.tflite --preprocessing mobilenet --labels labels.txt -o mobilenet.dna
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
+    from harness.data.labels import read_labels
     from sw import artifact
+    from sw.classes import remark
+    from sw.preprocessing import check_choice, chosen
 
     artifact.check_writable(output)
     check_writable(json_file)
+    check_choice(preprocessing)
+    names = None if labels is None else read_labels(labels)
     is_onnx = model.suffix == ".onnx"
     graph, figures = _onnx(model) if is_onnx else _tflite(model)
     network = artifact.make(
         graph,
         model=model.stem,
         framework="onnx" if is_onnx else "tflite",
-        preprocessing=preprocessing,
-        class_names=_class_names(labels, graph.tensors[graph.output].shape),
+        preprocessing=chosen(preprocessing, graph.tensors[graph.input].shape),
+        class_names=names,
+        class_offset=class_offset,
     )
-    if preprocessing != "array":
-        from harness.data.preprocess import check_input
-
-        check_input(network.manifest)
     network = artifact.save(network, output)
     figures |= {
         "model": str(model),
         "artifact": str(output),
         "operations": len(graph.operations),
+        "class_offset": network.manifest.class_offset,
         "macs": sum(graph.macs(operation) for operation in graph.operations),
     }
     console = Console(soft_wrap=True, highlight=False)
@@ -84,18 +101,10 @@ def command(
         f"{figures['operators']} operators became {len(graph.operations)}, "
         f"{figures['macs']:,} multiply-accumulates: {output}"
     )
+    if line := remark(len(network.manifest.class_names), network.manifest.class_offset):
+        assumed = class_offset is None and names is None and network.manifest.class_offset
+        console.print(line + (" If not: --class-offset 0." if assumed else ""), markup=False)
     write_json(json_file, figures)
-
-
-def _class_names(labels: Path | None, shape: tuple[int, ...]) -> list[str]:
-    import math
-
-    if labels is None:
-        return [f"class {index}" for index in range(math.prod(shape))]
-    try:
-        return [line for line in labels.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DnaError(f"cannot read {labels}: {error}") from error
 
 
 def _on_the_machine(code: str) -> str:

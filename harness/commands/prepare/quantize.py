@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.common import (
+    PATH,
+    check_writable,
+    json_option,
+    preprocessing_option,
+    write_json,
+)
 from sw import files
 from sw.errors import DnaError
 
@@ -44,10 +50,10 @@ FEW_IMAGES = 16
     type=click.Choice(["v1", "v1.5"]),
     help="Where a stage strides. Default: v1 for Keras names, v1.5 for torchvision's.",
 )
-@click.option(
-    "--preprocessing",
-    type=click.Choice(["caffe", "torchvision", "mlperf"]),
-    help="Default: caffe for Keras names, torchvision for torchvision's.",
+@preprocessing_option(
+    None,
+    "How photographs become its input. Default: caffe for Keras names, torchvision for "
+    "torchvision's. There are",
 )
 @click.option(
     "--data-dir",
@@ -97,16 +103,19 @@ def command(
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    from harness.data import fetch
+    from harness.data import fetch, guessing
     from harness.data.preprocess import check_image
     from harness.host import computer, terminal
     from harness.quantize import evaluation, photographs, pytorch, tensorflow
-    from sw import artifact
+    from sw import artifact, classes
+    from sw.preprocessing import check_choice
 
     started = time.monotonic()
     artifact.check_writable(output)
     check_writable(json_file)
     check_writable(tflite)
+    if preprocessing is not None:
+        check_choice(preprocessing)
     if tflite is not None and framework != "tensorflow":
         raise DnaError("--tflite keeps what TensorFlow makes; say --framework tensorflow")
     console = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -133,11 +142,15 @@ def command(
         )
         if tflite is not None and result.tflite is not None:
             files.write(tflite, result.tflite)
+        logits, offset = len(network.manifest.class_names), network.manifest.class_offset
+        if validation:
+            classes.check_classes(network.manifest.model, tuple(network.manifest.output.shape))
+            validation.check_labels(logits - (offset or 0))
         network = artifact.save(network, output)
         comparison = None
         if validation:
             with terminal.staged(console, "evaluating", len(validation)) as report:
-                samples = evaluation.samples(validation, network.manifest.preprocessing, report)
+                samples = evaluation.samples(validation, network.manifest, report)
                 comparison = evaluation.compare(
                     result.fp32, network, samples, threads=computer.cpus()
                 )
@@ -145,7 +158,8 @@ def command(
         "artifact": str(output),
         "model": network.manifest.model,
         "weights": str(weights_file),
-        "preprocessing": network.manifest.preprocessing,
+        "preprocessing": result.preprocessing.name,
+        "class_offset": offset,
         "calibration_images": len(calibration),
         "operations": len(network.graph.operations),
         "seconds": round(time.monotonic() - started, 1),
@@ -158,23 +172,32 @@ def command(
             "agreement": comparison.agreement,
             "ratio": comparison.ratio,
         }
-    _print(figures, comparison)
+    remarks = [classes.remark(logits, offset)]
+    if comparison:
+        right = round(comparison.int8_top1 * comparison.images)
+        remarks.append(guessing.remark(right, comparison.images, logits - (offset or 0)))
+    _print(figures, comparison, [line for line in remarks if line is not None])
     write_json(json_file, figures)
 
 
-def _class_names(graph: Graph, console: Console) -> list[str]:
+def _class_names(graph: Graph, console: Console) -> list[str] | None:
+    """ImageNet's names, if they fit the logits, with TensorFlow's background or without."""
     from harness.data import fetch
+    from sw.classes import BACKGROUND, has_classes
 
-    classes = math.prod(graph.tensors[graph.output].shape)
+    shape = graph.tensors[graph.output].shape
     try:
         names = fetch.class_names()
     except DnaError:
         console.print("class names are not in the cache (`dna fetch`): classes stay numbered")
-        names = []
-    return names if len(names) == classes else [f"class {index}" for index in range(classes)]
+        return None
+    if not has_classes(shape):
+        return None
+    fitting = {len(names): names, len(names) + 1: [BACKGROUND, *names]}
+    return fitting.get(math.prod(shape))
 
 
-def _print(figures: dict[str, Any], comparison: Comparison | None) -> None:
+def _print(figures: dict[str, Any], comparison: Comparison | None, remarks: list[str]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -188,4 +211,7 @@ def _print(figures: dict[str, Any], comparison: Comparison | None) -> None:
             table.add_row("int8 / float32", f"{100 * comparison.ratio:.2f} %")
         table.add_row("same top-1", f"{100 * comparison.agreement:.2f} %")
     table.add_row("artifact", figures["artifact"])
-    Console(soft_wrap=True).print(table)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    for line in remarks:
+        console.print(line, markup=False, highlight=False)

@@ -45,7 +45,8 @@ def command(
 ) -> None:
     """Run ARTIFACT on photographs, or arrays in .npy files, and print the likeliest classes.
 
-    A photograph that cannot be used does not stop the others: it is named, and the exit code is 2.
+    Classes are counted from 0 behind a background, which is -1, where a network has one. A
+    photograph that cannot be used does not stop the others: it is named, and the exit code is 2.
 
     \b
     Example:
@@ -53,20 +54,23 @@ def command(
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    from harness.data.inputs import SUFFIX, check_photographs, load_input
+    from harness.data.inputs import SUFFIX, load_input, preprocessing_of
     from harness.host import computer
     from sim.runtime import Runtime
+    from sw.classes import check_classes, remark
 
     check_writable(json_file)
     runtime = Runtime.load(artifact, simulator, threads=computer.cpus())
-    if any(path.suffix != SUFFIX for path in images):
-        check_photographs(runtime.manifest)
+    manifest, offset = runtime.manifest, runtime.manifest.class_offset
+    check_classes(manifest.model, tuple(manifest.output.shape))
+    if any(path.suffix.lower() != SUFFIX for path in images):
+        preprocessing_of(manifest)
     results: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
     console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     for path in images:
         try:
-            image = load_input(runtime.manifest, path)
+            image = load_input(manifest, path)
         except DnaError as error:
             errors.print(f"error: {error}", markup=False, highlight=False)
             failures.append({"file": str(path), "error": str(error)})
@@ -76,20 +80,23 @@ def command(
         best = (-probabilities).argsort(kind="stable")[:top]
         classes = [
             {
-                "index": int(index),
-                "name": runtime.manifest.class_names[index],
+                "index": int(index) - (offset or 0),
+                "name": manifest.class_names[index],
                 "probability": float(probabilities[index]),
             }
             for index in best
         ]
         _print(console, path, classes)
         results.append({"file": str(path), "classes": classes})
+    if line := remark(len(manifest.class_names), offset):
+        console.print(line, markup=False, highlight=False)
     write_json(
         json_file,
         {
             "artifact": str(artifact),
-            "model": runtime.manifest.model,
+            "model": manifest.model,
             "engine": simulator,
+            "class_offset": offset,
             "images": results,
             "failures": failures,
         },

@@ -85,7 +85,7 @@ def test_class_names_must_fit(saved):
     written, _ = saved
     with pytest.raises(DnaError, match="4 class names for 5 logits"):
         artifact.make(
-            written.graph, model="m", framework="n", preprocessing="p", class_names=list("abcd")
+            written.graph, model="m", framework="n", preprocessing="array", class_names=list("abcd")
         )
 
 

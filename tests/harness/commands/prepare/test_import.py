@@ -118,10 +118,13 @@ def test_a_refusal_is_one_line(monkeypatch, capsys, tmp_path, model):
     assert not (tmp_path / "broken.dna").exists()
 
 
-def test_photographs_need_an_input_of_their_shape(monkeypatch, capsys, tmp_path, model):
+def test_photographs_need_an_input_of_their_shape(monkeypatch, capsys, tmp_path):
+    net = Maker(np.random.default_rng(4))
+    x = net.conv(net.input((1, 9, 8, 2)), 8, (3, 3))
+    (tmp_path / "two.tflite").write_bytes(net.finish(net.dequantize(x)))
     arguments = ("--preprocessing", "caffe", "-o", tmp_path / "little.dna")
-    assert run(monkeypatch, "import", model, *arguments) == 2
-    assert "(9, 8, 3)" in capsys.readouterr().err
+    assert run(monkeypatch, "import", tmp_path / "two.tflite", *arguments) == 2
+    assert "(9, 8, 2)" in capsys.readouterr().err
 
 
 def test_onnx_prints_how_far_its_runtime_is(monkeypatch, capsys, tmp_path):

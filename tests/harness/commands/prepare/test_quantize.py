@@ -99,7 +99,7 @@ def test_compare_counts_top1_and_agreement():
         builder.finish(output),
         model="identity",
         framework="none",
-        preprocessing="none",
+        preprocessing="array",
         class_names=["a", "b", "c"],
     )
     images = [np.roll(np.array([[[9, 0, 0]]], np.float32), shift, 2) for shift in (0, 1, 2, 0)]
