@@ -71,6 +71,8 @@ def load(path: Path) -> Artifact:
             "make one with `dna quantize`"
         ) from error
     manifest, outdated_isa = _read_manifest(text, path)
+    if manifest.target is None and outdated_isa is None and CODE in manifest.files:
+        raise DnaError(f"{path / MANIFEST} lists {CODE} and no machine that it is for")
     try:
         _check_files(manifest, path, read_program=manifest.target is not None)
         graph = _read_graph(path)

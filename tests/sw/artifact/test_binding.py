@@ -95,6 +95,13 @@ def test_with_program_does_not_make_another_networks_program_ones_own(compiled, 
         artifact.load(tmp_path / "wrong")
 
 
+def test_a_program_for_no_machine_is_refused(compiled):
+    _, path = compiled
+    rewrite(path, lambda manifest: manifest.update(targets=manifest.pop("target")))
+    with pytest.raises(DnaError, match=r"lists program\.bin and no machine that it is for"):
+        artifact.load(path)
+
+
 def test_the_bandwidth_of_a_schedule_is_kept(saved, tmp_path):
     network, _ = saved
     program = compile_graph(network.graph, PRESETS["nano"], 0.25)
