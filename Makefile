@@ -5,31 +5,44 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 BUILD    := build
 PYTHON   ?= python3
+# All extras of pyproject.toml but tensorflow (2 GB). EXTRAS without quantize needs no PyTorch.
+EXTRAS   := quantize,loadgen,bench,cluster,dev
 # Command and the Debian package that brings it.
 PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-headless-shell
 JOBS     ?= 2
+comma    := ,
 
-.PHONY: help setup demo test fuzz cycles imports imagenet check bench network clean
+.PHONY: help setup demo test test-newest fuzz cycles imports imagenet check bench network constraints clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed ## system packages and the virtual environment (3 minutes when new)
 
-$(VENV)/.installed: pyproject.toml scripts/system-packages
+# Whoever names a Python gets it: an environment of another one is made anew.
+version_of = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifeq ($(origin PYTHON),command line)
+ifneq ($(call version_of,$(PYTHON)),$(call version_of,$(BIN)/python))
+.PHONY: $(VENV)/.installed
+endif
+endif
+
+$(VENV)/.installed: pyproject.toml constraints.txt scripts/system-packages scripts/environment
 	@scripts/system-packages $(PROGRAMS)
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-	  { echo "error: Python 3.11 is needed, $(PYTHON) is another; say make PYTHON=/path/to/python3.11" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
-	  { echo "error: cannot make $(VENV); install the package python3-venv" >&2; exit 2; }
-	$(BIN)/python -m pip install --quiet --editable '.[quantize,bench,cluster,dev]'
+	scripts/environment $(PYTHON) $(VENV) '$(EXTRAS)' constraints.txt
 	@touch $@
 
 demo: setup ## fetch, quantize, verify on RTL, LoadGen in both scenarios, top-5 names (15 minutes)
 	scripts/demo $(BIN) $(BUILD)/demo
 
-test: setup ## the whole test suite (under 25 minutes on 2 cores)
+test: setup ## the whole test suite (under 15 minutes on 2 cores)
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+
+test-newest: ## the same on the newest Python of this computer, without PyTorch, in build/newest
+	@mkdir -p $(BUILD)
+	@python=$$(scripts/newest-python) && version=$$("$$python" -V) && echo "$$version: $$python" && \
+	  $(MAKE) --no-print-directory setup PYTHON="$$python" VENV=$(BUILD)/newest EXTRAS=$(subst quantize$(comma),,$(EXTRAS)) && \
+	  $(BUILD)/newest/bin/pytest -n $(JOBS) --dist loadgroup --without quantize
 
 N    ?= 2000
 SEED ?= 0
@@ -66,6 +79,13 @@ bench: setup ## images/s of the functional model beside its peers (10 minutes)
 
 network: setup ## whole ResNet50 on the RTL of micro, small and (64 x 64) nano; other memories (40 minutes when new)
 	scripts/network $(BIN) $(BUILD)/network micro small
+
+constraints: ## constraints.txt anew: the newest versions that pyproject.toml allows, on the oldest Python
+	@scripts/system-packages $(PROGRAMS)
+	rm -rf $(BUILD)/renewed
+	@mkdir -p $(BUILD)
+	scripts/environment $(PYTHON) $(BUILD)/renewed '$(EXTRAS)'
+	$(BUILD)/renewed/bin/python -m tests.support.constraints
 
 clean: ## remove what was built; the environment and the user's cache stay
 	rm -rf $(BUILD)

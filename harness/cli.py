@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import keyword
 import sys
 from typing import NoReturn
 
@@ -11,31 +10,34 @@ import click
 from rich.console import Console
 
 from sw.errors import DnaError
+from sw.version import VERSION
 
-COMMANDS = (
-    "fetch",
-    "quantize",
-    "import",
-    "compile",
-    "disasm",
-    "report",
-    "explore",
-    "run",
-    "deployed",
-    "compare",
-    "verify",
-    "loadgen",
-    "backend",
-    "compliance",
-    "submission",
-    "bench",
-    "rtl",
-)
+COMMANDS = {
+    "fetch": "prepare.fetch",
+    "quantize": "prepare.quantize",
+    "import": "prepare.import_",
+    "compile": "prepare.compile",
+    "disasm": "prepare.disasm",
+    "report": "design.report",
+    "explore": "design.explore",
+    "run": "run.run",
+    "deployed": "run.deployed",
+    "compare": "run.compare",
+    "verify": "run.verify",
+    "loadgen": "mlperf.loadgen",
+    "backend": "mlperf.backend",
+    "compliance": "mlperf.compliance",
+    "submission": "mlperf.submission",
+    "bench": "run.bench",
+    "rtl": "design.rtl",
+}
+"""The module of each command below ``harness.commands``, in the order of the help."""
+
 BAD_INPUT = 2
 
 
 class LazyGroup(click.Group):
-    """Imports ``harness.commands.NAME`` only when NAME is asked for: ``dna --help`` stays quick."""
+    """Imports a command's module only when the command is asked for: ``dna --help`` stays quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order in which a newcomer meets them."""
@@ -45,15 +47,14 @@ class LazyGroup(click.Group):
         """The command called ``cmd_name``, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
-        module = importlib.import_module(f"harness.commands.{name}")
+        module = importlib.import_module(f"harness.commands.{COMMANDS[cmd_name]}")
         command = module.command
         assert isinstance(command, click.Command)
         return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="open-dna")
+@click.version_option(VERSION)
 def dna() -> None:
     """Quantize ResNet50, run it on the open Dynamic Neural Accelerator, score it with MLPerf."""
 

@@ -1,35 +1,51 @@
 """The reference pages in ``docs/``, written from what they describe: ``python -m harness.manual``.
 
-``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the map of
-``hw/bus/registers.py``, with the codes of ``hw.interfaces.Fault``. A test says when they are old.
+``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the registers of the
+machine (:mod:`harness.hardware.register_manual`); within ``docs/models.md`` stands the table of
+operators (:mod:`harness.operator_manual`). A test says when they are old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import click
 
+from harness import operator_manual
 from harness.cli import dna
-from hw.bus import registers
-from hw.interfaces import Fault
+from harness.hardware import register_manual
 
 FOLDER = Path(__file__).parent.parent / "docs"
 HELP_COLUMNS = 100
 _WRITTEN = "<!-- Written by `python -m harness.manual`; do not edit. -->"
+_END = "<!-- So far. -->"
 
 
 def pages() -> dict[str, str]:
     """The content of each page by the name of its file in ``docs/``."""
-    return {"commands.md": _commands(), "registers.md": _registers()}
+    whole = {name: _marked(page()) for name, page in PAGES.items()}
+    return whole | {name: _within(name, part()) for name, part in PARTS.items()}
 
 
-def _commands() -> str:
+def _within(name: str, part: str) -> str:
+    """A page by hand, with ``part`` between its two marks."""
+    front, _, rest = (FOLDER / name).read_text().partition(f"{_WRITTEN}\n")
+    _, _, back = rest.partition(f"{_END}\n")
+    return f"{front}{_WRITTEN}\n\n{part}\n{_END}\n{back}"
+
+
+def _marked(page: str) -> str:
+    """``page`` with a line below its title that says where it comes from."""
+    title, rest = page.split("\n", 1)
+    return f"{title}\n\n{_WRITTEN}\n{rest}"
+
+
+def commands() -> str:
+    """Every command's ``--help``."""
     root = _context(dna, "dna", None)
     parts = [
         "# Commands",
-        _WRITTEN,
         "What `--help` says of each. Exit codes, unless a command says otherwise: 0 is success, 2 "
         "bad input (one line\nsays what is wrong, where, and what to do), 130 an interruption.",
     ]
@@ -60,20 +76,14 @@ def _context(command: click.Command, name: str, parent: click.Context | None) ->
     )
 
 
-def _registers() -> str:
-    title, rest = registers.document().split("\n", 1)
-    faults = [f"| {fault.value} | `{fault.name}` |" for fault in Fault]
-    return "\n".join(
-        [
-            f"{title}\n\n{_WRITTEN}\n{rest}",
-            "## Codes of `error_code`",
-            "",
-            "| code | fault |",
-            "|---|---|",
-            *faults,
-            "",
-        ]
-    )
+PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "registers.md": register_manual.page,
+}
+"""What writes each page, by the name of its file in ``docs/``."""
+
+PARTS: Mapping[str, Callable[[], str]] = {"models.md": operator_manual.tables}
+"""What writes a part of a page, between marks."""
 
 
 def main() -> None:

@@ -6,6 +6,9 @@ import dataclasses
 import hashlib
 import json
 
+LOAD_CHUNKS = 8
+"""Chunks of a row that LOAD keeps: two to read from, and what overlapping windows come back to."""
+
 
 def _is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
@@ -104,6 +107,16 @@ class DnaConfig:
     def post_words(self) -> int:
         """Feature words that the post-processing stream handles per cycle."""
         return self.lanes // self.rows
+
+    @property
+    def load_chunk_bytes(self) -> int:
+        """Bytes of such a chunk: a DRAM word, or as many as hold the feature words of a cycle."""
+        return max(self.dram_bytes_per_cycle, self.lanes)
+
+    @property
+    def load_overlap_bytes(self) -> int:
+        """The most bytes by which a window of a LOAD may reach over the start of the next one."""
+        return (LOAD_CHUNKS - 2) * self.load_chunk_bytes
 
     @property
     def digest(self) -> str:

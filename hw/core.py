@@ -8,22 +8,34 @@ from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.bus.axi import ADDRESS_BITS, AxiReadSignature, AxiSignature, AxiWriteSignature
+from hw.bus.axi import ADDRESS_BITS, AxiSignature
 from hw.bus.dma_read import DmaReader
-from hw.bus.dma_write import DmaWriter
+from hw.bus.dma_write import WRITE_ID_BITS, DmaWriter
 from hw.config import DnaConfig
 from hw.control.sequencer import WORKERS, Sequencer
 from hw.conv.convolution_engine import ConvolutionEngine
-from hw.interfaces import Activity, FaultSignature, word_layout
+from hw.interfaces import FaultSignature, word_layout
 from hw.isa import Engine
 from hw.memory.feature_memory import FeatureMemory
 from hw.pool.pool_engine import PoolEngine
 from hw.post.post_engine import PostEngine
+from hw.status import ACTIVITY_BITS, Activity
 from hw.transfer.load import LoadEngine
 from hw.transfer.store import StoreEngine
 from hw.transfer.weights import WeightEngine
 
-READ_ID_BITS = 2
+MEMORY_READERS = 3
+"""Instruction fetch, LOAD, WEIGHTS."""
+READ_ID_BITS = (MEMORY_READERS - 1).bit_length()
+
+
+def memory_signature(config: DnaConfig) -> AxiSignature:
+    """The machine's port to memory."""
+    return AxiSignature(
+        data_bytes=config.dram_bytes_per_cycle,
+        read_id_bits=READ_ID_BITS,
+        write_id_bits=WRITE_ID_BITS,
+    )
 
 
 class WriteTraceSignature(wiring.Signature):
@@ -50,6 +62,12 @@ class WriteTraceSignature(wiring.Signature):
 class Core(wiring.Component):
     """Sequencer, engines, memories and DMA, connected.
 
+    Latency and stall: those of the blocks. Where several report a fault in one cycle, sequencer,
+    DMA and feature memory come before the engines.
+
+    Args:
+        config: all of it.
+
     Ports:
         axi: out, :class:`hw.bus.axi.AxiSignature`.
         start, program: in; busy, finished: out; see :class:`hw.control.sequencer.Sequencer`.
@@ -63,12 +81,10 @@ class Core(wiring.Component):
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         super().__init__(
             {
-                "axi": Out(
-                    AxiSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=READ_ID_BITS)
-                ),
+                "axi": Out(memory_signature(config)),
                 "start": In(1),
                 "program": In(unsigned(32)),
                 "finished": Out(1),
@@ -78,7 +94,7 @@ class Core(wiring.Component):
                 "window_size": In(unsigned(32)),
                 "write_base": In(unsigned(32)),
                 "write_size": In(unsigned(32)),
-                "activity": Out(unsigned(3)).array(len(Engine)),
+                "activity": Out(unsigned(ACTIVITY_BITS)).array(len(Engine)),
                 "layers": Out(unsigned(16)).array(len(Engine)),
                 "progress": Out(1),
                 "fault": Out(FaultSignature()),
@@ -91,9 +107,9 @@ class Core(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Instantiate and connect."""
         m = Module()
-        config = self.config
+        config = self._config
         m.submodules.sequencer = sequencer = Sequencer(config)
-        m.submodules.dma_read = reader = DmaReader(config, clients=3)
+        m.submodules.dma_read = reader = DmaReader(config, clients=MEMORY_READERS)
         m.submodules.dma_write = writer = DmaWriter(config)
         m.submodules.features = features = FeatureMemory(config)
         m.submodules.load = load = LoadEngine(config)
@@ -121,11 +137,14 @@ class Core(wiring.Component):
         connect(m, conv.parameters, post.parameters)
         for module in range(config.modules):
             connect(m, conv.pixels[module], post.pixels[module])
-        connect(m, conv.window, features.windows[0])
-        results = {"post": post.results, "pool": pool.results, "load": load.results}
-        for index, (name, port) in enumerate(results.items()):
+        connect(m, conv.window, features.window)
+        writes = (
+            (post.results, self.post_trace),
+            (pool.results, self.pool_trace),
+            (load.results, self.load_trace),
+        )
+        for index, (port, trace) in enumerate(writes):
             connect(m, port, features.writers[index])
-            trace = getattr(self, f"{name}_trace")
             m.d.comb += [
                 trace.valid.eq(port.requests.valid & port.requests.ready),
                 trace.address.eq(port.requests.payload.address),
@@ -136,17 +155,12 @@ class Core(wiring.Component):
         connect(m, store.features, features.readers[1])
         connect(m, pool.features, features.readers[2])
 
-        bus = flipped(self.axi)
-        for side, signature in (
-            (
-                reader,
-                AxiReadSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=READ_ID_BITS),
-            ),
-            (writer, AxiWriteSignature(data_bytes=config.dram_bytes_per_cycle)),
-        ):
-            for name, member in signature.members.items():
-                inner, outer = getattr(side.axi, name), getattr(bus, name)
-                m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+        memory = flipped(self.axi)
+        connect(m, reader.axi.ar, memory.ar)
+        connect(m, memory.r, reader.axi.r)
+        connect(m, writer.axi.aw, memory.aw)
+        connect(m, writer.axi.w, memory.w)
+        connect(m, memory.b, writer.axi.b)
 
         m.d.comb += [
             sequencer.start.eq(self.start),
@@ -167,8 +181,8 @@ class Core(wiring.Component):
             moves.eq(
                 Cat(
                     *(sequencer.activity[engine] == Activity.BUSY for engine in Engine),
-                    self.axi.rvalid,
-                    self.axi.wvalid & self.axi.wready,
+                    self.axi.r.valid,
+                    self.axi.w.valid & self.axi.w.ready,
                 )
             ),
             self.progress.eq(moves.any()),

@@ -2,57 +2,13 @@
 
 from __future__ import annotations
 
-import enum
-
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import DnaConfig
 from hw.isa import INSTRUCTION_BYTES
-
-
-class Activity(enum.IntEnum):
-    """What an engine does in a cycle: exactly one of these, so that the counts add up."""
-
-    IDLE = 0
-    """It has no instruction."""
-    BUSY = 1
-    """It makes progress."""
-    WAIT_TOKEN = 2
-    """Its next instruction waits for another engine."""
-    WAIT_DRAM = 3
-    """It waits for the external memory."""
-    WAIT_WEIGHTS = 4
-    """The next weights are not in the array yet."""
-    WAIT_ACCUMULATION = 5
-    """It waits for the accumulation memory: no free tile, or none that is complete."""
-    WAIT_FEATURE = 6
-    """It waits for the feature memory."""
-    WAIT_OUTPUT = 7
-    """The block behind it is not ready."""
-
-
-class Fault(enum.IntEnum):
-    """Why the machine stopped; the number in the CSR ``error_code``."""
-
-    NONE = 0
-    BAD_CHECKSUM = 1
-    BAD_OPCODE = 2
-    BAD_MAGIC = 3
-    BAD_VERSION = 4
-    BAD_CONFIG = 5
-    TRUNCATED = 6
-    OUT_OF_WINDOW = 7
-    BUS_READ = 8
-    BUS_WRITE = 9
-    WEIGHT_HEADER = 10
-    BANK_CONFLICT = 11
-    BAD_SPLIT = 12
-    BAD_FIELD = 13
-    TOKEN_OVERFLOW = 14
-    START_WHILE_BUSY = 15
-    WATCHDOG = 16
+from hw.status import ACTIVITY_BITS
 
 
 class FaultSignature(wiring.Signature):
@@ -60,7 +16,7 @@ class FaultSignature(wiring.Signature):
 
     Members:
         valid: out, high while the fault stands.
-        code: out, :class:`Fault`.
+        code: out, :class:`hw.status.Fault`.
         address: out, unsigned(32): DRAM byte offset or feature word, by code.
     """
 
@@ -76,7 +32,8 @@ class EngineSignature(wiring.Signature):
             reads it. The payload stays until it is taken. An engine takes an instruction when it is
             done with it or when it has copied what it needs.
         done: out, one cycle high for each instruction whose effects are all visible, in order.
-        activity: out, :class:`Activity` of this cycle (the sequencer turns IDLE into WAIT_TOKEN).
+        activity: out, :class:`hw.status.Activity` of this cycle; the sequencer turns IDLE into
+            WAIT_TOKEN.
         fault: out, :class:`FaultSignature`.
     """
 
@@ -85,7 +42,7 @@ class EngineSignature(wiring.Signature):
             {
                 "instructions": In(stream.Signature(unsigned(INSTRUCTION_BYTES * 8))),
                 "done": Out(1),
-                "activity": Out(unsigned(3)),
+                "activity": Out(unsigned(ACTIVITY_BITS)),
                 "fault": Out(FaultSignature()),
             }
         )
@@ -177,20 +134,23 @@ class FeatureReadSignature(wiring.Signature):
         )
 
 
+DRAM_REQUEST_LAYOUT = data.StructLayout({"offset": unsigned(32), "length": unsigned(32)})
+"""A run of DRAM words: byte offset in the memory window, aligned to a DRAM word, and how many, at
+least 1."""
+
+
 class DramReadSignature(wiring.Signature):
     """Reads runs of DRAM words; from the reader's side.
 
     Members:
-        requests: out, stream of {offset: unsigned(32), byte offset in the memory window, aligned to
-            a DRAM word; length: unsigned(32), DRAM words, at least 1}.
+        requests: out, stream of ``DRAM_REQUEST_LAYOUT``.
         words: in, stream of unsigned(8 x dram_bytes_per_cycle), the words of all requests in order.
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        request = data.StructLayout({"offset": unsigned(32), "length": unsigned(32)})
         super().__init__(
             {
-                "requests": Out(stream.Signature(request)),
+                "requests": Out(stream.Signature(DRAM_REQUEST_LAYOUT)),
                 "words": In(stream.Signature(unsigned(8 * config.dram_bytes_per_cycle))),
             }
         )
@@ -200,16 +160,15 @@ class DramWriteSignature(wiring.Signature):
     """Writes runs of DRAM words; from the writer's side.
 
     Members:
-        requests: out, as in :class:`DramReadSignature`.
+        requests: out, stream of ``DRAM_REQUEST_LAYOUT``.
         words: out, stream of unsigned(8 x dram_bytes_per_cycle).
         done: in, one cycle high for each request whose last word the memory has acknowledged.
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        request = data.StructLayout({"offset": unsigned(32), "length": unsigned(32)})
         super().__init__(
             {
-                "requests": Out(stream.Signature(request)),
+                "requests": Out(stream.Signature(DRAM_REQUEST_LAYOUT)),
                 "words": Out(stream.Signature(unsigned(8 * config.dram_bytes_per_cycle))),
                 "done": In(1),
             }

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import Module, ResetInserter, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import Out, connect, flipped
 
 from hw.bus import registers
-from hw.bus.axi import AxiLiteSignature, AxiSignature
+from hw.bus.axi import AxiLiteSignature, connect_flat, flat_members
 from hw.bus.csr import ControlRegisters
 from hw.config import DnaConfig
 from hw.control.watchdog import Watchdog
-from hw.core import READ_ID_BITS, Core, WriteTraceSignature
+from hw.core import Core, WriteTraceSignature, memory_signature
 from hw.isa import Engine
+from hw.status import ACTIVITY_BITS
 
 
 class Dna(wiring.Component):
@@ -24,9 +25,17 @@ class Dna(wiring.Component):
     starts; the machine fetches everything itself, leaves the results in memory and raises
     ``interrupt``.
 
+    Latency and stall: those of the registers towards the host
+    (:class:`hw.bus.csr.ControlRegisters`), of the DMA towards the memory
+    (:class:`hw.bus.dma_read.DmaReader`, :class:`hw.bus.dma_write.DmaWriter`).
+
+    Args:
+        config: all of it.
+
     Ports:
-        s_axil: in, :class:`hw.bus.axi.AxiLiteSignature`, the registers of :mod:`hw.bus.registers`.
-        m_axi: out, :class:`hw.bus.axi.AxiSignature`, the memory.
+        s_axil_awvalid, ...: the wires of an :class:`hw.bus.axi.AxiLiteSignature`, in: the registers
+            of :mod:`hw.bus.registers`.
+        m_axi_arvalid, ...: the wires of an :class:`hw.bus.axi.AxiSignature`, out: the memory.
         interrupt: out, level.
         busy: out, a program runs; for verification, may be left open.
         post_trace, pool_trace, load_trace: out, :class:`hw.core.WriteTraceSignature`; for
@@ -35,19 +44,18 @@ class Dna(wiring.Component):
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
+        registers_bus = AxiLiteSignature(address_bits=registers.ADDRESS_BITS)
         super().__init__(
             {
-                "s_axil": In(AxiLiteSignature(address_bits=registers.ADDRESS_BITS)),
-                "m_axi": Out(
-                    AxiSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=READ_ID_BITS)
-                ),
+                **flat_members("s_axil", registers_bus.flip()),
+                **flat_members("m_axi", memory_signature(config)),
                 "interrupt": Out(1),
                 "busy": Out(1),
                 "post_trace": Out(WriteTraceSignature(config)),
                 "pool_trace": Out(WriteTraceSignature(config)),
                 "load_trace": Out(WriteTraceSignature(config)),
-                "activity": Out(3).array(len(Engine)),
+                "activity": Out(unsigned(ACTIVITY_BITS)).array(len(Engine)),
                 "layers": Out(16).array(len(Engine)),
             }
         )
@@ -55,15 +63,16 @@ class Dna(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Connect registers, watchdog and core."""
         m = Module()
-        m.submodules.csr = csr = ControlRegisters(self.config)
+        m.submodules.csr = csr = ControlRegisters(self._config)
         m.submodules.watchdog = watchdog = Watchdog()
-        core = Core(self.config)
+        core = Core(self._config)
         m.submodules.core = ResetInserter(csr.clear)(core)
 
-        connect(m, flipped(self.s_axil), csr.bus)
-        connect(m, core.axi, flipped(self.m_axi))
-        for name in ("post_trace", "pool_trace", "load_trace"):
-            connect(m, getattr(core, name), flipped(getattr(self, name)))
+        connect_flat(m, csr.bus, self, "s_axil")
+        connect_flat(m, core.axi, self, "m_axi")
+        connect(m, core.post_trace, flipped(self.post_trace))
+        connect(m, core.pool_trace, flipped(self.pool_trace))
+        connect(m, core.load_trace, flipped(self.load_trace))
         m.d.comb += [
             core.start.eq(csr.start),
             core.program.eq(csr.program),

@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from hw import isa
 from hw.bus import registers
-from hw.control.watchdog import waiting
-from hw.interfaces import Fault
 from hw.isa import Engine
-from sim.rtl.machine import Machine
-from sim.rtl.memory import BASE
+from hw.status import Fault, waiting
+from sim.memory.model import BASE
+from sim.rtl.simulator import Simulator
 from sw.errors import DnaError
 from sw.program import Program
 
@@ -23,7 +22,6 @@ Int8 = npt.NDArray[np.int8]
 MAX_CYCLES = 1 << 36
 """No program takes so long; only one that neither ends nor stands still meets this limit."""
 
-_INTERRUPTS = 0b11
 _MEANING = {
     Fault.BAD_CHECKSUM: "an instruction is damaged",
     Fault.BAD_OPCODE: "an instruction has no known opcode",
@@ -86,7 +84,7 @@ class Driver:
 
     ::
 
-        with open_machine(program.config, size=program.memory.size) as machine:
+        with open_simulator(program.config, size=program.memory.size) as machine:
             driver = Driver(machine, program)
             logits = driver.run(pixels)
 
@@ -102,7 +100,7 @@ class Driver:
 
     def __init__(
         self,
-        machine: Machine,
+        machine: Simulator,
         program: Program,
         *,
         watchdog: int = registers.DEFAULT_WATCHDOG_CYCLES,
@@ -126,7 +124,7 @@ class Driver:
             "write_size": memory.writable.length,
             "program": memory.program.offset,
             "watchdog": watchdog,
-            "interrupt_enable": _INTERRUPTS,
+            "interrupt_enable": registers.ALL_EVENTS,
         }
         for name, value in values.items():
             machine.csr_write(name, value)
@@ -165,7 +163,7 @@ class Driver:
             machine.write(offset, content)
         machine.csr_write("control", registers.CONTROL_START)
         machine.run_to_interrupt(max_cycles, progress)
-        machine.csr_write("interrupt", _INTERRUPTS)
+        machine.csr_write("interrupt", registers.ALL_EVENTS)
         self._check()
         return memory.output.read(machine.memory)
 

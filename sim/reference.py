@@ -10,10 +10,12 @@ Feature maps are int8 [height, width, channels]; flat tensors are int8 [channels
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import (
     Add,
@@ -227,38 +229,67 @@ def accumulators(
     return fully_connected_accumulators(x, weights, bias, zero_point)
 
 
+def _weighted(
+    graph: Graph, operation: Conv2D | DepthwiseConv2D | FullyConnected, inputs: list[Int8]
+) -> Int8:
+    return requantize(
+        accumulators(graph, operation, inputs[0]),
+        graph.constant(operation, "multiplier"),
+        graph.result(operation).zero_point,
+        operation.lo,
+        operation.hi,
+    )
+
+
+def _add(graph: Graph, operation: Add, inputs: list[Int8]) -> Int8:
+    a, b = graph.operands(operation)
+    return add(
+        *inputs,
+        zero_point_a=a.zero_point,
+        zero_point_b=b.zero_point,
+        multipliers=operation.multipliers,
+        shift=operation.shift,
+        zero_point=graph.result(operation).zero_point,
+        lo=operation.lo,
+        hi=operation.hi,
+    )
+
+
+def _max_pool(_graph: Graph, operation: MaxPool2D, inputs: list[Int8]) -> Int8:
+    return max_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
+
+
+def _average_pool(_graph: Graph, operation: AveragePool2D, inputs: list[Int8]) -> Int8:
+    return average_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
+
+
+def _mean(graph: Graph, operation: Mean, inputs: list[Int8]) -> Int8:
+    channels = mean(inputs[0], operation.multiplier, operation.offset)
+    return np.reshape(channels, graph.result(operation).shape)
+
+
+RULES: dict[type[Operation], Callable[[Graph, Any, list[Int8]], Int8]] = {
+    Conv2D: _weighted,
+    DepthwiseConv2D: _weighted,
+    FullyConnected: _weighted,
+    Add: _add,
+    MaxPool2D: _max_pool,
+    AveragePool2D: _average_pool,
+    Mean: _mean,
+}
+"""The rule of each class of operations."""
+
+
 def run_operation(graph: Graph, operation: Operation, inputs: list[Int8]) -> Int8:
-    """The output of one operation of ``graph`` on int8 ``inputs``."""
-    sources = graph.operands(operation)
-    target = graph.result(operation)
-    match operation:
-        case Conv2D() | DepthwiseConv2D() | FullyConnected():
-            return requantize(
-                accumulators(graph, operation, inputs[0]),
-                graph.constant(operation, "multiplier"),
-                target.zero_point,
-                operation.lo,
-                operation.hi,
-            )
-        case Add():
-            return add(
-                inputs[0],
-                inputs[1],
-                zero_point_a=sources[0].zero_point,
-                zero_point_b=sources[1].zero_point,
-                multipliers=operation.multipliers,
-                shift=operation.shift,
-                zero_point=target.zero_point,
-                lo=operation.lo,
-                hi=operation.hi,
-            )
-        case MaxPool2D():
-            return max_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
-        case AveragePool2D():
-            return average_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
-        case Mean():
-            channels = mean(inputs[0], operation.multiplier, operation.offset)
-            return np.reshape(channels, target.shape)
+    """The output of one operation of ``graph`` on int8 ``inputs``.
+
+    Raises:
+        DnaError: there is no rule for it.
+    """
+    rule = RULES.get(type(operation))
+    if rule is None:
+        raise DnaError(f"{operation.name}: the reference has no {type(operation).__name__}")
+    return rule(graph, operation, inputs)
 
 
 class ReferenceModel:

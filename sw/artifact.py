@@ -10,7 +10,13 @@ and of a network that was compiled for a machine (``dna compile``) also
     weights.bin            the weight streams
     layers.json            what each layer of the program does, and where its output is
 
-Nothing here needs the framework that the network came from.
+Nothing here needs the framework that the network came from. What happens to an artifact that
+another version of open DNA wrote:
+
+- of an older format, or with a program of an older instruction set: it loads, without its program.
+  Its graph runs, compares and compiles as ever; what needs the program (:func:`program_of`) asks
+  for a new one.
+- of a newer format or instruction set: it is refused, and the line says which version wrote it.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -29,9 +35,11 @@ import safetensors.numpy
 
 from hw.config import DnaConfig
 from hw.isa import ISA_VERSION
+from sw import digests
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.program import LayerTable, MemoryMap, Program
+from sw.version import VERSION
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -79,6 +87,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         class_names: one per logit.
         files: sha256 of every other file by name.
         target: the machine that the program is for, if there is a program.
+        written_by: the version of open DNA that wrote it; empty before 0.2.0.
     """
 
     format_version: int
@@ -90,14 +99,36 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     class_names: list[str]
     files: dict[str, str] = {}
     target: Target | None = None
+    written_by: str = ""
+
+
+class _TargetHead(msgspec.Struct):
+    isa_version: int
+
+
+class _ManifestHead(msgspec.Struct):
+    """What a manifest of every format has, whatever else another version put into it."""
+
+    format_version: Annotated[int, msgspec.Meta(ge=1)]
+    written_by: str = ""
+    target: _TargetHead | None = None
 
 
 class Artifact(msgspec.Struct, frozen=True):
-    """A network ready to run: its manifest, its integer graph, and its program if compiled."""
+    """A network ready to run: its manifest, its integer graph, and its program if compiled.
+
+    Attributes:
+        manifest: what it is.
+        graph: the integer graph.
+        program: compiled from the graph, if it was.
+        outdated_isa: the older instruction set that the program on disk is for, which was then not
+            read: ``program`` and the manifest's ``target`` are None.
+    """
 
     manifest: Manifest
     graph: Graph
     program: Program | None = None
+    outdated_isa: int | None = None
 
 
 def make(
@@ -121,6 +152,7 @@ def make(
             input=Quantization(source.scale, source.zero_point, source.shape),
             output=Quantization(target.scale, target.zero_point, target.shape),
             class_names=class_names,
+            written_by=VERSION,
         ),
         graph=graph,
     )
@@ -134,13 +166,34 @@ def with_program(artifact: Artifact, program: Program) -> Artifact:
         digest=program.config.digest,
         memory=program.memory,
     )
-    manifest = msgspec.structs.replace(artifact.manifest, target=target)
+    manifest = msgspec.structs.replace(artifact.manifest, target=target, written_by=VERSION)
     return Artifact(manifest=manifest, graph=artifact.graph, program=program)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def program_of(artifact: Artifact, path: Path) -> Program:
+    """The program of ``artifact``, which was read from ``path``, for what cannot do without.
+
+    Raises:
+        DnaError: it was not compiled, or for an older instruction set.
+    """
+    if artifact.program is not None:
+        return artifact.program
+    if artifact.outdated_isa is None:
+        raise DnaError(f"{path} has no program; make one with `dna compile {path} --config NAME`")
+    raise DnaError(
+        f"{path} was compiled for instruction set {artifact.outdated_isa}, this version of open "
+        f"DNA has {ISA_VERSION}; recompile it with `dna compile {path} --config NAME`"
+    )
+
+
+def network_digest(artifact: Artifact) -> str:
+    """Changes with the network, its graph and its constants, and with nothing else.
+
+    Args:
+        artifact: that was saved or loaded: one that was only made has no files yet.
+    """
+    files = artifact.manifest.files
+    return hashlib.sha256((files[GRAPH] + files[CONSTANTS]).encode()).hexdigest()
 
 
 def _plain(graph: Graph) -> bytes:
@@ -205,7 +258,7 @@ def save(artifact: Artifact, path: Path) -> Artifact:
             (work / WEIGHTS).write_bytes(artifact.program.weights)
             layers = msgspec.json.encode(artifact.program.layers)
             (work / LAYERS).write_bytes(msgspec.json.format(layers, indent=1))
-        files = {file.name: _sha256(file) for file in sorted(work.iterdir())}
+        files = {file.name: digests.of_file(file) for file in sorted(work.iterdir())}
         manifest = msgspec.structs.replace(artifact.manifest, files=files)
         (work / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         work.chmod(0o755)
@@ -223,7 +276,8 @@ def load(path: Path) -> Artifact:
     """Read and check an artifact.
 
     Raises:
-        DnaError: it is missing, of another format version, or a file differs from its checksum.
+        DnaError: it is missing or damaged, a file differs from its checksum, or a newer version of
+            open DNA wrote what this one cannot read.
     """
     try:
         text = (path / MANIFEST).read_bytes()
@@ -232,7 +286,7 @@ def load(path: Path) -> Artifact:
             f"{path} is not an artifact: cannot read {MANIFEST} ({error.strerror}); "
             "make one with `dna quantize`"
         ) from error
-    manifest = _read_manifest(text, path)
+    manifest, outdated_isa = _read_manifest(text, path)
     compiled = () if manifest.target is None else (CODE, WEIGHTS, LAYERS)
     for name in (GRAPH, CONSTANTS, *compiled):
         if name not in manifest.files:
@@ -241,33 +295,48 @@ def load(path: Path) -> Artifact:
         file = path / name
         if not file.is_file():
             raise DnaError(f"{file} is missing; make the artifact again")
-        if _sha256(file) != expected:
+        if digests.of_file(file) != expected:
             raise DnaError(
                 f"{file} differs from its checksum in {MANIFEST}; make the artifact again"
             )
-    program = None if manifest.target is None else _read_program(path, manifest.target)
-    return Artifact(manifest=manifest, graph=_read_graph(path), program=program)
+    return Artifact(
+        manifest=manifest,
+        graph=_read_graph(path),
+        program=None if manifest.target is None else _read_program(path, manifest.target),
+        outdated_isa=outdated_isa,
+    )
 
 
-def _read_manifest(text: bytes, path: Path) -> Manifest:
+def _read_manifest(text: bytes, path: Path) -> tuple[Manifest, int | None]:
+    """The manifest; without its target, and with that one's instruction set, if it is older."""
     try:
-        version = msgspec.json.decode(text, type=dict[str, Any]).get("format_version")
-        if version != FORMAT_VERSION:
-            raise DnaError(
-                f"{path} has format version {version!r}, this program reads {FORMAT_VERSION}; "
-                "make the artifact again"
-            )
-        return msgspec.json.decode(text, type=Manifest)
+        head = msgspec.json.decode(text, type=_ManifestHead)
+        _refuse_newer(head, path)
+        isa = None if head.target is None else head.target.isa_version
+        if isa is None or isa == ISA_VERSION:
+            return msgspec.json.decode(text, type=Manifest), None
+        # The parameters of a machine of another instruction set need not be this version's.
+        plain = msgspec.json.decode(text, type=dict[str, Any])
+        return msgspec.convert({**plain, "target": None}, type=Manifest), isa
     except msgspec.MsgspecError as error:
         raise DnaError(f"{path / MANIFEST} is damaged: {error}") from error
 
 
+def _refuse_newer(head: _ManifestHead, path: Path) -> None:
+    isa = 0 if head.target is None else head.target.isa_version
+    writer = f"open DNA {head.written_by}" if head.written_by else "a newer version of open DNA"
+    for what, theirs, ours in (
+        ("format version", head.format_version, FORMAT_VERSION),
+        ("a program of instruction set", isa, ISA_VERSION),
+    ):
+        if theirs > ours:
+            raise DnaError(
+                f"{path} has {what} {theirs}, this program reads {ours}: {writer} wrote "
+                f"it, this is {VERSION}; use that version, or make the artifact again with this one"
+            )
+
+
 def _read_program(path: Path, target: Target) -> Program:
-    if target.isa_version != ISA_VERSION:
-        raise DnaError(
-            f"{path} has a program of ISA version {target.isa_version}, this program reads "
-            f"{ISA_VERSION}; compile it again with `dna compile`"
-        )
     if target.digest != target.config.digest:
         raise DnaError(
             f"{path / MANIFEST} is damaged: configuration {target.config.name} has digest "

@@ -1,11 +1,13 @@
 """Builds the integer graph: front ends say what a network does, this checks and derives the rest.
 
+What is checked, and the shape of a result, stand in the table of operators (:mod:`sw.operators`).
 Everything that arithmetic needs (multipliers, bounds, shifts) is computed once, while a graph is
 built, and stored beside the scales it came from.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -27,22 +29,74 @@ from sw.operations import (
     Pair,
     Tensor,
 )
+from sw.operators import Proposal, row_of
 
 
-def _window_outputs(size: int, before: int, after: int, kernel: int, stride: int, what: str) -> int:
-    padded = size + before + after
-    if padded < kernel:
-        raise DnaError(
-            f"{what}: a kernel of {kernel} does not fit an input of {padded} with padding"
-        )
-    return (padded - kernel) // stride + 1
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """A window that slides over a feature map; pairs are (height, width)."""
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Padding = Padding()  # noqa: RUF009 (immutable)
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """How a result is quantized, and the activation within: ``real = scale * (q - zero_point)``."""
+
+    scale: float
+    zero_point: int
+    activation: Activation = "none"
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The least and the greatest int8 value that the activation lets through."""
+        return numerics.activation_bounds(self.activation, self.scale, self.zero_point)
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Constants of a weighted operation.
+
+    Attributes:
+        values: int8 [out, ...], as the operation says.
+        bias: int32 [out], at scale ``input scale * scale[out]``.
+        scale: float32 [out].
+    """
+
+    values: Array
+    bias: Array
+    scale: Array
+
+    def check(self, name: str) -> None:
+        """Refuse other types or shapes.
+
+        Raises:
+            DnaError: an array has one; the message begins with ``name``.
+        """
+        channels = self.values.shape[:1]
+        expected: dict[str, tuple[Array, Any, tuple[int, ...]]] = {
+            "weights": (self.values, np.int8, self.values.shape),
+            "bias": (self.bias, np.int32, channels),
+            "weight_scale": (self.scale, np.float32, channels),
+        }
+        for what, (array, dtype, shape) in expected.items():
+            if array.dtype != dtype or array.shape != shape:
+                raise DnaError(
+                    f"{name}: {what} must be {np.dtype(dtype)} {list(shape)}, "
+                    f"not {array.dtype} {list(array.shape)}"
+                )
 
 
 class GraphBuilder:
     """Builds a :class:`sw.graph.Graph` operation by operation, checking and deriving as it goes.
 
     Every method that adds an operation names its output tensor after the operation and returns
-    that name. ``scale`` and ``zero_point`` are those of the output.
+    that name.
+
+    Args:
+        name, shape, scale, zero_point: of the input tensor.
 
     Raises:
         DnaError: a scale, shape or value is not what the contract allows; the message names the
@@ -83,310 +137,227 @@ class GraphBuilder:
         """Whether no value of a tensor is below its zero point; see :class:`Graph`."""
         return self._graph.at_least_zero_point(name)
 
-    def _spatial(self, x: str, what: str) -> Tensor:
-        tensor = self.tensor(x)
-        if len(tensor.shape) != 3:
-            raise DnaError(
-                f"{what}: input {x!r} has shape {tensor.shape}, not (height, width, channels)"
-            )
-        return tensor
-
-    @staticmethod
-    def _window_shape(
-        name: str, source: Tensor, kernel: Pair, stride: Pair, padding: Padding, channels: int
-    ) -> tuple[int, int, int]:
-        if min(stride) < 1:
-            raise DnaError(f"{name}: stride {stride!r} must be at least 1")
-        height, width, _ = source.shape
-        return (
-            _window_outputs(height, padding.top, padding.bottom, kernel[0], stride[0], name),
-            _window_outputs(width, padding.left, padding.right, kernel[1], stride[1], name),
-            channels,
-        )
-
-    def _weighted_constants(
+    def _append(
         self,
-        name: str,
-        source: Tensor,
-        target: Tensor,
-        weights: Array,
-        bias: Array,
-        weight_scale: Array,
-    ) -> None:
-        channels = weights.shape[0]
-        expected: dict[str, tuple[Array, Any, tuple[int, ...]]] = {
-            "weights": (weights, np.int8, weights.shape),
-            "bias": (bias, np.int32, (channels,)),
-            "weight_scale": (weight_scale, np.float32, (channels,)),
-        }
-        for what, (array, dtype, shape) in expected.items():
-            if array.dtype != dtype or array.shape != shape:
-                raise DnaError(
-                    f"{name}: {what} must be {np.dtype(dtype)} {list(shape)}, "
-                    f"not {array.dtype} {list(array.shape)}"
-                )
-            self._graph.constants[f"{name}.{what}"] = np.ascontiguousarray(array)
-        self._graph.constants[f"{name}.multiplier"] = numerics.requantization_scale(
-            source.scale, weight_scale, target.scale, name
+        operation: Operation,
+        output: Output | None = None,
+        weights: Weights | None = None,
+        *,
+        keep_dims: bool = True,
+    ) -> str:
+        """Check ``operation`` against its row and add it with its result and its constants.
+
+        Args:
+            output: of an operation that does not keep its input's quantization.
+        """
+        row, name = row_of(type(operation)), operation.name
+        inputs = tuple(self.tensor(x) for x in operation.inputs)
+        proposal = Proposal(
+            operation=operation,
+            inputs=inputs,
+            weights=None if weights is None else weights.values.shape,
+            keep_dims=keep_dims,
         )
+        for constraint in row.constraints:
+            fault = constraint.fault(proposal)
+            if fault is not None:
+                raise DnaError(f"{name}: {fault}")
+        if output is not None and output.activation != "none" and not row.takes_activation:
+            raise DnaError(f"{name}: a {row.name} takes no activation")
+        assert row.shape is not None, f"{row.name} has no shape rule"
+        shape = row.shape(proposal)
+        output = output or Output(inputs[0].scale, inputs[0].zero_point)
+        target = self._tensor(name, shape, output.scale, output.zero_point)
+        if weights is not None:
+            weights.check(name)
+            constants = {
+                "weights": weights.values,
+                "bias": weights.bias,
+                "weight_scale": weights.scale,
+                "multiplier": numerics.requantization_scale(
+                    inputs[0].scale, weights.scale, target.scale, name
+                ),
+            }
+            for what, array in constants.items():
+                self._graph.constants[f"{name}.{what}"] = np.ascontiguousarray(array)
+        self._graph.operations.append(operation)
+        return name
 
     def _convolution(
         self,
         kind: type[Conv2D | DepthwiseConv2D],
         name: str,
         x: str,
-        *,
-        weights: Array,
-        bias: Array,
-        weight_scale: Array,
-        scale: float,
-        zero_point: int,
-        stride: Pair,
-        padding: Padding,
-        activation: Activation,
+        weights: Weights,
+        output: Output,
+        window: Window | None,
     ) -> str:
-        """Add a convolution whose weights, [out, height, width, ...], fit the input."""
-        source = self._spatial(x, name)
-        kernel = (int(weights.shape[1]), int(weights.shape[2]))
-        shape = self._window_shape(name, source, kernel, stride, padding, int(weights.shape[0]))
-        target = self._tensor(name, shape, scale, zero_point)
-        self._weighted_constants(name, source, target, weights, bias, weight_scale)
-        lo, hi = numerics.activation_bounds(activation, target.scale, target.zero_point)
-        return self._append(
-            kind(
-                name=name,
-                inputs=(x,),
-                output=name,
-                kernel=kernel,
-                stride=stride,
-                padding=padding,
-                activation=activation,
-                lo=lo,
-                hi=hi,
-            )
+        window = window or Window(weights.values.shape[1:3])
+        lo, hi = self._bounds(name, output)
+        operation = kind(
+            name=name,
+            inputs=(x,),
+            output=name,
+            kernel=window.kernel,
+            stride=window.stride,
+            padding=window.padding,
+            activation=output.activation,
+            lo=lo,
+            hi=hi,
         )
+        return self._append(operation, output, weights)
 
     def conv2d(
-        self,
-        name: str,
-        x: str,
-        *,
-        weights: Array,
-        bias: Array,
-        weight_scale: Array,
-        scale: float,
-        zero_point: int,
-        stride: Pair = (1, 1),
-        padding: Padding = Padding(),  # noqa: B008 (immutable)
-        activation: Activation = "none",
+        self, name: str, x: str, weights: Weights, output: Output, window: Window | None = None
     ) -> str:
-        """Add a convolution; array shapes as in :class:`Conv2D`."""
-        source = self._spatial(x, name)
-        channels = source.shape[2]
-        if weights.ndim != 4 or weights.shape[3] != channels:
-            raise DnaError(
-                f"{name}: weights {list(weights.shape)} do not fit {channels} input channels "
-                "(expected [out, height, width, in])"
-            )
-        return self._convolution(
-            Conv2D,
-            name,
-            x,
-            weights=weights,
-            bias=bias,
-            weight_scale=weight_scale,
-            scale=scale,
-            zero_point=zero_point,
-            stride=stride,
-            padding=padding,
-            activation=activation,
-        )
+        """Add a convolution; array shapes as in :class:`Conv2D`.
+
+        Args:
+            window: with the kernel of the weights; by default also with stride 1 and no padding.
+        """
+        return self._convolution(Conv2D, name, x, weights, output, window)
 
     def depthwise_conv2d(
-        self,
-        name: str,
-        x: str,
-        *,
-        weights: Array,
-        bias: Array,
-        weight_scale: Array,
-        scale: float,
-        zero_point: int,
-        stride: Pair = (1, 1),
-        padding: Padding = Padding(),  # noqa: B008
-        activation: Activation = "none",
+        self, name: str, x: str, weights: Weights, output: Output, window: Window | None = None
     ) -> str:
-        """Add a depthwise convolution; array shapes as in :class:`DepthwiseConv2D`."""
-        source = self._spatial(x, name)
-        if weights.ndim != 3 or weights.shape[0] % source.shape[2]:
-            raise DnaError(
-                f"{name}: weights {list(weights.shape)} do not fit {source.shape[2]} input "
-                "channels (expected [a multiple of them, height, width])"
-            )
-        return self._convolution(
-            DepthwiseConv2D,
-            name,
-            x,
-            weights=weights,
-            bias=bias,
-            weight_scale=weight_scale,
-            scale=scale,
-            zero_point=zero_point,
-            stride=stride,
-            padding=padding,
-            activation=activation,
-        )
+        """Add a depthwise convolution; array shapes as in :class:`DepthwiseConv2D`.
+
+        Args:
+            window: as for :meth:`conv2d`.
+        """
+        return self._convolution(DepthwiseConv2D, name, x, weights, output, window)
 
     def identity(
         self,
         name: str,
         x: str,
         *,
-        padding: Padding = Padding(),  # noqa: B008
+        padding: Padding = Padding(),  # noqa: B008 (immutable)
         activation: Activation = "none",
     ) -> str:
         """Add a convolution that changes no value, for its padding or its activation."""
-        source = self._spatial(x, name)
-        channels = source.shape[2]
-        return self.depthwise_conv2d(
-            name,
-            x,
-            weights=np.ones((channels, 1, 1), np.int8),
-            bias=np.zeros(channels, np.int32),
-            weight_scale=np.ones(channels, np.float32),
-            scale=source.scale,
-            zero_point=source.zero_point,
-            padding=padding,
-            activation=activation,
-        )
-
-    def fully_connected(
-        self,
-        name: str,
-        x: str,
-        *,
-        weights: Array,
-        bias: Array,
-        weight_scale: Array,
-        scale: float,
-        zero_point: int,
-        activation: Activation = "none",
-    ) -> str:
-        """Add a fully connected layer over the flattened input."""
         source = self.tensor(x)
-        if weights.ndim != 2 or weights.shape[1] != np.prod(source.shape):
-            raise DnaError(
-                f"{name}: weights {list(weights.shape)} do not fit an input of {source.shape} "
-                "(expected [out, in])"
-            )
-        target = self._tensor(name, (int(weights.shape[0]),), scale, zero_point)
-        self._weighted_constants(name, source, target, weights, bias, weight_scale)
-        lo, hi = numerics.activation_bounds(activation, target.scale, target.zero_point)
-        return self._append(
-            FullyConnected(name=name, inputs=(x,), output=name, activation=activation, lo=lo, hi=hi)
-        )
+        output = Output(source.scale, source.zero_point, activation)
+        return self._uniform(name, x, 1.0, output, Window((1, 1), padding=padding))
 
-    def add(
-        self,
-        name: str,
-        a: str,
-        b: str,
-        *,
-        scale: float,
-        zero_point: int,
-        activation: Activation = "none",
-    ) -> str:
-        """Add two tensors of the same shape."""
-        left, right = self.tensor(a), self.tensor(b)
-        if left.shape != right.shape:
-            raise DnaError(f"{name}: cannot add shapes {left.shape} and {right.shape}")
-        target = self._tensor(name, left.shape, scale, zero_point)
-        multipliers, shift = numerics.add_parameters(left.scale, right.scale, target.scale, name)
-        lo, hi = numerics.activation_bounds(activation, target.scale, target.zero_point)
-        return self._append(
-            Add(
-                name=name,
-                inputs=(a, b),
-                output=name,
-                multipliers=multipliers,
-                shift=shift,
-                activation=activation,
-                lo=lo,
-                hi=hi,
-            )
+    def bounded(self, name: str, x: str, output: Output) -> str:
+        """Add a convolution that gives every value another quantization, and bounds."""
+        return self._uniform(name, x, 1.0, output, Window((1, 1)))
+
+    def counting_average(self, name: str, x: str, output: Output, window: Window) -> str:
+        """Add the average over all of a window, its padding counted in as zeros.
+
+        It is a depthwise convolution of ones: unlike an average-pool it has a scale of its own and
+        rounds halves to even.
+        """
+        return self._uniform(name, x, 1 / (window.kernel[0] * window.kernel[1]), output, window)
+
+    def _uniform(self, name: str, x: str, weight: float, output: Output, window: Window) -> str:
+        channels = self.tensor(x).shape[-1]
+        weights = Weights(
+            values=np.ones((channels, *window.kernel), np.int8),
+            bias=np.zeros(channels, np.int32),
+            scale=np.full(channels, weight, np.float32),
         )
+        return self.depthwise_conv2d(name, x, weights, output, window)
+
+    def fully_connected(self, name: str, x: str, weights: Weights, output: Output) -> str:
+        """Add a fully connected layer over the flattened input."""
+        lo, hi = self._bounds(name, output)
+        operation = FullyConnected(
+            name=name, inputs=(x,), output=name, activation=output.activation, lo=lo, hi=hi
+        )
+        return self._append(operation, output, weights)
+
+    def add(self, name: str, a: str, b: str, output: Output) -> str:
+        """Add two tensors of the same shape."""
+        lo, hi = self._bounds(name, output)
+        scales = (self.tensor(a).scale, self.tensor(b).scale)
+        multipliers, shift = numerics.add_parameters(*scales, output.scale, name)
+        operation = Add(
+            name=name,
+            inputs=(a, b),
+            output=name,
+            multipliers=multipliers,
+            shift=shift,
+            activation=output.activation,
+            lo=lo,
+            hi=hi,
+        )
+        return self._append(operation, output)
 
     def max_pool2d(
-        self,
-        name: str,
-        x: str,
-        *,
-        kernel: Pair,
-        stride: Pair,
-        padding: Padding = Padding(),  # noqa: B008
+        self, name: str, x: str, window: Window, *, activation: Activation = "none"
     ) -> str:
-        """Add a max-pool; the output keeps the input's scale and zero point."""
-        source = self._spatial(x, name)
-        shape = self._window_shape(name, source, kernel, stride, padding, source.shape[2])
-        self._tensor(name, shape, source.scale, source.zero_point)
-        return self._append(
-            MaxPool2D(
-                name=name, inputs=(x,), output=name, kernel=kernel, stride=stride, padding=padding
-            )
-        )
+        """Add a max-pool; the output keeps the input's scale and zero point.
+
+        Args:
+            activation: behind it; where that leaves a value out, an identity of its own.
+        """
+        return self._pool(MaxPool2D, name, x, window, activation)
 
     def average_pool2d(
+        self, name: str, x: str, window: Window, *, activation: Activation = "none"
+    ) -> str:
+        """Add an average-pool; the output keeps the input's scale and zero point.
+
+        Args:
+            activation: as for :meth:`max_pool2d`.
+        """
+        return self._pool(AveragePool2D, name, x, window, activation)
+
+    def _pool(
         self,
+        kind: type[MaxPool2D | AveragePool2D],
         name: str,
         x: str,
-        *,
-        kernel: Pair,
-        stride: Pair,
-        padding: Padding = Padding(),  # noqa: B008
+        window: Window,
+        activation: Activation,
     ) -> str:
-        """Add an average-pool; the output keeps the input's scale and zero point."""
-        source = self._spatial(x, name)
-        shape = self._window_shape(name, source, kernel, stride, padding, source.shape[2])
-        for axis, front in enumerate((padding.top, padding.left)):
-            last = (shape[axis] - 1) * stride[axis] - front
-            if front >= kernel[axis] or last >= source.shape[axis]:
-                raise DnaError(f"{name}: {padding} leaves a window without any input")
-        numerics.average_multiplier(kernel[0] * kernel[1], name)
-        self._tensor(name, shape, source.scale, source.zero_point)
-        return self._append(
-            AveragePool2D(
-                name=name, inputs=(x,), output=name, kernel=kernel, stride=stride, padding=padding
-            )
+        source = self.tensor(x)
+        bounds = Output(source.scale, source.zero_point, activation).bounds
+        bounded = bounds != (numerics.INT8_MIN, numerics.INT8_MAX)
+        pooled = f"{name}.window" if bounded else name
+        operation = kind(
+            name=pooled,
+            inputs=(x,),
+            output=pooled,
+            kernel=window.kernel,
+            stride=window.stride,
+            padding=window.padding,
         )
+        self._append(operation)
+        return self.identity(name, pooled, activation=activation) if bounded else name
 
-    def mean(
-        self, name: str, x: str, *, scale: float, zero_point: int, keep_dims: bool = False
-    ) -> str:
+    def mean(self, name: str, x: str, output: Output, *, keep_dims: bool = False) -> str:
         """Add the mean over height and width, of shape (channels,).
 
         Args:
+            output: without activation.
             keep_dims: make it (1, 1, channels).
         """
-        source = self._spatial(x, name)
-        height, width, channels = source.shape
-        shape = (1, 1, channels) if keep_dims else (channels,)
-        target = self._tensor(name, shape, scale, zero_point)
+        source = self.tensor(x)
         multiplier, offset = numerics.mean_parameters(
-            source.scale, source.zero_point, target.scale, target.zero_point, height * width, name
+            source.scale,
+            source.zero_point,
+            output.scale,
+            output.zero_point,
+            int(np.prod(source.shape[:-1])),
+            name,
         )
-        return self._append(
-            Mean(
-                name=name,
-                inputs=(x,),
-                output=name,
-                multiplier=float(multiplier),
-                offset=float(offset),
-            )
+        operation = Mean(
+            name=name,
+            inputs=(x,),
+            output=name,
+            multiplier=float(multiplier),
+            offset=float(offset),
         )
+        return self._append(operation, output, keep_dims=keep_dims)
 
-    def _append(self, operation: Operation) -> str:
-        self._graph.operations.append(operation)
-        return operation.output
+    @staticmethod
+    def _bounds(name: str, output: Output) -> tuple[int, int]:
+        numerics.check_scale(output.scale, name)
+        return output.bounds
 
     def finish(self, output: str) -> Graph:
         """The graph, ending at tensor ``output``."""

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from harness import manual
 from harness.cli import dna
-from tests.harness import tiny
+from tests.support import tiny
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

@@ -1,1 +1,1 @@
-"""The functional model against other int8 engines on the same network."""
+"""The functional model against its int8 peers on the same network."""

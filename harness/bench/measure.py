@@ -1,4 +1,4 @@
-"""Measures the engines side by side and checks the functional model's bits in the same run."""
+"""Measures the contenders side by side and checks the functional model's bits in the same run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from harness.bench.engines import ENGINES
+from harness.bench.contenders import CONTENDERS
 from harness.bench.worker import Worker, started
 from sim.functional import FunctionalModel
 from sim.reference import ReferenceModel
@@ -25,6 +25,7 @@ Say = Callable[[str], None]
 OURS = "functional"
 IMAGES_PER_ROUND = 8
 TRIAL_ROUNDS = 3
+CHECKED_IMAGES = 4
 
 
 class Bits(NamedTuple):
@@ -34,8 +35,8 @@ class Bits(NamedTuple):
     mismatches: int
 
 
-class EngineResult(msgspec.Struct, frozen=True):
-    """One engine at one thread count.
+class ContenderResult(msgspec.Struct, frozen=True):
+    """One contender at one thread count.
 
     Attributes:
         variant: the fastest one, that was measured.
@@ -88,60 +89,60 @@ def check_bits(graph: Graph, images: Int8, say: Say) -> tuple[Int8, Bits]:
 
 def compare(
     artifact: Path, threads: int, rounds: int, images: Int8, expected: Int8, say: Say
-) -> dict[str, EngineResult]:
-    """Images per second of every engine with ``threads`` threads and batch 1.
+) -> dict[str, ContenderResult]:
+    """Images per second of every contender with ``threads`` threads and batch 1.
 
-    The engines take turns, a few images each, so that whatever else the machine does meets all of
-    them alike.
+    The contenders take turns, a few images each, so that whatever else the computer does meets
+    all of them alike.
 
     Args:
         images: int8 [images, *input shape].
         expected: the reference's logits, int8 [images, classes].
 
     Raises:
-        DnaError: an engine cannot run the network.
+        DnaError: a contender cannot run the network.
     """
     with contextlib.ExitStack() as stack:
         chosen: dict[str, tuple[str, Worker]] = {}
         logits: dict[str, Int8] = {}
-        for engine in ENGINES:
-            say(f"{threads} threads: loading {engine}")
-            variant, worker = _fastest(stack, artifact, engine, threads, images)
-            chosen[engine] = (variant, worker)
-            logits[engine] = worker.logits(images)
-        speeds: dict[str, list[float]] = {engine: [] for engine in chosen}
+        for contender in CONTENDERS:
+            say(f"{threads} threads: loading {contender}")
+            variant, worker = _fastest(stack, artifact, contender, threads, images)
+            chosen[contender] = (variant, worker)
+            logits[contender] = worker.logits(images)
+        speeds: dict[str, list[float]] = {contender: [] for contender in chosen}
         wall, processor = dict.fromkeys(chosen, 0.0), dict.fromkeys(chosen, 0.0)
         for index in range(rounds):
             say(f"{threads} threads: round {index + 1} of {rounds}")
-            for engine, (_, worker) in chosen.items():
+            for contender, (_, worker) in chosen.items():
                 timing = worker.time(IMAGES_PER_ROUND)
-                speeds[engine].append(1 / statistics.median(timing.seconds))
-                wall[engine] += sum(timing.seconds)
-                processor[engine] += timing.processor_seconds
+                speeds[contender].append(1 / statistics.median(timing.seconds))
+                wall[contender] += sum(timing.seconds)
+                processor[contender] += timing.processor_seconds
     return {
-        engine: EngineResult(
+        contender: ContenderResult(
             variant=variant,
-            rounds=speeds[engine],
-            processors=processor[engine] / wall[engine],
+            rounds=speeds[contender],
+            processors=processor[contender] / wall[contender],
             logits=expected.size,
-            differing=int(np.count_nonzero(logits[engine] != expected)),
-            agreeing=int(np.count_nonzero(logits[engine].argmax(1) == expected.argmax(1))),
+            differing=int(np.count_nonzero(logits[contender] != expected)),
+            agreeing=int(np.count_nonzero(logits[contender].argmax(1) == expected.argmax(1))),
         )
-        for engine, (variant, _) in chosen.items()
+        for contender, (variant, _) in chosen.items()
     }
 
 
 def _fastest(
-    stack: contextlib.ExitStack, artifact: Path, engine: str, threads: int, images: Int8
+    stack: contextlib.ExitStack, artifact: Path, contender: str, threads: int, images: Int8
 ) -> tuple[str, Worker]:
-    """Start every variant of an engine that loads here and keep the fastest, in ``stack``."""
+    """Start every variant of a contender that loads here and keep the fastest, in ``stack``."""
     candidates: dict[str, tuple[Worker, contextlib.ExitStack]] = {}
     failures = []
     with contextlib.ExitStack() as losers:
-        for variant in ENGINES[engine]:
+        for variant in CONTENDERS[contender]:
             own = losers.enter_context(contextlib.ExitStack())
             try:
-                worker = own.enter_context(started(artifact, engine, variant, threads))
+                worker = own.enter_context(started(artifact, contender, variant, threads))
                 worker.logits(images[:1])
             except DnaError as error:
                 failures.append(str(error))

@@ -1,8 +1,8 @@
-"""Writes an integer graph as ONNX with quantize/dequantize pairs, for engines that read those.
+"""Writes an integer graph as ONNX with quantize/dequantize pairs, for peers that read those.
 
 Every tensor becomes ``QuantizeLinear -> DequantizeLinear`` around the operation in floating point;
-an engine with int8 kernels fuses the three. Layout is NCHW, ONNX's only one. The arithmetic in
-between is the engine's own and need not give the contract's bits.
+a peer with int8 kernels fuses the three. Layout is NCHW, ONNX's only one. The arithmetic in
+between is the peer's own and need not give the contract's bits.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class TorchModel:
     Args:
         graph: what to run.
         threads: of PyTorch's pool.
-        back_end: the quantized engine.
+        back_end: what PyTorch calls a quantized engine.
         fuse: add a residual inside the convolution before it, where that exists.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One engine in a process of its own: its thread pool disturbs nobody and holds one setting."""
+"""One contender in a process of its own: its thread pool disturbs nobody and holds one setting."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Timing(NamedTuple):
 
 
 class Worker:
-    """The parent's end of an engine's process."""
+    """The parent's end of a contender's process."""
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection = connection
@@ -50,10 +50,10 @@ class Worker:
         return answer
 
     def load(self) -> None:
-        """Wait until the engine has loaded the network.
+        """Wait until the contender has loaded the network.
 
         Raises:
-            DnaError: it failed to; the engine's own words.
+            DnaError: it failed to; the contender's own words.
         """
         try:
             self._answer()
@@ -72,21 +72,21 @@ class Worker:
 
 
 @contextlib.contextmanager
-def started(artifact: Path, engine: str, variant: str, threads: int) -> Iterator[Worker]:
+def started(artifact: Path, contender: str, variant: str, threads: int) -> Iterator[Worker]:
     """A worker, alive for the length of a ``with`` block.
 
     Raises:
-        DnaError: the engine cannot load the network.
+        DnaError: the contender cannot load the network.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(
-        target=_serve, args=(theirs, artifact, engine, variant, threads), daemon=True
+        target=_serve, args=(theirs, artifact, contender, variant, threads), daemon=True
     )
     process.start()
     theirs.close()
     try:
-        worker = Worker(ours, f"{engine} {variant}".strip())
+        worker = Worker(ours, f"{contender} {variant}".strip())
         worker.load()
         yield worker
     finally:
@@ -96,16 +96,18 @@ def started(artifact: Path, engine: str, variant: str, threads: int) -> Iterator
             process.kill()
 
 
-def _serve(connection: Connection, artifact: Path, engine: str, variant: str, threads: int) -> None:
+def _serve(
+    connection: Connection, artifact: Path, contender: str, variant: str, threads: int
+) -> None:
     """The child: load, then answer until the parent hangs up."""
-    # Engines log to stderr behind Python's back; what goes wrong is said over the connection.
+    # Contenders log to stderr behind Python's back; what goes wrong is said over the connection.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-    from harness.bench.engines import ENGINES
+    from harness.bench.contenders import CONTENDERS
     from sw.artifact import load
 
     try:
-        session = ENGINES[engine][variant](load(artifact).graph, threads)
-    except Exception as error:  # whatever a foreign engine raises belongs in the parent's report
+        session = CONTENDERS[contender][variant](load(artifact).graph, threads)
+    except Exception as error:  # whatever a foreign library raises belongs in the parent's report
         connection.send((f"{type(error).__name__}: {error}", None))
         return
     connection.send(("", None))
@@ -130,7 +132,7 @@ def _serve(connection: Connection, artifact: Path, engine: str, variant: str, th
 
 
 def _time(infer: Any, image: Any, count: int) -> tuple[list[float], float]:
-    infer(image)  # the caches are another engine's
+    infer(image)  # the caches are another contender's
     seconds = []
     processor = time.process_time()
     for _ in range(count):

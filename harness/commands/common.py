@@ -23,6 +23,54 @@ def json_option(function: F) -> F:
     )(function)
 
 
+def data_dir_option(function: F) -> F:
+    """Adds ``--data-dir DIR``: photographs with their labels."""
+    return click.option(
+        "--data-dir",
+        type=PATH,
+        metavar="DIR",
+        help="Photographs with val_map.txt. Default: $DATA_DIR, else those of `dna fetch`.",
+    )(function)
+
+
+def config_option(function: F) -> F:
+    """Adds ``--config NAME``, passed as ``config_name``: the machine."""
+    return click.option(
+        "--config",
+        "config_name",
+        required=True,
+        metavar="NAME",
+        help="nano, micro, small, f100, f200, or a JSON file with the parameters of a machine.",
+    )(function)
+
+
+class Numbers(click.ParamType[tuple[Any, ...]]):
+    """Positive numbers with commas between them.
+
+    Args:
+        number: int or float.
+    """
+
+    name = "A,B,..."
+
+    def __init__(self, number: type[int] | type[float]) -> None:
+        self._number = number
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
+        """Parse and check them; one that is given twice counts once."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(dict.fromkeys(self._number(part) for part in value.split(",")))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers, as 2,4,8", param, ctx)
+        if not all(0 < number < float("inf") for number in numbers):
+            self.fail(f"{value!r} has a number that is not positive", param, ctx)
+        return numbers
+
+
 def check_writable(path: Path | None) -> None:
     """Fail before the work starts, not after it, if ``path`` cannot be written.
 

@@ -57,7 +57,7 @@ def memory_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @bandwidth_option("")
     @functools.wraps(function)
     def wrapped(*args: Any, memory_latency: int, memory_bandwidth: float, **options: Any) -> None:
-        from sim.rtl.memory import MemoryModel
+        from sim.memory.model import MemoryModel
 
         model = MemoryModel(latency=memory_latency, bandwidth=memory_bandwidth)
         function(*args, memory=model, **options)

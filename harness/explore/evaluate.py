@@ -14,7 +14,7 @@ import sim
 import sw
 from harness.host import sources
 from hw.config import DnaConfig
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw import artifact as artifacts
 from sw.errors import DnaError
 from sw.graph import Graph
@@ -42,7 +42,7 @@ class Task:
 
     Attributes:
         artifact: absolute path; it must be there wherever the task runs.
-        network: :func:`network_digest` of it.
+        network: :func:`sw.artifact.network_digest` of it.
         model: :func:`model_digest` of who asks.
         config, memory: the machine, and the memory behind it.
     """
@@ -61,14 +61,6 @@ class Task:
         """Changes with everything that the outcome depends on; not with the machine's name."""
         parts = (self.network, self.model, self.config.digest, repr(self.memory))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-
-def network_digest(artifact: artifacts.Artifact) -> str:
-    """Changes with the network: its graph, and its constants."""
-    files = artifact.manifest.files
-    return hashlib.sha256(
-        (files[artifacts.GRAPH] + files[artifacts.CONSTANTS]).encode()
-    ).hexdigest()
 
 
 @functools.cache
@@ -110,6 +102,6 @@ def evaluate(task: Task) -> Outcome:
 @functools.lru_cache(maxsize=1)
 def _graph(path: Path, network: str) -> Graph:
     artifact = artifacts.load(path)
-    if network_digest(artifact) != network:
+    if artifacts.network_digest(artifact) != network:
         raise DnaError(f"a worker finds another network at {path} than this command")
     return artifact.graph

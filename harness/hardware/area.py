@@ -14,8 +14,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hw.config import DnaConfig
-from hw.transfer.row_ring import RING_CHUNKS, chunk_bytes
+from hw.config import LOAD_CHUNKS, DnaConfig
 
 DEVICE = "XCVU13P"
 DEVICE_HAS = {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 2_688, "uram": 1_280}
@@ -204,12 +203,12 @@ def _blocks(config: DnaConfig) -> Iterator[tuple[str, AreaBlock, list[_Memory]]]
 
 def _load(config: DnaConfig, stream: int) -> tuple[str, AreaBlock, list[_Memory]]:
     """LOAD: a ring of chunks, and a shifter of any number of bytes behind it."""
-    chunk = chunk_bytes(config)
+    chunk = config.load_chunk_bytes
     shifter = 1.5 * stream * math.log2(chunk)
     return (
         "LOAD",
         AreaBlock("", lut=710 + 1.4 * stream + shifter, ff=520 + 1.2 * stream),
-        [_Memory(RING_CHUNKS // 2, 8 * chunk, 2)],
+        [_Memory(LOAD_CHUNKS // 2, 8 * chunk, 2)],
     )
 
 

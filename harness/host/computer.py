@@ -1,19 +1,17 @@
-"""The machine that figures were measured on."""
+"""The computer that we run on, and that figures of host time were measured on."""
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import sys
 from pathlib import Path
 
+from sim.native import cpus
+
+__all__ = ["cpus", "description", "peak_memory"]
+
 CPUINFO = Path("/proc/cpuinfo")
-
-
-def cpus() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def peak_memory() -> float:
@@ -23,7 +21,7 @@ def peak_memory() -> float:
 
 
 def description() -> str:
-    """Processor, how many of it, and system: enough to tell two machines apart in a report."""
+    """Processor, how many of it, and system: enough to tell two computers apart in a report."""
     model = platform.processor() or platform.machine()
     if CPUINFO.is_file():
         for line in CPUINFO.read_text().splitlines():

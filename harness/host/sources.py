@@ -37,5 +37,5 @@ def check_same(asked: str, here: str) -> None:
     if asked != here:
         raise DnaError(
             "a worker has other sources of open-dna than this command; install the same version "
-            "on all machines"
+            "on all computers"
         )

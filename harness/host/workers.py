@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.host import computer
 from sw.errors import DnaError
+from sw.extras import needs
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -180,13 +181,8 @@ def _run_on_cluster(
 
 
 def _connect(scheduler: str) -> Client:
-    try:
+    with needs("cluster", "Dask (distributed)"):
         from distributed import Client
-    except ImportError as error:
-        raise DnaError(
-            "a Dask cluster needs the package distributed; install it with "
-            "`pip install --editable '.[cluster]'`"
-        ) from error
     try:
         client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:

@@ -32,6 +32,7 @@ class Detail:
     """``mlperf_log_detail.txt``: one JSON object a line, each a key and a value.
 
     Attributes:
+        folder: that the file is in.
         errors: the messages that LoadGen calls errors.
     """
 
@@ -42,6 +43,7 @@ class Detail:
             DnaError: it is missing or cut short.
         """
         self.errors: list[str] = []
+        self.folder = folder
         self._path = folder / DETAIL
         self._values: dict[str, Any] = {}
         try:
@@ -85,6 +87,32 @@ class Detail:
 def entry(fields: dict[str, Any]) -> str:
     """A line for the detail file, in LoadGen's form."""
     return f"{_MARK}{json.dumps(fields)}\n"
+
+
+def mark(folder: Path, timing: str) -> None:
+    """Say in LoadGen's summary and detail that their times are modelled.
+
+    A line is added at the end, in the form of the file, under a key of our own; what LoadGen wrote
+    stays as it is.
+
+    Args:
+        folder: of the logs.
+        timing: what is modelled, in a line.
+
+    Raises:
+        DnaError: a file cannot be written.
+    """
+    fields = {"key": TIMING, "value": timing, "metadata": {"is_error": False}}
+    lines = {
+        SUMMARY: f"\nAdded by dna loadgen, not by LoadGen:\nTiming : {timing}\n",
+        DETAIL: entry(fields),
+    }
+    try:
+        for name, text in lines.items():
+            with (folder / name).open("a") as file:
+                file.write(text)
+    except OSError as error:
+        raise DnaError(f"cannot write the logs in {folder}: {error.strerror}") from error
 
 
 def answers(folder: Path) -> dict[int, int]:

@@ -3,105 +3,37 @@
 Its answers are those of the functional model, worked out while LoadGen loads the samples, which is
 not timed. What is timed is a wait: sample i of a query (i from 0) is complete ``(i + 1) * cycles +
 i * RESTART_CYCLES`` cycles after the query was issued, where ``cycles`` is what the cycle model
-(:mod:`sim.cycles`) predicts for one run of the program from start to interrupt. The machine runs
-one program per image, one after the other: no image overlaps another.
+(:mod:`sim.cycles`) predicts for one run of the program from start to interrupt
+(:class:`harness.loadgen.machine.ModelledMachine`). The machine runs one program per image, one
+after the other: no image overlaps another.
 """
 
 from __future__ import annotations
 
 import array
-import dataclasses
 import os
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import mlperf_loadgen
 import numpy as np
 import numpy.typing as npt
 
 from harness.loadgen import logs, runner
+from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.qsl import SampleLibrary
-from sim.rtl.memory import MemoryModel
-from sw.errors import DnaError
 
 Answer = npt.NDArray[np.float32]
 
-DRIVER_ACCESSES = 4
-"""Register accesses of ``sim.driver`` between an interrupt and the next start: it clears the
-interrupt, reads the status, reads it again before the next run, and starts."""
-
-ACCESS_CYCLES = 64
-"""Cycles that one of them takes: assumed as long as a memory access of the default memory model."""
-
-RESTART_CYCLES = DRIVER_ACCESSES * ACCESS_CYCLES
-TOLERANCE = 0.01
 SPIN_SECONDS = 300e-6
 """A sleep wakes up late, so the last stretch before a deadline is spent looking at the clock."""
 
 IDLE_SECONDS = 1.0
 PRIORITY = 1  # of the real-time class; the lowest is above every ordinary process
 OVERHEAD_SECONDS = 0.3
-PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Device:
-    """The machine that is modelled.
-
-    Attributes:
-        config: name of its configuration.
-        macs: multipliers of its arrays.
-        clock_mhz: its clock.
-        cycles: of one program, from start to interrupt.
-        memory: the memory behind it.
-        dram_bytes_per_cycle: width of the path to that memory.
-    """
-
-    config: str
-    macs: int
-    clock_mhz: float
-    cycles: int
-    memory: MemoryModel
-    dram_bytes_per_cycle: int
-
-    def latency(self, samples: int = 1) -> float:
-        """Seconds from the issue of a query of so many samples to its last answer."""
-        cycles = samples * self.cycles + max(0, samples - 1) * RESTART_CYCLES
-        return cycles / (self.clock_mhz * 1e6)
-
-    @property
-    def throughput(self) -> float:
-        """Images per second, one program after the other."""
-        return self.clock_mhz * 1e6 / (self.cycles + RESTART_CYCLES)
-
-    def figures(self) -> dict[str, Any]:
-        """What is assumed of the machine, for JSON."""
-        return {
-            "config": self.config,
-            "macs": self.macs,
-            "clock_mhz": self.clock_mhz,
-            "cycles": self.cycles,
-            "restart_cycles": RESTART_CYCLES,
-            "latency_ms": self.latency() * 1e3,
-            "throughput_per_s": self.throughput,
-            "memory": {
-                "latency_cycles": self.memory.latency,
-                "words_per_cycle": self.memory.bandwidth,
-                "bytes_per_cycle": self.memory.bandwidth * self.dram_bytes_per_cycle,
-            },
-        }
-
-    def __str__(self) -> str:
-        return (
-            f"modelled, not measured: configuration {self.config}, {self.macs} MACs, "
-            f"{self.clock_mhz:g} MHz, {self.cycles} cycles a program and {RESTART_CYCLES} to "
-            f"restart; memory {self.memory.bandwidth * self.dram_bytes_per_cycle:g} B a cycle, "
-            f"latency {self.memory.latency} cycles"
-        )
 
 
 class ModelledSystem:
@@ -183,6 +115,8 @@ class ModelledSystem:
 
 def _prefer_this_thread() -> bool:
     """Ask for real-time priority, so that other work does not delay the end of a sleep."""
+    if sys.platform != "linux":
+        return False
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
     except OSError:  # not allowed; the errors that are measured say what it costs
@@ -218,93 +152,3 @@ def binding_overhead() -> float:
         runner.run(settings, library, system, Path(folder), lambda: None, audit="")
         median = logs.Detail(Path(folder))["result_50.00_percentile_latency_ns"]
     return float(median) * 1e-9
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How well a run kept to the model.
-
-    Attributes:
-        kept: whether the run's figure of merit is within ``TOLERANCE`` of the model.
-        modelled: the figure of merit as the model has it: ms, in Offline images per second.
-        error: of LoadGen's figure of merit, relative to ``modelled``.
-        queries: completed.
-        outside: queries that were completed more than ``TOLERANCE`` off their modelled latency.
-        errors: relative to the modelled latency of a query, by LoadGen's measurement: ``min``,
-            ``mean``, ``max`` and percentiles; empty in accuracy mode, which LoadGen does not time.
-        overhead_us: of LoadGen's Python bindings, compensated.
-        real_time: whether the waiting thread had real-time priority.
-    """
-
-    kept: bool
-    modelled: float
-    error: float
-    queries: int
-    outside: int
-    errors: dict[str, float]
-    overhead_us: float
-    real_time: bool
-
-
-def pace(
-    device: Device, system: ModelledSystem, folder: Path, figure_of_merit: float, overhead: float
-) -> Pace:
-    """Hold a finished performance run against the model.
-
-    Args:
-        device: the machine.
-        system: that ran.
-        folder: with LoadGen's logs.
-        figure_of_merit: LoadGen's: ms, in Offline images per second.
-        overhead: that ``system`` was given.
-    """
-    detail = logs.Detail(folder)
-    samples = detail["effective_samples_per_query"]
-    latency = device.latency(samples)
-    late = np.frombuffer(system.late)
-    errors: dict[str, float] = {}
-    if detail["effective_scenario"] == "Offline":
-        # The steady state has a restart with every image.
-        modelled = device.throughput
-    else:
-        modelled = latency * 1e3
-        query = ("query", "percentile_per_query") if samples > 1 else ("", "percentile")
-        keys = {name: "_".join(filter(None, (name, query[0]))) for name in ("min", "mean", "max")}
-        keys |= {name: f"{name}_{query[1]}" for name in PERCENTILES}
-        errors = {
-            name: detail[f"result_{key}_latency_ns"] * 1e-9 / latency - 1
-            for name, key in keys.items()
-        }
-    error = figure_of_merit / modelled - 1
-    return Pace(
-        kept=abs(error) <= TOLERANCE,
-        modelled=modelled,
-        error=error,
-        queries=len(late),
-        outside=int(np.count_nonzero(np.abs(late) > TOLERANCE * latency)),
-        errors=errors,
-        overhead_us=overhead * 1e6,
-        real_time=system.real_time,
-    )
-
-
-def mark(folder: Path, device: Device) -> None:
-    """Say in LoadGen's summary and detail that their times are modelled.
-
-    The line is added at the end, in the form of the file, under a key of our own; what LoadGen
-    wrote stays as it is.
-
-    Raises:
-        DnaError: a file cannot be written.
-    """
-    line = {"key": logs.TIMING, "value": str(device), "metadata": {"is_error": False}}
-    entries = {
-        logs.SUMMARY: f"\nAdded by dna loadgen, not by LoadGen:\nTiming : {device}\n",
-        logs.DETAIL: logs.entry(line),
-    }
-    try:
-        for name, text in entries.items():
-            with (folder / name).open("a") as file:
-                file.write(text)
-    except OSError as error:
-        raise DnaError(f"cannot write the logs in {folder}: {error.strerror}") from error

@@ -10,27 +10,28 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.host import computer
-from harness.loadgen.modelled import TOLERANCE, Device, Pace
+from harness.loadgen.machine import ModelledMachine
+from harness.loadgen.pace import TOLERANCE, Pace
 from harness.loadgen.score import Score
 from sw.artifact import Manifest
 
 
-def show(score: Score, device: Device | None, pace: Pace | None, folder: Path) -> None:
+def show(score: Score, machine: ModelledMachine | None, pace: Pace | None, folder: Path) -> None:
     """Print a test's outcome to stdout.
 
     Args:
         score: the outcome.
-        device: the machine whose speed was modelled, if one was.
+        machine: whose speed was modelled, if one was.
         pace: how well the run kept to it, if it was a performance run.
         folder: of LoadGen's logs.
     """
     title = f"LoadGen {score.scenario}, {score.mode}"
-    table = Table(title=f"{title}, modelled" if device else title, show_header=False)
+    table = Table(title=f"{title}, modelled" if machine else title, show_header=False)
     if score.mode == "accuracy":
         table.add_row("complete", "yes" if score.valid else "NO")
     else:
         table.add_row("result", "VALID" if score.valid else "INVALID")
-    decimals = 4 if device else 2
+    decimals = 4 if machine else 2
     for name, value, unit in (
         ("90th percentile latency", score.p90_ms, "ms"),
         ("99th percentile latency", score.p99_ms, "ms"),
@@ -47,9 +48,9 @@ def show(score: Score, device: Device | None, pace: Pace | None, folder: Path) -
     table.add_row("logs", str(folder))
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
-    if device:
-        console.print(f"Timing: {device}.", markup=False)
-    if device and pace:
+    if machine:
+        console.print(f"Timing: {machine}.", markup=False)
+    if machine and pace:
         _print_pace(console, score, pace)
     if score.shortfalls:
         less = "Less" if score.full_length else "Shorter"
@@ -81,7 +82,7 @@ def _print_pace(console: Console, score: Score, pace: Pace) -> None:
 
 def figures(
     score: Score,
-    device: Device | None,
+    machine: ModelledMachine | None,
     pace: Pace | None,
     folder: Path,
     *,
@@ -98,8 +99,8 @@ def figures(
     """
     return {
         **dataclasses.asdict(score),
-        "timing": "modelled" if device else "host",
-        **({"device": device.figures()} if device else {}),
+        "timing": "modelled" if machine else "host",
+        **({"device": machine.figures()} if machine else {}),
         **({"pace": dataclasses.asdict(pace)} if pace else {}),
         "artifact": str(artifact),
         "model": manifest.model,

@@ -20,7 +20,7 @@ Sample = TypeVar("Sample", bound=npt.NDArray[Any])
 class SampleLibrary(Generic[Sample]):
     """Decodes, preprocesses and quantizes photographs when LoadGen loads them, and lets them go.
 
-    MLPerf does not time this: what a query finds in memory is the int8 image that the device takes
+    MLPerf does not time this: what a query finds in memory is the int8 image that the machine takes
     (with modelled time, which runs nothing in a query, the answer).
 
     Attributes:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 
 import harness
 import sim
 import sw
 from harness.data.preprocess import load_image
-from harness.host import sources
+from harness.host import sources, terminal
 from harness.host.workers import run_tasks
+from harness.loadgen.modelled import Answer
 from sim.functional import FunctionalModel
 from sim.quantization import quantize
 from sw import artifact as artifacts
@@ -43,7 +44,8 @@ class Chunk:
 
     Attributes:
         artifact: absolute path; it must be there wherever the task runs.
-        network: :func:`_digest` of it.
+        network: :func:`sw.artifact.network_digest` of it.
+        preprocessing: of it.
         sources: :func:`_sources` of who asks.
         photographs: absolute paths, which must be there, too.
         sizes: of these files, in bytes.
@@ -51,6 +53,7 @@ class Chunk:
 
     artifact: Path
     network: str
+    preprocessing: str
     sources: str
     photographs: tuple[Path, ...]
     sizes: tuple[int, ...]
@@ -83,7 +86,8 @@ def answers(
     chunks = [
         Chunk(
             artifact=artifact.resolve(),
-            network=_digest(network),
+            network=artifacts.network_digest(network),
+            preprocessing=network.manifest.preprocessing,
             sources=_sources(),
             photographs=tuple(paths),
             sizes=tuple(path.stat().st_size for path in paths),
@@ -100,6 +104,18 @@ def answers(
     return np.concatenate([found[index] for index in range(len(chunks))])
 
 
+def answerer(
+    artifact: Path, network: artifacts.Artifact, photographs: Sequence[Path], scheduler: str
+) -> Callable[[Path], Answer]:
+    """Has the cluster answer all photographs now, under a bar; the result looks an answer up.
+
+    Arguments and errors are those of :func:`answers`.
+    """
+    with terminal.counted(Console(stderr=True), "answering", len(photographs)) as answered:
+        found = answers(artifact, network, photographs, scheduler, answered)
+    return dict(zip(photographs, found.reshape(-1, 1), strict=True)).__getitem__
+
+
 def answer(chunk: Chunk) -> Answers:
     """The class of each photograph of ``chunk``, one image in memory at a time.
 
@@ -107,37 +123,32 @@ def answer(chunk: Chunk) -> Answers:
         DnaError: see :func:`answers`.
     """
     sources.check_same(chunk.sources, _sources())
-    network, model = _open(chunk.artifact, chunk.network)
+    network, model = _open(chunk.artifact, chunk.network, chunk.preprocessing)
     classes = np.empty(len(chunk.photographs), np.float32)
     for number, (path, size) in enumerate(zip(chunk.photographs, chunk.sizes, strict=True)):
         if not path.is_file() or path.stat().st_size != size:
             raise DnaError(
                 f"a worker has no {path} of {size} bytes; the photographs must be at the same path "
-                "on all machines"
+                "on all computers"
             )
         image = quantize(load_image(path, network.manifest.preprocessing), network.manifest.input)
         classes[number] = np.argmax(model.run(image[np.newaxis])[0])
     return classes
 
 
-def _open(path: Path, digest: str) -> tuple[artifacts.Artifact, FunctionalModel]:
+def _open(
+    path: Path, digest: str, preprocessing: str
+) -> tuple[artifacts.Artifact, FunctionalModel]:
     """The artifact and a model of it for this thread; the one used last is kept open."""
-    if getattr(_opened, "digest", None) != digest:
+    asked = digest, preprocessing
+    if getattr(_opened, "asked", None) != asked:
         network = artifacts.load(path)
-        if _digest(network) != digest:
+        if (artifacts.network_digest(network), network.manifest.preprocessing) != asked:
             raise DnaError(f"a worker has another artifact at {path} than this command")
         _opened.network = network, FunctionalModel(network.graph, threads=1)
-        _opened.digest = digest
+        _opened.asked = asked
     opened: tuple[artifacts.Artifact, FunctionalModel] = _opened.network
     return opened
-
-
-def _digest(network: artifacts.Artifact) -> str:
-    """Changes with all that an answer depends on: graph, constants, preprocessing."""
-    manifest = network.manifest
-    files = manifest.files[artifacts.GRAPH] + manifest.files[artifacts.CONSTANTS]
-    text = f"{files} {manifest.preprocessing} {manifest.input}"
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @functools.cache

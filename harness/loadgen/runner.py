@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import tempfile
@@ -12,13 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import mlperf_loadgen
-
 from harness.loadgen import logs
+from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.qsl import SampleLibrary
 from harness.loadgen.sut import System
 from sw.errors import DnaError
 
+OUTPUT_ROOT = Path("build/loadgen")
 AUDIT_CONFIG = "audit.config"  # LoadGen looks for it in the working directory
 POLL_SECONDS = 0.2
 
@@ -115,6 +116,33 @@ def run(
         for name in logs.LOGS:
             os.replace(work / name, output / name)
     return seconds
+
+
+@contextlib.contextmanager
+def new_folder(output: Path | None, scenario: str, accuracy: bool) -> Iterator[Path]:
+    """The folder for the logs, never one that holds a test; gone if it is empty afterwards.
+
+    Args:
+        output: where; None: a new one below ``OUTPUT_ROOT``.
+        scenario: of the test, as ``accuracy``: part of a new folder's place.
+
+    Raises:
+        DnaError: it holds logs, or cannot be made.
+    """
+    root = OUTPUT_ROOT / scenario / ("accuracy" if accuracy else "performance")
+    runs = (root / f"run_{number}" for number in itertools.count(1))
+    folder = output or next(run for run in runs if not run.exists())
+    if any((folder / name).exists() for name in logs.LOGS):
+        raise DnaError(f"{folder} holds the logs of another test; choose another --output")
+    try:
+        folder.mkdir(parents=True, exist_ok=output is not None)
+    except OSError as error:
+        raise DnaError(f"cannot write {folder}: {error.strerror}") from error
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):  # "not empty" is what it should be
+            folder.rmdir()
 
 
 def _log_settings(folder: Path) -> mlperf_loadgen.LogSettings:

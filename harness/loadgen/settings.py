@@ -11,8 +11,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-import mlperf_loadgen
-
+from harness.loadgen.binding import mlperf_loadgen
 from sw.errors import DnaError
 
 Scenario = Literal["SingleStream", "MultiStream", "Offline"]

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-import mlperf_loadgen
 import numpy as np
 import numpy.typing as npt
 
+from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.qsl import SampleLibrary
 
 Int8Array = npt.NDArray[np.int8]

@@ -7,6 +7,7 @@ import ctypes
 import fcntl
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,11 +42,15 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def ends_with_parent() -> Callable[[], None]:
-    """For ``subprocess``'s ``preexec_fn``: the child is killed with this thread, even by -9."""
+    """For ``subprocess``'s ``preexec_fn``: the child is killed with this thread, even by -9.
+
+    Only Linux can do that; elsewhere a child whose parent is killed comes to its own end.
+    """
     parent, libc = os.getpid(), ctypes.CDLL(None)
 
     def ask() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if sys.platform == "linux":
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it ended before it was asked for
             os._exit(1)
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
 import queue
 import subprocess
 import sys
@@ -34,8 +33,9 @@ from harness.data.datasets import Dataset
 from harness.host import sources
 from sim.quantization import quantize
 from sim.runtime import Runtime
-from sw import artifact
+from sw import artifact, digests
 from sw.errors import DnaError
+from sw.version import VERSION
 
 Int8 = npt.NDArray[np.int8]
 
@@ -140,8 +140,7 @@ def _key(weights_file: Path, photographs: list[Path], config: str) -> str:
     machine = [Path(config)] if Path(config).is_file() else []
     try:
         for file in (*machine, weights_file, *photographs):
-            with file.open("rb") as content:
-                digest.update(hashlib.file_digest(content, "sha256").digest())
+            digest.update(digests.of_file(file).encode())
     except OSError as error:
         raise DnaError(f"cannot read {error.filename}: {error.strerror}") from error
     return digest.hexdigest()[:16]
@@ -191,7 +190,7 @@ class DnaBackend:
 
     def version(self) -> str:
         """For the reference's report."""
-        return importlib.metadata.version("open-dna")
+        return VERSION
 
     def image_format(self) -> str:
         """The order of an image's axes."""

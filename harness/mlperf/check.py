@@ -103,19 +103,21 @@ def _system(division: str, submitter: Path, name: str, round_: Round) -> Iterato
         yield from _measurements(submitter, name, scenario, round_)
         performance, accuracy = results / "performance" / "run_1", results / "accuracy"
         place = submitter / round_.place(round_.compliance, name, scenario)
-        runs = [performance, accuracy, *(place / test / _RUN for test in round_.tests)]
-        damage = {run: list(check_logs.damage(run, scenario)) for run in runs}
-        for run, found in damage.items():
-            yield from found or check_logs.summary(run, modelled)
-        if not damage[performance]:
-            yield from _performance(performance, scenario, round_)
-        if not damage[accuracy]:
-            yield from _accuracy(accuracy)
+        places = [performance, accuracy, *(place / test / _RUN for test in round_.tests)]
+        runs = {where: check_logs.read(where, scenario) for where in places}
+        for run in runs.values():
+            yield from check_logs.findings(run, modelled)
+        if (detail := runs[performance].detail) is not None:
+            yield from _performance(detail, scenario, round_)
+        if (detail := runs[accuracy].detail) is not None:
+            yield from _accuracy(detail)
         for test in round_.tests:
             yield from _verdicts(place / test, test)
+            tested = runs[place / test / _RUN].detail
             compared = place / PAIR[0] / _RUN if test == PAIR[1] else performance
-            if not damage[place / test / _RUN] and not damage[compared]:
-                yield from _compliance(place / test, test, compared)
+            reference = runs[compared].detail
+            if tested is not None and reference is not None:
+                yield from _compliance(place / test, test, tested, reference)
 
 
 def _measurements(
@@ -137,8 +139,8 @@ def _measurements(
             yield path, "is missing, empty or no text"
 
 
-def _performance(place: Path, scenario: str, round_: Round) -> Iterator[tuple[Path, str]]:
-    detail = logs.Detail(place)
+def _performance(detail: logs.Detail, scenario: str, round_: Round) -> Iterator[tuple[Path, str]]:
+    place = detail.folder
     if detail["result_validity"] != "VALID":
         yield place, "LoadGen calls it INVALID"
     for error in detail.errors:
@@ -169,8 +171,8 @@ def _queries(scenario: str, round_: Round) -> int:
     return next((n for name, n in round_.min_queries.items() if name == scenario), 1)
 
 
-def _accuracy(place: Path) -> Iterator[tuple[Path, str]]:
-    detail = logs.Detail(place)
+def _accuracy(detail: logs.Detail) -> Iterator[tuple[Path, str]]:
+    place = detail.folder
     for error in detail.errors:
         yield place, f"LoadGen reports an error: {error}"
     samples = _value(detail, "accuracy_sample_count")
@@ -195,10 +197,12 @@ def _accuracy(place: Path) -> Iterator[tuple[Path, str]]:
         yield from check_logs.answers(answers, digest and digest[1])
 
 
-def _compliance(place: Path, test: str, compared: Path) -> Iterator[tuple[Path, str]]:
+def _compliance(
+    place: Path, test: str, tested: logs.Detail, reference: logs.Detail
+) -> Iterator[tuple[Path, str]]:
     """Whether the logs say what the verdict says."""
     try:
-        right, _ = compliance.speed(test, place / _RUN, compared)
+        right, _ = compliance.speed(test, tested, reference)
     except DnaError as error:
         yield place, str(error)
     else:

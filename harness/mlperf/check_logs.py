@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterator
@@ -30,24 +31,40 @@ def text(path: Path) -> str:
         return ""
 
 
-def damage(place: Path, scenario: str) -> Iterator[Finding]:
-    """Why nothing can be said of a run: its detail file is damaged, or of another run.
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The logs of a run.
+
+    Attributes:
+        place: where they are.
+        detail: what the detail file says; None: nothing that counts.
+        damage: why not: it is damaged, or of another run.
+    """
+
+    place: Path
+    detail: logs.Detail | None
+    damage: str = ""
+
+
+def read(place: Path, scenario: str) -> Run:
+    """The logs in ``place``.
 
     Args:
-        place: of the logs; a folder called ``accuracy`` is to hold those of an accuracy run.
+        place: a folder called ``accuracy`` is to hold those of an accuracy run.
         scenario: that it is to be a run of.
     """
     try:
         detail = logs.Detail(place)
         ran, mode = detail["effective_scenario"], detail["effective_test_mode"]
         if ran != scenario:
-            yield place, f"is a run of {ran}"
-        elif (mode == ACCURACY_ONLY) != (place.name == "accuracy"):
-            yield place, f"is a run in mode {mode}"
-        elif mode != ACCURACY_ONLY:
+            return Run(place, None, f"is a run of {ran}")
+        if (mode == ACCURACY_ONLY) != (place.name == "accuracy"):
+            return Run(place, None, f"is a run in mode {mode}")
+        if mode != ACCURACY_ONLY:
             _result(detail)
     except DnaError as error:
-        yield place, f"LoadGen's logs are missing or damaged: {error}"
+        return Run(place, None, f"LoadGen's logs are missing or damaged: {error}")
+    return Run(place, detail)
 
 
 def _result(detail: logs.Detail) -> tuple[str, float]:
@@ -56,20 +73,23 @@ def _result(detail: logs.Detail) -> tuple[str, float]:
     return str(detail["result_validity"]), float(f"{merit:.{_DIGITS}g}")
 
 
-def summary(place: Path, modelled: bool) -> Iterator[Finding]:
-    """What is wrong with the summary of a run whose detail file is whole (:func:`damage`).
+def findings(run: Run, modelled: bool) -> Iterator[Finding]:
+    """What is wrong with a run: that nothing can be said of it, or with its summary.
 
     Args:
-        place: of the logs.
+        run: its logs.
         modelled: whether both files must say that the times are modelled.
     """
-    path, detail = place / logs.SUMMARY, logs.Detail(place)
+    if run.detail is None:
+        yield run.place, run.damage
+        return
+    path, detail = run.place / logs.SUMMARY, run.detail
     said = text(path)
     if not _ENDED.search(said):
         yield path, "is missing or damaged"
         return
     if modelled and (detail.get(logs.TIMING) is None or "\nTiming : modelled" not in said):
-        yield place, "its logs do not say that the times are modelled"
+        yield run.place, "its logs do not say that the times are modelled"
     if detail["effective_test_mode"] != ACCURACY_ONLY:
         result, merit = _result(detail)
         found = [float(f"{float(figure):.{_DIGITS}g}") for figure in _MERIT.findall(said)]

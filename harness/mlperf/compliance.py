@@ -99,28 +99,36 @@ def verify(test: str, run: Path, performance: Path, accuracy: Path) -> Verdict:
     Raises:
         DnaError: logs are missing or damaged, or of a run with other settings than the test's.
     """
-    right, text = speed(test, run, performance)
+    _audit(test)
+    right, text = speed(test, logs.Detail(run), logs.Detail(performance))
     if test != "TEST01":
         return Verdict(right, None, text)
     same, answers = _answers(run, accuracy)
     return Verdict(right, same, text, answers)
 
 
-def speed(test: str, run: Path, performance: Path) -> tuple[bool, str]:
+def speed(test: str, detail: logs.Detail, reference: logs.Detail) -> tuple[bool, str]:
     """Whether the seconds per image are within the threshold, and the text that says so.
 
-    Arguments and errors are those of :func:`verify`.
+    Args:
+        test: one of ``AUDITS``.
+        detail: of the test.
+        reference: of the run to compare with.
+
+    Raises:
+        DnaError: a log is damaged, or of a run with other settings than the test's.
     """
     audit = _audit(test)
-    detail, reference = logs.Detail(run), logs.Detail(performance)
     for key, value in audit.items():
         found = detail.number(f"effective_{key}")
         if found != value:
-            raise DnaError(f"{run} is no run of {test}: its {key} is {found}, not {value}")
+            raise DnaError(
+                f"{detail.folder} is no run of {test}: its {key} is {found}, not {value}"
+            )
     machines = [log.get(logs.TIMING) for log in (detail, reference)]
     if machines[0] != machines[1]:
         raise DnaError(
-            f"{run} and {performance} are of different machines: "
+            f"{detail.folder} and {reference.folder} are of different machines: "
             f"{' and '.join(machine or 'measured on a computer' for machine in machines)}"
         )
     scenario = detail["effective_scenario"]

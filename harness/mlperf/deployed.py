@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from harness.host import computer
 from sim.runtime import Runtime
 from sw.artifact import Manifest
 
@@ -35,7 +35,7 @@ class DeployedModel:
         Raises:
             DnaError: the artifact is missing or damaged, or ``threads`` is below 1.
         """
-        cpus = len(os.sched_getaffinity(0))
+        cpus = computer.cpus()
         self._runtime = Runtime.load(folder, threads=cpus if threads is None else threads)
 
     @property

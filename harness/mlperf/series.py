@@ -13,7 +13,6 @@ is kept and never run again; an interruption at any moment costs the run in prog
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -29,7 +28,7 @@ from harness.loadgen.settings import MODEL, Scenario
 from harness.mlperf import compliance
 from harness.mlperf.alone import ends_with_parent
 from harness.mlperf.rounds import Round
-from sw import artifact
+from sw import artifact, digests
 from sw.errors import DnaError
 
 ACCURACY, PERFORMANCE = "accuracy", "performance"
@@ -257,7 +256,7 @@ class Series:
 
 def _digest(path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return digests.of_file(path)
     except OSError as error:
         raise DnaError(f"cannot read {path}: {error.strerror}") from error
 

@@ -83,8 +83,8 @@ def _write(
 ) -> list[str]:
     round_, name = series.round, system.identifier(said)
     submitter = root / said["division"] / said["submitter"]
-    device = series.figures(series.runs[0]).get("device")
-    description = system.describe(said, network.manifest, device, round_.name)
+    machine = series.figures(series.runs[0]).get("device")
+    description = system.describe(said, network.manifest, machine, round_.name)
     _json(submitter / "systems" / f"{name}.json", description)
     _text(submitter / "calibration.md", _calibration(network, said))
     code = submitter / round_.place(round_.code, name, "")

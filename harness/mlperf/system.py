@@ -13,6 +13,7 @@ from typing import Any
 from harness.host import computer
 from sw.artifact import Manifest, Target
 from sw.errors import DnaError
+from sw.version import VERSION
 
 ASKED = {
     "submitter": "your organization, as the folder is to be called",
@@ -53,21 +54,21 @@ MEASUREMENT = "starting_weights_filename"
 NOTES = "hw_notes"
 
 
-def declaration(device: dict[str, Any] | None) -> str:
+def declaration(machine: dict[str, Any] | None) -> str:
     """The sentence that says what is simulated.
 
     Args:
-        device: ``device`` of the figures of a modelled run, or None: host time.
+        machine: ``device`` of the figures of a modelled run, or None: host time.
     """
-    if device is None:
+    if machine is None:
         return (
             "SIMULATED: the accelerator does not exist; its answers are computed bit by bit by a "
             "functional model on the host's CPU, and all times are that CPU's."
         )
     return (
         "SIMULATED: the accelerator does not exist; its answers are computed bit by bit by a "
-        f"functional model, and {MODELLED}: {device['cycles']} cycles a program at an "
-        f"assumed {device['clock_mhz']:g} MHz, from a cycle model of the RTL."
+        f"functional model, and {MODELLED}: {machine['cycles']} cycles a program at an "
+        f"assumed {machine['clock_mhz']:g} MHz, from a cycle model of the RTL."
     )
 
 
@@ -122,14 +123,14 @@ def identifier(said: dict[str, Any]) -> str:
 
 
 def describe(
-    said: dict[str, Any], manifest: Manifest, device: dict[str, Any] | None, round_name: str
+    said: dict[str, Any], manifest: Manifest, machine: dict[str, Any] | None, round_name: str
 ) -> dict[str, Any]:
     """The whole description.
 
     Args:
         said: by the user (:func:`read`).
         manifest: of the artifact.
-        device: ``device`` of the figures of a modelled run, or None.
+        machine: ``device`` of the figures of a modelled run, or None.
         round_name: of MLPerf.
     """
     fields: dict[str, Any] = {
@@ -137,7 +138,7 @@ def describe(
         "number_of_nodes": 1,
         "host_processor_model_name": computer.description().split(",")[0],
         "host_processor_core_count": os.cpu_count(),
-        "framework": f"open DNA {importlib.metadata.version('open-dna')}",
+        "framework": f"open DNA {VERSION}",
         "operating_system": f"{platform.system()} {platform.release()}",
         "other_software_stack": (
             f"Python {platform.python_version()}, "
@@ -147,10 +148,10 @@ def describe(
         "accelerator_interconnect": "N/A",
         "accelerator_interconnect_topology": "N/A",
         "sw_notes": "",
-        **_accelerator(manifest.target, device),
+        **_accelerator(manifest.target, machine),
         **{name: said.get(name, "") for name in OPTIONAL},
         **{name: said[name] for name in ASKED if name != MEASUREMENT},
-        NOTES: " ".join(filter(None, (declaration(device), said.get(NOTES)))),
+        NOTES: " ".join(filter(None, (declaration(machine), said.get(NOTES)))),
     }
     if round_name == "v1.1":
         for name in NOT_IN_V1_1:
@@ -158,8 +159,8 @@ def describe(
     return fields
 
 
-def _accelerator(target: Target | None, device: dict[str, Any] | None) -> dict[str, Any]:
-    if target is None or device is None:
+def _accelerator(target: Target | None, machine: dict[str, Any] | None) -> dict[str, Any]:
+    if target is None or machine is None:
         text = "N/A: simulated on the host's CPU"
         return {
             "accelerator_model_name": "open DNA, functional model",
@@ -169,12 +170,12 @@ def _accelerator(target: Target | None, device: dict[str, Any] | None) -> dict[s
             "accelerator_on-chip_memories": text,
             "accelerator_host_interconnect": text,
         }
-    config, memory = target.config, device["memory"]
-    bandwidth = memory["bytes_per_cycle"] * device["clock_mhz"] / 1e3
+    config, memory = target.config, machine["memory"]
+    bandwidth = memory["bytes_per_cycle"] * machine["clock_mhz"] / 1e3
     feature = config.feature_words * config.rows // 1024
     return {
         "accelerator_model_name": f"open DNA {config.name}, {config.macs} MACs (modelled)",
-        "accelerator_frequency": f"{device['clock_mhz']:g} MHz (assumed)",
+        "accelerator_frequency": f"{machine['clock_mhz']:g} MHz (assumed)",
         "accelerator_memory_capacity": f"{target.memory.size / 1e6:.1f} MB in use (modelled)",
         "accelerator_memory_configuration": (
             f"modelled: {bandwidth:g} GB/s, latency {memory['latency_cycles']} cycles"

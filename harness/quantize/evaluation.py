@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from harness.data.datasets import Dataset
+from harness.data.preprocess import load_image
+from harness.quantize.quantized import F32Array
 from sim.functional import FunctionalModel
 from sim.quantization import quantize
 from sw.artifact import Artifact
-
-F32Array = npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,3 +64,19 @@ def compare(
         int8_top1=float((second == labels).mean()),
         agreement=float((first == second).mean()),
     )
+
+
+def samples(
+    validation: Dataset, preprocessing: str, progress: Callable[[str, int], None]
+) -> Iterator[tuple[F32Array, int]]:
+    """Each photograph with its label, read when it is asked for.
+
+    Args:
+        validation: photographs with labels.
+        preprocessing: of the network.
+        progress: called with the stage and how many photographs are done.
+    """
+    for done, (path, label) in enumerate(zip(validation.paths, validation.labels, strict=True), 1):
+        assert label is not None
+        yield load_image(path, preprocessing), label
+        progress("evaluating", done)

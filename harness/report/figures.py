@@ -12,10 +12,10 @@ import numpy.typing as npt
 from harness.hardware.area import Area, area
 from harness.report.memory_use import Block, blocks, most_words
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import Engine, read_program
+from hw.status import Activity
 from sim.cycles import LayerTime, Prediction, layer_times
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw.program import LayerTable, Program
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
 from hw.isa import Engine, Instruction, Opcode, read_program
+from hw.isa.accesses import Memory, Rows, accesses
 from sim.cycles import Span
 from sw.program import Program
 
@@ -33,44 +34,9 @@ class Block(msgspec.Struct, frozen=True):
     end: int
 
 
-def _rows(base: int, pitch: int, rows: int, row_words: int) -> range:
-    """Words from the first to the last of some rows."""
-    return range(base, base + (rows - 1) * pitch + row_words)
-
-
-def written(op: Instruction) -> range | None:
-    """The words of feature memory that ``op`` writes, from the first to the last."""
-    match op.opcode:
-        case Opcode.LOAD:
-            row_words = op["windows"] * op["window_words"]
-            return _rows(op["out_base"], op["out_pitch"], op["rows"], row_words)
-        case Opcode.POST:
-            return _post(op, "out")
-        case Opcode.MAX_POOL:
-            row_words = op["out_width"] * op["in_words"]
-            return _rows(op["out_base"], op["out_pitch"], op["out_height"], row_words)
-        case Opcode.MEAN:
-            return _rows(op["out_base"], 0, 1, op["in_words"])
-    return None
-
-
-def read(op: Instruction) -> Iterator[range]:
-    """The words of feature memory that ``op`` reads."""
-    match op.opcode:
-        case Opcode.CONV | Opcode.MAX_POOL | Opcode.MEAN:
-            row_words = op["in_width"] * op["in_words"]
-            yield _rows(op["in_base"], op["in_pitch"], op["in_height"], row_words)
-        case Opcode.POST if op["residual"]:
-            yield _post(op, "res")
-        case Opcode.STORE:
-            yield _rows(op["in_base"], op["in_pitch"], op["rows"], op["row_words"])
-
-
-def _post(op: Instruction, side: str) -> range:
-    pixels = (op["pixel_tiles"] - 1) * op["tile_pixels"] + op["last_pixels"]
-    rows = -(-pixels // op["out_width"])
-    row_words = op["out_width"] * op["out_words"]
-    return _rows(op[f"{side}_base"], op[f"{side}_pitch"], rows, row_words)
+def _feature_words(accesses: tuple[Rows, ...]) -> list[range]:
+    """The words of feature memory among them, from the first to the last of each."""
+    return [rows.span for rows in accesses if rows.memory is Memory.FEATURE]
 
 
 class _Live:
@@ -119,12 +85,12 @@ def blocks(program: Program, spans: Sequence[Span]) -> list[Block]:
     for index, op in enumerate(read_program(program.code)):
         if index not in when:
             continue
-        for words in read(op):
+        touched = accesses(op, program.config)
+        for words in _feature_words(touched.reads):
             for block in live:
                 if block.holds(words):
                     block.end = max(block.end, when[index].end + 1)
-        target = written(op)
-        if target is not None:
+        for target in _feature_words(touched.writes):
             live = [block for block in live if block.overwrite(target)]
             name = outputs[op["layer"]]
             tensor = f"input of {name}" if op.opcode is Opcode.LOAD else name

@@ -15,10 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hw.config import DnaConfig
-from sim.rtl.engine import EngineName
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sim.rtl.vcd import Waves
-from sim.verify_program import Mismatch
+from sim.verify.results import Mismatch
 from sw.errors import DnaError
 from sw.graph import Graph
 
@@ -38,14 +37,14 @@ class LayerTask:
         name: of the layer.
         part: its operations.
         tensors: its operands and results by the functional model.
-        config, engine, memory, waves: the machine, as for ``sim.rtl.machine.open_machine``.
+        config, simulator, memory, waves: as for :func:`sim.rtl.registry.open_simulator`.
     """
 
     name: str
     part: Graph
     tensors: Mapping[str, Int8]
     config: DnaConfig
-    engine: EngineName
+    simulator: str
     memory: MemoryModel
     waves: Waves | None
 
@@ -102,7 +101,7 @@ def tasks_of(
     pattern: str,
     *,
     config: DnaConfig,
-    engine: EngineName,
+    simulator: str,
     memory: MemoryModel,
     waves: Waves | None = None,
 ) -> list[LayerTask]:
@@ -138,7 +137,7 @@ def tasks_of(
     for layer in chosen:
         part = graph.part(layer.operations)
         needed = {name: tensors[name] for name in part.tensors}
-        tasks.append(LayerTask(layer.name, part, needed, config, engine, memory, waves))
+        tasks.append(LayerTask(layer.name, part, needed, config, simulator, memory, waves))
     return tasks
 
 
@@ -152,8 +151,8 @@ def run_layer(task: LayerTask) -> LayerRun:
 
     from sim.driver import MachineError
     from sim.reference import run_operation
-    from sim.rtl.machine import open_machine
-    from sim.verify_program import verify_program
+    from sim.rtl.registry import open_simulator
+    from sim.verify.rtl import verify_program
     from sw.compiler import compile_graph
 
     started = time.perf_counter()
@@ -166,9 +165,9 @@ def run_layer(task: LayerTask) -> LayerRun:
     differ = int(np.count_nonzero(reference[part.output] != tensors[part.output]))
     layer = program.layers[0]
     try:
-        with open_machine(
+        with open_simulator(
             task.config,
-            task.engine,
+            task.simulator,
             size=program.memory.size,
             memory=task.memory,
             record_writes=True,
@@ -214,13 +213,13 @@ def verify_layers(
     from rich.progress import Progress
 
     from harness.host.workers import run_tasks
-    from sim.rtl.machine import open_machine
+    from sim.rtl.registry import open_simulator
 
     if scheduler is None:
         with console.status(
             "preparing the machine (the first time this compiles for some minutes) ..."
         ):
-            open_machine(tasks[0].config, tasks[0].engine, size=1).close()
+            open_simulator(tasks[0].config, tasks[0].simulator, size=1).close()
     order = sorted(range(len(tasks)), key=lambda index: -tasks[index].macs)
     with Progress(console=console, transient=True) as progress:
         # A layer without multiplications counts a little too, or the bar would never move.
@@ -240,7 +239,7 @@ def verify_layers(
 
 
 def figures(
-    config: DnaConfig, engine: str, memory: MemoryModel, runs: Sequence[LayerRun]
+    config: DnaConfig, simulator: str, memory: MemoryModel, runs: Sequence[LayerRun]
 ) -> dict[str, Any]:
     """The figures for JSON; ``complete`` is for the caller to add."""
     from harness.verify.tables import memory_figures
@@ -252,7 +251,7 @@ def figures(
     macs = sum(run.macs for run in runs if run.error is None)
     return {
         "config": config.name,
-        "engine": engine,
+        "engine": simulator,
         **totals,
         "macs": macs,
         "utilization": macs / (config.macs * totals["cycles"]) if totals["cycles"] else 0.0,

@@ -11,8 +11,8 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from hw.config import DnaConfig
-    from sim.rtl.memory import MemoryModel
-    from sim.verify_program import Mismatch
+    from sim.memory.model import MemoryModel
+    from sim.verify.results import Mismatch
 
 WAVES_BEFORE, WAVES_AFTER = 200, 20
 
@@ -29,7 +29,7 @@ class Row(Protocol):
     @property
     def mismatches(self) -> int: ...  # noqa: D102
     @property
-    def cycles(self) -> int: ...  # noqa: D102
+    def cycles(self) -> int | None: ...  # noqa: D102
     @property
     def macs(self) -> int: ...  # noqa: D102
     @property
@@ -37,7 +37,7 @@ class Row(Protocol):
 
 
 def layer_table(config: DnaConfig, how: str, layers: Iterable[Row]) -> Table:
-    """The layers; ``how`` ends the title."""
+    """The layers; ``how`` ends the title. Layers without cycles leave two columns empty."""
     table = Table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -54,8 +54,8 @@ def layer_table(config: DnaConfig, how: str, layers: Iterable[Row]) -> Table:
             "x".join(map(str, layer.shape)),
             f"{layer.values:,}",
             f"[bold red]{layer.mismatches:,}[/]" if layer.mismatches else "0",
-            f"{layer.cycles:,}",
-            f"{used:.1%}" if layer.macs else "",
+            "-" if layer.cycles is None else f"{layer.cycles:,}",
+            f"{used:.1%}" if layer.macs and layer.cycles is not None else "",
         )
     return table
 
@@ -90,16 +90,21 @@ def explanation(layer: Row, arguments: Sequence[str]) -> str:
     """The first wrong value of a layer, its instruction, and the command that shows it in waves.
 
     Args:
-        arguments: ``dna verify`` and what repeats the run.
+        arguments: ``dna verify`` and what repeats the run; not used if the value has no cycle.
     """
     first = layer.first
     assert first is not None
     number, text = first.instruction
     got = "nothing was written" if first.got is None else f"got {first.got}"
+    told = (
+        f"{layer.name}: {layer.mismatches:,} of {layer.values:,} values differ; the first, at "
+        f"(y, x, channel) {first.where}: expected {first.expected}, {got}"
+    )
+    if first.cycle is None:
+        return f"{told}\n  instruction {number}: {text}"
     window = f"{max(0, first.cycle - WAVES_BEFORE)}:{max(0, first.cycle) + WAVES_AFTER}"
     again = [*arguments, "--waves", "machine.vcd", "--cycles", window]
     return (
-        f"{layer.name}: {layer.mismatches:,} of {layer.values:,} values differ; the first, at "
-        f"(y, x, channel) {first.where}: expected {first.expected}, {got}, in cycle "
-        f"{first.cycle:,}\n  instruction {number}: {text}\n  waves: {shlex.join(again)}"
+        f"{told}, in cycle {first.cycle:,}\n  instruction {number}: {text}\n"
+        f"  waves: {shlex.join(again)}"
     )

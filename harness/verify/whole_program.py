@@ -1,27 +1,43 @@
-"""``dna verify`` of a compiled artifact: one run of its program, every value compared."""
+"""``dna verify`` of a compiled artifact: one run of its program, every value compared.
+
+The interpreter runs the program first, in about a second: what it finds wrong is in the program,
+and minutes of RTL would find it again. The hardware runs after it, unless only the interpreter was
+asked for.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import Progress
 
+from harness.verify import INTERPRETER
 from harness.verify.tables import explanation, layer_table, memory_figures, memory_text
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from sim.rtl.engine import EngineName
-    from sim.rtl.memory import MemoryModel
+    from sim.memory.model import MemoryModel
     from sim.rtl.vcd import Waves
-    from sim.verify_program import ProgramResult
+    from sim.verify.results import ProgramResult, TimedResult
     from sw.graph import Graph
     from sw.program import Program
+
+    Tensors = Mapping[str, npt.NDArray[np.int8]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Case:
+    """What is run, and what should come out: every tensor by the functional model."""
+
+    program: Program
+    pixels: npt.NDArray[np.int8]
+    expected: Tensors
 
 
 def verify_whole(
@@ -29,7 +45,7 @@ def verify_whole(
     program: Program,
     pixels: npt.NDArray[np.int8],
     *,
-    engine: EngineName,
+    simulator: str | None,
     memory: MemoryModel,
     waves: Waves | None,
     repeat: Sequence[str],
@@ -39,7 +55,8 @@ def verify_whole(
     Args:
         graph, program: the network, and what it was compiled to.
         pixels: int8, the network's input.
-        engine: of the machine.
+        simulator: of the RTL, as for :func:`sim.rtl.registry.open_simulator`; None: the interpreter
+            alone.
         memory: how the memory behaves.
         waves: file to write, in cycles from power-on.
         repeat: the words of a command that runs the same again.
@@ -48,22 +65,74 @@ def verify_whole(
         The figures for JSON, and whether values were compared and none differs.
 
     Raises:
-        DnaError: the machine stopped, or what the engine needs is missing.
+        DnaError: the program is none for the machine, the machine stopped, or what the simulator
+            needs is missing.
     """
     from sim.functional import FunctionalModel
     from sim.functional.flatbuffer import emit
     from sim.functional.litert import LiteRT
-    from sim.rtl.machine import open_machine
-    from sim.verify_program import verify_program
 
     expected = FunctionalModel(graph).run_all(pixels)
     judged = LiteRT(emit(graph)).run(pixels)[0]
+    litert = int((judged.reshape(-1) != expected[graph.output].reshape(-1)).sum())
+    case = _Case(program, pixels, expected)
+    interpreted, seconds = _interpret(case)
+    if simulator is None or interpreted.mismatches:
+        result: ProgramResult = interpreted
+        figures = _figures_of_interpreter(program, interpreted, seconds, complete=simulator is None)
+        _report_interpreter(program, interpreted, seconds)
+    else:
+        _print_line(
+            f"interpreter: {interpreted.values:,} values compared, 0 differ, in {seconds:.1f} s; "
+            f"the hardware follows ({simulator})"
+        )
+        result, figures = _simulate(case, simulator, memory, waves)
+    figures["litert_logits_differ"] = litert
+    figures[INTERPRETER] = {
+        "values": interpreted.values,
+        "mismatches": interpreted.mismatches,
+        "seconds": seconds,
+    }
+    _explain(result, litert, repeat)
+    if simulator is not None and interpreted.mismatches:
+        _print_line(f"the program is wrong, whatever runs it, so {simulator} was not started")
+    return figures, result.values > 0 and result.mismatches == 0 and litert == 0
+
+
+def _print_line(text: str) -> None:
+    """Print a line as it is, however long."""
+    Console(soft_wrap=True, highlight=False).print(text, markup=False)
+
+
+def _interpret(case: _Case) -> tuple[ProgramResult, float]:
+    """The result of the interpreter, and the seconds that it took."""
+    from sim.interpreter.semantics import ProgramError
+    from sim.verify.interpreter import interpret_program
+    from sw.errors import DnaError
+
+    started = time.perf_counter()
+    with Console(stderr=True).status("interpreting the program ..."):
+        try:
+            result = interpret_program(case.program, case.pixels, case.expected)
+        except ProgramError as error:
+            raise DnaError(f"the machine would refuse the program: {error}") from error
+    return result, time.perf_counter() - started
+
+
+def _simulate(
+    case: _Case, simulator: str, memory: MemoryModel, waves: Waves | None
+) -> tuple[TimedResult, dict[str, Any]]:
+    """Run the hardware and print the table; the result and the figures for JSON."""
+    from sim.rtl.registry import open_simulator
+    from sim.verify.rtl import verify_program
+
+    program = case.program
     errors = Console(stderr=True)
     started = time.perf_counter()
     with errors.status("preparing the machine (the first time this compiles for some minutes) ..."):
-        machine = open_machine(
+        machine = open_simulator(
             program.config,
-            engine,
+            simulator,
             size=program.memory.size,
             memory=memory,
             record_writes=True,
@@ -75,65 +144,83 @@ def verify_whole(
         result = verify_program(
             machine,
             program,
-            pixels,
-            expected,
+            case.pixels,
+            case.expected,
             progress=lambda cycles: bar.update(task, completed=cycles),
         )
     seconds = time.perf_counter() - prepared
-    litert = int((judged.reshape(-1) != expected[graph.output].reshape(-1)).sum())
-    figures = _figures(program, result, memory, engine)
-    figures |= {
-        "seconds": seconds,
-        "preparation_seconds": prepared - started,
-        "litert_logits_differ": litert,
-    }
-    _report(Console(), program, result, memory, seconds)
-    _explain(Console(soft_wrap=True, highlight=False), result, repeat)
-    return figures, result.values > 0 and result.mismatches == 0 and litert == 0
-
-
-def _figures(
-    program: Program, result: ProgramResult, memory: MemoryModel, engine: str
-) -> dict[str, Any]:
-    return {
-        "config": program.config.name,
-        "engine": engine,
+    _report(program, result, memory, seconds)
+    return result, {
+        **_figures(program, result, simulator),
         "complete": True,
-        "values": result.values,
-        "mismatches": result.mismatches,
-        "logits_differ": result.logits,
         "cycles": result.cycles,
-        "macs": result.macs,
         "utilization": result.utilization,
         "memory": memory_figures(memory),
         "activity": result.activity,
+        "seconds": seconds,
+        "preparation_seconds": prepared - started,
+    }
+
+
+def _figures(program: Program, result: ProgramResult, engine: str) -> dict[str, Any]:
+    return {
+        "config": program.config.name,
+        "engine": engine,
+        "values": result.values,
+        "mismatches": result.mismatches,
+        "logits_differ": result.logits,
+        "macs": result.macs,
         "layers": [dataclasses.asdict(layer) for layer in result.layers],
     }
 
 
-def _report(
-    console: Console,
-    program: Program,
-    result: ProgramResult,
-    memory: MemoryModel,
-    seconds: float,
-) -> None:
+def _figures_of_interpreter(
+    program: Program, result: ProgramResult, seconds: float, *, complete: bool
+) -> dict[str, Any]:
+    """What has a number only in time is null."""
+    return {
+        **_figures(program, result, INTERPRETER),
+        "complete": complete,
+        "cycles": None,
+        "utilization": None,
+        "memory": None,
+        "activity": None,
+        "seconds": seconds,
+        "preparation_seconds": 0.0,
+    }
+
+
+def _report(program: Program, result: TimedResult, memory: MemoryModel, seconds: float) -> None:
     config = program.config
-    console.print(layer_table(config, "one program from start to interrupt", result.layers))
-    console.print(
-        f"{len(result.layers)} layers, {result.values:,} values compared, "
-        f"{result.mismatches:,} differ; {result.cycles:,} cycles, MAC utilization "
-        f"{result.utilization:.1%}; {memory_text(config, memory)}; simulated in {seconds:.0f} s "
-        f"({result.cycles / seconds / 1000:,.0f} thousand cycles a second)",
-        soft_wrap=True,
-        highlight=False,
+    Console().print(layer_table(config, "one program from start to interrupt", result.layers))
+    _print_line(
+        f"{_sums(result)}; {result.cycles:,} cycles, MAC utilization {result.utilization:.1%}; "
+        f"{memory_text(config, memory)}; simulated in {seconds:.0f} s "
+        f"({result.cycles / seconds / 1000:,.0f} thousand cycles a second)"
     )
 
 
-def _explain(console: Console, result: ProgramResult, repeat: Sequence[str]) -> None:
+def _report_interpreter(program: Program, result: ProgramResult, seconds: float) -> None:
+    Console().print(layer_table(program.config, "one program, interpreted", result.layers))
+    _print_line(
+        f"{_sums(result)}; interpreted in {seconds:.1f} s, without time: cycles and utilization "
+        "are those of an engine that runs the hardware, or of `dna report`"
+    )
+
+
+def _sums(result: ProgramResult) -> str:
+    return (
+        f"{len(result.layers)} layers, {result.values:,} values compared, "
+        f"{result.mismatches:,} differ"
+    )
+
+
+def _explain(result: ProgramResult, litert: int, repeat: Sequence[str]) -> None:
     """Say what went wrong, and the command that shows it."""
     wrong = next((layer for layer in result.layers if layer.first is not None), None)
     if wrong is not None:
-        console.print(explanation(wrong, repeat), markup=False)
+        _print_line(explanation(wrong, repeat))
     if result.logits:
-        console.print(f"{result.logits:,} logits in memory differ", markup=False)
+        _print_line(f"{result.logits:,} logits in memory differ")
+    if litert:
+        _print_line(f"{litert:,} logits of the functional model differ from LiteRT's")

@@ -16,6 +16,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.microarchitecture import (
+    FLOAT_MULTIPLIER_LATENCY,
+    FLOAT_TO_INT_LATENCY,
+    INT_TO_FLOAT_LATENCY,
+)
+
 FRACTION_BITS = 23
 SIGNIFICAND_BITS = FRACTION_BITS + 1
 EXPONENT_BIAS = 127
@@ -41,6 +47,39 @@ def _rounds_up(odd: Value, discarded: Value) -> Value:
     return half & (discarded[:-1].any() | odd)
 
 
+def normalize(m: Module, value: Value) -> tuple[Value, Value]:
+    """Shift ``value`` to the left until its highest bit is set.
+
+    Returns:
+        The shifted value, and how many zeros were in front. Both mean nothing if ``value`` is 0.
+    """
+    shifted = value
+    leading_zeros: list[Value] = []
+    for power in reversed(range((len(value) - 1).bit_length())):
+        empty = Signal(name=f"empty_{1 << power}")
+        remaining = Signal(len(value), name=f"shifted_{1 << power}")
+        m.d.comb += [
+            empty.eq(shifted[-(1 << power) :] == 0),
+            remaining.eq(Mux(empty, shifted << (1 << power), shifted)),
+        ]
+        leading_zeros.insert(0, empty)
+        shifted = remaining
+    return shifted, Cat(leading_zeros)
+
+
+def round_significand(m: Module, normal: Value) -> tuple[Value, Value]:
+    """Round ``normal``, whose highest bit is set, to ``SIGNIFICAND_BITS``: to nearest even.
+
+    Returns:
+        The significand, and the carry that the exponent goes up by.
+    """
+    discarded, kept = normal[:-SIGNIFICAND_BITS], normal[-SIGNIFICAND_BITS:]
+    rounded = Signal(SIGNIFICAND_BITS + 1)
+    m.d.comb += rounded.eq(kept + _rounds_up(kept[0], discarded))
+    carry = rounded[-1]
+    return Mux(carry, rounded >> 1, rounded), carry
+
+
 class IntToFloat(wiring.Component):
     """int32 to float32, to nearest even. Latency 3 cycles, one value per cycle.
 
@@ -49,7 +88,7 @@ class IntToFloat(wiring.Component):
         o: out, ``FLOAT_LAYOUT``. Zero has significand 0 and any exponent.
     """
 
-    LATENCY = 3
+    LATENCY = INT_TO_FLOAT_LATENCY
 
     def __init__(self) -> None:
         super().__init__(
@@ -74,30 +113,17 @@ class IntToFloat(wiring.Component):
         normal = Signal(width, reset_less=True)
         normal_exponent = Signal(range(width), reset_less=True)
         normal_negative = Signal(reset_less=True)
-        shifted: Value = magnitude
-        leading_zeros: list[Signal] = []
-        for power in reversed(range(normal_exponent.shape().width)):
-            empty = Signal(name=f"empty_{1 << power}")
-            remaining = Signal(width, name=f"shifted_{1 << power}")
-            m.d.comb += [
-                empty.eq(shifted[-(1 << power) :] == 0),
-                remaining.eq(Mux(empty, shifted << (1 << power), shifted)),
-            ]
-            leading_zeros.insert(0, empty)
-            shifted = remaining
+        shifted, leading_zeros = normalize(m, magnitude)
         m.d.sync += [
             normal.eq(shifted),
-            normal_exponent.eq(~Cat(leading_zeros)),
+            normal_exponent.eq(~leading_zeros),
             normal_negative.eq(magnitude_negative),
         ]
 
         output = Signal(FLOAT_LAYOUT, reset_less=True)
-        discarded, kept = normal[:-SIGNIFICAND_BITS], normal[-SIGNIFICAND_BITS:]
-        rounded = Signal(SIGNIFICAND_BITS + 1)
-        carry = rounded[-1]
-        m.d.comb += rounded.eq(kept + _rounds_up(kept[0], discarded))
+        significand, carry = round_significand(m, normal)
         m.d.sync += [
-            output.significand.eq(Mux(carry, rounded >> 1, rounded)),
+            output.significand.eq(significand),
             output.exponent.eq(normal_exponent + carry),
             output.negative.eq(normal_negative),
         ]
@@ -114,7 +140,7 @@ class FloatMultiplier(wiring.Component):
         o: out, ``FLOAT_LAYOUT``. Zero has significand 0 and any exponent.
     """
 
-    LATENCY = 2
+    LATENCY = FLOAT_MULTIPLIER_LATENCY
 
     def __init__(self) -> None:
         super().__init__(
@@ -143,12 +169,9 @@ class FloatMultiplier(wiring.Component):
         large = product[-1]
         normal = Signal.like(product)
         m.d.comb += normal.eq(Mux(large, product, product << 1))
-        discarded, kept = normal[:SIGNIFICAND_BITS], normal[SIGNIFICAND_BITS:]
-        rounded = Signal(SIGNIFICAND_BITS + 1)
-        carry = rounded[-1]
-        m.d.comb += rounded.eq(kept + _rounds_up(kept[0], discarded))
+        significand, carry = round_significand(m, normal)
         m.d.sync += [
-            output.significand.eq(Mux(carry, rounded >> 1, rounded)),
+            output.significand.eq(significand),
             output.exponent.eq(product_exponent + large + carry),
             output.negative.eq(product_negative),
         ]
@@ -164,7 +187,7 @@ class FloatToInt(wiring.Component):
         o: out, signed(10) from -256 to 256; larger magnitudes come out as 256 with their sign.
     """
 
-    LATENCY = 1
+    LATENCY = FLOAT_TO_INT_LATENCY
 
     def __init__(self) -> None:
         super().__init__(

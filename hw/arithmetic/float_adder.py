@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arithmetic.float32 import FLOAT_LAYOUT, SIGNIFICAND_BITS
+from hw.arithmetic.float32 import FLOAT_LAYOUT, SIGNIFICAND_BITS, normalize, round_significand
+from hw.microarchitecture import FLOAT_ADDER_LATENCY
 
 GUARD_BITS = 3
 """Guard, round and sticky: what a sum of two significands needs to be rounded as the exact one."""
@@ -24,7 +25,7 @@ class FloatAdder(wiring.Component):
         o: out, ``FLOAT_LAYOUT``. Zero has significand 0 and any exponent.
     """
 
-    LATENCY = 5
+    LATENCY = FLOAT_ADDER_LATENCY
 
     def __init__(self) -> None:
         super().__init__(
@@ -91,31 +92,16 @@ class FloatAdder(wiring.Component):
         normal = Signal(width + 1, reset_less=True)
         normal_exponent = Signal(exponent_shape, reset_less=True)
         normal_negative = Signal(reset_less=True)
-        remaining: Value = total
-        leading_zeros: list[Value] = []
-        for power in reversed(range((width + 1).bit_length())):
-            places = 1 << power
-            empty = Signal(name=f"empty_{places}")
-            moved = Signal(width + 1, name=f"moved_{places}")
-            m.d.comb += [
-                empty.eq(remaining[-places:] == 0),
-                moved.eq(Mux(empty, remaining << places, remaining)),
-            ]
-            leading_zeros.insert(0, empty)
-            remaining = moved
+        shifted_total, leading_zeros = normalize(m, total)
         m.d.sync += [
-            normal.eq(remaining),
-            normal_exponent.eq(total_exponent - Cat(leading_zeros)),
+            normal.eq(shifted_total),
+            normal_exponent.eq(total_exponent - leading_zeros),
             normal_negative.eq(total_negative),
         ]
 
-        kept, discarded = normal[-SIGNIFICAND_BITS:], normal[:-SIGNIFICAND_BITS]
-        rounded = Signal(SIGNIFICAND_BITS + 1)
-        up = discarded[-1] & (discarded[:-1].any() | kept[0])
-        carry = rounded[-1]
-        m.d.comb += rounded.eq(kept + up)
+        significand, carry = round_significand(m, normal)
         m.d.sync += [
-            self.o.significand.eq(Mux(carry, rounded >> 1, rounded)),
+            self.o.significand.eq(significand),
             self.o.exponent.eq(normal_exponent + carry),
             self.o.negative.eq(normal_negative),
         ]

@@ -9,9 +9,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import DnaConfig
-from hw.interfaces import Fault, FaultSignature
-
-REQUEST_LAYOUT = data.StructLayout({"offset": unsigned(32), "length": unsigned(32)})
+from hw.interfaces import DRAM_REQUEST_LAYOUT, FaultSignature
+from hw.status import Fault
 
 
 def burst_layout(config: DnaConfig) -> data.StructLayout:
@@ -37,8 +36,11 @@ class BurstSplitter(wiring.Component):
 
     Stall: ``requests`` is ready when no burst of an earlier request is left.
 
+    Args:
+        config: uses ``dram_bytes_per_cycle`` and ``burst_words``.
+
     Ports:
-        requests: in, stream of ``REQUEST_LAYOUT``.
+        requests: in, stream of ``DRAM_REQUEST_LAYOUT``.
         bursts: out, stream of :func:`burst_layout`.
         base: in, unsigned(32), first byte offset that may be touched.
         size: in, unsigned(32), bytes that may be touched.
@@ -46,10 +48,10 @@ class BurstSplitter(wiring.Component):
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         super().__init__(
             {
-                "requests": In(stream.Signature(REQUEST_LAYOUT)),
+                "requests": In(stream.Signature(DRAM_REQUEST_LAYOUT)),
                 "bursts": Out(stream.Signature(burst_layout(config))),
                 "base": In(unsigned(32)),
                 "size": In(unsigned(32)),
@@ -60,7 +62,7 @@ class BurstSplitter(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build the splitter."""
         m = Module()
-        config = self.config
+        config = self._config
         word_bits = config.dram_bytes_per_cycle.bit_length() - 1
 
         word = Signal(32 - word_bits)  # next DRAM word

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Value, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw import isa
 from hw.bus import registers
-from hw.bus.axi import AxiLiteSignature
+from hw.bus.axi import ADDRESS_BITS, AxiLiteSignature
+from hw.bus.register_file import RegisterFile
 from hw.config import DnaConfig
-from hw.interfaces import Activity, Fault, FaultSignature
+from hw.control.run_control import ActivityCounters, RunControl
+from hw.interfaces import FaultSignature
 from hw.isa import Engine
+from hw.status import ACTIVITY_BITS, Activity
 
 
 class ControlRegisters(wiring.Component):
     """The registers of :mod:`hw.bus.registers` behind AXI4-Lite.
 
-    A fault, or a start while busy, stops the machine: ``halt`` stays high until software resets it.
-    A reset waits until the bus is idle, so no answer of an old transfer meets a new program.
+    Latency and stall: those of :class:`hw.bus.register_file.RegisterFile`; what stops and resets
+    the machine, those of :class:`hw.control.run_control.RunControl`.
 
-    Latency: a read answers in the cycle after its address, a write in the cycle after both halves.
+    Args:
+        config: uses ``digest``.
 
     Ports:
         bus: in, :class:`hw.bus.axi.AxiLiteSignature`.
@@ -31,15 +35,16 @@ class ControlRegisters(wiring.Component):
         halt: out, start no more transfers and dispatch nothing.
         busy: out, a program runs.
         interrupt: out, level.
-        window_base, window_size, write_base, write_size, program, watchdog: out, register values.
+        window_base: out, unsigned(64); window_size, write_base, write_size, program, watchdog:
+            out, unsigned(32); register values.
         finished: in, one cycle high when the program ends.
         idle: in, no transfer is under way.
         fault: in, :class:`hw.interfaces.FaultSignature`.
-        activity: in, array of :class:`hw.interfaces.Activity` by :class:`hw.isa.Engine`.
+        activity: in, array of :class:`hw.status.Activity` by :class:`hw.isa.Engine`.
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         super().__init__(
             {
                 "bus": In(AxiLiteSignature(address_bits=registers.ADDRESS_BITS)),
@@ -48,138 +53,75 @@ class ControlRegisters(wiring.Component):
                 "halt": Out(1),
                 "busy": Out(1),
                 "interrupt": Out(1),
-                "window_base": Out(unsigned(64)),
+                "window_base": Out(unsigned(ADDRESS_BITS)),
                 "window_size": Out(unsigned(32)),
                 "write_base": Out(unsigned(32)),
                 "write_size": Out(unsigned(32)),
                 "program": Out(unsigned(32)),
-                "watchdog": Out(unsigned(32), init=registers.DEFAULT_WATCHDOG_CYCLES),
+                "watchdog": Out(unsigned(32)),
                 "finished": In(1),
                 "idle": In(1),
                 "fault": In(FaultSignature()),
-                "activity": In(unsigned(3)).array(len(Engine)),
+                "activity": In(unsigned(ACTIVITY_BITS)).array(len(Engine)),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the bus, the registers, the run control and the counters."""
+        """Connect the registers with what they control and what they show."""
         m = Module()
-        bus = self.bus
-        write = Signal()
-        # The two low address bits are not looked at: registers are whole words.
-        write_word, read_word = bus.awaddr[2:], bus.araddr[2:]
+        m.submodules.registers = file = RegisterFile(
+            (*registers.REGISTERS, *registers.COUNTERS), address_bits=registers.ADDRESS_BITS
+        )
+        m.submodules.run = run = RunControl()
+        m.submodules.counters = counters = ActivityCounters()
+        connect(m, flipped(self.bus), file.bus)
+        connect(m, flipped(self.fault), run.fault)
+        fields = file.fields
+        digest = int(self._config.digest, 16)
+
         m.d.comb += [
-            write.eq(bus.awvalid & bus.wvalid & (~bus.bvalid | bus.bready)),
-            bus.awready.eq(write),
-            bus.wready.eq(write),
+            run.asks_start.eq(fields.control.start),
+            run.asks_reset.eq(fields.control.reset),
+            run.program.eq(fields.program.value),
+            run.finished.eq(self.finished),
+            run.idle.eq(self.idle),
+            self.start.eq(run.start),
+            self.clear.eq(run.clear),
+            self.halt.eq(run.halt),
+            self.busy.eq(run.busy),
+            self.window_base.eq(Cat(fields.window_base_low.value, fields.window_base_high.value)),
+            self.window_size.eq(fields.window_size.value),
+            self.write_base.eq(fields.write_base.value),
+            self.write_size.eq(fields.write_size.value),
+            self.program.eq(fields.program.value),
+            self.watchdog.eq(fields.watchdog.value),
         ]
-        with m.If(bus.bready):
-            m.d.sync += bus.bvalid.eq(0)
-        with m.If(write):
-            m.d.sync += bus.bvalid.eq(1)
-
-        def written(name: str) -> Any:
-            word = registers.BY_NAME[name].offset >> 2
-            return write & (write_word == word) & bus.wstrb.all()
-
-        enable = Signal(2)
-        stores = {
-            "interrupt_enable": enable,
-            "window_base_low": self.window_base[:32],
-            "window_base_high": self.window_base[32:],
-            "window_size": self.window_size,
-            "write_base": self.write_base,
-            "write_size": self.write_size,
-            "program": self.program,
-            "watchdog": self.watchdog,
-        }
-        for name, store in stores.items():
-            with m.If(written(name)):
-                m.d.sync += store.eq(bus.wdata)
-
-        pending = Signal(2)
-        done, error, resetting = Signal(), Signal(), Signal()
-        error_code, error_address = Signal(8), Signal(32)
-        asked = Signal()  # start was written
-        clash = Signal()
         m.d.comb += [
-            asked.eq(written("control") & (bus.wdata & registers.CONTROL_START).bool()),
-            clash.eq(asked & (self.busy | error | resetting)),
-            self.start.eq(asked & ~clash),
-            self.halt.eq(error | resetting),
-            self.clear.eq(resetting & self.idle),
-            self.interrupt.eq((pending & enable).any()),
+            fields.id.value.eq(isa.MAGIC),
+            fields.version.value.eq(isa.ISA_VERSION),
+            Cat(fields.config_low.value, fields.config_high.value).eq(digest),
+            fields.status.busy.eq(run.busy | run.resetting),
+            fields.status.done.eq(run.done),
+            fields.status.error.eq(run.error),
+            fields.error_code.value.eq(run.error_code),
+            fields.error_address.value.eq(run.error_address),
+            Cat(fields.cycles_low.value, fields.cycles_high.value).eq(run.cycles),
         ]
-        with m.If(written("interrupt")):
-            m.d.sync += pending.eq(pending & ~bus.wdata)
-        with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), done.eq(0)]
-        with m.If(self.finished):
-            m.d.sync += [self.busy.eq(0), done.eq(1), pending[0].eq(1)]
-        with m.If((clash | self.fault.valid) & ~error & ~resetting):
-            m.d.sync += [
-                self.busy.eq(0),
-                error.eq(1),
-                pending[1].eq(1),
-                error_code.eq(Mux(self.fault.valid, self.fault.code, Fault.START_WHILE_BUSY)),
-                error_address.eq(Mux(self.fault.valid, self.fault.address, self.program)),
-            ]
-        with m.If(written("control") & (bus.wdata & registers.CONTROL_RESET).bool()):
-            m.d.sync += resetting.eq(1)
-        with m.If(self.clear):
-            m.d.sync += [
-                resetting.eq(0),
-                self.busy.eq(0),
-                done.eq(0),
-                error.eq(0),
-                pending.eq(0),
-                error_code.eq(0),
-                error_address.eq(0),
-            ]
 
-        cycles = Signal(64)
-        with m.If(self.start):
-            m.d.sync += cycles.eq(0)
-        with m.Elif(self.busy):
-            m.d.sync += cycles.eq(cycles + 1)
-        counters = self._counters(m)
+        events, enables = fields.interrupt, fields.interrupt_enable
+        m.d.comb += [
+            file.clear.eq(run.clear),
+            events.ended.set.eq(self.finished),
+            events.fault.set.eq(run.fails),
+            self.interrupt.eq(
+                (events.ended.pending & enables.ended) | (events.fault.pending & enables.fault)
+            ),
+        ]
 
-        values = {
-            "id": isa.MAGIC,
-            "version": isa.ISA_VERSION,
-            "config_low": int(self.config.digest, 16) & 0xFFFFFFFF,
-            "config_high": int(self.config.digest, 16) >> 32,
-            "status": Cat(self.busy | resetting, done, error),
-            "error_code": error_code,
-            "error_address": error_address,
-            "interrupt": pending,
-            "cycles_low": cycles[:32],
-            "cycles_high": cycles[32:],
-            **stores,
-        }
-        m.d.comb += bus.arready.eq(~bus.rvalid | bus.rready)
-        with m.If(bus.rready):
-            m.d.sync += bus.rvalid.eq(0)
-        with m.If(bus.arvalid & bus.arready):
-            m.d.sync += [bus.rvalid.eq(1), bus.rdata.eq(0)]
-            with m.Switch(read_word):
-                for name, value in values.items():
-                    with m.Case(registers.BY_NAME[name].offset >> 2):
-                        m.d.sync += bus.rdata.eq(value)
-                for offset, counter in counters.items():
-                    with m.Case(offset >> 2):
-                        m.d.sync += bus.rdata.eq(counter)
-        return m
-
-    def _counters(self, m: Module) -> dict[int, Signal]:
-        """One counter for each engine and activity, by byte offset; they run while busy."""
-        counters = {}
+        m.d.comb += [counters.start.eq(run.start), counters.busy.eq(run.busy)]
         for engine in Engine:
+            m.d.comb += counters.activity[engine].eq(self.activity[engine])
             for activity in Activity:
-                counter = Signal(32, name=f"{engine.name}_{activity.name}".lower())
-                with m.If(self.start):
-                    m.d.sync += counter.eq(0)
-                with m.Elif(self.busy & (self.activity[engine] == activity)):
-                    m.d.sync += counter.eq(counter + 1)
-                counters[registers.counter_offset(engine, activity)] = counter
-        return counters
+                counter = file.register(registers.counter_name(engine, activity))
+                m.d.comb += counter.value.eq(Value.cast(counters.cycles[engine][activity]))
+        return m

@@ -8,10 +8,12 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.bus.axi import ADDRESS_BITS, AxiReadSignature
+from hw.bus.axi import ADDRESS_BITS, AxiReadSignature, size_code
+from hw.bus.axi_codes import BURST_INCREMENTING
 from hw.bus.burst_splitter import BurstSplitter
 from hw.config import DnaConfig
-from hw.interfaces import DramReadSignature, Fault, FaultSignature
+from hw.interfaces import DramReadSignature, FaultSignature
+from hw.status import Fault
 from hw.streams.round_robin import RoundRobin
 
 
@@ -22,10 +24,14 @@ class DmaReader(wiring.Component):
     for a reader, and the memory may answer different readers in any order, also interleaved.
     Readers take turns; each may have ``outstanding_bursts`` bursts under way.
 
-    Latency: a request reaches ``araddr`` in the 2nd cycle after it was taken; a beat reaches its
+    Latency: a request reaches AR in the 2nd cycle after it was taken; a beat reaches its
     reader in the 2nd cycle after it came.
 
-    Stall: none on the R channel (``rready`` is always high).
+    Stall: none on the R channel (``axi.r.ready`` is always high).
+
+    Args:
+        config: uses ``dram_bytes_per_cycle``, ``burst_words`` and ``outstanding_bursts``.
+        clients: how many readers, at least 1.
 
     Ports:
         clients: in, array of :class:`hw.interfaces.DramReadSignature`.
@@ -35,12 +41,15 @@ class DmaReader(wiring.Component):
         halt: in, start no more bursts.
         idle: out, no burst is under way.
         fault: out; a BUS_READ names the offset of its burst.
+
+    Raises:
+        ValueError: ``clients`` is not a positive integer.
     """
 
     def __init__(self, config: DnaConfig, *, clients: int) -> None:
         if not isinstance(clients, int) or clients < 1:
             raise ValueError(f"clients must be a positive integer, not {clients!r}")
-        self.config = config
+        self._config = config
         self._count = clients
         self._id_bits = max(1, (clients - 1).bit_length())
         super().__init__(
@@ -60,7 +69,8 @@ class DmaReader(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build a splitter, a FIFO and a credit counter per reader, and the address channel."""
         m = Module()
-        config, axi = self.config, self.axi
+        config = self._config
+        ar, r, beat = self.axi.ar, self.axi.r, self.axi.r.payload
         capacity = config.burst_words * config.outstanding_bursts
 
         m.submodules.arbiter = arbiter = RoundRobin(count=self._count)
@@ -90,8 +100,8 @@ class DmaReader(wiring.Component):
                 splitter.size.eq(self.window_size),
                 want[index].eq(splitter.bursts.valid & (free >= splitter.bursts.payload.length)),
                 splitter.bursts.ready.eq(issue & (grant == index)),
-                here.eq(axi.rvalid & (axi.rid == index)),
-                words.w_data.eq(axi.rdata),
+                here.eq(r.valid & (beat.id == index)),
+                words.w_data.eq(beat.data),
                 words.w_en.eq(here),
                 client.words.payload.eq(words.r_data),
                 client.words.valid.eq(words.r_rdy),
@@ -99,24 +109,26 @@ class DmaReader(wiring.Component):
                 popped.eq(words.r_rdy & words.r_en),
                 offsets.w_data.eq(splitter.bursts.payload.offset),
                 offsets.w_en.eq(splitter.bursts.ready),
-                offsets.r_en.eq(here & axi.rlast),
+                offsets.r_en.eq(here & beat.last),
             ]
             with m.If(splitter.bursts.ready):
                 m.d.comb += taken.eq(splitter.bursts.payload.length)
             m.d.sync += free.eq(free + popped - taken)
             faults += [
                 (splitter.fault.valid, splitter.fault.code, splitter.fault.address),
-                (here & (axi.rresp[1]), Fault.BUS_READ, offsets.r_data),
+                (here & beat.resp[1], Fault.BUS_READ, offsets.r_data),
             ]
 
         length = Signal(range(config.burst_words + 1))
         m.d.comb += [
-            issue.eq(want.any() & ~self.halt & (~axi.arvalid | axi.arready)),
-            axi.rready.eq(1),
-            self.idle.eq((under_way == 0) & ~axi.arvalid),
+            issue.eq(want.any() & ~self.halt & (~ar.valid | ar.ready)),
+            ar.payload.size.eq(size_code(config.dram_bytes_per_cycle)),
+            ar.payload.burst.eq(BURST_INCREMENTING),
+            r.ready.eq(1),
+            self.idle.eq((under_way == 0) & ~ar.valid),
         ]
-        with m.If(axi.arready):
-            m.d.sync += axi.arvalid.eq(0)
+        with m.If(ar.ready):
+            m.d.sync += ar.valid.eq(0)
         with m.Switch(grant):
             for index, splitter in enumerate(splitters):
                 with m.Case(index):
@@ -124,12 +136,12 @@ class DmaReader(wiring.Component):
                     m.d.comb += length.eq(burst.length)
                     with m.If(issue):
                         m.d.sync += [
-                            axi.arvalid.eq(1),
-                            axi.araddr.eq(self.window_base + burst.offset),
-                            axi.arlen.eq(burst.length - 1),
-                            axi.arid.eq(index),
+                            ar.valid.eq(1),
+                            ar.payload.addr.eq(self.window_base + burst.offset),
+                            ar.payload.len.eq(burst.length - 1),
+                            ar.payload.id.eq(index),
                         ]
-        came = axi.rvalid & axi.rready
+        came = r.valid & r.ready
         with m.If(issue):
             m.d.sync += under_way.eq(under_way + length - came)
         with m.Elif(came):

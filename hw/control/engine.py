@@ -5,20 +5,23 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.interfaces import Activity, EngineSignature, Fault
+from hw.interfaces import EngineSignature
 from hw.isa import FORMATS, Opcode
 from hw.isa.layout import instruction_layout
+from hw.status import ACTIVITY_BITS, Activity, Fault
 
 
 class EngineControl(wiring.Component):
     """Runs one instruction at a time: refuses it or starts it, and takes it when it is finished.
 
-    Before an instruction runs there are three cycles: ``load``, in which the engine copies the
-    fields, one in which they are checked, and ``start``.
+    Latency: three cycles before an instruction runs: ``load``, in which the engine copies the
+    fields, one in which they are checked, and ``start``. It is done in the cycle of ``finish``.
+
+    Stall: an instruction waits while the one before runs.
 
     Ports:
         engine: out, the port of the engine. A refused instruction raises ``fault`` until reset,
@@ -41,7 +44,7 @@ class EngineControl(wiring.Component):
                 "refuse": In(unsigned(8)),
                 "start": Out(1),
                 "running": Out(1),
-                "activity": In(unsigned(3)),
+                "activity": In(unsigned(ACTIVITY_BITS)),
                 "finish": In(1),
             }
         )
@@ -105,11 +108,3 @@ def field_registers(m: Module, control: EngineControl, opcode: Opcode) -> Simple
     with m.If(control.load):
         m.d.sync += [register.eq(view[name]) for name, register in fields.items()]
     return SimpleNamespace(**fields)
-
-
-def thermometer(count: Value, width: int) -> Value:
-    """A mask of ``width`` bits, the lowest ``count`` of them set; all if ``count`` is larger.
-
-    ``count`` is compared with every number below ``width``: a signal is computed once for all.
-    """
-    return Cat(count > bit for bit in range(width))

@@ -12,9 +12,10 @@ from amaranth.lib.wiring import In, Out
 
 from hw import isa
 from hw.config import DnaConfig
-from hw.interfaces import Activity, DramReadSignature, Fault, FaultSignature
+from hw.interfaces import DramReadSignature, FaultSignature
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
+from hw.status import ACTIVITY_BITS, Activity, Fault
 
 _BITS = 8 * isa.INSTRUCTION_BYTES
 
@@ -28,24 +29,29 @@ class InstructionFetch(wiring.Component):
     Latency: an instruction is offered in the 2nd cycle after its last byte came. Rate: one per
     2 + 64 / dram_bytes_per_cycle cycles at best.
 
+    Stall: an instruction stays on offer until it is taken; DRAM words wait meanwhile.
+
+    Args:
+        config: uses ``dram_bytes_per_cycle`` and ``digest``.
+
     Ports:
         start: in, begin. The unit stays where it is after a fault.
         program: in, unsigned(32), byte offset of the program.
         instructions: out, stream of unsigned(512); HEADER is not among them.
         memory: out, :class:`hw.interfaces.DramReadSignature`.
-        activity: out, :class:`hw.interfaces.Activity`.
+        activity: out, :class:`hw.status.Activity`.
         fault: out; the address is the number of the instruction.
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         super().__init__(
             {
                 "start": In(1),
                 "program": In(unsigned(32)),
                 "instructions": Out(stream.Signature(unsigned(_BITS))),
                 "memory": Out(DramReadSignature(config)),
-                "activity": Out(unsigned(3)),
+                "activity": Out(unsigned(ACTIVITY_BITS)),
                 "fault": Out(FaultSignature()),
             }
         )
@@ -53,7 +59,7 @@ class InstructionFetch(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build the word gearbox, the checks and the sequence header, rest."""
         m = Module()
-        word_bytes = self.config.dram_bytes_per_cycle
+        word_bytes = self._config.dram_bytes_per_cycle
         words_each = max(1, isa.INSTRUCTION_BYTES // word_bytes)
         parts = max(1, word_bytes // isa.INSTRUCTION_BYTES)
 
@@ -79,7 +85,7 @@ class InstructionFetch(wiring.Component):
         with m.If(is_header):
             with m.If(header.length < 2):
                 m.d.comb += code.eq(Fault.TRUNCATED)
-            with m.If(header.config != int(self.config.digest, 16)):
+            with m.If(header.config != int(self._config.digest, 16)):
                 m.d.comb += code.eq(Fault.BAD_CONFIG)
             with m.If(header.isa_version != isa.ISA_VERSION):
                 m.d.comb += code.eq(Fault.BAD_VERSION)

@@ -12,10 +12,11 @@ from hw import isa
 from hw.config import DnaConfig
 from hw.control.instruction_fetch import InstructionFetch
 from hw.control.token_counters import PRODUCERS, TokenCounters
-from hw.interfaces import Activity, DramReadSignature, EngineSignature, Fault, FaultSignature
+from hw.interfaces import DramReadSignature, EngineSignature, FaultSignature
 from hw.isa import Engine, Opcode
+from hw.microarchitecture import INSTRUCTIONS_UNDER_WAY
+from hw.status import ACTIVITY_BITS, Activity, Fault
 
-INSTRUCTIONS_UNDER_WAY = 4
 WORKERS = PRODUCERS
 
 
@@ -36,6 +37,12 @@ class Sequencer(wiring.Component):
 
     Latency: an instruction is offered 2 cycles after its last byte came, tokens permitting.
 
+    Stall: an instruction waits for its tokens, for its engine, and while the engine has
+    ``INSTRUCTIONS_UNDER_WAY``.
+
+    Args:
+        config: uses ``dram_bytes_per_cycle`` and ``digest``.
+
     Ports:
         start: in, begin a program; only while not ``busy``.
         program: in, unsigned(32), byte offset of the program.
@@ -46,14 +53,14 @@ class Sequencer(wiring.Component):
             order of ``WORKERS``.
         layers: out, array of unsigned(16) by :class:`hw.isa.Engine`: the layer of the instruction
             that the engine took last.
-        activity: out, array of :class:`hw.interfaces.Activity` by :class:`hw.isa.Engine`.
+        activity: out, array of :class:`hw.status.Activity` by :class:`hw.isa.Engine`.
         fetch: out, :class:`hw.interfaces.DramReadSignature`.
         fault: out; the address is the number of the instruction, or the number of the producer and
             the consumer of a token (16 x producer + consumer).
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        self.config = config
+        self._config = config
         super().__init__(
             {
                 "start": In(1),
@@ -62,7 +69,7 @@ class Sequencer(wiring.Component):
                 "finished": Out(1),
                 "halt": In(1),
                 "engines": Out(EngineSignature().flip()).array(len(WORKERS)),
-                "activity": Out(unsigned(3)).array(len(Engine)),
+                "activity": Out(unsigned(ACTIVITY_BITS)).array(len(Engine)),
                 "layers": Out(unsigned(16)).array(len(Engine)),
                 "fetch": Out(DramReadSignature(config)),
                 "fault": Out(FaultSignature()),
@@ -72,7 +79,7 @@ class Sequencer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build the fetch unit, the waiting instructions and the token counters."""
         m = Module()
-        m.submodules.fetch = fetch = InstructionFetch(self.config)
+        m.submodules.fetch = fetch = InstructionFetch(self._config)
         wiring.connect(m, fetch.memory, flipped(self.fetch))
         m.d.comb += [
             fetch.start.eq(self.start & ~self.busy),

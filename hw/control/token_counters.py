@@ -18,7 +18,10 @@ class TokenCounters(wiring.Component):
     """One counter for each producer and consumer.
 
     A consumer is ``ready`` when there is a token of every producer in its ``waits`` mask; ``take``
-    takes one of each. A token that is given counts from the next cycle on.
+    takes one of each.
+
+    Latency: 0 cycles from ``waits`` to ``ready``; a token that is given counts from the next cycle
+    on. Stall: none; a token that finds its counter full is lost and raises ``overflow``.
 
     Ports:
         waits: in, array of unsigned(7), a bit for each :class:`hw.isa.Engine`, by consumer.

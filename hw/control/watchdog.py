@@ -8,18 +8,21 @@ from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.interfaces import Activity, Fault, FaultSignature
+from hw.interfaces import FaultSignature
 from hw.isa import Engine
+from hw.status import ACTIVITY_BITS, Fault
 
 
 class Watchdog(wiring.Component):
     """Counts cycles in which nothing progresses and reports when they reach ``limit``.
 
+    Latency: the fault is there in the cycle after the last of ``limit`` such cycles. Stall: none.
+
     Ports:
         busy: in, a program runs.
         progress: in, something moved in this cycle.
         limit: in, unsigned(32), cycles; 0 turns the watchdog off.
-        activity: in, array of :class:`hw.interfaces.Activity` by :class:`hw.isa.Engine`.
+        activity: in, array of :class:`hw.status.Activity` by :class:`hw.isa.Engine`.
         fault: out, WATCHDOG; the address holds the activity of engine e in bits 3e to 3e + 2.
     """
 
@@ -29,7 +32,7 @@ class Watchdog(wiring.Component):
                 "busy": In(1),
                 "progress": In(1),
                 "limit": In(unsigned(32)),
-                "activity": In(unsigned(3)).array(len(Engine)),
+                "activity": In(unsigned(ACTIVITY_BITS)).array(len(Engine)),
                 "fault": Out(FaultSignature()),
             }
         )
@@ -48,9 +51,3 @@ class Watchdog(wiring.Component):
             self.fault.address.eq(Cat(self.activity[engine] for engine in Engine)),
         ]
         return m
-
-
-def waiting(address: int) -> dict[Engine, Activity]:
-    """Who waited for what, from the address of a WATCHDOG fault; idle engines are left out."""
-    activities = {engine: Activity(address >> 3 * engine & 7) for engine in Engine}
-    return {engine: what for engine, what in activities.items() if what is not Activity.IDLE}

@@ -12,14 +12,14 @@ from amaranth.utils import exact_log2
 from hw.config import DnaConfig
 from hw.conv.pixel_walker import PixelWalker
 from hw.conv.slice_stepper import SliceStepper
-from hw.interfaces import Fault, FaultSignature, WindowReadSignature, word_layout
+from hw.interfaces import FaultSignature, WindowReadSignature, word_layout
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
+from hw.microarchitecture import OUTSTANDING_WINDOWS
+from hw.status import Fault
 from hw.streams.stream_fork import StreamFork
 
 _CONV = instruction_layout(Opcode.CONV)
-OUTSTANDING = 3
-"""Windows asked for and not answered, at most. More than any memory here needs."""
 
 
 def split_shape(config: DnaConfig) -> Any:
@@ -107,8 +107,8 @@ class ActivationReader(wiring.Component):
 
         request, response = self.window.requests, self.window.responses
         asked, answered = Signal(), Signal()
-        outstanding = Signal(range(OUTSTANDING + 1))
-        room = outstanding != OUTSTANDING
+        outstanding = Signal(range(OUTSTANDING_WINDOWS + 1))
+        room = outstanding != OUTSTANDING_WINDOWS
         m.d.comb += [
             request.payload.eq(walker.requests.payload),
             request.valid.eq(walker.requests.valid & room),

@@ -12,11 +12,13 @@ from hw.config import DnaConfig
 from hw.conv.activation_reader import ActivationReader
 from hw.conv.convolution_module import ConvolutionModule
 from hw.conv.interconnect import Interconnect
-from hw.conv.weight_unpacker import WeightUnpacker, parameter_row_layout
-from hw.interfaces import Activity, EngineSignature, WindowReadSignature
+from hw.conv.weight_unpacker import WeightUnpacker
+from hw.interfaces import EngineSignature, WindowReadSignature
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
 from hw.memory.accumulation_memory import AccumulationMemory
+from hw.status import Activity
+from hw.streams.layouts import parameter_row_layout
 from hw.streams.stream_fork import StreamFork
 
 
@@ -45,7 +47,7 @@ class ConvolutionEngine(wiring.Component):
         engine: out, :class:`EngineSignature`.
         window: out, :class:`WindowReadSignature`.
         weights: in, stream of unsigned(8 x dram_bytes_per_cycle), the weight stream.
-        parameters: out, stream of :func:`hw.conv.weight_unpacker.parameter_row_layout`.
+        parameters: out, stream of :func:`hw.streams.layouts.parameter_row_layout`.
         pixels: out, stream of signed(32) [C] for each bank [G]. Banks below G / k give the
             tiles of an instruction, pixel by pixel.
     """

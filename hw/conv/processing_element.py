@@ -19,8 +19,8 @@ class ProcessingElement(wiring.Component):
     with the activation, so a swap of planes moves through the array with the first activation that
     needs it and costs no cycle. The other plane may be written meanwhile.
 
-    All outputs are registered: activation and plane take 1 cycle to the right, the sum 1 cycle
-    down. The cell never stalls by itself; the array freezes its clock domain.
+    Latency: all outputs are registered; activation and plane take 1 cycle to the right, the sum 1
+    cycle down. Stall: none of its own; the array freezes the clock domain of its cells.
 
     Args:
         sum_width: bits of a partial sum, at least 16. Sums wrap.

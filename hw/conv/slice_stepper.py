@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Const, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import DnaConfig
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
+from hw.memory.row_address import RowAddress
 
 _CONV = instruction_layout(Opcode.CONV)
 
@@ -85,8 +86,9 @@ class SliceStepper(wiring.Component):
         word = Signal.like(last_word)
         x = Signal.like(last_x)
         y = Signal.like(new.kernel_height)
-        offset = Signal(self._config.feature_address_bits)
-        row_offset = Signal.like(offset)
+        offset = RowAddress(
+            m, unsigned(self._config.feature_address_bits), pitch=in_pitch, name="offset"
+        )
         lane = Signal.like(last_lane)
         # What comes after the pass that it belongs to.
         passes_left = Signal.like(last_pass)
@@ -98,22 +100,19 @@ class SliceStepper(wiring.Component):
         final = Signal()
         shorter = Signal()
         closes = Signal()
-        next_row = Signal.like(offset)
         m.d.comb += [
             self.instructions.ready.eq(~running),
             step.eq(running & (~self.passes.valid | self.passes.ready)),
             final.eq(passes_left == 0),
             shorter.eq(pixel_tiles_left == 0),
             closes.eq(final & shorter & (channel_tiles_left == 0)),
-            next_row.eq(row_offset + in_pitch),
         ]
         rewind = [
             slices_left.eq(slices),
             word.eq(0),
             x.eq(0),
             y.eq(0),
-            offset.eq(0),
-            row_offset.eq(0),
+            *offset.begin(Const(0)),
         ]
 
         with m.If(self.passes.ready):
@@ -123,7 +122,7 @@ class SliceStepper(wiring.Component):
             for index, target in enumerate(output.lanes):
                 with m.If(lane == index):
                     m.d.sync += [
-                        target.offset.eq(offset),
+                        target.offset.eq(offset.here),
                         target.y.eq(y),
                         target.x.eq(x),
                         target.enable.eq(slices_left != 0),
@@ -132,12 +131,11 @@ class SliceStepper(wiring.Component):
                     m.d.sync += target.enable.eq(0)  # and stays so in lanes from k on
             with m.If(slices_left != 0):
                 m.d.sync += [slices_left.eq(slices_left - 1), word.eq(word + 1)]
-                m.d.sync += offset.eq(offset + 1)
+                m.d.sync += offset.advance(1)
                 with m.If(word == last_word):
                     m.d.sync += [word.eq(0), x.eq(x + 1)]
                     with m.If(x == last_x):
-                        m.d.sync += [x.eq(0), y.eq(y + 1)]
-                        m.d.sync += [offset.eq(next_row), row_offset.eq(next_row)]
+                        m.d.sync += [x.eq(0), y.eq(y + 1), *offset.advance_row()]
             with m.If(lane == last_lane):
                 m.d.sync += [
                     self.passes.valid.eq(1),

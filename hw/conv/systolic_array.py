@@ -24,9 +24,11 @@ def _delay(m: Module, value: Value, cycles: int, name: str) -> Value:
 class SystolicArray(wiring.Component):
     """Matrix-vector products ``sums[c] = sum over r of activations[r] * weights[plane][r][c]``.
 
-    Takes one vector and gives one vector per cycle, ``latency`` = R + C - 1 cycles later: row r of
+    Rate: a vector in and a vector out per cycle. Latency: ``latency`` = R + C - 1 cycles: row r of
     the activations is delayed by r cycles on its way in, column c of the sums by C - 1 - c on its
-    way out. Weights are written a row at a time, and column c of a row is delayed by c, as an
+    way out.
+
+    Weights are written a row at a time, and column c of a row is delayed by c, as an
     activation is on its way through that row. So a row r written in cycle t is what every
     activation vector from cycle t - r + 1 on meets in that row, in all columns alike: rows written
     one by one, row 0 first, follow a vector through the array without touching it.

@@ -10,23 +10,14 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from hw.config import DnaConfig
-from hw.interfaces import Fault, FaultSignature
+from hw.interfaces import FaultSignature
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
+from hw.microarchitecture import PARAMETER_BYTES
+from hw.status import Fault
+from hw.streams.layouts import parameter_row_layout
 
 _CONV = instruction_layout(Opcode.CONV)
-BYTES_PER_CHANNEL = 8
-"""Of parameters: int32 bias, float32 scale."""
-
-
-def parameter_row_layout(config: DnaConfig) -> data.StructLayout:
-    """A wide row of parameters.
-
-    Members:
-        row: unsigned(8 x G x C): {bias, scale} of G x C / 8 channels, lowest channel first.
-        last: no more rows of its tile follow.
-    """
-    return data.StructLayout({"row": unsigned(8 * config.modules * config.columns), "last": 1})
 
 
 class WeightUnpacker(wiring.Component):
@@ -85,11 +76,11 @@ class WeightUnpacker(wiring.Component):
         row_bits = exact_log2(self._config.rows)
         tag = Signal.like(new.tag)
         # What follows the current row of its kind, and the current tile.
-        rows_left = Signal(range(max(BYTES_PER_CHANNEL, 1 << (len(new.passes) + row_bits))))
+        rows_left = Signal(range(max(PARAMETER_BYTES, 1 << (len(new.passes) + row_bits))))
         pixel_tiles_left = Signal.like(new.pixel_tiles)
         channel_tiles_left = Signal.like(new.channel_tiles)
         last_pixel_tile = Signal.like(new.pixel_tiles)
-        last_parameter_row = Signal(range(BYTES_PER_CHANNEL))
+        last_parameter_row = Signal(range(PARAMETER_BYTES))
         last_weight_row = Signal.like(rows_left)
 
         with m.FSM():
@@ -100,7 +91,7 @@ class WeightUnpacker(wiring.Component):
                     last_pixel_tile.eq(new.pixel_tiles - 1),
                     pixel_tiles_left.eq(new.pixel_tiles - 1),
                     channel_tiles_left.eq(new.channel_tiles - 1),
-                    last_parameter_row.eq((BYTES_PER_CHANNEL - 1) >> new.split),
+                    last_parameter_row.eq((PARAMETER_BYTES - 1) >> new.split),
                     last_weight_row.eq((new.passes << row_bits) - 1),
                 ]
                 with m.If(self.instructions.valid):

@@ -40,6 +40,7 @@ from hw.isa.formats import (
     Field,
     Format,
     Opcode,
+    field_widths,
 )
 from hw.isa.text import (
     assemble,
@@ -64,6 +65,7 @@ __all__ = [
     "checksum",
     "decode",
     "disassemble",
+    "field_widths",
     "program_bytes",
     "read_program",
 ]

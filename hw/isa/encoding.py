@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import struct
 from collections.abc import Iterable, Mapping
 
@@ -20,6 +21,12 @@ class InstructionError(ValueError):
     """Bytes or text that are no instruction; the message says which and why."""
 
 
+@functools.cache
+def _ranges(opcode: Opcode) -> Mapping[str, tuple[int, int]]:
+    """The smallest and the largest value of every field but the opcode."""
+    return {field.name: field.range for field in (*COMMON[1:], *FORMATS[opcode].fields)}
+
+
 @dataclasses.dataclass(frozen=True)
 class Instruction:
     """One instruction: an opcode and a value for every field; those not given are 0.
@@ -32,11 +39,11 @@ class Instruction:
     fields: Mapping[str, int]
 
     def __post_init__(self) -> None:
-        known = {field.name: field for field in (*COMMON[1:], *FORMATS[self.opcode].fields)}
+        known = _ranges(self.opcode)
         for name, value in self.fields.items():
             if name not in known:
                 raise InstructionError(f"{self.opcode.name} has no field {name!r}")
-            low, high = known[name].range
+            low, high = known[name]
             if not low <= value <= high:
                 raise InstructionError(
                     f"{self.opcode.name}.{name} = {value!r} is not in {low}..{high}"

@@ -222,3 +222,8 @@ FORMATS: Mapping[Opcode, Format] = {
         ),
     ),
 }
+
+
+def field_widths(opcode: Opcode) -> dict[str, int]:
+    """Bits of each field of ``opcode``, the common ones left out."""
+    return {field.name: field.width for field in FORMATS[opcode].fields}

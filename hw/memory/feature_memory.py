@@ -1,4 +1,4 @@
-"""The on-chip activations: banks of block RAM behind windows, writers and readers."""
+"""The on-chip activations: banks of block RAM behind a window, writers and readers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from amaranth.utils import exact_log2
 
 from hw.config import DnaConfig
 from hw.interfaces import (
-    Fault,
     FaultSignature,
     FeatureReadSignature,
     FeatureWriteSignature,
     WindowReadSignature,
 )
+from hw.status import Fault
 from hw.streams.skid_buffer import SkidBuffer
 
 
@@ -59,9 +59,9 @@ class _Bank:
 class FeatureMemory(wiring.Component):
     """``feature_words`` words of R bytes; word w is in bank w mod G at row w // G.
 
-    Each bank is a block RAM with two ports. Port A serves the windows: one a cycle, the first
-    reader that asks and has room for the answer. Port B serves everybody else: in each cycle each
-    writer and reader gets the banks that it needs, unless one before it in the order
+    Each bank is a block RAM with two ports. Port A serves the reader of windows, CONV. Port B
+    serves everybody else: in each cycle each writer and reader gets the banks that it needs, unless
+    one before it in the order
     ``writers[0], writers[1], ..., readers[0], ...`` gets one of them. An answer that has to wait
     for its reader waits outside the banks, so a reader that stands still blocks nobody.
 
@@ -75,10 +75,10 @@ class FeatureMemory(wiring.Component):
 
     Args:
         config: uses ``modules`` G, ``rows`` R, ``lanes`` and ``feature_words``.
-        window_readers, writers, readers: how many of each.
+        writers, readers: how many of each.
 
     Ports:
-        windows: in, :class:`WindowReadSignature` [``window_readers``].
+        window: in, :class:`WindowReadSignature`.
         writers: in, :class:`FeatureWriteSignature` [``writers``].
         readers: in, :class:`FeatureReadSignature` [``readers``].
         fault: out, :class:`FaultSignature`. BANK_CONFLICT, with the address of lane 0, once an
@@ -89,21 +89,15 @@ class FeatureMemory(wiring.Component):
         ValueError: there is not at least one of each.
     """
 
-    def __init__(
-        self, config: DnaConfig, *, window_readers: int = 1, writers: int = 3, readers: int = 3
-    ) -> None:
-        for name, value in (
-            ("window_readers", window_readers),
-            ("writers", writers),
-            ("readers", readers),
-        ):
+    def __init__(self, config: DnaConfig, *, writers: int = 3, readers: int = 3) -> None:
+        for name, value in (("writers", writers), ("readers", readers)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
         self._config = config
         self._bank_bits = exact_log2(config.modules)
         super().__init__(
             {
-                "windows": In(WindowReadSignature(config)).array(window_readers),
+                "window": In(WindowReadSignature(config)),
                 "writers": In(FeatureWriteSignature(config)).array(writers),
                 "readers": In(FeatureReadSignature(config)).array(readers),
                 "fault": Out(FaultSignature()),
@@ -130,28 +124,21 @@ class FeatureMemory(wiring.Component):
                 b_write.addr.eq(b_address),
             ]
             banks.append(_Bank(a, b_address, b_read, b_write))
-        self._share_port_a(m, banks)
+        self._read_windows(m, banks)
         self._share_port_b(m, banks)
         return m
 
-    def _share_port_a(self, m: Module, banks: list[_Bank]) -> None:
-        """Give port A of all banks to one window."""
+    def _read_windows(self, m: Module, banks: list[_Bank]) -> None:
+        """Read a window at port A of the banks."""
         lanes = len(banks)
-        window = Signal.like(self.windows[0].requests.payload)
-        asks = Signal(len(self.windows))
-        taken = Signal(len(self.windows))
-        buffers = []
-        for index, reader in enumerate(self.windows):
-            buffer = SkidBuffer(reader.responses.payload.shape())
-            m.submodules[f"window_buffer_{index}"] = buffer
-            buffers.append(buffer)
-            wiring.connect(m, buffer.output, wiring.flipped(reader.responses))
-            m.d.comb += [
-                asks[index].eq(reader.requests.valid & buffer.room),
-                reader.requests.ready.eq(buffer.room & ~asks[:index].any()),
-            ]
-            with m.If(asks[index] & ~asks[:index].any()):
-                m.d.comb += [taken[index].eq(1), window.eq(reader.requests.payload)]
+        window = self.window.requests.payload
+        m.submodules.window_buffer = buffer = SkidBuffer(self.window.responses.payload.shape())
+        wiring.connect(m, buffer.output, wiring.flipped(self.window.responses))
+        taken = Signal()
+        m.d.comb += [
+            self.window.requests.ready.eq(buffer.room),
+            taken.eq(self.window.requests.valid & buffer.room),
+        ]
 
         first = window.addresses[0][: self._bank_bits]
         conflicts = Cat(
@@ -159,7 +146,7 @@ class FeatureMemory(wiring.Component):
             & (window.addresses[lane][: self._bank_bits] != (first + lane)[: self._bank_bits])
             for lane in range(1, lanes)
         )
-        with m.If(taken.any() & conflicts.any() & ~self.fault.valid):
+        with m.If(taken & conflicts.any() & ~self.fault.valid):
             m.d.sync += [
                 self.fault.valid.eq(1),
                 self.fault.code.eq(Fault.BANK_CONFLICT),
@@ -170,13 +157,12 @@ class FeatureMemory(wiring.Component):
         rows = _rotate(m, [a[self._bank_bits :] for a in window.addresses], back, count=lanes)
         enables = _rotate(m, [*window.enable], back, count=lanes)
         for bank, row, enable in zip(banks, rows, enables, strict=True):
-            m.d.comb += [bank.a.addr.eq(row), bank.a.en.eq(taken.any() & enable)]
+            m.d.comb += [bank.a.addr.eq(row), bank.a.en.eq(taken & enable)]
 
-        answered = Signal.like(taken)
         answer_first = Signal.like(first, reset_less=True)
         answer = Signal.like(window, reset_less=True)
-        m.d.sync += answered.eq(taken)
-        with m.If(taken.any()):
+        m.d.sync += buffer.arrives.eq(taken)
+        with m.If(taken):
             m.d.sync += [
                 answer_first.eq(first),
                 answer.enable.eq(window.enable),
@@ -185,12 +171,11 @@ class FeatureMemory(wiring.Component):
             ]
         words = _rotate(m, [bank.a.data for bank in banks], answer_first, count=lanes)
         fill = answer.fill.as_unsigned().replicate(self._config.rows)
-        for index, buffer in enumerate(buffers):
-            m.d.comb += [buffer.arrives.eq(answered[index]), buffer.word.tag.eq(answer.tag)]
-            m.d.comb += [
-                buffer.word.words[lane].eq(Mux(answer.enable[lane], word, fill))
-                for lane, word in enumerate(words)
-            ]
+        m.d.comb += buffer.word.tag.eq(answer.tag)
+        m.d.comb += [
+            buffer.word.words[lane].eq(Mux(answer.enable[lane], word, fill))
+            for lane, word in enumerate(words)
+        ]
 
     def _share_port_b(self, m: Module, banks: list[_Bank]) -> None:
         """Give port B of each bank to the first in the order that needs it."""

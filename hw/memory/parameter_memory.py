@@ -11,17 +11,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
-from hw.streams.layouts import PARAMETER_LAYOUT
-
-
-def parameter_row_layout(config: DnaConfig) -> data.StructLayout:
-    """One row of the parameters of a tile.
-
-    Members:
-        row: unsigned(8 x modules x columns), ``PARAMETER_LAYOUT`` of that many / 8 channels.
-        last: the row is the last of its tile.
-    """
-    return data.StructLayout({"row": unsigned(8 * config.modules * config.columns), "last": 1})
+from hw.streams.layouts import PARAMETER_LAYOUT, parameter_row_layout
 
 
 class ParameterMemory(wiring.Component):
@@ -31,6 +21,9 @@ class ParameterMemory(wiring.Component):
     ``available`` in the cycle after its last row was taken.
 
     Stall: ``rows`` is ready unless both tiles are full. ``word`` stands still without ``read``.
+
+    Args:
+        config: uses ``modules``, ``columns``, ``rows`` and ``lanes``.
 
     Ports:
         rows: in, stream of :func:`parameter_row_layout`; channels in order from 0 on.

@@ -8,12 +8,13 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
-from hw.control.engine import thermometer
 from hw.interfaces import FeatureWriteSignature
-from hw.isa import FORMATS, Opcode
+from hw.isa import Opcode, field_widths
+from hw.memory.row_address import RowAddress
 
-_WIDTHS = {field.name: field.width for field in FORMATS[Opcode.MAX_POOL].fields}
+_WIDTHS = field_widths(Opcode.MAX_POOL)
 
 
 class GroupWriter(wiring.Component):
@@ -22,6 +23,9 @@ class GroupWriter(wiring.Component):
     Rate: one group per cycle. Latency: 1 cycle from a group to its write.
 
     Stall: a group waits until the write of the one before is taken.
+
+    Args:
+        config: uses ``rows``, ``lanes`` and ``feature_words``.
 
     Ports:
         start: in, one cycle high to begin a tensor; what follows is constant from then on.
@@ -64,31 +68,27 @@ class GroupWriter(wiring.Component):
         words_left = Signal.like(self.words)  # of the pixel, to come after those held
         columns_left = Signal.like(self.width)
         rows_left = Signal.like(self.height)
-        row_address = Signal.like(write.payload.address)
-        next_row_address = Signal.like(write.payload.address)
-        address = Signal.like(write.payload.address)
+        address = RowAddress(m, write.payload.address.shape(), pitch=self.pitch, name="address")
 
         written = Signal()
         m.d.comb += [
             write.valid.eq(held_words != 0),
-            write.payload.address.eq(address),
+            write.payload.address.eq(address.here),
             write.payload.enable.eq(thermometer(held_words, count)),
             write.payload.words.eq(held),
             written.eq(write.valid & write.ready),
             self.ready.eq(~write.valid | written),
-            next_row_address.eq(row_address + self.pitch),
             self.finished.eq(written & ends_pixel & (columns_left == 1) & (rows_left == 1)),
         ]
         with m.If(written):
-            m.d.sync += [held_words.eq(0), address.eq(address + held_words)]
+            m.d.sync += [held_words.eq(0), *address.advance(held_words)]
             with m.If(ends_pixel):
                 m.d.sync += columns_left.eq(columns_left - 1)
                 with m.If(columns_left == 1):
                     m.d.sync += [
                         columns_left.eq(self.width),
                         rows_left.eq(rows_left - 1),
-                        row_address.eq(next_row_address),
-                        address.eq(next_row_address),
+                        *address.advance_row(),
                     ]
         with m.If(self.valid & self.ready):
             m.d.sync += held.eq(self.group_words)
@@ -109,7 +109,6 @@ class GroupWriter(wiring.Component):
                 words_left.eq(self.words),
                 columns_left.eq(self.width),
                 rows_left.eq(self.height),
-                row_address.eq(self.base),
-                address.eq(self.base),
+                *address.begin(self.base),
             ]
         return m

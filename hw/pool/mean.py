@@ -17,8 +17,10 @@ from hw.arithmetic.float32 import (
     IntToFloat,
 )
 from hw.arithmetic.float_adder import FloatAdder
+from hw.arithmetic.integers import clamp
 from hw.config import DnaConfig
 from hw.interfaces import word_layout
+from hw.microarchitecture import MEAN_LATENCY
 
 
 def mean_words_layout(config: DnaConfig) -> data.StructLayout:
@@ -42,6 +44,9 @@ class MeanUnit(wiring.Component):
 
     Stall: no pixels are taken between the last one of a mean and the one that takes its result.
 
+    Args:
+        config: uses ``rows``, ``lanes`` and ``feature_words``.
+
     Ports:
         pixels: in, stream of :func:`mean_words_layout`.
         multiplier: in, ``BINARY32_LAYOUT``, positive and normal, constant.
@@ -50,9 +55,7 @@ class MeanUnit(wiring.Component):
         results: out, stream of feature word [``post_words``].
     """
 
-    PIPELINE = (
-        IntToFloat.LATENCY + FloatMultiplier.LATENCY + FloatAdder.LATENCY + FloatToInt.LATENCY
-    )
+    PIPELINE = MEAN_LATENCY
 
     def __init__(self, config: DnaConfig) -> None:
         self._config = config
@@ -125,7 +128,7 @@ class MeanUnit(wiring.Component):
         channel = Signal(signed(8))
         collected = Signal(8 * config.lanes, reset_less=True)
         m.d.comb += [
-            channel.eq(Mux(real < -128, -128, Mux(real > 127, 127, real))),
+            channel.eq(clamp(real, -128, 127)),
             self.results.valid.eq(self.busy & (to_collect == 0)),
             self.results.payload.eq(collected),
         ]

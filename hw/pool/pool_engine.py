@@ -14,23 +14,16 @@ from amaranth.utils import ceil_log2
 from hw.arithmetic.float32 import BINARY32_LAYOUT
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, instruction_view
-from hw.interfaces import (
-    Activity,
-    EngineSignature,
-    Fault,
-    FeatureReadSignature,
-    FeatureWriteSignature,
-)
+from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
 from hw.isa import Opcode
+from hw.microarchitecture import POOL_READS
 from hw.pool.group_writer import GroupWriter
 from hw.pool.mean import MeanUnit
 from hw.pool.window_walker import WALK, WindowWalker
+from hw.status import Activity, Fault
 
 PADDING = -128
 """What a window sees outside of the input; no maximum is less."""
-
-READS_UNDER_WAY = 4
-"""More than the feature memory has answers for at a time."""
 
 
 class PoolEngine(wiring.Component):
@@ -45,11 +38,17 @@ class PoolEngine(wiring.Component):
     Rate: MAX_POOL one read per cycle. MEAN pixels + ``lanes`` + ``MeanUnit.PIPELINE`` + 1 cycles
     for ``post_words`` words, and what a read takes.
 
+    Latency: MAX_POOL offers the words of a window to the write port in the cycle after its last
+    answer.
+
     Stall: reads wait while the write of the window before last is not taken.
 
     Faults: ``BAD_FIELD`` for counts of 0 and bases outside the feature memory; in MEAN, for more
     pixels than the feature memory has words, a multiplier that is not a positive normal float32, an
     offset that is neither normal nor zero.
+
+    Args:
+        config: uses ``rows``, ``lanes`` and ``feature_words``.
 
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_FEATURE``: nothing comes from or goes to the
@@ -204,7 +203,7 @@ class PoolEngine(wiring.Component):
         # Reads, and what is known of each when its answer comes.
         tap, request = walker.requests, self.features.requests
         tag = data.StructLayout({"enable": config.post_words, "first": 1, "last": 1})
-        m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=READS_UNDER_WAY)
+        m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=POOL_READS)
         m.d.comb += [
             request.valid.eq(tap.valid & tags.w_rdy),
             request.payload.address.eq(tap.payload.address),

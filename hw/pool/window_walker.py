@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
-from hw.control.engine import thermometer
-from hw.isa import FORMATS, Opcode
+from hw.isa import Opcode, field_widths
+from hw.memory.row_address import RowAddress
 
-_WIDTHS = {field.name: field.width for field in FORMATS[Opcode.MAX_POOL].fields}
+_WIDTHS = field_widths(Opcode.MAX_POOL)
 _EXTENT = unsigned(_WIDTHS["in_height"])
 
 WALK = {
@@ -63,6 +64,9 @@ class WindowWalker(wiring.Component):
 
     Stall: a request stays until it is taken.
 
+    Args:
+        config: uses ``rows``, ``lanes`` and ``feature_words``.
+
     Ports:
         start: in, one cycle high to begin; the walk before must have been taken to its end.
         in_base to out_width: in, the fields ``WALK``, constant from ``start`` on; counts at
@@ -102,12 +106,12 @@ class WindowWalker(wiring.Component):
         pixels = Signal(range(lanes + 1), init=1)  # read in a request
         tap_step = Signal.like(word)  # words from a request to the next in the row
 
-        # Word 0 of the first window of the output row and of the window; then the first word of the
-        # group in the row of the window and in the pixel.
-        row_start = Signal(address_shape)
-        window_start = Signal(address_shape)
-        tap_row = Signal(address_shape)
-        tap = Signal(address_shape)
+        # Word 0 of the window, which goes along the output row; then the first word of the group in
+        # the pixel, which goes along the row of the window.
+        window = RowAddress(
+            m, address_shape, pitch=self.stride * self.in_pitch, name="window_start"
+        )
+        tap = RowAddress(m, address_shape, pitch=self.in_pitch, name="tap")
 
         ends_row_of_window = Signal()
         ends_window = Signal()
@@ -120,7 +124,7 @@ class WindowWalker(wiring.Component):
             ends_window.eq(ends_row_of_window & (tap_y == self.kernel_height - 1)),
             next_word.eq(word + lanes),
             left.eq(self.in_words - word),
-            request.address.eq(tap),
+            request.address.eq(tap.here),
             request.first.eq((tap_x == 0) & (tap_y == 0)),
             request.last.eq(ends_window),
         ]
@@ -146,34 +150,28 @@ class WindowWalker(wiring.Component):
                         request.enable.eq(Cat(there[lane >> shift] for lane in range(lanes))),
                     ]
 
-        def begin_window(start: Value) -> list[Any]:
-            """Go to the first pixel of the window at ``start``."""
-            return [window_start.eq(start), tap_row.eq(start), tap.eq(start)]
-
-        next_window = (window_start + self.stride * self.in_words)[: len(tap)]
-        next_row = (row_start + self.stride * self.in_pitch)[: len(tap)]
+        window_step = self.stride * self.in_words
         with m.If(self.requests.valid & self.requests.ready):
-            m.d.sync += [tap_x.eq(tap_x + pixels), tap.eq(tap + tap_step)]
+            m.d.sync += [tap_x.eq(tap_x + pixels), *tap.advance(tap_step)]
             with m.If(ends_row_of_window):
                 m.d.sync += [
                     tap_x.eq(0),
                     tap_y.eq(tap_y + 1),
-                    tap_row.eq(tap_row + self.in_pitch),
-                    tap.eq(tap_row + self.in_pitch),
+                    *tap.advance_row(),
                 ]
             with m.If(ends_window):
                 m.d.sync += [
                     tap_y.eq(0),
                     word.eq(next_word),
-                    tap_row.eq(window_start + next_word),
-                    tap.eq(window_start + next_word),
+                    *tap.begin(window.here + next_word),
                 ]
                 with m.If(next_word >= self.in_words):
                     m.d.sync += [
                         word.eq(0),
                         column.eq(column + 1),
                         window_x.eq(window_x + self.stride),
-                        *begin_window(next_window),
+                        *window.advance(window_step),
+                        *tap.begin(window.here + window_step),
                     ]
                     with m.If(column == self.out_width - 1):
                         m.d.sync += [
@@ -181,20 +179,20 @@ class WindowWalker(wiring.Component):
                             window_x.eq(-self.pad_left),
                             row.eq(row + 1),
                             window_y.eq(window_y + self.stride),
-                            row_start.eq(next_row),
-                            *begin_window(next_row),
+                            *window.advance_row(),
+                            *tap.begin(window.next_row),
                         ]
                         with m.If(row == self.out_height - 1):
                             m.d.sync += [row.eq(0), self.requests.valid.eq(0)]
 
         outside = self.pad_top * self.in_pitch + self.pad_left * self.in_words
-        origin = (self.in_base - outside)[: len(tap)]
+        origin = self.in_base - outside
         with m.If(self.start):
             m.d.sync += [
                 self.requests.valid.eq(1),
                 window_y.eq(-self.pad_top),
                 window_x.eq(-self.pad_left),
-                row_start.eq(origin),
-                *begin_window(origin),
+                *window.begin(origin),
+                *tap.begin(origin),
             ]
         return m

@@ -13,21 +13,16 @@ from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, field_registers
-from hw.interfaces import (
-    Activity,
-    EngineSignature,
-    Fault,
-    FeatureReadSignature,
-    FeatureWriteSignature,
-)
+from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
 from hw.isa import Opcode
-from hw.memory.parameter_memory import ParameterMemory, parameter_row_layout
+from hw.memory.parameter_memory import ParameterMemory
+from hw.microarchitecture import RESIDUAL_WORDS
 from hw.post.requantize import RequantizerLane
 from hw.post.residual import MAX_SHIFT, MIN_SHIFT, AdderLane, ResidualAdder
 from hw.post.tile_walker import LOOPS, TileWalker
-
-RESIDUAL_WORDS = 8
-"""Words of the other operand that are read ahead: more than a read of the feature memory takes."""
+from hw.status import Activity, Fault
+from hw.streams.layouts import parameter_row_layout
+from hw.streams.pipeline import PipelineControl
 
 
 def _refusal(config: DnaConfig, post: SimpleNamespace) -> Value:
@@ -71,6 +66,10 @@ class PostEngine(wiring.Component):
     a last tile larger than the others, channel tiles that do not fit ``out_words``, a base outside
     the feature memory, a ``shift`` out of 13..30 where it is used.
 
+    Args:
+        config: uses ``modules``, ``rows``, ``columns``, ``lanes``, ``accumulation_depth`` and
+            ``feature_words``.
+
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_ACCUMULATION``: no pixel; ``WAIT_WEIGHTS``:
             no parameters; ``WAIT_FEATURE``: writes are not taken, or the residual is not there;
@@ -103,10 +102,9 @@ class PostEngine(wiring.Component):
         issue: Signal,
         free: Signal,
     ) -> tuple[Signal, Signal, Signal]:
-        """Build the requantizers: one pipeline, valid bits beside it and one enable for all.
+        """Build the requantizers: one pipeline and what moves it.
 
-        The lanes have signals of their own, as CXXRTL copies all of what is written in parts, and
-        an empty pipeline stands still, as what is not enabled is not computed.
+        The lanes have signals of their own, as CXXRTL copies all of what is written in parts.
 
         Args:
             step_chunk: which words of the pixels to take when ``issue`` is high.
@@ -119,16 +117,11 @@ class PostEngine(wiring.Component):
         """
         config = self._config
         requantized = Signal(data.ArrayLayout(signed(8), config.lanes))
-        ready = Signal()
-        valid = Signal(1 + RequantizerLane.LATENCY)
-        moves = Signal()
-        m.d.comb += [
-            free.eq(~valid[-1] | ready),
-            moves.eq(free & (issue | valid.any())),
-        ]
         pipeline = Module()
-        m.submodules.requantizers = EnableInserter(moves)(pipeline)
-        pipeline.d.sync += valid.eq(Cat(issue, valid))
+        # A cycle to choose the accumulators, then the lanes.
+        m.submodules.flow = flow = PipelineControl(latency=1 + RequantizerLane.LATENCY)
+        m.submodules.requantizers = EnableInserter(flow.moves)(pipeline)
+        m.d.comb += [flow.enters.eq(issue), free.eq(flow.free)]
         for lane in range(config.lanes):
             word, column = divmod(lane, config.columns)
             pipeline.submodules[f"lane_{lane}"] = requantizer = RequantizerLane()
@@ -147,7 +140,7 @@ class PostEngine(wiring.Component):
                 requantizer.hi.eq(post.hi),
                 requantized[lane].eq(requantizer.o),
             ]
-        return valid[-1], requantized, ready
+        return flow.valid, requantized, flow.ready
 
     def elaborate(self, platform: Any) -> Module:
         """Build the intake, the two pipelines and the addresses that run beside them."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import EnableInserter, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import EnableInserter, Module, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from hw.arithmetic.integers import clamp
+from hw.microarchitecture import RESIDUAL_LATENCY
+from hw.streams.pipeline import PipelineControl
 
 MULTIPLIER_BITS = 22
 MIN_SHIFT, MAX_SHIFT = 13, 30
@@ -41,7 +45,8 @@ def operands_layout(lanes: int) -> data.StructLayout:
 class AdderLane(wiring.Component):
     """The addition of :class:`ResidualAdder` for one channel.
 
-    A pipeline of ``LATENCY`` cycles without valid bit, one value per cycle.
+    Rate: a value per cycle. Latency: ``LATENCY`` cycles, without a valid bit. Stall: none of its
+    own; whoever wires it freezes its clock domain.
 
     Ports:
         a, b: in, signed(8).
@@ -49,7 +54,7 @@ class AdderLane(wiring.Component):
         o: out, signed(8).
     """
 
-    LATENCY = 4
+    LATENCY = RESIDUAL_LATENCY
 
     def __init__(self) -> None:
         super().__init__(
@@ -78,13 +83,7 @@ class AdderLane(wiring.Component):
             product_b.eq((self.b - parameters.zero_point_b) * parameters.multiplier_b),
             total.eq(product_a + product_b + ((1 << parameters.shift) >> 1)),
             rounded.eq(total >> parameters.shift),
-            self.o.eq(
-                Mux(
-                    shifted < parameters.lo,
-                    parameters.lo,
-                    Mux(shifted > parameters.hi, parameters.hi, shifted),
-                )
-            ),
+            self.o.eq(clamp(shifted, parameters.lo, parameters.hi)),
         ]
         return m
 
@@ -126,19 +125,16 @@ class ResidualAdder(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the lanes, the valid bits beside them, and one enable for all."""
+        """Build the lanes and what moves them."""
         m = Module()
-        enable = Signal()
         pipeline = Module()
-        m.submodules.pipeline = EnableInserter(enable)(pipeline)
-
-        valid = Signal(AdderLane.LATENCY)
-        pipeline.d.sync += valid.eq((valid << 1) | self.i.valid)
+        m.submodules.control = control = PipelineControl(latency=AdderLane.LATENCY)
+        m.submodules.pipeline = EnableInserter(control.moves)(pipeline)
         m.d.comb += [
-            self.o.valid.eq(valid[-1]),
-            self.i.ready.eq(~self.o.valid | self.o.ready),
-            # An empty pipeline stands still too, which costs nothing to simulate.
-            enable.eq(self.i.ready & (self.i.valid | valid.any())),
+            control.enters.eq(self.i.valid),
+            self.i.ready.eq(control.free),
+            self.o.valid.eq(control.valid),
+            control.ready.eq(self.o.ready),
         ]
         for index in range(self._lanes):
             lane = AdderLane()

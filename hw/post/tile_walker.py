@@ -9,11 +9,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
-from hw.control.engine import thermometer
-from hw.isa import FORMATS, Opcode
+from hw.isa import Opcode, field_widths
+from hw.memory.row_address import RowAddress
 
-_WIDTHS = {field.name: field.width for field in FORMATS[Opcode.POST].fields}
+_WIDTHS = field_widths(Opcode.POST)
 
 LOOPS = ("out_width", "pixel_tiles", "tile_pixels", "last_pixels", "split", "out_words")
 """The fields of POST, unchanged, that say which words there are and in which order."""
@@ -53,6 +54,9 @@ class TileWalker(wiring.Component):
 
     Stall: a step stays until it is taken.
 
+    Args:
+        config: uses ``modules``, ``rows``, ``lanes`` and ``feature_words``.
+
     Ports:
         start: in, one cycle high to begin a walk; the one before must have been taken to its end.
         out_width, pixel_tiles, tile_pixels, last_pixels, split, out_words: in, the fields of POST,
@@ -89,10 +93,10 @@ class TileWalker(wiring.Component):
         tile = Signal.like(self.pixel_tiles)
 
         tile_address = Signal.like(self.base, reset_less=True)
-        row_address = Signal.like(self.base, reset_less=True)
-        pixel_address = Signal.like(self.base, reset_less=True)
         next_tile_address = Signal.like(self.base)
-        next_row_address = Signal.like(self.base)
+        pixel_address = RowAddress(
+            m, self.base.shape(), pitch=self.pitch, name="pixel_address", reset_less=True
+        )
 
         last_tile = Signal()
         last_column = Signal()
@@ -105,8 +109,7 @@ class TileWalker(wiring.Component):
             last_tile.eq(tile == self.pixel_tiles - 1),
             last_column.eq(column == self.out_width - 1),
             next_tile_address.eq(tile_address + group),
-            next_row_address.eq(row_address + self.pitch),
-            step.address.eq(pixel_address + first_word),
+            step.address.eq(pixel_address.here + first_word),
             left.eq(words - first_word),
             step.enable.eq(thermometer(left, config.post_words)),
             step.chunk.eq(first_word >> ceil_log2(config.post_words)),
@@ -126,14 +129,10 @@ class TileWalker(wiring.Component):
                     first_word.eq(0),
                     pixel.eq(pixel + 1),
                     column.eq(column + 1),
-                    pixel_address.eq(pixel_address + self.out_words),
+                    *pixel_address.advance(self.out_words),
                 ]
                 with m.If(last_column):
-                    m.d.sync += [
-                        column.eq(0),
-                        row_address.eq(next_row_address),
-                        pixel_address.eq(next_row_address),
-                    ]
+                    m.d.sync += [column.eq(0), *pixel_address.advance_row()]
             with m.If(ends_tile):
                 m.d.sync += [pixel.eq(0), tile.eq(tile + 1)]
                 with m.If(last_tile):
@@ -142,8 +141,7 @@ class TileWalker(wiring.Component):
                         column.eq(0),
                         words_left.eq(words_left - group),
                         tile_address.eq(next_tile_address),
-                        row_address.eq(next_tile_address),
-                        pixel_address.eq(next_tile_address),
+                        *pixel_address.begin(next_tile_address),
                     ]
             with m.If(ends_layer):
                 m.d.sync += self.steps.valid.eq(0)
@@ -152,7 +150,6 @@ class TileWalker(wiring.Component):
                 self.steps.valid.eq(1),
                 words_left.eq(self.out_words),
                 tile_address.eq(self.base),
-                row_address.eq(self.base),
-                pixel_address.eq(self.base),
+                *pixel_address.begin(self.base),
             ]
         return m

@@ -5,6 +5,9 @@ from __future__ import annotations
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
+from hw.config import DnaConfig
+from hw.microarchitecture import BIAS_BITS, SCALE_BITS
+
 
 def pixel_layout(channels: int, width: int) -> data.StructLayout:
     """One pixel of a pass, as it enters the systolic array and as it leaves it.
@@ -28,5 +31,16 @@ def pixel_layout(channels: int, width: int) -> data.StructLayout:
     )
 
 
-PARAMETER_LAYOUT = data.StructLayout({"bias": signed(32), "scale": unsigned(32)})
+PARAMETER_LAYOUT = data.StructLayout({"bias": signed(BIAS_BITS), "scale": unsigned(SCALE_BITS)})
 """What requantization needs of one output channel: int32 bias and the bits of a float32 scale."""
+
+
+def parameter_row_layout(config: DnaConfig) -> data.StructLayout:
+    """A wide row of the parameters of a tile.
+
+    Members:
+        row: unsigned(8 x G x C), ``PARAMETER_LAYOUT`` of G x C / ``PARAMETER_BYTES`` channels,
+            lowest channel first.
+        last: the row is the last of its tile.
+    """
+    return data.StructLayout({"row": unsigned(8 * config.modules * config.columns), "last": 1})

@@ -15,13 +15,19 @@ class RoundRobin(wiring.Component):
     A request that stays is served after at most ``count - 1`` others, whatever the rhythm of
     ``serve``: the turn passes on when a request is served, not with time.
 
-    Latency: 0 cycles.
+    Latency: 0 cycles. Stall: without ``serve`` the turn stands still.
+
+    Args:
+        count: how many requests, at least 1.
 
     Ports:
         requests: in, unsigned(count).
         serve: in, the granted request is served in this cycle.
         grant: out, index of a request, or any index if there is none.
         last: out, index of the request that was served last.
+
+    Raises:
+        ValueError: ``count`` is not a positive integer.
     """
 
     def __init__(self, *, count: int) -> None:

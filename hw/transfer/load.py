@@ -10,17 +10,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import ceil_log2
 
-from hw.config import DnaConfig
-from hw.control.engine import EngineControl, field_registers, thermometer
-from hw.interfaces import (
-    Activity,
-    DramReadSignature,
-    EngineSignature,
-    Fault,
-    FeatureWriteSignature,
-)
+from hw.arithmetic.integers import clamp, thermometer
+from hw.config import LOAD_CHUNKS, DnaConfig
+from hw.control.engine import EngineControl, field_registers
+from hw.interfaces import DramReadSignature, EngineSignature, FeatureWriteSignature
 from hw.isa import Opcode
-from hw.transfer.row_ring import RING_CHUNKS, RowRing, chunk_bytes, overlap_limit
+from hw.memory.row_address import RowAddress
+from hw.status import Activity, Fault
+from hw.transfer.row_ring import RowRing
 
 OFFSET_BITS = 32
 """Of a byte's place in a row, signed; the last window ends below 2^14 x 2^16 + 2^12 x 2^7."""
@@ -40,8 +37,11 @@ class LoadEngine(wiring.Component):
     Stall: DRAM words wait while the ring is full of bytes that are still wanted.
 
     Faults: ``BAD_FIELD`` for counts of 0, a window that its feature words do not hold, windows that
-    overlap by more than :func:`hw.transfer.row_ring.overlap_limit`, a base outside the feature
+    overlap by more than :attr:`~hw.config.DnaConfig.load_overlap_bytes`, a base outside the feature
     memory.
+
+    Args:
+        config: uses ``rows``, ``lanes``, ``feature_words`` and ``dram_bytes_per_cycle``.
 
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_DRAM``: the bytes of the next feature words
@@ -69,7 +69,7 @@ class LoadEngine(wiring.Component):
             load.window_bytes == 0,
             load.window_step == 0,
             load.window_words * config.rows < load.window_bytes,
-            load.window_bytes > load.window_step + overlap_limit(config),
+            load.window_bytes > load.window_step + config.load_overlap_bytes,
             load.out_base >= config.feature_words,
         ]
         return Mux(Cat(bad_fields).any(), Fault.BAD_FIELD, Fault.NONE)
@@ -119,9 +119,12 @@ class LoadEngine(wiring.Component):
         words_left = Signal.like(load.window_words)
         windows_left = Signal.like(load.windows)
         rows_left = Signal.like(load.rows)
-        row_address = Signal.like(self.results.requests.payload.address)
-        address = Signal.like(row_address)
-        next_row_address = Signal.like(row_address)
+        address = RowAddress(
+            m,
+            self.results.requests.payload.address.shape(),
+            pitch=load.out_pitch,
+            name="address",
+        )
 
         row_finished = Signal()
         open_row = Signal()
@@ -131,19 +134,18 @@ class LoadEngine(wiring.Component):
             row_finished.eq((rows_left != 0) & (windows_left == 0) & all_received),
             open_row.eq(control.start | (row_finished & (rows_left != 1))),
             next_begin.eq(Mux(control.start, load.dram, begin + load.dram_pitch)),
-            next_row_address.eq(Mux(control.start, load.out_base, row_address + load.out_pitch)),
         ]
 
         # Words into the ring, unless they would overwrite what is still wanted.
         keep = Signal(signed(OFFSET_BITS))
-        received_chunk = received >> ceil_log2(chunk_bytes(config) // word_bytes)
-        kept_chunk = keep >> ceil_log2(chunk_bytes(config))
+        received_chunk = received >> ceil_log2(config.load_chunk_bytes // word_bytes)
+        kept_chunk = keep >> ceil_log2(config.load_chunk_bytes)
         m.d.comb += [
             keep.eq(Mux(position < next_window, position, next_window)),
             self.memory.words.ready.eq(
                 (rows_left != 0)
                 & ~all_received
-                & ((windows_left == 0) | (received_chunk < kept_chunk + RING_CHUNKS))
+                & ((windows_left == 0) | (received_chunk < kept_chunk + LOAD_CHUNKS))
             ),
             ring.write.eq(self.memory.words.valid & self.memory.words.ready),
             ring.word.eq(self.memory.words.payload),
@@ -185,7 +187,7 @@ class LoadEngine(wiring.Component):
                 position.eq(position + step_bytes),
                 bytes_left.eq(bytes_left - step_bytes),
                 words_left.eq(words_left - config.post_words),
-                address.eq(address + Mux(ends_window, words_left, config.post_words)),
+                *address.advance(Mux(ends_window, words_left, config.post_words)),
             ]
             with m.If(ends_window):
                 m.d.sync += [
@@ -209,21 +211,20 @@ class LoadEngine(wiring.Component):
                 bytes_left.eq(load.window_bytes),
                 words_left.eq(load.window_words),
                 windows_left.eq(load.windows),
-                row_address.eq(next_row_address),
-                address.eq(next_row_address),
+                *address.begin(Mux(control.start, load.out_base, address.next_row)),
             ]
 
         # Behind the ring: a cycle to read it, a cycle to shift and fill.
         read_valid = Signal()
-        read_address = Signal.like(address)
+        read_address = Signal.like(address.here)
         read_enable = Signal(config.post_words)
         with m.If(free):
             m.d.sync += [
                 read_valid.eq(issue),
-                read_address.eq(address),
+                read_address.eq(address.here),
                 read_enable.eq(thermometer(words_left, config.post_words)),
-                first.eq(Mux(until_row < 0, 0, Mux(until_row > step_bytes, step_bytes, until_row))),
-                last.eq(Mux(until_end < 0, 0, Mux(until_end > step_bytes, step_bytes, until_end))),
+                first.eq(clamp(until_row, 0, step_bytes)),
+                last.eq(clamp(until_end, 0, step_bytes)),
                 write.valid.eq(read_valid),
                 write.payload.address.eq(read_address),
                 write.payload.enable.eq(read_enable),

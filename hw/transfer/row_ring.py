@@ -10,20 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.config import DnaConfig
-
-RING_CHUNKS = 8
-"""Chunks of a row that are kept: two that are read, and what windows that overlap come back to."""
-
-
-def chunk_bytes(config: DnaConfig) -> int:
-    """Bytes of a chunk: a DRAM word, or as many as hold the feature words of a cycle."""
-    return max(config.dram_bytes_per_cycle, config.lanes)
-
-
-def overlap_limit(config: DnaConfig) -> int:
-    """The most bytes by which a window of a LOAD may reach over the start of the next one."""
-    return (RING_CHUNKS - 2) * chunk_bytes(config)
+from hw.config import LOAD_CHUNKS, DnaConfig
 
 
 class RowRing(wiring.Component):
@@ -33,21 +20,25 @@ class RowRing(wiring.Component):
     in two memories, so that the bytes of a cycle are always together in one read of both.
 
     Rate: a DRAM word in, ``lanes`` bytes out per cycle. Latency: 1 cycle from ``position`` to
-    ``bytes``; what is written in a cycle can be read from the next on.
+    ``bytes``; what is written in a cycle can be read from the next on. Stall: without ``read`` the
+    bytes stand still; nothing says that a word overwrites what is still wanted.
+
+    Args:
+        config: uses ``lanes`` and ``dram_bytes_per_cycle``.
 
     Ports:
         write: in, write ``word`` in this cycle.
         slot: in, unsigned, position of the word / dram_bytes_per_cycle; the upper bits do not
             matter.
         word: in, unsigned(8 x dram_bytes_per_cycle).
-        read: in, read in this cycle; without it ``bytes`` stand still.
+        read: in, read in this cycle.
         position: in, unsigned, of the first byte to read; the upper bits do not matter.
         bytes: out, unsigned(8) [``lanes``].
     """
 
     def __init__(self, config: DnaConfig) -> None:
         self._config = config
-        size = RING_CHUNKS * chunk_bytes(config)
+        size = LOAD_CHUNKS * config.load_chunk_bytes
         super().__init__(
             {
                 "write": In(1),
@@ -63,18 +54,18 @@ class RowRing(wiring.Component):
         """Build the two memories and the shifter behind them."""
         m = Module()
         config = self._config
-        chunk_bits = 8 * chunk_bytes(config)
-        parts = chunk_bytes(config) // config.dram_bytes_per_cycle
+        chunk_bits = 8 * config.load_chunk_bytes
+        parts = config.load_chunk_bytes // config.dram_bytes_per_cycle
         part = self.slot[: ceil_log2(parts)]
         write_chunk = self.slot[ceil_log2(parts) :]
-        byte = self.position[: ceil_log2(chunk_bytes(config))]
+        byte = self.position[: ceil_log2(config.load_chunk_bytes)]
         read_chunk = self.position[len(byte) :]
 
         odd = Signal()
         shift = Signal.like(byte)
         chunks = []
         for parity in range(2):
-            memory = Memory(shape=unsigned(chunk_bits), depth=RING_CHUNKS // 2, init=[])
+            memory = Memory(shape=unsigned(chunk_bits), depth=LOAD_CHUNKS // 2, init=[])
             m.submodules[f"chunks_{parity}"] = memory
             write = memory.write_port(granularity=chunk_bits // parts)
             read = memory.read_port()

@@ -9,21 +9,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
-from hw.control.engine import EngineControl, field_registers, thermometer
-from hw.interfaces import (
-    Activity,
-    DramWriteSignature,
-    EngineSignature,
-    Fault,
-    FeatureReadSignature,
-    word_layout,
-)
-from hw.isa import FORMATS, Opcode
+from hw.control.engine import EngineControl, field_registers
+from hw.interfaces import DramWriteSignature, EngineSignature, FeatureReadSignature, word_layout
+from hw.isa import Opcode, field_widths
+from hw.memory.row_address import RowAddress
+from hw.status import Activity, Fault
 
-ROW_WORDS_BITS = next(
-    field.width for field in FORMATS[Opcode.STORE].fields if field.name == "row_words"
-)
+ROW_WORDS_BITS = field_widths(Opcode.STORE)["row_words"]
 
 
 class RowPacker(wiring.Component):
@@ -33,6 +27,9 @@ class RowPacker(wiring.Component):
     DRAM word is there in the cycle after the last of its feature words was taken.
 
     Stall: ``words`` waits while a finished DRAM word does.
+
+    Args:
+        config: uses ``rows``, ``lanes`` and ``dram_bytes_per_cycle``.
 
     Ports:
         start: in, one cycle high before the first word of the first row.
@@ -132,10 +129,15 @@ class StoreEngine(wiring.Component):
     A row of DRAM takes whole DRAM words: what is behind the last feature word of a row, up to the
     end of its DRAM word, is overwritten with zeros. The requests of all rows are made ahead.
 
-    Rate: that of :class:`RowPacker`, rows without a gap.
+    Rate: that of :class:`RowPacker`, rows without a gap. Latency: that of a read and of the packer.
+
+    Stall: feature words wait for the packer, DRAM words for the memory.
 
     Faults: ``BAD_FIELD`` for counts of 0, a base outside the feature memory, or an offset or pitch
     that is not aligned to a DRAM word.
+
+    Args:
+        config: uses ``rows``, ``lanes``, ``feature_words`` and ``dram_bytes_per_cycle``.
 
     Ports:
         engine: out, :class:`EngineSignature`; done when the memory has acknowledged every row.
@@ -190,25 +192,28 @@ class StoreEngine(wiring.Component):
         # The feature words, as many as a cycle gives.
         read = self.features.requests
         rows_to_read = Signal.like(store.rows)
-        row_address = Signal.like(read.payload.address)
         left = Signal.like(store.row_words)
-        next_row_address = Signal.like(row_address)
+        address = RowAddress(
+            m,
+            read.payload.address.shape(),
+            pitch=store.in_pitch,
+            name="address",
+            here=read.payload.address,
+        )
         m.d.comb += [
             read.valid.eq(rows_to_read != 0),
             read.payload.enable.eq(thermometer(left, config.post_words)),
-            next_row_address.eq(row_address + store.in_pitch),
         ]
         with m.If(read.valid & read.ready):
             m.d.sync += [
                 left.eq(left - config.post_words),
-                read.payload.address.eq(read.payload.address + config.post_words),
+                *address.advance(config.post_words),
             ]
             with m.If(left <= config.post_words):
                 m.d.sync += [
                     left.eq(store.row_words),
                     rows_to_read.eq(rows_to_read - 1),
-                    row_address.eq(next_row_address),
-                    read.payload.address.eq(next_row_address),
+                    *address.advance_row(),
                 ]
 
         # Both through the packer into the memory, which says when a row is there.
@@ -229,8 +234,7 @@ class StoreEngine(wiring.Component):
                 rows_to_read.eq(store.rows),
                 rows_to_finish.eq(store.rows),
                 request.payload.offset.eq(store.dram),
-                row_address.eq(store.in_base),
-                read.payload.address.eq(store.in_base),
+                *address.begin(store.in_base),
                 left.eq(store.row_words),
             ]
 

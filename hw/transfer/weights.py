@@ -10,19 +10,18 @@ from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import Out
 
 from hw.config import DnaConfig
-from hw.interfaces import Activity, DramReadSignature, EngineSignature, Fault
+from hw.interfaces import DramReadSignature, EngineSignature
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
-
-OUTSTANDING = 4
-"""Instructions whose words may be on the way at a time."""
+from hw.microarchitecture import OUTSTANDING_WEIGHTS
+from hw.status import Activity, Fault
 
 
 class WeightEngine(wiring.Component):
     """Executes WEIGHTS: requests DRAM words and keeps them in a FIFO of ``weight_fifo_words``.
 
     An instruction is taken as soon as its request is, so that the requests of the next ones follow
-    at once, up to ``OUTSTANDING``. It is done when its last word is in the FIFO.
+    at once, up to ``OUTSTANDING_WEIGHTS``. It is done when its last word is in the FIFO.
 
     Rate: one DRAM word per cycle. Latency: 2 cycles from ``memory.words`` to ``words``.
 
@@ -30,6 +29,9 @@ class WeightEngine(wiring.Component):
 
     Faults: ``BAD_FIELD`` for a length of 0 or an offset that is not aligned to a DRAM word, with
     the layer as the address.
+
+    Args:
+        config: uses ``dram_bytes_per_cycle`` and ``weight_fifo_words``.
 
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_DRAM``: words are on the way, none came in
@@ -57,7 +59,7 @@ class WeightEngine(wiring.Component):
         m.submodules.fifo = fifo = SyncFIFOBuffered(
             width=len(self.words.payload), depth=self._config.weight_fifo_words
         )
-        m.submodules.lengths = lengths = SyncFIFO(width=length_bits, depth=OUTSTANDING)
+        m.submodules.lengths = lengths = SyncFIFO(width=length_bits, depth=OUTSTANDING_WEIGHTS)
 
         # One request per instruction, and its length into the queue with it.
         bad = (weights.length == 0) | (weights.dram % self._config.dram_bytes_per_cycle != 0)

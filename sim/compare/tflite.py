@@ -10,7 +10,7 @@ from sim.functional import FunctionalModel
 from sim.functional.tflite_judge import TfliteJudge
 from sim.reference import ReferenceModel
 from sw.frontends.tflite import Imported, Step
-from sw.frontends.tflite_file import TfliteModel
+from sw.frontends.tflite.file import TfliteModel
 
 Int8 = npt.NDArray[np.int8]
 

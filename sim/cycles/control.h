@@ -7,14 +7,6 @@
 
 namespace {
 
-constexpr uint64_t NEVER = ~uint64_t(0);
-
-// What became of an instruction. Mirrored by sim/cycles/model.py.
-struct Trace {
-    uint64_t dispatched = NEVER, start = NEVER, end = NEVER;
-    uint64_t activity[ACTIVITIES] = {};
-};
-
 // The banks of the feature memory, a bit each, that an access of `count` words from `address` on needs.
 inline uint32_t banks(const Config &config, int64_t address, int64_t count) {
     int64_t first = address & (config.modules - 1);

@@ -1,4 +1,5 @@
 // The memory behind the machine's AXI4 port in time: what sim/rtl/axi_memory.h does, without bytes.
+// MemoryTiming and Channel are those of sim/memory/timing.py.
 
 #pragma once
 
@@ -7,24 +8,15 @@
 #include <deque>
 #include <vector>
 
+#include "../memory/draw.h"
+
 namespace {
-
-// Mirrored by sim/cycles/model.py.
-struct MemoryTiming {
-    int64_t latency;
-    int64_t rate; // words a cycle, in units of 1 / RATE_ONE
-    uint64_t stall_threshold;
-    uint64_t states[6]; // of the draws at cycle 0, by Channel
-    uint64_t first_cycle; // in which the program begins
-    int64_t reorder;
-};
-
-enum Channel { AR, R, AW, W, B, CHOICE };
 
 class Dram {
 public:
-    Dram(const MemoryTiming &timing, size_t readers)
-        : timing(timing), cycle(timing.first_cycle), queues(timing.reorder ? readers : 1),
+    // The program begins in `first_cycle`.
+    Dram(const MemoryTiming &timing, uint64_t first_cycle, size_t readers)
+        : timing(timing), cycle(first_cycle), queues(timing.reorder ? readers : 1),
           credit(int64_t(std::min<uint64_t>(uint64_t(timing.rate) * cycle, RATE_ONE))) {}
 
     bool rvalid = false, bvalid = false;
@@ -77,16 +69,8 @@ private:
         int id;
     };
 
-    // The 32 random bits of sim/rtl/stalls.py.
-    uint64_t draw(Channel channel) const {
-        uint64_t z = timing.states[channel] + (cycle + 1) * 0x9E3779B97F4A7C15u;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-        return (z ^ (z >> 31)) >> 32;
-    }
-
     bool stalled(Channel channel) const {
-        return timing.stall_threshold && draw(channel) < timing.stall_threshold;
+        return stalls(timing.states[channel], timing.stall_threshold, cycle);
     }
 
     void offer_word() {
@@ -95,7 +79,7 @@ private:
             due += !queue.empty() && queue.front().due <= cycle;
         if (!due)
             return;
-        size_t chosen = due > 1 ? draw(CHOICE) % due : 0;
+        size_t chosen = due > 1 ? draw(timing.states[CHOICE], cycle) % due : 0;
         auto queue = queues.begin();
         while (queue->empty() || queue->front().due > cycle || chosen--)
             ++queue;

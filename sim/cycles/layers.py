@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sim.cycles.prediction import Prediction, Span
 from sw.program import Program
 

@@ -1,8 +1,8 @@
 // The whole machine in time: every queue, state and token of hw/, no data. Each block has the name
 // that it has there. In a cycle, blocks first settle what they offer and take, then all clock.
 //
-// sim/cycles/model.py puts in front what the Python sources say: Config, Instruction, the enums
-// Engine and Activity, and the constants of hw/. It mirrors MemoryTiming, Trace and Result.
+// sim/cycles/model.py puts in front what the Python sources say: the structures, enumerations and
+// constants that are not declared in C++.
 
 #include "convolution.h"
 #include "load.h"
@@ -13,25 +13,15 @@
 
 namespace {
 
-enum Verdict : int { RUNNING = 0, FINISHED = 1, STANDS_STILL = 2, TOKEN_OVERFLOW = 3 };
-
-constexpr int READERS = 3, FETCH_READER = 0, LOAD_READER = 1, WEIGHTS_READER = 2;
 constexpr int READ_IDS = 4;
-
-struct Result {
-    uint64_t cycles;
-    uint64_t words_read[READERS]; // by the reader, in the order of the constants above
-    uint64_t words_written;
-    uint64_t most_weights;  // DRAM words in the weight FIFO
-    uint64_t weights_empty; // cycles in which CONV wanted a DRAM word and there was none
-};
 
 class Machine {
 public:
-    Machine(const Config &config, const MemoryTiming &timing, std::vector<Instruction> code,
-            int64_t layers, uint64_t patience)
-        : config(config), program(std::move(code)), traces(program.size()),
-          sequencer(this->config, program, traces), dram(timing, READ_IDS),
+    Machine(const Config &config, const MemoryTiming &timing, uint64_t first_cycle,
+            std::vector<Instruction> code, int64_t layers, uint64_t patience)
+        : config(config), program(std::move(code)),
+          traces(program.size(), Trace{NEVER, NEVER, NEVER, {}}),
+          sequencer(this->config, program, traces), dram(timing, first_cycle, READ_IDS),
           reader(this->config, READERS), writer(this->config), load(this->config),
           weights(this->config), conv(this->config), post(this->config), pool(this->config),
           store(this->config), counts(ENGINES * layers * ACTIVITIES), layers(layers),
@@ -63,8 +53,8 @@ private:
         dram.offer();
         const Instruction *const *offered = sequencer.offered;
 
-        bool load_word = reader.word_valid(LOAD_READER);
-        bool weight_word = reader.word_valid(WEIGHTS_READER);
+        bool load_word = reader.word_valid(READER_LOAD);
+        bool weight_word = reader.word_valid(READER_WEIGHTS);
         bool request_ready[READERS];
         for (int index = 0; index < READERS; index++)
             request_ready[index] = reader.request_ready(index);
@@ -91,7 +81,7 @@ private:
         bool store_reads = !(used & store.read_banks);
 
         load.settle(offered[LOAD], load_word, load_writes);
-        weights.settle(offered[WEIGHTS], weight_word, request_ready[WEIGHTS_READER]);
+        weights.settle(offered[WEIGHTS], weight_word, request_ready[READER_WEIGHTS]);
         bool store_words = writer.word_ready(), store_requests = writer.request_ready();
         store.settle(offered[STORE], store_reads, store_words, writer.done(dram));
         used |= store.asked ? store.read_banks : 0;
@@ -130,8 +120,8 @@ private:
         result.weights_empty += conv.current() && unpacker_ready && !unpacker_word;
 
         ReadClient clients[READERS] = {sequencer.fetch.client(), load.client, weights.client};
-        bool fetch_word = reader.word_valid(FETCH_READER);
-        load.clock(offered[LOAD], request_ready[LOAD_READER]);
+        bool fetch_word = reader.word_valid(READER_FETCH);
+        load.clock(offered[LOAD], request_ready[READER_LOAD]);
         weights.clock(offered[WEIGHTS], unpacker_ready);
         post.clock(offered[POST], last_row, residual_asked);
         conv.clock(unpacker_word, rows_ready, post.drained);
@@ -142,7 +132,7 @@ private:
         reader.clock(dram, clients);
         bool sent = writer.clock(dram, request, offset, length, word);
         result.words_written += sent;
-        sequencer.clock(cycle, go, done, request_ready[FETCH_READER], fetch_word);
+        sequencer.clock(cycle, go, done, request_ready[READER_FETCH], fetch_word);
 
         result.cycles++;
         if (moves || sent)
@@ -233,9 +223,9 @@ private:
 
 extern "C" {
 
-Machine *dna_open(const Config *config, const MemoryTiming *timing, const Instruction *program,
-                  uint64_t length, int64_t layers, uint64_t patience) {
-    return new Machine(*config, *timing, {program, program + length}, layers, patience);
+Machine *dna_open(const Config *config, const MemoryTiming *timing, uint64_t first_cycle,
+                  const Instruction *program, uint64_t length, int64_t layers, uint64_t patience) {
+    return new Machine(*config, *timing, first_cycle, {program, program + length}, layers, patience);
 }
 
 int dna_run(Machine *machine, uint64_t budget) { return machine->run(budget); }

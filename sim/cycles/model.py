@@ -10,16 +10,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hw.config import DnaConfig
-from hw.interfaces import Activity
-from hw.isa import COMMON, FORMATS, INSTRUCTION_BYTES, TOKEN_LIMIT, Engine, Instruction, Opcode
+from hw import isa, microarchitecture
+from hw.config import LOAD_CHUNKS, DnaConfig
+from hw.isa import COMMON, FORMATS, INSTRUCTION_BYTES, TOKEN_LIMIT, Engine, Opcode
+from hw.status import Activity
 from sim import native
-from sim.rtl.memory import RATE_ONE, MemoryModel
+from sim.memory import timing
+from sim.memory.model import MemoryModel
+from sim.native.declarations import constants, enumeration, prelude, structure
 
 SOURCE = Path(__file__).with_name("model.cc")
 FLAGS = ("-O3", "-std=c++17")
-CHANNELS = 6
-"""Streams of random numbers that the memory draws: AR, R, AW, W, B, choice of a reader."""
 NEVER = (1 << 64) - 1
 
 
@@ -32,28 +33,29 @@ class Verdict(enum.IntEnum):
     TOKEN_OVERFLOW = 3
 
 
+class Reader(enum.IntEnum):
+    """Who reads the memory, by the identifier of its requests."""
+
+    FETCH = 0
+    LOAD = 1
+    WEIGHTS = 2
+
+
 _CONFIG = [field.name for field in dataclasses.fields(DnaConfig) if field.name != "name"]
 _FIELDS = ["engine", "opcode", *(field.name for field in COMMON[1:])]
 _FIELDS += sorted({field.name for form in FORMATS.values() for field in form.fields})
 
 
-class _Config(ctypes.Structure):
+class Config(ctypes.Structure):
+    """The numbers of a :class:`hw.config.DnaConfig`."""
+
     _fields_ = [(name, ctypes.c_int64) for name in _CONFIG]
 
 
-class _Instruction(ctypes.Structure):
+class Instruction(ctypes.Structure):
+    """All fields that any instruction has; those that it lacks are 0."""
+
     _fields_ = [(name, ctypes.c_int64) for name in _FIELDS]
-
-
-class _MemoryTiming(ctypes.Structure):
-    _fields_ = (
-        ("latency", ctypes.c_int64),
-        ("rate", ctypes.c_int64),
-        ("stall_threshold", ctypes.c_uint64),
-        ("states", ctypes.c_uint64 * CHANNELS),
-        ("first_cycle", ctypes.c_uint64),
-        ("reorder", ctypes.c_int64),
-    )
 
 
 class Trace(ctypes.Structure):
@@ -68,11 +70,17 @@ class Trace(ctypes.Structure):
 
 
 class Result(ctypes.Structure):
-    """Figures of the whole run."""
+    """Figures of the whole run.
+
+    Attributes:
+        words_read: DRAM words, by the reader, in the order of :class:`Reader`.
+        most_weights: DRAM words in the weight FIFO.
+        weights_empty: cycles in which CONV wanted a DRAM word and there was none.
+    """
 
     _fields_ = (
         ("cycles", ctypes.c_uint64),
-        ("words_read", ctypes.c_uint64 * 3),
+        ("words_read", ctypes.c_uint64 * len(Reader)),
         ("words_written", ctypes.c_uint64),
         ("most_weights", ctypes.c_uint64),
         ("weights_empty", ctypes.c_uint64),
@@ -80,46 +88,41 @@ class Result(ctypes.Structure):
 
 
 def _constants() -> dict[str, int]:
-    """What the blocks of ``hw/`` say about themselves."""
-    from hw.control import sequencer
-    from hw.conv import activation_reader, weight_unpacker
-    from hw.pool import mean
-    from hw.post import post_engine, requantize, residual
-    from hw.transfer import row_ring, weights
-
+    """What the blocks of ``hw/`` are built with."""
     return {
         "INSTRUCTION_BYTES": INSTRUCTION_BYTES,
         "TOKEN_LIMIT": TOKEN_LIMIT,
-        "RATE_ONE": RATE_ONE,
         "ENGINES": len(Engine),
         "ACTIVITIES": len(Activity),
-        "INSTRUCTIONS_UNDER_WAY": sequencer.INSTRUCTIONS_UNDER_WAY,
-        "OUTSTANDING_WINDOWS": activation_reader.OUTSTANDING,
-        "OUTSTANDING_WEIGHTS": weights.OUTSTANDING,
-        "PARAMETER_BYTES": weight_unpacker.BYTES_PER_CHANNEL,
-        "REQUANTIZER_LATENCY": requantize.RequantizerLane.LATENCY,
-        "ADDER_LATENCY": residual.AdderLane.LATENCY,
-        "RESIDUAL_WORDS": post_engine.RESIDUAL_WORDS,
-        "MEAN_PIPELINE": mean.MeanUnit.PIPELINE,
-        "RING_CHUNKS": row_ring.RING_CHUNKS,
+        "READERS": len(Reader),
+        "INSTRUCTIONS_UNDER_WAY": microarchitecture.INSTRUCTIONS_UNDER_WAY,
+        "OUTSTANDING_WINDOWS": microarchitecture.OUTSTANDING_WINDOWS,
+        "OUTSTANDING_WEIGHTS": microarchitecture.OUTSTANDING_WEIGHTS,
+        "PARAMETER_BYTES": microarchitecture.PARAMETER_BYTES,
+        "REQUANTIZER_LATENCY": microarchitecture.REQUANTIZER_LATENCY,
+        "ADDER_LATENCY": microarchitecture.RESIDUAL_LATENCY,
+        "RESIDUAL_WORDS": microarchitecture.RESIDUAL_WORDS,
+        "MEAN_PIPELINE": microarchitecture.MEAN_LATENCY,
+        "RING_CHUNKS": LOAD_CHUNKS,
     }
 
 
 def _prelude() -> str:
-    """C++ that says what the tables of ``hw/`` say."""
-    lines = ["#include <cstdint>", "namespace {"]
-    for name, fields in (("Config", _CONFIG), ("Instruction", _FIELDS)):
-        lines.append(f"struct {name} {{ int64_t {', '.join(fields)}; }};")
-    for members, prefix in ((Engine, ""), (Activity, ""), (Opcode, "OPCODE_")):
-        numbers = ", ".join(f"{prefix}{member.name} = {member.value}" for member in members)
-        lines.append(f"enum {members.__name__} : int {{ {numbers} }};")
-    lines += [f"constexpr int64_t {name} = {value};" for name, value in _constants().items()]
-    return "\n".join([*lines, "}", ""])
+    """C++ that says what the tables of ``hw/`` say, and what is shared with this module."""
+    return prelude(
+        *timing.DECLARATIONS,
+        constants(_constants()),
+        f"constexpr uint64_t NEVER = {NEVER}u;",
+        *(enumeration(members) for members in (Engine, Activity, Verdict)),
+        enumeration(Opcode, prefix="OPCODE_"),
+        enumeration(Reader, prefix="READER_"),
+        *(structure(shared) for shared in (Config, Instruction, Trace, Result)),
+    )
 
 
 @cache
 def _library() -> ctypes.CDLL:
-    headers = sorted(SOURCE.parent.glob("*.h"))
+    headers = [*SOURCE.parent.glob("*.h"), *timing.HEADERS]
     library = native.load(native.library(SOURCE, FLAGS, headers=headers, prelude=_prelude()))
     library.dna_open.restype = ctypes.c_void_p
     library.dna_histogram.restype = ctypes.POINTER(ctypes.c_uint64)
@@ -142,7 +145,7 @@ class Model:
     def __init__(
         self,
         config: DnaConfig,
-        program: Sequence[Instruction],
+        program: Sequence[isa.Instruction],
         layers: int,
         memory: MemoryModel,
         first_cycle: int,
@@ -151,25 +154,17 @@ class Model:
         self._library = _library()
         self._layers = layers
         self._length = len(program)
-        values = _Config(*(getattr(config, name) for name in _CONFIG))
-        code = (_Instruction * len(program))()
+        values = Config(*(getattr(config, name) for name in _CONFIG))
+        code = (Instruction * len(program))()
         for target, instruction in zip(code, program, strict=True):
             target.engine, target.opcode = instruction.engine, instruction.opcode
             for name, value in instruction.fields.items():
                 setattr(target, name, value & NEVER if name == "config" else value)
-        states = (memory.stalls.state(channel) for channel in range(CHANNELS))
-        timing = _MemoryTiming(
-            memory.latency,
-            memory.rate,
-            memory.stalls.threshold,
-            (ctypes.c_uint64 * CHANNELS)(*states),
-            first_cycle,
-            memory.reorder,
-        )
         self._machine = ctypes.c_void_p(
             self._library.dna_open(
                 ctypes.byref(values),
-                ctypes.byref(timing),
+                ctypes.byref(timing.timing(memory)),
+                ctypes.c_uint64(first_cycle),
                 code,
                 ctypes.c_uint64(len(program)),
                 ctypes.c_int64(layers),

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.bus.registers import DEFAULT_WATCHDOG_CYCLES
-from hw.interfaces import Activity
 from hw.isa import Engine, Opcode, read_program
+from hw.status import Activity
 from sim.cycles.model import NEVER, Model, Verdict
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw.errors import DnaError
 from sw.program import Program
 
@@ -37,7 +37,7 @@ class Span:
         start: first cycle of work: of a WEIGHTS that of its first word, of a CONV that of its first
             pixel.
         end: cycle in which it was done.
-        activity: cycles by :class:`hw.interfaces.Activity` that the engine spent on it or waiting
+        activity: cycles by :class:`hw.status.Activity` that the engine spent on it or waiting
             for it, from the one in which it had it in front, but for those in which it still
             worked on the one before.
     """
@@ -58,7 +58,7 @@ class Prediction:
     Attributes:
         cycles: from start to interrupt, as the machine's own counter counts.
         activity: cycles, int64 [engine, layer, activity], as
-            :meth:`sim.rtl.machine.Machine.layer_activity` gives them.
+            :meth:`sim.rtl.simulator.Simulator.layer_activity` gives them.
         spans: every instruction but HEADER that was done by then, in program order.
         words_read: DRAM words read, by who asked for them: CONTROL (the program), LOAD, WEIGHTS.
         words_written: DRAM words written.
@@ -81,7 +81,7 @@ class Prediction:
 
     @property
     def counters(self) -> dict[Engine, dict[Activity, int]]:
-        """Cycles by engine and activity, as :meth:`sim.rtl.machine.Machine.counters`."""
+        """Cycles by engine and activity, as :meth:`sim.rtl.simulator.Simulator.counters`."""
         totals = self.activity.sum(axis=1)
         return {e: {a: int(totals[e, a]) for a in Activity} for e in Engine}
 

@@ -7,10 +7,11 @@ PAD and not with PADV2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 
 from sim.functional.tflite_writer import TfliteWriter
 from sw.errors import DnaError
@@ -29,10 +30,11 @@ from sw.operations import (
     Windowed,
 )
 
+CODE = schema.BuiltinOperator
 ACTIVATIONS: dict[Activation, int] = {
-    "none": tflite.ActivationFunctionType.NONE,
-    "relu": tflite.ActivationFunctionType.RELU,
-    "relu6": tflite.ActivationFunctionType.RELU6,
+    "none": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu6": schema.ActivationFunctionType.RELU6,
 }
 
 
@@ -64,15 +66,15 @@ def _padding_mode(operation: Windowed, source: Tensor, target: Tensor) -> int | 
         same = same and out == -(-size // stride) and front == needed // 2
         valid = valid and front == 0 and needed == 0
     if valid:
-        return int(tflite.Padding.VALID)
-    return int(tflite.Padding.SAME) if same else None
+        return int(schema.Padding.VALID)
+    return int(schema.Padding.SAME) if same else None
 
 
 class _Emitter(TfliteWriter):
     """Writes the operations of a graph."""
 
     def __init__(self, graph: Graph) -> None:
-        super().__init__(sum(array.nbytes for array in graph.constants.values()))
+        super().__init__()
         self.graph = graph
         self.index = {
             tensor.name: self.activation_tensor(tensor.name, tensor.shape, tensor)
@@ -86,76 +88,100 @@ class _Emitter(TfliteWriter):
         return self.tensor(
             name,
             (1, *shape),
-            tflite.TensorType.INT8,
-            Quantization=self.quantization([like.scale], [like.zero_point]),
+            schema.TensorType.INT8,
+            quantization=self.quantization([like.scale], [like.zero_point]),
         )
 
     def operation(self, operation: Operation) -> None:
-        """Append the operators that compute ``operation``."""
-        inputs = [self.index[name] for name in operation.inputs]
-        output = self.index[operation.output]
-        code = tflite.BuiltinOperator
-        match operation:
-            case Conv2D():
-                mode, x = self.padded(operation)
-                self.operator(
-                    code.CONV_2D,
-                    [x, *self.weights(operation)],
-                    output,
-                    "Conv2DOptions",
-                    Padding=mode,
-                    StrideH=operation.stride[0],
-                    StrideW=operation.stride[1],
-                    FusedActivationFunction=ACTIVATIONS[operation.activation],
-                )
-            case DepthwiseConv2D():
-                mode, x = self.padded(operation)
-                channels = self.graph.operands(operation)[0].shape[2]
-                self.operator(
-                    code.DEPTHWISE_CONV_2D,
-                    [x, *self.weights(operation)],
-                    output,
-                    "DepthwiseConv2DOptions",
-                    Padding=mode,
-                    StrideH=operation.stride[0],
-                    StrideW=operation.stride[1],
-                    DepthMultiplier=self.graph.result(operation).shape[2] // channels,
-                    FusedActivationFunction=ACTIVATIONS[operation.activation],
-                )
-            case FullyConnected():
-                self.operator(
-                    code.FULLY_CONNECTED,
-                    [*inputs, *self.weights(operation)],
-                    output,
-                    "FullyConnectedOptions",
-                    FusedActivationFunction=ACTIVATIONS[operation.activation],
-                )
-            case Add():
-                self.operator(
-                    code.ADD,
-                    inputs,
-                    output,
-                    "AddOptions",
-                    FusedActivationFunction=ACTIVATIONS[operation.activation],
-                )
-            case MaxPool2D() | AveragePool2D():
-                mode, x = self.padded(operation)
-                maximum = isinstance(operation, MaxPool2D)
-                self.operator(
-                    code.MAX_POOL_2D if maximum else code.AVERAGE_POOL_2D,
-                    [x],
-                    output,
-                    "Pool2DOptions",
-                    Padding=mode,
-                    StrideH=operation.stride[0],
-                    StrideW=operation.stride[1],
-                    FilterHeight=operation.kernel[0],
-                    FilterWidth=operation.kernel[1],
-                )
-            case Mean():
-                keeps = len(self.graph.result(operation).shape) == 3
-                axes = self.constant(f"{operation.name}.axes", np.array([1, 2], np.int32))
-                self.operator(code.MEAN, [*inputs, axes], output, "ReducerOptions", KeepDims=keeps)
+        """Append the operators that compute ``operation``.
+
+        Raises:
+            DnaError: there is no writer for it, or TFLite cannot express it exactly.
+        """
+        write = WRITERS.get(type(operation))
+        if write is None:
+            raise DnaError(f"{operation.name}: there is no TFLite for {type(operation).__name__}")
+        write(self, operation)
+
+    def convolution(self, operation: Conv2D) -> None:
+        """CONV_2D."""
+        mode, x = self.padded(operation)
+        self.operator(
+            CODE.CONV_2D,
+            [x, *self.weights(operation)],
+            self.index[operation.output],
+            schema.Conv2DOptionsT(
+                padding=mode,
+                strideH=operation.stride[0],
+                strideW=operation.stride[1],
+                fusedActivationFunction=ACTIVATIONS[operation.activation],
+            ),
+        )
+
+    def depthwise_convolution(self, operation: DepthwiseConv2D) -> None:
+        """DEPTHWISE_CONV_2D."""
+        mode, x = self.padded(operation)
+        channels = self.graph.operands(operation)[0].shape[2]
+        self.operator(
+            CODE.DEPTHWISE_CONV_2D,
+            [x, *self.weights(operation)],
+            self.index[operation.output],
+            schema.DepthwiseConv2DOptionsT(
+                padding=mode,
+                strideH=operation.stride[0],
+                strideW=operation.stride[1],
+                depthMultiplier=self.graph.result(operation).shape[2] // channels,
+                fusedActivationFunction=ACTIVATIONS[operation.activation],
+            ),
+        )
+
+    def fully_connected(self, operation: FullyConnected) -> None:
+        """FULLY_CONNECTED."""
+        self.operator(
+            CODE.FULLY_CONNECTED,
+            [self.index[operation.inputs[0]], *self.weights(operation)],
+            self.index[operation.output],
+            schema.FullyConnectedOptionsT(
+                fusedActivationFunction=ACTIVATIONS[operation.activation]
+            ),
+        )
+
+    def addition(self, operation: Add) -> None:
+        """ADD."""
+        self.operator(
+            CODE.ADD,
+            [self.index[name] for name in operation.inputs],
+            self.index[operation.output],
+            schema.AddOptionsT(fusedActivationFunction=ACTIVATIONS[operation.activation]),
+        )
+
+    def pool(self, operation: MaxPool2D | AveragePool2D) -> None:
+        """MAX_POOL_2D or AVERAGE_POOL_2D."""
+        mode, x = self.padded(operation)
+        maximum = isinstance(operation, MaxPool2D)
+        self.operator(
+            CODE.MAX_POOL_2D if maximum else CODE.AVERAGE_POOL_2D,
+            [x],
+            self.index[operation.output],
+            schema.Pool2DOptionsT(
+                padding=mode,
+                strideH=operation.stride[0],
+                strideW=operation.stride[1],
+                filterHeight=operation.kernel[0],
+                filterWidth=operation.kernel[1],
+            ),
+        )
+
+    def mean(self, operation: Mean) -> None:
+        """MEAN."""
+        keeps = len(self.graph.result(operation).shape) == 3
+        axes = self.constant(f"{operation.name}.axes", np.array([1, 2], np.int32))
+        self.operator(
+            CODE.MEAN,
+            [self.index[operation.inputs[0]], axes],
+            self.index[operation.output],
+            schema.ReducerOptionsT(keepDims=keeps),
+        )
 
     def weights(self, operation: Conv2D | DepthwiseConv2D | FullyConnected) -> tuple[int, int]:
         """Indices of the weights and the bias of an operation."""
@@ -170,12 +196,12 @@ class _Emitter(TfliteWriter):
             self.constant(
                 f"{operation.name}.weights",
                 weights,
-                Quantization=self.quantization(scale, zeros, dimension),
+                quantization=self.quantization(scale, zeros, dimension),
             ),
             self.constant(
                 f"{operation.name}.bias",
                 self.graph.constant(operation, "bias"),
-                Quantization=self.quantization(input_scale * scale, zeros),
+                quantization=self.quantization(input_scale * scale, zeros),
             ),
         )
 
@@ -209,13 +235,23 @@ class _Emitter(TfliteWriter):
         )
         result = self.activation_tensor(f"{operation.name}.padded", shape, source)
         amounts_tensor = self.constant(f"{operation.name}.padding", amounts)
-        self.operator(
-            tflite.BuiltinOperator.PAD, [self.index[name], amounts_tensor], result, "PadOptions"
-        )
-        return int(tflite.Padding.VALID), result
+        self.operator(CODE.PAD, [self.index[name], amounts_tensor], result, schema.PadOptionsT())
+        return int(schema.Padding.VALID), result
 
     def finish(self, every_tensor: bool) -> bytes:
         """The whole file."""
         names = [operation.output for operation in self.graph.operations]
         outputs = names if every_tensor else [self.graph.output]
         return self.file([self.index[self.graph.input]], [self.index[name] for name in outputs])
+
+
+WRITERS: dict[type[Operation], Callable[[_Emitter, Any], None]] = {
+    Conv2D: _Emitter.convolution,
+    DepthwiseConv2D: _Emitter.depthwise_convolution,
+    FullyConnected: _Emitter.fully_connected,
+    Add: _Emitter.addition,
+    MaxPool2D: _Emitter.pool,
+    AveragePool2D: _Emitter.pool,
+    Mean: _Emitter.mean,
+}
+"""What writes each class of operations."""

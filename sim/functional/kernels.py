@@ -11,7 +11,7 @@ import math
 import shutil
 import weakref
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from sim import native
+from sim.functional.layout import (
+    PRELUDE,
+    UNSIGNED,
+    Kind,
+    Layer,
+    Map,
+    Memory,
+    aligned,
+    spatial,
+)
+from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import (
     Add,
@@ -30,7 +41,6 @@ from sw.operations import (
     Mean,
     Operation,
     Padding,
-    Tensor,
     Windowed,
 )
 
@@ -55,9 +65,6 @@ FLAGS = (
 
 GROUP_CHANNELS = 32  # kChannels
 STEP = 4  # kStep
-UNSIGNED = 128  # what is added to an int8 to store it
-ALIGNMENT = 64  # of a vector
-SLACK = 64  # bytes that may be read behind the last pixel
 
 # packs joins two vectors by groups of four lanes; this order of the channels of a block undoes it.
 CHANNEL_ORDER = np.arange(GROUP_CHANNELS).reshape(4, 2, 4).transpose(1, 0, 2).ravel()
@@ -82,72 +89,7 @@ def library() -> Path:
     Raises:
         DnaError: the compiler fails or the cache folder cannot be written.
     """
-    return native.library(SOURCE, FLAGS)
-
-
-class _Map(ctypes.Structure):
-    _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("row", ctypes.c_int64),
-        ("height", ctypes.c_int32),
-        ("width", ctypes.c_int32),
-        ("channels", ctypes.c_int32),
-        ("zero_point", ctypes.c_int32),
-    )
-
-
-class _Layer(ctypes.Structure):
-    _fields_ = (
-        ("kind", ctypes.c_int32),
-        ("kernel", ctypes.c_int32 * 2),
-        ("stride", ctypes.c_int32 * 2),
-        ("before", ctypes.c_int32 * 2),
-        ("input", _Map),
-        ("other", _Map),
-        ("output", _Map),
-        ("steps", ctypes.c_int32),
-        ("weights", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-        ("multiplier", ctypes.c_void_p),
-        ("zero_point", ctypes.c_int32),
-        ("lo", ctypes.c_int32),
-        ("hi", ctypes.c_int32),
-        ("multiply", ctypes.c_int32 * 2),
-        ("shift", ctypes.c_int32),
-        ("add_zero_point", ctypes.c_int32),
-        ("add_lo", ctypes.c_int32),
-        ("add_hi", ctypes.c_int32),
-        ("mean_multiplier", ctypes.c_float),
-        ("mean_offset", ctypes.c_float),
-    )
-
-
-CONVOLUTION, ADD, MAX_POOL, MEAN, DEPTHWISE, AVERAGE_POOL = range(6)
-
-
-def _aligned(size: int, fill: int = 0) -> npt.NDArray[np.uint8]:
-    raw = np.full(size + ALIGNMENT, fill, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size]
-
-
-def _spatial(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """A flat tensor is a single pixel."""
-    return shape if len(shape) == 3 else (1, 1, shape[0])
-
-
-class _Memory:
-    """A feature map with its border, as bytes and as a view without the border."""
-
-    def __init__(self, tensor: Tensor, border: Padding) -> None:
-        height, width, channels = _spatial(tensor.shape)
-        rows, columns = height + border.top + border.bottom, width + border.left + border.right
-        zero_point = tensor.zero_point + UNSIGNED
-        self.bytes = _aligned(rows * columns * channels + SLACK, zero_point)
-        self.row = columns * channels
-        self.start = border.top * self.row + border.left * channels
-        padded = self.bytes[: rows * self.row].reshape(rows, columns, channels)
-        self.view = padded[border.top : border.top + height, border.left : border.left + width]
+    return native.library(SOURCE, FLAGS, headers=sorted(SOURCE.parent.glob("*.h")), prelude=PRELUDE)
 
 
 def fusions(graph: Graph) -> dict[str, Add]:
@@ -192,11 +134,11 @@ class Kernels:
         self._fused = {} if every_tensor else fusions(graph)
         self._constants: list[Array] = []
         self._borders = self._find_borders()
-        self._memory: dict[str, _Memory] = {}
+        self._memory: dict[str, Memory] = {}
         layers = list(self._plan(reuse=not every_tensor))
         self._library = ctypes.CDLL(str(library()))
         self._library.dna_create.restype = ctypes.c_void_p
-        array = (_Layer * len(layers))(*layers)
+        array = (Layer * len(layers))(*layers)
         machine = ctypes.c_void_p(self._library.dna_create(array, len(layers), threads))
         self._machine = machine
         weakref.finalize(self, self._library.dna_destroy, machine)
@@ -228,7 +170,7 @@ class Kernels:
                 )
         return borders
 
-    def _plan(self, reuse: bool) -> Iterator[_Layer]:
+    def _plan(self, reuse: bool) -> Iterator[Layer]:
         """The layers in order, and memory for every tensor that is written.
 
         With ``reuse``, a tensor takes over the memory of a dead one of the same form: what was
@@ -244,7 +186,7 @@ class Kernels:
         for i, (operation, add) in enumerate(steps):
             for name in (*operation.inputs, *(add.inputs if add else ())):
                 last_use[name] = max(last_use.get(name, 0), i)
-        free: dict[tuple[Any, ...], list[_Memory]] = defaultdict(list)
+        free: dict[tuple[Any, ...], list[Memory]] = defaultdict(list)
 
         def form(name: str) -> tuple[Any, ...]:
             tensor = graph.tensors[name]
@@ -253,7 +195,7 @@ class Kernels:
         def allocate(name: str) -> None:
             waiting = free[form(name)]
             self._memory[name] = (
-                waiting.pop() if waiting else _Memory(graph.tensors[name], self._borders[name])
+                waiting.pop() if waiting else Memory(graph.tensors[name], self._borders[name])
             )
 
         allocate(graph.input)
@@ -265,11 +207,11 @@ class Kernels:
                     if name in self._memory and last_use[name] == i:
                         free[form(name)].append(self._memory[name])
 
-    def _map(self, name: str) -> _Map:
+    def _map(self, name: str) -> Map:
         tensor, memory = self._graph.tensors[name], self._memory[name]
-        height, width, channels = _spatial(tensor.shape)
-        return _Map(
-            data=memory.bytes.ctypes.data + memory.start,
+        height, width, channels = spatial(tensor.shape)
+        return Map(
+            data=memory.bytes[memory.start :].ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)),
             row=memory.row,
             height=height,
             width=width,
@@ -277,45 +219,49 @@ class Kernels:
             zero_point=tensor.zero_point + UNSIGNED,
         )
 
-    def _constant(self, array: Array) -> int:
-        """Address of an aligned copy that lives as long as this object."""
-        copy = _aligned(array.nbytes).view(array.dtype).reshape(array.shape)
+    def _constant(self, array: Array) -> Any:
+        """A pointer to an aligned copy that lives as long as this object."""
+        copy = aligned(array.nbytes).view(array.dtype).reshape(array.shape)
         copy[...] = array
         self._constants.append(copy)
-        return copy.ctypes.data
+        return copy.ctypes.data_as(ctypes.POINTER(np.ctypeslib.as_ctypes_type(copy.dtype)))
 
-    def _layer(self, operation: Operation, fused: Add | None) -> _Layer:
-        graph = self._graph
-        layer = _Layer(input=self._map(operation.inputs[0]))
+    def _layer(self, operation: Operation, fused: Add | None) -> Layer:
+        layer = Layer(input=self._map(operation.inputs[0]))
         layer.output = self._map((fused or operation).output)
         layer.stride[:] = (1, 1)
         if isinstance(operation, Windowed):
             layer.kernel[:] = operation.kernel
             layer.stride[:] = operation.stride
             layer.before[:] = (operation.padding.top, operation.padding.left)
-        match operation:
-            case Conv2D() | FullyConnected():
-                layer.kind = CONVOLUTION
-                self._weighted(layer, operation, graph.constant(operation, "weights"))
-                if fused is not None:
-                    side = fused.inputs.index(operation.output)
-                    self._addition(layer, fused, side)
-            case DepthwiseConv2D():
-                self._depthwise(layer, operation)
-            case Add():
-                layer.kind = ADD
-                self._addition(layer, operation, 0)
-            case MaxPool2D():
-                layer.kind = MAX_POOL
-            case AveragePool2D():
-                layer.kind = AVERAGE_POOL
-            case Mean():
-                layer.kind = MEAN
-                layer.mean_multiplier = operation.multiplier
-                layer.mean_offset = operation.offset
+        fill = FILLERS.get(type(operation))
+        if fill is None:
+            raise DnaError(f"{operation.name}: no kernel computes {type(operation).__name__}")
+        fill(self, layer, operation)
+        if fused is not None:
+            self._addition(layer, fused, fused.inputs.index(operation.output))
         return layer
 
-    def _addition(self, layer: _Layer, add: Add, side: int) -> None:
+    def _convolution(self, layer: Layer, operation: Conv2D | FullyConnected) -> None:
+        layer.kind = Kind.CONVOLUTION
+        self._weighted(layer, operation, self._graph.constant(operation, "weights"))
+
+    def _add(self, layer: Layer, operation: Add) -> None:
+        layer.kind = Kind.ADD
+        self._addition(layer, operation, 0)
+
+    def _max_pool(self, layer: Layer, _operation: MaxPool2D) -> None:
+        layer.kind = Kind.MAX_POOL
+
+    def _average_pool(self, layer: Layer, _operation: AveragePool2D) -> None:
+        layer.kind = Kind.AVERAGE_POOL
+
+    def _mean(self, layer: Layer, operation: Mean) -> None:
+        layer.kind = Kind.MEAN
+        layer.mean_multiplier = operation.multiplier
+        layer.mean_offset = operation.offset
+
+    def _addition(self, layer: Layer, add: Add, side: int) -> None:
         """``side`` is the addend that the layer has at hand."""
         layer.other = self._map(add.inputs[1 - side])
         layer.multiply[:] = (add.multipliers[side], add.multipliers[1 - side])
@@ -323,14 +269,14 @@ class Kernels:
         layer.add_zero_point = self._graph.tensors[add.output].zero_point
         layer.add_lo, layer.add_hi = add.lo, add.hi
 
-    def _depthwise(self, layer: _Layer, operation: DepthwiseConv2D) -> None:
+    def _depthwise(self, layer: Layer, operation: DepthwiseConv2D) -> None:
         weights = self._graph.constant(operation, "weights")
         source = self._graph.operands(operation)[0]
         if len(weights) != source.shape[2]:
-            layer.kind = CONVOLUTION
+            layer.kind = Kind.CONVOLUTION
             self._weighted(layer, operation, self._graph.dense_weights(operation))
             return
-        layer.kind = DEPTHWISE
+        layer.kind = Kind.DEPTHWISE
         layer.weights = self._constant(weights.transpose(1, 2, 0))
         layer.bias = self._constant(self._bias(operation, weights))
         layer.multiplier = self._constant(self._graph.constant(operation, "multiplier"))
@@ -348,7 +294,7 @@ class Kernels:
 
     def _weighted(
         self,
-        layer: _Layer,
+        layer: Layer,
         operation: Conv2D | DepthwiseConv2D | FullyConnected,
         weights: Array,
     ) -> None:
@@ -356,7 +302,7 @@ class Kernels:
         source = graph.operands(operation)[0]
         if isinstance(operation, FullyConnected):
             # A window as large as the map.
-            weights = weights.reshape(-1, *_spatial(source.shape))
+            weights = weights.reshape(-1, *spatial(source.shape))
             layer.kernel[:] = weights.shape[1:3]
         channels, rows = weights.shape[:2]
         run = math.prod(weights.shape[2:])
@@ -379,3 +325,15 @@ class Kernels:
         padded = np.zeros(blocks * GROUP_CHANNELS, values.dtype)
         padded[: len(values)] = values
         return padded.reshape(blocks, GROUP_CHANNELS)[:, CHANNEL_ORDER]
+
+
+FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {
+    Conv2D: Kernels._convolution,
+    DepthwiseConv2D: Kernels._depthwise,
+    FullyConnected: Kernels._convolution,
+    Add: Kernels._add,
+    MaxPool2D: Kernels._max_pool,
+    AveragePool2D: Kernels._average_pool,
+    Mean: Kernels._mean,
+}
+"""What describes each class of operations to the kernels."""

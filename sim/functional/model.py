@@ -8,8 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.functional import kernels
-from sim.functional.flatbuffer import emit
-from sim.functional.litert import LiteRT
 from sw.errors import DnaError
 from sw.graph import Graph
 
@@ -51,6 +49,10 @@ class FunctionalModel:
     def _make(self, *, every_tensor: bool) -> Engine:
         if kernels.supported():
             return kernels.Kernels(self.graph, self._threads, every_tensor=every_tensor)
+        # Imported only where needed: a CPU that the kernels run on needs no LiteRT.
+        from sim.functional.flatbuffer import emit
+        from sim.functional.litert import LiteRT
+
         return LiteRT(emit(self.graph, every_tensor=every_tensor), self._threads)
 
     def run(self, batch: Int8) -> Int8:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 
 from sim.functional.litert import BUILT_IN, LiteRT
+from sim.functional.tflite_writer import packed
 from sw.frontends.tflite import Imported
-from sw.frontends.tflite_file import TfliteModel, TfliteTensor
+from sw.frontends.tflite.file import TfliteModel, TfliteTensor
 
 Int8 = npt.NDArray[np.int8]
 
@@ -21,28 +21,21 @@ EXACT_ANYWHERE = BUILT_IN | {
     *("SOFTMAX", "QUANTIZE", "DEQUANTIZE"),
 }
 """Operators that need not be in the delegate: they have no arithmetic, or it is the host's."""
-_OUTPUTS_SLOT = 8  # SubGraph.outputs in its vtable
-_ALIGNMENT = 4
 
 
 def with_outputs(content: bytes, more: Sequence[int]) -> bytes:
     """A flatbuffer whose outputs are its own and then the tensors ``more``.
 
-    LiteRT keeps no intermediate results of a delegate, so what is to be seen must be an output. The
-    new vector of outputs stands behind the old file; one offset leads to it.
+    LiteRT keeps no intermediate results of a delegate, so what is to be seen must be an output.
     """
-    graph = tflite.Model.GetRootAs(content, 0).Subgraphs(0)
-    outputs = [*(int(i) for i in graph.OutputsAsNumpy()), *more]
-    where = graph._tab.Pos + graph._tab.Offset(_OUTPUTS_SLOT)
-    changed = bytearray(content)
-    changed += bytes(-len(changed) % _ALIGNMENT)
-    struct.pack_into("<I", changed, where, len(changed) - where)
-    changed += struct.pack(f"<I{len(outputs)}i", len(outputs), *outputs)
-    return bytes(changed)
+    model = schema.ModelT.InitFromPackedBuf(content)
+    graph = model.subgraphs[0]
+    graph.outputs = np.array([*graph.outputs, *more], np.int32)
+    return packed(model)
 
 
 class TfliteJudge:
-    """Runs a model as it is, and once more with everything that the graph has as an output.
+    """Runs a model as it is, with its last int8 tensor, and with all that the graph has as outputs.
 
     Args:
         content: the file.
@@ -58,9 +51,9 @@ class TfliteJudge:
         self._entry = model.tensors[imported.input]
         self.tensors = [step.tensor for step in imported.steps if step.graph_tensor is not None]
         self._last = imported.output
-        changed = with_outputs(content, self.tensors)
-        self._whole = LiteRT(changed, built_in=EXACT_ANYWHERE)
+        self._whole = LiteRT(with_outputs(content, self.tensors), built_in=EXACT_ANYWHERE)
         self._plain = LiteRT(with_outputs(content, [self._last]), built_in=EXACT_ANYWHERE)
+        self._file = LiteRT(content, built_in=EXACT_ANYWHERE)
 
     def run(self, image: Int8) -> dict[int, Int8]:
         """The tensors of the file by index, and the graph's output as the model alone has it.
@@ -75,7 +68,8 @@ class TfliteJudge:
         outputs = self._whole.run(fed)
         results = dict(zip(self.tensors, outputs[-len(self.tensors) :], strict=True))
         alone = self._plain.run(fed)[-1]
-        if not np.array_equal(alone, results[self._last]):
+        same = all(map(np.array_equal, self._file.run(fed), outputs))
+        if not same or not np.array_equal(alone, results[self._last]):
             raise AssertionError("LiteRT gives other bits when its inner tensors are looked at")
         return results
 

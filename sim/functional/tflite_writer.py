@@ -1,14 +1,14 @@
-"""Writes TFLite flatbuffers: tensors, operators and their tables, one after the other."""
+"""Writes TFLite flatbuffers from the schema's objects: tensors and operators, one by one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
 import numpy as np
 import numpy.typing as npt
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 
 Array = npt.NDArray[Any]
 
@@ -18,107 +18,92 @@ BUFFER_ALIGNMENT = 16  # the schema's force_align of Buffer.data
 TABLE_BYTES = 1 << 20  # first guess at the room for everything but the arrays
 
 TYPES = {
-    np.dtype(np.int8): tflite.TensorType.INT8,
-    np.dtype(np.int32): tflite.TensorType.INT32,
+    np.dtype(np.int8): schema.TensorType.INT8,
+    np.dtype(np.int32): schema.TensorType.INT32,
 }
 
 
+class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
+    """A buffer whose data begin where the schema wants them, which the generated code forgets."""
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802 (the schema's name)
+        """Write it; its offset."""
+        if self.data is not None:
+            builder.Prep(BUFFER_ALIGNMENT, len(self.data))
+        return int(super().Pack(builder))
+
+
+def packed(model: Any) -> bytes:
+    """The file of a ``ModelT``."""
+    model.buffers = [_AlignedBuffer(**vars(buffer)) for buffer in model.buffers]
+    arrays = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    builder = flatbuffers.Builder(arrays + TABLE_BYTES)
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
 class TfliteWriter:
-    """Collects buffers, tensors and operators; every ``int`` here is an offset or an index.
+    """Collects buffers, tensors and operators; every ``int`` is an index."""
 
-    Args:
-        size: bytes of all arrays, about.
-    """
-
-    def __init__(self, size: int = 0) -> None:
-        self.builder = flatbuffers.Builder(size + TABLE_BYTES)
-        self.buffers = [self.table("Buffer")]  # buffer 0 means "no data"
-        self.tensors: list[int] = []
-        self.operators: list[int] = []
+    def __init__(self) -> None:
+        self.buffers = [schema.BufferT()]  # buffer 0 means "no data"
+        self.tensors: list[Any] = []
+        self.operators: list[Any] = []
         self.codes: dict[int, int] = {}
 
-    def table(self, type_name: str, **fields: int) -> int:
-        """A table of the schema, through the generated function for each field."""
-        getattr(tflite, f"{type_name}Start")(self.builder)
-        for field, value in fields.items():
-            getattr(tflite, f"{type_name}Add{field}")(self.builder, value)
-        return int(getattr(tflite, f"{type_name}End")(self.builder))
-
-    def offsets(self, items: Iterable[int]) -> int:
-        """A vector of tables."""
-        items = list(items)
-        self.builder.StartVector(4, len(items), 4)
-        for item in reversed(items):
-            self.builder.PrependUOffsetTRelative(item)
-        return int(self.builder.EndVector())
-
-    def numbers(self, values: Any, dtype: type[np.generic] = np.int32) -> int:
-        """A vector of numbers."""
-        return int(self.builder.CreateNumpyVector(np.array(values, dtype)))
-
-    def tensor(self, name: str, shape: Sequence[int], kind: int, **fields: int) -> int:
-        """Index of a new tensor."""
-        fields |= {"Shape": self.numbers(shape), "Name": self.builder.CreateString(name)}
-        self.tensors.append(self.table("Tensor", Type=kind, **fields))
+    def tensor(self, name: str, shape: Sequence[int], kind: int, **fields: Any) -> int:
+        """Index of a new tensor; ``fields`` are more of the schema's ``TensorT``."""
+        fields["shape"] = np.array(shape, np.int32)
+        self.tensors.append(schema.TensorT(name=name, type=kind, **fields))
         return len(self.tensors) - 1
 
-    def quantization(self, scales: Any, zero_points: Any, dimension: int = 0) -> int:
+    def quantization(self, scales: Any, zero_points: Any, dimension: int = 0) -> Any:
         """Quantization parameters, one per entry of ``dimension`` or a single one."""
-        return self.table(
-            "QuantizationParameters",
-            Scale=self.numbers(scales, np.float32),
-            ZeroPoint=self.numbers(zero_points, np.int64),
-            QuantizedDimension=dimension,
+        return schema.QuantizationParametersT(
+            scale=np.array(scales, np.float32),
+            zeroPoint=np.array(zero_points, np.int64),
+            quantizedDimension=dimension,
         )
 
-    def constant(self, name: str, array: Array, **fields: int) -> int:
+    def constant(self, name: str, array: Array, **fields: Any) -> int:
         """Index of a new tensor that holds ``array``."""
-        data = np.ascontiguousarray(array).tobytes()
-        self.builder.Prep(BUFFER_ALIGNMENT, len(data))
-        self.buffers.append(self.table("Buffer", Data=self.builder.CreateByteVector(data)))
-        fields["Buffer"] = len(self.buffers) - 1
+        data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+        self.buffers.append(schema.BufferT(data=data))
+        fields["buffer"] = len(self.buffers) - 1
         return self.tensor(name, array.shape, TYPES[array.dtype], **fields)
 
-    def operator(
-        self,
-        code: int,
-        inputs: Sequence[int],
-        output: int,
-        options: str,
-        **fields: int,
-    ) -> None:
-        """Append an operator with an options table of type ``options``."""
+    def operator(self, code: int, inputs: Sequence[int], output: int, options: Any) -> None:
+        """Append an operator; ``options`` is its table, such as a ``Conv2DOptionsT``."""
         self.operators.append(
-            self.table(
-                "Operator",
-                OpcodeIndex=self.codes.setdefault(code, len(self.codes)),
-                Inputs=self.numbers(inputs),
-                Outputs=self.numbers([output]),
-                BuiltinOptionsType=getattr(tflite.BuiltinOptions, options),
-                BuiltinOptions=self.table(options, **fields),
+            schema.OperatorT(
+                opcodeIndex=self.codes.setdefault(code, len(self.codes)),
+                inputs=np.array(inputs, np.int32),
+                outputs=np.array([output], np.int32),
+                builtinOptionsType=getattr(
+                    schema.BuiltinOptions, type(options).__name__.removesuffix("T")
+                ),
+                builtinOptions=options,
             )
         )
 
     def file(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The whole file, from the tensors that go in and come out."""
-        subgraph = self.table(
-            "SubGraph",
-            Tensors=self.offsets(self.tensors),
-            Inputs=self.numbers(inputs),
-            Outputs=self.numbers(outputs),
-            Operators=self.offsets(self.operators),
+        subgraph = schema.SubGraphT(
+            tensors=self.tensors,
+            inputs=np.array(inputs, np.int32),
+            outputs=np.array(outputs, np.int32),
+            operators=self.operators,
         )
         codes = [
             # A second field held the code while it fitted 7 bits; readers look at the larger one.
-            self.table("OperatorCode", DeprecatedBuiltinCode=code, BuiltinCode=code, Version=1)
+            schema.OperatorCodeT(deprecatedBuiltinCode=code, builtinCode=code, version=1)
             for code in self.codes
         ]
-        model = self.table(
-            "Model",
-            Version=SCHEMA_VERSION,
-            OperatorCodes=self.offsets(codes),
-            Subgraphs=self.offsets([subgraph]),
-            Buffers=self.offsets(self.buffers),
+        return packed(
+            schema.ModelT(
+                version=SCHEMA_VERSION,
+                operatorCodes=codes,
+                subgraphs=[subgraph],
+                buffers=self.buffers,
+            )
         )
-        self.builder.Finish(model, FILE_IDENTIFIER)
-        return bytes(self.builder.Output())

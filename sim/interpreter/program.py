@@ -26,7 +26,7 @@ from hw.isa import (
     Opcode,
     read_program,
 )
-from sim.interpreter.semantics import Bytes, Int8, ProgramError, Semantics
+from sim.interpreter.semantics import Bytes, Int8, Int64, ProgramError, Semantics
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +37,21 @@ class Executed:
         number: its position in the program.
         instruction: itself.
         feature: int8 [feature_words, rows], the feature memory now.
+        parts: what it wrote there, addresses [n] and content [n, rows], in order.
     """
 
     number: int
     instruction: Instruction
     feature: Int8
+    parts: list[tuple[Int64, Int8]]
+
+    @property
+    def written(self) -> tuple[Int64, Int8]:
+        """The words that it wrote to the feature memory: int64 [n] and int8 [n, rows]."""
+        rows = self.feature.shape[1]
+        addresses = [np.zeros(0, np.int64), *(addresses for addresses, _ in self.parts)]
+        contents = [np.zeros((0, rows), np.int8), *(content for _, content in self.parts)]
+        return np.concatenate(addresses), np.concatenate(contents)
 
 
 class Interpreter:
@@ -222,7 +232,7 @@ class _Run:
             self.weight_room -= op["length"] * self.machine.config.dram_bytes_per_cycle
         self._give_tokens(op)
         if self.after is not None:
-            self.after(Executed(number, op, self.machine.feature))
+            self.after(Executed(number, op, self.machine.feature, self.machine.written))
 
     def _waits(self) -> str:
         return ", ".join(

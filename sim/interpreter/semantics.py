@@ -79,12 +79,15 @@ class Semantics:
 
     Attributes:
         feature: int8 [feature_words, rows], the feature memory.
+        written: addresses [n] and content [n, rows] of the words that the last instruction wrote to
+            it, in parts.
     """
 
     def __init__(self, config: DnaConfig, dram: Bytes) -> None:
         self.config = config
         self.dram = dram
         self.feature: Int8 = np.zeros((config.feature_words, config.rows), np.int8)
+        self.written: list[tuple[Int64, Int8]] = []
         self._methods: dict[Opcode, Callable[[Instruction], None]] = {
             Opcode.LOAD: self._load,
             Opcode.WEIGHTS: self._weights,
@@ -109,6 +112,7 @@ class Semantics:
         Raises:
             ProgramError: the machine would refuse it.
         """
+        self.written.clear()
         for name in op.fields:
             if name in _COUNTS and op[name] == 0:
                 raise ProgramError(f"{name} is 0")
@@ -141,6 +145,12 @@ class Semantics:
             )
         return addresses
 
+    def _write(self, addresses: Array, values: Array) -> None:
+        """Write words, ``addresses`` [...], ``values`` as many bytes, to the feature memory."""
+        content = values.reshape(*addresses.shape, self.config.rows)
+        self.feature[addresses] = content
+        self.written.append((addresses.reshape(-1), content.reshape(addresses.size, -1)))
+
     # Instructions.
 
     def _load(self, op: Instruction) -> None:
@@ -167,7 +177,7 @@ class Semantics:
             filled = np.full((windows, word_bytes), op["fill"], np.int8)
             part = filled[:, : op["window_bytes"]]
             part[inside] = source.view(np.int8)[offsets[inside]]
-            self.feature[addresses[row]] = filled.reshape(-1, self.config.rows)
+            self._write(addresses[row], filled)
 
     def _weights(self, op: Instruction) -> None:
         word = self.config.dram_bytes_per_cycle
@@ -257,8 +267,8 @@ class Semantics:
         addresses = (taps[:, :, None] + np.arange(op["in_words"])).reshape(len(pixels), slices)
         enabled = np.repeat(inside, op["in_words"], axis=1)
         self._check_words(addresses[enabled])
-        seen = self.feature[np.where(enabled, addresses, 0)]
-        seen[~enabled] = op["in_zero_point"]
+        seen = np.full((*enabled.shape, config.rows), op["in_zero_point"], np.int8)
+        seen[enabled] = self.feature[addresses[enabled]]
         # Lanes without a slice give padding too. float64 is exact, as in the reference.
         matrix = np.full(
             (len(pixels), op["passes"] * lanes, config.rows), op["in_zero_point"], np.float64
@@ -321,7 +331,7 @@ class Semantics:
                     raise ProgramError("POST writes over the input of its own CONV")
                 if op["residual"]:
                     values = self._add(op, values, y, offsets)
-                self.feature[target] = values.reshape(*target.shape, -1)
+                self._write(target, values)
 
     def _add(self, op: Instruction, values: Int8, y: Array, offsets: Array) -> Int8:
         source = self._check_words(op["res_base"] + (y * op["res_pitch"])[:, None] + offsets)
@@ -350,7 +360,7 @@ class Semantics:
             source = tap[seen][:, None] + np.arange(op["in_words"])
             words = self.feature[self._check_words(source)]
             result[seen] = np.maximum(result[seen], words)
-        self.feature[target] = result
+        self._write(target, result)
 
     def _mean(self, op: Instruction) -> None:
         y, x = np.divmod(np.arange(op["in_height"] * op["in_width"]), op["in_width"])
@@ -359,7 +369,7 @@ class Semantics:
         target = self._check_words(op["out_base"] + np.arange(op["in_words"]))
         multiplier, offset = np.array([op["multiplier"], op["offset"]], np.uint32).view(np.float32)
         seen = self.feature[source].reshape(len(pixels), 1, -1)
-        self.feature[target] = reference.mean(seen, multiplier, offset).reshape(len(target), -1)
+        self._write(target, reference.mean(seen, multiplier, offset))
 
     def _store(self, op: Instruction) -> None:
         word = self.config.dram_bytes_per_cycle

@@ -1,5 +1,6 @@
 // The memory behind the machine's AXI4 port, a few operations a cycle. It does in every cycle
-// exactly what sim/rtl/axi_memory.py does; sim/rtl/memory.py says what that is.
+// exactly what sim/rtl/axi_memory.py does; sim/memory/model.py says what that is. The structures,
+// enumerations and constants are the DECLARATIONS there.
 
 #pragma once
 
@@ -7,45 +8,21 @@
 #include <cstring>
 #include <deque>
 
+#include "../memory/draw.h"
 #include "design.h"
 
 namespace {
-
-// Mirrored by sim/rtl/cxxrtl_machine.py, as is Model.
-struct Range {
-    uint64_t start;
-    uint64_t stop;
-};
-
-struct Model {
-    uint8_t *bytes;
-    uint64_t base;
-    uint64_t size;
-    uint64_t latency;
-    int64_t rate;             // words a cycle, in units of 1 / ONE
-    uint64_t stall_threshold; // of 32-bit draws
-    uint64_t states[6];       // of the draws at cycle 0: AR, R, AW, W, B, choice of a reader
-    const Range *errors;
-    uint64_t error_count;
-    uint8_t reorder;
-};
-
-enum Channel { AR, R, AW, W, B, CHOICE };
-
-constexpr int64_t ONE = 1 << 16;
-constexpr uint32_t OKAY = 0, SLVERR = 2, DECERR = 3, INCREMENTING = 1;
-constexpr uint64_t PAGE = 4096;
 
 // The address channel of one direction: checks the rules that the machine must keep.
 class AddressChannel {
 public:
     AddressChannel(const Design &design, std::string name)
-        : valid(design.pin("m_axi__" + name + "valid")), ready(design.pin("m_axi__" + name + "ready")),
-          address(design.pin("m_axi__" + name + "addr")), id(design.pin("m_axi__" + name + "id")),
-          length(design.pin("m_axi__" + name + "len")), name(std::move(name)),
-          size(design.pin("m_axi__" + this->name + "size")),
-          burst(design.pin("m_axi__" + this->name + "burst")),
-          bytes(design.width("m_axi__rdata") / 8) {}
+        : valid(design.pin("m_axi_" + name + "valid")), ready(design.pin("m_axi_" + name + "ready")),
+          address(design.pin("m_axi_" + name + "addr")), id(design.pin("m_axi_" + name + "id")),
+          length(design.pin("m_axi_" + name + "len")), name(std::move(name)),
+          size(design.pin("m_axi_" + this->name + "size")),
+          burst(design.pin("m_axi_" + this->name + "burst")),
+          bytes(design.width("m_axi_rdata") / 8) {}
 
     // Whether a burst is transferred in this cycle; says in `fault` what is wrong with it.
     bool observe(std::string &fault) {
@@ -56,11 +33,11 @@ public:
         if (!*valid || !*ready)
             return false;
         uint64_t end = start() + words() * bytes;
-        if (*size != std::min<uint32_t>(7, uint32_t(__builtin_ctz(bytes))) || *burst != INCREMENTING)
+        if (*size != std::min<uint32_t>(7, uint32_t(__builtin_ctz(bytes))) || *burst != BURST_INCREMENTING)
             fault = name + " is not a burst of whole words";
         else if (start() % bytes)
             fault = name + " is not aligned";
-        else if (start() / PAGE != (end - 1) / PAGE)
+        else if (start() / PAGE_BYTES != (end - 1) / PAGE_BYTES)
             fault = name + " crosses 4 KiB";
         return true;
     }
@@ -81,18 +58,19 @@ private:
 
 class Memory {
 public:
-    Memory(const Design &design, const Model &model)
-        : model(model), errors(model.errors, model.errors + model.error_count),
-          word_bytes(design.width("m_axi__rdata") / 8),
-          queues(model.reorder ? size_t(1) << design.width("m_axi__arid") : 1), ar(design, "ar"),
-          aw(design, "aw"), rvalid(design.pin("m_axi__rvalid")), rready(design.pin("m_axi__rready")),
-          rid(design.pin("m_axi__rid")), rdata(design.pin("m_axi__rdata")),
-          rresp(design.pin("m_axi__rresp")), rlast(design.pin("m_axi__rlast")),
-          wvalid(design.pin("m_axi__wvalid")), wready(design.pin("m_axi__wready")),
-          wdata(design.pin("m_axi__wdata")), wstrb(design.pin("m_axi__wstrb")),
-          wlast(design.pin("m_axi__wlast")), bvalid(design.pin("m_axi__bvalid")),
-          bready(design.pin("m_axi__bready")), bid(design.pin("m_axi__bid")),
-          bresp(design.pin("m_axi__bresp")), held_word(word_bytes) {}
+    Memory(const Design &design, const MemoryContent &content, const MemoryTiming &timing)
+        : content(content), timing(timing),
+          errors(content.errors, content.errors + content.error_count),
+          word_bytes(design.width("m_axi_rdata") / 8),
+          queues(timing.reorder ? size_t(1) << design.width("m_axi_arid") : 1), ar(design, "ar"),
+          aw(design, "aw"), rvalid(design.pin("m_axi_rvalid")), rready(design.pin("m_axi_rready")),
+          rid(design.pin("m_axi_rid")), rdata(design.pin("m_axi_rdata")),
+          rresp(design.pin("m_axi_rresp")), rlast(design.pin("m_axi_rlast")),
+          wvalid(design.pin("m_axi_wvalid")), wready(design.pin("m_axi_wready")),
+          wdata(design.pin("m_axi_wdata")), wstrb(design.pin("m_axi_wstrb")),
+          wlast(design.pin("m_axi_wlast")), bvalid(design.pin("m_axi_bvalid")),
+          bready(design.pin("m_axi_bready")), bid(design.pin("m_axi_bid")),
+          bresp(design.pin("m_axi_bresp")), held_word(word_bytes) {}
 
     // Drives the memory's side of the bus for `cycle`.
     void offer(uint64_t cycle) {
@@ -100,7 +78,7 @@ public:
             *rvalid = 0;
         if (b_taken)
             *bvalid = 0;
-        credit = std::min(credit + model.rate, ONE);
+        credit = std::min(credit + timing.rate, RATE_ONE);
         bool may_move = credit > 0;
         *ar.ready = !stalled(AR, cycle);
         *aw.ready = !stalled(AW, cycle);
@@ -122,8 +100,8 @@ public:
         if (*wvalid || w_held)
             observe_word(cycle);
         if (ar.observe(fault)) {
-            queues[model.reorder ? *ar.id : 0].push_back(
-                {ar.start(), ar.words(), cycle + model.latency, *ar.id, OKAY});
+            queues[timing.reorder ? *ar.id : 0].push_back(
+                {ar.start(), ar.words(), cycle + timing.latency, *ar.id, OKAY});
             waiting_reads++;
         }
         if (aw.observe(fault))
@@ -143,15 +121,15 @@ private:
     };
 
     bool stalled(Channel channel, uint64_t cycle) const {
-        return model.stall_threshold && draw(model.states[channel], cycle) < model.stall_threshold;
+        return stalls(timing.states[channel], timing.stall_threshold, cycle);
     }
 
     // Where a word is, and how the memory answers to its address.
-    uint8_t *place(uint64_t address) const { return model.bytes + (address - model.base); }
+    uint8_t *place(uint64_t address) const { return content.bytes + (address - content.base); }
 
     uint32_t response(uint64_t address) const {
-        uint64_t offset = address - model.base;
-        if (address < model.base || offset + word_bytes > model.size)
+        uint64_t offset = address - content.base;
+        if (address < content.base || offset + word_bytes > content.size)
             return DECERR;
         for (const Range &range : errors)
             if (offset < range.stop && range.start < offset + word_bytes)
@@ -165,7 +143,7 @@ private:
             ready += !queue.empty() && queue.front().due <= cycle;
         if (!ready)
             return;
-        size_t chosen = ready > 1 ? draw(model.states[CHOICE], cycle) % ready : 0;
+        size_t chosen = ready > 1 ? draw(timing.states[CHOICE], cycle) % ready : 0;
         auto queue = queues.begin();
         while (queue->empty() || queue->front().due > cycle || chosen--)
             ++queue;
@@ -178,7 +156,7 @@ private:
             std::memset(rdata, 0, word_bytes);
         else
             std::memcpy(rdata, place(burst.address), word_bytes);
-        credit -= ONE;
+        credit -= RATE_ONE;
         burst.address += word_bytes;
         if (--burst.words == 0) {
             queue->pop_front();
@@ -204,19 +182,20 @@ private:
             for (size_t i = 0; i < word_bytes; i++)
                 if (wstrb[i / 32] >> i % 32 & 1)
                     place(burst.address)[i] = reinterpret_cast<const uint8_t *>(wdata)[i];
-        credit -= ONE;
+        credit -= RATE_ONE;
         burst.address += word_bytes;
         burst.words--;
         if (*wlast != (burst.words == 0))
             fault = "wlast is not at the end of its burst";
         if (burst.words == 0) {
-            burst.due = cycle + model.latency;
+            burst.due = cycle + timing.latency;
             answers.push_back(burst);
             writes.pop_front();
         }
     }
 
-    Model model;
+    MemoryContent content;
+    MemoryTiming timing;
     std::vector<Range> errors;
     size_t word_bytes;
     std::vector<std::deque<Burst>> queues; // reads: one for each identifier, or one for all

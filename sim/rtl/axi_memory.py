@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
-import enum
 from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from hw.bus.axi import BURST_INCREMENTING, Response
-from sim.rtl.memory import BASE, RATE_ONE, MemoryModel
+from hw.bus.axi_codes import BURST_INCREMENTING, Response
+from sim.memory import timing
+from sim.memory.model import BASE, RATE_ONE, MemoryModel
+from sim.memory.timing import Channel
+from sim.native.declarations import constants, enumeration, structure
+from sim.rtl.simulator import BusError
 
-PREFIX = "m_axi__"
-_PAGE = 4096
+PREFIX = "m_axi_"
+PAGE_BYTES = 4096
+"""No burst crosses a multiple of it."""
 
 Pins = Mapping[str, int]
 
 
-class Channel(enum.IntEnum):
-    """What draws random numbers, each its own: the channels and the choice of a reader."""
+class Range(ctypes.Structure):
+    """Byte offsets from ``start`` to ``stop``, which is not among them."""
 
-    AR = 0
-    R = 1
-    AW = 2
-    W = 3
-    B = 4
-    CHOICE = 5
+    _fields_ = (("start", ctypes.c_uint64), ("stop", ctypes.c_uint64))
 
 
-class BusError(RuntimeError):
-    """The machine broke a rule of AXI4."""
+class MemoryContent(ctypes.Structure):
+    """The memory's bytes, where they are on the bus, and which of them answer with an error."""
+
+    _fields_ = (
+        ("bytes", ctypes.POINTER(ctypes.c_uint8)),
+        ("base", ctypes.c_uint64),
+        ("size", ctypes.c_uint64),
+        ("errors", ctypes.POINTER(Range)),
+        ("error_count", ctypes.c_uint64),
+    )
+
+
+DECLARATIONS = (
+    *timing.DECLARATIONS,
+    constants({"PAGE_BYTES": PAGE_BYTES, "BURST_INCREMENTING": BURST_INCREMENTING}),
+    enumeration(Response),
+    structure(Range),
+    structure(MemoryContent),
+)
+"""C++ for ``axi_memory.h``."""
 
 
 @dataclasses.dataclass
@@ -47,7 +65,7 @@ class AxiMemory:
     """A memory of ``len(content)`` bytes at ``BASE``.
 
     Each cycle has two halves: :meth:`offer` says what the memory drives, :meth:`observe` sees what
-    the bus carries. Pins are named as in the specification, with ``m_axi__`` in front.
+    the bus carries. Pins are named as in the specification, with ``m_axi_`` in front.
 
     Args:
         model: how it behaves.
@@ -132,7 +150,7 @@ class AxiMemory:
             raise BusError(f"{channel} is not a burst of whole words")
         if address % self._word_bytes:
             raise BusError(f"{channel} is not aligned")
-        if address // _PAGE != (address + words * self._word_bytes - 1) // _PAGE:
+        if address // PAGE_BYTES != (address + words * self._word_bytes - 1) // PAGE_BYTES:
             raise BusError(f"{channel} crosses 4 KiB")
         return _Burst(address, words, 0, bus[f"{channel}id"])
 

@@ -18,14 +18,6 @@
 
 namespace {
 
-// SplitMix64 at a state and a cycle, as sim/rtl/stalls.py.
-uint32_t draw(uint64_t state, uint64_t cycle) {
-    uint64_t z = state + (cycle + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return uint32_t((z ^ (z >> 31)) >> 32);
-}
-
 class Design {
 public:
     Design() {

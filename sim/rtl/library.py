@@ -27,6 +27,8 @@ import platformdirs
 import hw
 from hw.config import DnaConfig
 from sim import yosys
+from sim.memory.timing import HEADERS
+from sim.native import cpus
 from sim.rtl.design import generate
 from sim.rtl.fast.split_eval import Source
 from sim.rtl.vcd import Waves, unknown_modules
@@ -58,7 +60,8 @@ def cache_folder() -> Path:
 def build(
     component: type[Any],
     parameters: Mapping[str, DnaConfig | int],
-    driver: str,
+    driver: Path,
+    prelude: str = "",
     *,
     waves: bool = False,
 ) -> Path:
@@ -67,7 +70,8 @@ def build(
     Args:
         component: a ``wiring.Component``.
         parameters: of its constructor.
-        driver: file name of the C++ source beside this module that drives it.
+        driver: the C++ source that drives it; it may include the headers of this folder.
+        prelude: C++ declarations in front of it, see :mod:`sim.native.declarations`.
         waves: whether it can show what goes on inside, which takes over twice as long to compile.
 
     Raises:
@@ -76,20 +80,21 @@ def build(
     flags = (*FLAGS, "-DDNA_WAVES") if waves else FLAGS
     compiler = _compiler(flags)
     folder = cache_folder()
-    note = folder / f"{_ingredients(component, parameters, driver, compiler)}.txt"
+    driven = _drive(driver, prelude)
+    note = folder / f"{_ingredients(component, parameters, driven, compiler)}.txt"
     with contextlib.suppress(OSError):
         known = folder / note.read_text()
         if known.is_file():
             return known
     source = generate(component(**parameters), waves=waves)
     text = (source.declarations, source.main, *source.parts)
-    library = folder / f"{_digest(*text, driver, _drivers(), compiler)}.so"
+    library = folder / f"{_digest(*text, driven, compiler)}.so"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             work = Path(scratch)
             if not library.is_file():
-                os.replace(_compile(source, FOLDER / driver, flags, work), library)
+                os.replace(_compile(source, driver, prelude, flags, work), library)
             (work / note.name).write_text(library.name)
             os.replace(work / note.name, note)
     except OSError as error:
@@ -132,10 +137,10 @@ def _digest(*parts: str) -> str:
     return sha.hexdigest()[:32]
 
 
-def _drivers() -> str:
-    """All C++ of this folder."""
-    files = sorted(path for path in FOLDER.iterdir() if path.suffix in (".cc", ".h"))
-    return _digest(*(path.read_text() for path in files))
+def _drive(driver: Path, prelude: str) -> str:
+    """Digest of the driver, what is in front of it, and all that it may include."""
+    files = (driver, *sorted(FOLDER.rglob("*.h")), *HEADERS)
+    return _digest(prelude, *(path.read_text() for path in files))
 
 
 def _own_sources() -> Iterator[Path]:
@@ -145,7 +150,7 @@ def _own_sources() -> Iterator[Path]:
 
 
 def _ingredients(
-    component: type[Any], parameters: Mapping[str, DnaConfig | int], driver: str, compiler: str
+    component: type[Any], parameters: Mapping[str, DnaConfig | int], driven: str, compiler: str
 ) -> str:
     """Digest of all that the library is made of, without making it."""
     folders = {Path(inspect.getfile(component)).parent, Path(hw.__file__).parent}
@@ -160,8 +165,7 @@ def _ingredients(
         importlib.metadata.version("amaranth"),
         yosys.version(),
         compiler,
-        driver,
-        _drivers(),
+        driven,
         *(path.read_text() for path in sorted(_own_sources())),
         *sources,
     )
@@ -182,19 +186,22 @@ def _compiler(flags: Sequence[str]) -> str:
     return shown.stderr
 
 
-def _compile(source: Source, driver: Path, flags: Sequence[str], folder: Path) -> Path:
+def _compile(
+    source: Source, driver: Path, prelude: str, flags: Sequence[str], folder: Path
+) -> Path:
     """Compile files of about equal length, as many at once as there are cores, and link them."""
     (folder / "declarations.h").write_text(source.declarations)
-    (folder / "whole.h").write_text(source.declarations + source.main)
+    (folder / "whole.h").write_text(source.declarations + source.main + prelude)
     units: list[list[str | Path]] = [[driver, "-include", folder / "whole.h"]]
     for number, text in enumerate(_units(source.parts)):
         unit = folder / f"unit_{number}.cc"
         unit.write_text(text)
         units.append([unit, "-include", folder / "declarations.h"])
+    folders = (f"-I{yosys.headers()}", f"-I{FOLDER}")
     objects = [folder / f"{number}.o" for number in range(len(units))]
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(cpus()) as pool:
         compiled = [
-            pool.submit(_run_compiler, *flags, f"-I{yosys.headers()}", "-c", *unit, "-o", to)
+            pool.submit(_run_compiler, *flags, *folders, "-c", *unit, "-o", to)
             for unit, to in zip(units, objects, strict=True)
         ]
         for each in compiled:
@@ -214,11 +221,6 @@ def _units(parts: Sequence[str]) -> Iterator[str]:
             unit = []
     if unit:
         yield "".join(unit)
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux has it
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _run_compiler(*arguments: str | Path) -> None:

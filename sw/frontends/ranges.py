@@ -1,6 +1,6 @@
 """The range of an activation with the least squared error over what was observed.
 
-The search of ``sw.frontends.observer``, for frameworks that are told ranges.
+The search of ``sw.frontends.pytorch.observer``, for frameworks that are told ranges.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ from cocotbext.axi import (
 from hw import isa
 from hw.bus import registers
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine
+from hw.status import Activity, Fault
 from sim.reference import ReferenceModel
 from sw.compiler import compile_graph
 from tests.cocotb.bench import compare, hardware_test, reset
@@ -33,7 +33,7 @@ NANO = PRESETS["nano"]
 BASE = 0x7_6543_0000
 """Where the memory is: above 4 GiB, so that no half of the address is unused."""
 BOTH_INTERRUPTS = 0b11
-SEED = 2
+SEED = 1694
 """Of a network with every kind of operation that runs for about a thousand cycles."""
 
 
@@ -44,7 +44,10 @@ def network():
     graph = random_network(rng)
     image = noise(rng, graph)
     kinds = {type(operation).__name__ for operation in graph.operations}
-    assert kinds == {"Conv2D", "FullyConnected", "Add", "MaxPool2D", "Mean"}
+    assert kinds == {
+        *("Conv2D", "DepthwiseConv2D", "FullyConnected", "Add"),
+        *("MaxPool2D", "AveragePool2D", "Mean"),
+    }
     return compile_graph(graph, NANO), image, ReferenceModel(graph).run(image[None])[0]
 
 
@@ -69,8 +72,8 @@ class Host:
         for start, stop in ((0, below), (above, self.memory.size)):
             if start < stop:
                 space.register_region(self.memory, BASE + start, stop - start, start)
-        bus = AxiSlave(AxiBus.from_prefix(dut, "m_axi_"), dut.clk, dut.rst, target=space)
-        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil_"), dut.clk, dut.rst)
+        bus = AxiSlave(AxiBus.from_prefix(dut, "m_axi"), dut.clk, dut.rst, target=space)
+        self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         if pause:
             write, read = self.registers.write_if, self.registers.read_if
             for channel in (

@@ -8,8 +8,8 @@ from typing import Any
 from hw.config import PRESETS
 from hw.conv.convolution_module import ConvolutionModule
 from hw.conv.systolic_array import SystolicArray
-from hw.post.requantize import Requantizer
 from hw.top import Dna
+from tests.hw.support.requantizer import Requantizer
 
 DESIGNS: dict[str, Callable[[], Any]] = {
     "systolic_array": lambda: SystolicArray(rows=4, columns=4),

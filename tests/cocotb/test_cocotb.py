@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -39,7 +40,9 @@ def simulator():
         root = package.submodule_search_locations[0]
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("VERILATOR_ROOT", root)
-            patch.setenv("PATH", os.pathsep.join([f"{root}/bin", os.environ["PATH"]]))
+            # Its makefile runs python3, for which cocotb sets PYTHONHOME: it must be this Python.
+            ours = os.path.dirname(sys.executable)
+            patch.setenv("PATH", os.pathsep.join([f"{root}/bin", ours, os.environ["PATH"]]))
             # The wheel leaves the flag that includes a precompiled header blank.
             patch.setenv("MAKEFLAGS", "CFG_CXXFLAGS_PCH_I=-include")
             yield "verilator"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 _NAMED = re.compile(r"^; yosys-smt2-(assert|cover) (\d+) \S*?(?:claim|reach)_(\w+)", re.MULTILINE)
 _FALSE = re.compile(r"\(\|top_a (\d+)\| s\d+\)\s+false\)")
-_SOLVER = Path(sys.executable).parent / "yices-smt2"
+SOLVER = Path(sys.executable).parent / "yices-smt2"
 
 
 class Model:
@@ -84,7 +84,7 @@ class Model:
     def _solve(self, lines: Iterable[str]) -> str:
         script = ["(set-option :produce-models true)", "(set-logic QF_AUFBV)", self._text, *lines]
         done = subprocess.run(
-            [_SOLVER, "--incremental"], input="\n".join(script), capture_output=True, text=True
+            [SOLVER, "--incremental"], input="\n".join(script), capture_output=True, text=True
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -46,30 +46,40 @@ def bench(*changes):
         axi = dut.axi
         constant_window(m, dut.window_base, dut.window_size)
         data = Signal()  # one bit is enough: nothing depends on data
-        inputs = [dut.halt, axi.arready, axi.rvalid, axi.rid, axi.rresp, axi.rlast, data]
+        inputs = [
+            dut.halt,
+            axi.ar.ready,
+            axi.r.valid,
+            axi.r.payload.id,
+            axi.r.payload.resp,
+            axi.r.payload.last,
+            data,
+        ]
         for index in range(CLIENTS):
             client = dut.clients[index]
             inputs += [client.requests.valid, client.words.ready]
             inputs += [client.requests.payload.offset, client.requests.payload.length]
         for signal in inputs:
             any_value(m, signal)
-        m.d.comb += axi.rdata.eq(data)
+        m.d.comb += axi.r.payload.data.eq(data)
 
         # One reader, any, and one of its words, any.
         one = any_constant(m, 1, name="one")
         number = any_constant(m, range(2 * CREDITS), name="number")
-        asks = axi.arvalid & axi.arready
+        asks = axi.ar.valid & axi.ar.ready
         words = [dut.clients[index].words for index in range(CLIENTS)]
         due, word = [], Signal()
         for index in range(CLIENTS):
             left = Signal(range(4 * CREDITS), name=f"due{index}")
-            comes = axi.rvalid & (axi.rid == index)
-            m.d.sync += left.eq(left + Mux(asks & (axi.arid == index), axi.arlen + 1, 0) - comes)
+            comes = axi.r.valid & (axi.r.payload.id == index)
+            m.d.sync += left.eq(
+                left + Mux(asks & (axi.ar.payload.id == index), axi.ar.payload.len + 1, 0) - comes
+            )
             m.d.comb += Assume(~comes | (left != 0))  # the memory sends what it was asked for
             due.append(left)
         came, taken = Signal(range(CYCLES)), Signal(range(CYCLES))
         takes = Mux(one, words[1].valid & words[1].ready, words[0].valid & words[0].ready)
-        with m.If(axi.rvalid & (axi.rid == one)):
+        with m.If(axi.r.valid & (axi.r.payload.id == one)):
             m.d.sync += came.eq(came + 1)
             with m.If(came == number):
                 m.d.sync += word.eq(data)
@@ -83,21 +93,27 @@ def bench(*changes):
         held = came - taken + Mux(one, due[1], due[0])
         claim(m, "no_more_than_credits", held <= CREDITS)
 
-        waits = before(m, axi.arvalid & ~axi.arready)
-        address = Cat(axi.araddr, axi.arlen, axi.arid, axi.arsize, axi.arburst)
+        waits = before(m, axi.ar.valid & ~axi.ar.ready)
+        address = Cat(
+            axi.ar.payload.addr,
+            axi.ar.payload.len,
+            axi.ar.payload.id,
+            axi.ar.payload.size,
+            axi.ar.payload.burst,
+        )
         same = address == before(m, address)
         with m.If(waits):
-            claim(m, "ar_stays", axi.arvalid)
+            claim(m, "ar_stays", axi.ar.valid)
             claim(m, "ar_is_stable", same)
-        with m.If(axi.arvalid):
-            claim(m, "inside_a_page", inside_a_page(axi.araddr, axi.arlen))
-        claim(m, "idle_when_nothing_is_due", ~dut.idle | (Cat(*due) == Const(0)) & ~axi.arvalid)
+        with m.If(axi.ar.valid):
+            claim(m, "inside_a_page", inside_a_page(axi.ar.payload.addr, axi.ar.payload.len))
+        claim(m, "idle_when_nothing_is_due", ~dut.idle | (Cat(*due) == Const(0)) & ~axi.ar.valid)
         halted = before(m, dut.halt)
-        with m.If(halted & axi.arvalid):
+        with m.If(halted & axi.ar.valid):
             claim(m, "halt_starts_nothing", waits)
         reach(m, "all_credits_used", held == CREDITS)
         reach(m, "credits_used_again", held + taken > CREDITS)
-        reach(m, "ar_waits", waits & axi.arready)
+        reach(m, "ar_waits", waits & axi.ar.ready)
 
     return fill
 
@@ -120,12 +136,12 @@ FREE = "(free >= splitter.bursts.payload.length)"
     [
         (FREE, "(free != 0)", "every_beat_has_a_place"),
         (FREE, "1", "no_more_than_credits"),
-        ("words.w_data.eq(axi.rdata)", "words.w_data.eq(1)", "words_in_order"),
-        ("axi.rvalid & (axi.rid == index)", "axi.rvalid", "words_are_beats_that_came"),
-        ("with m.If(axi.arready):", "with m.If(1):", "ar_stays"),
-        ("(~axi.arvalid | axi.arready)", "1", "ar_is_stable"),
+        ("words.w_data.eq(beat.data)", "words.w_data.eq(1)", "words_in_order"),
+        ("r.valid & (beat.id == index)", "r.valid", "words_are_beats_that_came"),
+        ("with m.If(ar.ready):", "with m.If(1):", "ar_stays"),
+        ("(~ar.valid | ar.ready)", "1", "ar_is_stable"),
         ("burst.length - 1", "burst.length", "inside_a_page"),
-        ("(under_way == 0) & ~axi.arvalid", "~axi.arvalid", "idle_when_nothing_is_due"),
+        ("(under_way == 0) & ~ar.valid", "~ar.valid", "idle_when_nothing_is_due"),
         ("& ~self.halt ", "", "halt_starts_nothing"),
     ],
 )

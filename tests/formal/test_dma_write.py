@@ -31,50 +31,56 @@ def bench(*changes):
         axi, client = dut.axi, dut.client
         constant_window(m, dut.window_base, dut.write_base, dut.write_size)
         data = Signal()  # one bit is enough: nothing depends on data
-        inputs = [dut.halt, axi.awready, axi.wready, axi.bvalid, axi.bresp, data]
+        inputs = [dut.halt, axi.aw.ready, axi.w.ready, axi.b.valid, axi.b.payload.resp, data]
         inputs += [client.requests.valid, client.words.valid]
         inputs += [client.requests.payload.offset, client.requests.payload.length]
         for signal in inputs:
             any_value(m, signal)
         m.d.comb += client.words.payload.eq(data)
 
-        asks, sends = axi.awvalid & axi.awready, axi.wvalid & axi.wready
-        answered = axi.bvalid & axi.bready
+        asks, sends = axi.aw.valid & axi.aw.ready, axi.w.valid & axi.w.ready
+        answered = axi.b.valid & axi.b.ready
         # The burst under way: its length from its address on, the words sent, what is over.
         open_, length, sent = Signal(), Signal(8), Signal(8)
         addressed, ended = Signal(), Signal()
         m.d.sync += [
-            open_.eq((open_ | axi.awvalid) & ~answered),
+            open_.eq((open_ | axi.aw.valid) & ~answered),
             addressed.eq((addressed | asks) & ~answered),
-            ended.eq((ended | (sends & axi.wlast)) & ~answered),
+            ended.eq((ended | (sends & axi.w.payload.last)) & ~answered),
             sent.eq(Mux(answered, 0, sent + sends)),
         ]
-        with m.If(axi.awvalid):
-            m.d.sync += length.eq(axi.awlen)
-        m.d.comb += Assume(~axi.bvalid | (addressed & ended))  # no answer before its burst
+        with m.If(axi.aw.valid):
+            m.d.sync += length.eq(axi.aw.payload.len)
+        m.d.comb += Assume(~axi.b.valid | (addressed & ended))  # no answer before its burst
 
-        waits = before(m, axi.awvalid & ~axi.awready)
-        address = Cat(axi.awaddr, axi.awlen, axi.awid, axi.awsize, axi.awburst)
+        waits = before(m, axi.aw.valid & ~axi.aw.ready)
+        address = Cat(
+            axi.aw.payload.addr,
+            axi.aw.payload.len,
+            axi.aw.payload.id,
+            axi.aw.payload.size,
+            axi.aw.payload.burst,
+        )
         same_address = address == before(m, address)
         with m.If(waits):
-            claim(m, "aw_stays", axi.awvalid)
+            claim(m, "aw_stays", axi.aw.valid)
             claim(m, "aw_is_stable", same_address)
-        word = Cat(axi.wdata, axi.wstrb, axi.wlast)
+        word = Cat(axi.w.payload.data, axi.w.payload.strb, axi.w.payload.last)
         same_word = word == before(m, word)
-        with m.If(before(m, axi.wvalid & ~axi.wready)):
-            claim(m, "w_stays", axi.wvalid)
+        with m.If(before(m, axi.w.valid & ~axi.w.ready)):
+            claim(m, "w_stays", axi.w.valid)
             claim(m, "w_is_stable", same_word)
-        with m.If(axi.awvalid):
-            claim(m, "inside_a_page", inside_a_page(axi.awaddr, axi.awlen))
+        with m.If(axi.aw.valid):
+            claim(m, "inside_a_page", inside_a_page(axi.aw.payload.addr, axi.aw.payload.len))
             claim(m, "one_burst_at_a_time", ~addressed)
-        now = Mux(axi.awvalid, axi.awlen, length)
-        with m.If(axi.wvalid):
-            claim(m, "wlast_is_the_last", axi.wlast == (sent == now))
-            claim(m, "words_belong_to_a_burst", (open_ | axi.awvalid) & ~ended)
-        claim(m, "no_answer_before_the_end", ~axi.bready | (addressed & ended))
-        claim(m, "idle_when_nothing_is_open", ~dut.idle | ~(axi.awvalid | open_))
+        now = Mux(axi.aw.valid, axi.aw.payload.len, length)
+        with m.If(axi.w.valid):
+            claim(m, "wlast_is_the_last", axi.w.payload.last == (sent == now))
+            claim(m, "words_belong_to_a_burst", (open_ | axi.aw.valid) & ~ended)
+        claim(m, "no_answer_before_the_end", ~axi.b.ready | (addressed & ended))
+        claim(m, "idle_when_nothing_is_open", ~dut.idle | ~(axi.aw.valid | open_))
         halted = before(m, dut.halt)
-        with m.If(halted & axi.awvalid):
+        with m.If(halted & axi.aw.valid):
             claim(m, "halt_starts_nothing", waits)
 
         number = any_constant(m, range(2 * CONFIG.burst_words), name="number")
@@ -88,7 +94,7 @@ def bench(*changes):
             m.d.sync += gone.eq(gone + 1)
             claim(m, "words_come_first", gone < came)
             with m.If(gone == number):
-                claim(m, "words_in_order", axi.wdata[0] == tracked)
+                claim(m, "words_in_order", axi.w.payload.data[0] == tracked)
         reach(m, "second_answer", answered & (gone == 2 * CONFIG.burst_words))
         reach(m, "w_before_aw", sends & waits)
 
@@ -106,15 +112,23 @@ def test_the_address_channel_for_all_time():
 @pytest.mark.parametrize(
     ("old", "new", "violated"),
     [
-        ("with m.If(axi.awready):", "with m.If(1):", "aw_stays"),
-        ("awlen.eq(burst.length - 1)", "awlen.eq(burst.length)", "inside_a_page"),
-        ("axi.wlast.eq(left == 1)", "axi.wlast.eq(left == 2)", "wlast_is_the_last"),
-        ("words.r_en.eq(axi.wvalid & axi.wready)", "words.r_en.eq(1)", "w_stays"),
-        ("axi.wdata.eq(words.r_data)", "axi.wdata.eq(client.words.payload)", "w_is_stable"),
-        ("axi.wdata.eq(words.r_data)", "axi.wdata.eq(client.words.payload)", "words_in_order"),
+        ("with m.If(aw.ready):", "with m.If(1):", "aw_stays"),
+        ("len.eq(burst.length - 1)", "len.eq(burst.length)", "inside_a_page"),
+        ("w.payload.last.eq(left == 1)", "w.payload.last.eq(left == 2)", "wlast_is_the_last"),
+        ("words.r_en.eq(w.valid & w.ready)", "words.r_en.eq(1)", "w_stays"),
+        (
+            "w.payload.data.eq(words.r_data)",
+            "w.payload.data.eq(client.words.payload)",
+            "w_is_stable",
+        ),
+        (
+            "w.payload.data.eq(words.r_data)",
+            "w.payload.data.eq(client.words.payload)",
+            "words_in_order",
+        ),
         ("(left != 0) & words.r_rdy", "words.r_rdy", "words_belong_to_a_burst"),
         ("words.w_en.eq(client.words.valid)", "words.w_en.eq(1)", "words_come_first"),
-        ("(left == 0) & ~axi.awvalid", "left == 0", "no_answer_before_the_end"),
+        ("(left == 0) & ~aw.valid", "left == 0", "no_answer_before_the_end"),
         (
             'm.State("send"):',
             'm.State("send"):\n                m.d.comb += self.idle.eq(1)',

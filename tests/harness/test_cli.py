@@ -5,6 +5,7 @@ import pytest
 
 from harness.cli import COMMANDS, main
 from sw.errors import DnaError
+from sw.version import VERSION
 
 
 def run(monkeypatch, *arguments):
@@ -18,6 +19,11 @@ def run(monkeypatch, *arguments):
 def test_every_command_has_help_with_an_example(monkeypatch, capsys, command):
     assert run(monkeypatch, command, "--help") == 0
     assert f"dna {command} " in capsys.readouterr().out.split("Example", 1)[1]
+
+
+def test_the_version_is_that_of_the_sources(monkeypatch, capsys):
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"dna, version {VERSION}\n"
 
 
 def test_help_imports_nothing_heavy():

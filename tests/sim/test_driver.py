@@ -7,12 +7,13 @@ import pytest
 
 from hw import isa
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine, Instruction, Opcode, program_bytes
+from hw.status import Activity, Fault
 from sim.driver import Driver, MachineError
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
+from sim.rtl import registry
+from sim.rtl.registry import open_simulator
 from sw.errors import DnaError
 from sw.program import DramTensor, MemoryMap, Program, Region
 from tests.sim.rtl.copier import Copier
@@ -51,7 +52,7 @@ def copier_program(config=NANO):
 
 
 def copier(memory=None, engine="cxxrtl", **options):
-    machine = open_machine(NANO, engine, size=16384, memory=memory, component=Copier)
+    machine = open_simulator(NANO, engine, size=16384, memory=memory, component=Copier)
     return Driver(machine, copier_program(), **options)
 
 
@@ -64,7 +65,7 @@ def expected(image):
     return sums.reshape(1, LENGTH).view(np.int8).reshape(1, LENGTH, 8)
 
 
-@pytest.mark.parametrize("engine", ["cxxrtl", "pysim"])
+@pytest.mark.parametrize("engine", registry.names())
 def test_runs_back_to_back(engine):
     driver = copier(engine=engine)
     for seed in range(3):
@@ -120,13 +121,13 @@ def test_a_wrong_input(image):
 
 def test_another_configuration():
     other = dataclasses.replace(NANO, name="other", weight_fifo_words=32)
-    machine = open_machine(NANO, size=16384, component=Copier)
+    machine = open_simulator(NANO, size=16384, component=Copier)
     with pytest.raises(DnaError, match=rf"{NANO.digest}, the program is for other"):
         Driver(machine, copier_program(other))
 
 
 def test_too_little_memory():
-    machine = open_machine(NANO, size=8192, component=Copier)
+    machine = open_simulator(NANO, size=8192, component=Copier)
     with pytest.raises(DnaError, match="needs 16384 bytes of memory, the machine has 8192"):
         Driver(machine, copier_program())
 
@@ -210,12 +211,12 @@ def through_program():
 
 
 def test_an_image_through_the_machine():
-    """Both engines, the same image, cycles, counters and writes."""
+    """Every engine, the same image, cycles, counters and writes."""
     code = through_program()
     hard = MemoryModel(latency=9, bandwidth=0.4, reorder=True, stalls=Stalls(0.2, 1))
     seen = []
-    for engine in ("cxxrtl", "pysim"):
-        with open_machine(NANO, engine, size=16384, memory=hard, record_writes=True) as machine:
+    for engine in registry.names():
+        with open_simulator(NANO, engine, size=16384, memory=hard, record_writes=True) as machine:
             driver = Driver(machine, code)
             for seed in range(2):
                 image = pixels(seed)[:, :WIDTH, : NANO.rows].copy()
@@ -226,4 +227,4 @@ def test_an_image_through_the_machine():
             table = machine.layer_activity()
             assert (table.sum(axis=(1, 2)) == driver.cycles).all()
             seen.append((driver.cycles, machine.counters(), table.tolist(), writes.cycle.tolist()))
-    assert seen[0] == seen[1]
+    assert all(other == seen[0] for other in seen[1:])

@@ -8,8 +8,9 @@ from sim.functional import kernels
 from sim.quantization import dequantize, quantize
 from sw.artifact import Quantization
 from sw.errors import DnaError
+from tests import skips
 
-needs_kernel = pytest.mark.skipif(not kernels.supported(), reason="the kernel needs AVX512 and g++")
+needs_kernel = pytest.mark.skipif(not kernels.supported(), reason=skips.KERNELS)
 
 
 @pytest.fixture(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sim import reference
 from sim.reference import ReferenceModel
 from sw import numerics
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights
 from sw.operations import Add, Mean, Padding
 from tests.support.graphs import random_image, random_small_graph
 
@@ -191,15 +191,7 @@ def test_every_operation_appears_in_the_small_graph():
 
 def test_relu_clamps_at_the_zero_point():
     builder = GraphBuilder("x", (1, 1, 1), 1.0, 0)
-    builder.conv2d(
-        "y",
-        "x",
-        weights=np.ones((1, 1, 1, 1), np.int8),
-        bias=np.zeros(1, np.int32),
-        weight_scale=np.ones(1, np.float32),
-        scale=1.0,
-        zero_point=-20,
-        activation="relu",
-    )
+    weights = Weights(np.ones((1, 1, 1, 1), np.int8), np.zeros(1, np.int32), np.ones(1, np.float32))
+    builder.conv2d("y", "x", weights, Output(1.0, -20, "relu"))
     model = ReferenceModel(builder.finish("y"))
     assert model.run(np.array([[[[-50]]], [[[50]]]], np.int8)).ravel().tolist() == [-20, 30]

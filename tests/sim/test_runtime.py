@@ -6,11 +6,13 @@ import sys
 import numpy as np
 import pytest
 
+from sim.functional import kernels
 from sim.quantization import dequantize
 from sim.reference import ReferenceModel
 from sim.runtime import Runtime
 from sw import artifact
 from sw.errors import DnaError
+from tests import skips
 from tests.support.graphs import random_image, random_small_graph
 
 SHAPE = (13, 11, 3)
@@ -79,12 +81,27 @@ def test_a_missing_artifact_is_refused(tmp_path):
         Runtime.load(tmp_path / "absent")
 
 
-def test_torch_is_not_needed(folder):
+ABSENT = ("torch", "torchao", "amaranth", "ai_edge_litert", "tflite", "flatbuffers", "harness")
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "reference",
+        pytest.param(
+            "functional",
+            marks=pytest.mark.skipif(not kernels.supported(), reason=skips.KERNELS),
+        ),
+    ],
+)
+def test_no_framework_hdl_or_other_engine_is_needed(folder, engine):
     code = (
         "import sys\n"
+        f"sys.modules |= dict.fromkeys({ABSENT!r})  # importing one of them fails\n"
+        "import numpy\n"
         "from sim.runtime import Runtime\n"
-        f"Runtime.load({str(folder)!r})\n"
-        "assert not {'torch', 'torchao', 'harness'} & set(sys.modules)\n"
+        f"runtime = Runtime.load({str(folder)!r}, {engine!r})\n"
+        f"runtime.run(numpy.zeros((1, *{SHAPE!r}), numpy.float32))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from sw.graph import Graph
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
 
 IMAGE_RMS = 60.0
@@ -14,14 +14,12 @@ IMAGE_RMS = 60.0
 ASYMMETRIC = Padding(0, 1, 1, 0)
 
 
-def ones(*shape: int, scale: float = 0.01) -> dict[str, np.ndarray]:
-    """Constants of an operation whose weights, of ``shape``, are all one, without a bias."""
+def ones(*shape: int, scale: float = 0.01) -> Weights:
+    """Weights of ``shape`` that are all one, without a bias."""
     channels = shape[0]
-    return {
-        "weights": np.ones(shape, np.int8),
-        "bias": np.zeros(channels, np.int32),
-        "weight_scale": np.full(channels, scale, np.float32),
-    }
+    return Weights(
+        np.ones(shape, np.int8), np.zeros(channels, np.int32), np.full(channels, scale, np.float32)
+    )
 
 
 class _Network:
@@ -37,14 +35,14 @@ class _Network:
         scale = rms / (IMAGE_RMS if relu else IMAGE_RMS / 1.5)
         return scale, -128 if relu else int(self.rng.integers(-12, 13))
 
-    def _weights(self, x: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    def _weights(self, x: str, shape: tuple[int, ...]) -> Weights:
         weights = np.clip(np.rint(self.rng.normal(0, 32, shape)), -127, 127).astype(np.int8)
         fan_in = math.prod(shape[1:])
         spread = 1 / (math.sqrt(fan_in) * 32 * self.rms[x])
         scale = (spread * self.rng.uniform(0.7, 1.3, shape[0])).astype(np.float32)
         unit = self.builder.tensor(x).scale * scale.astype(np.float64)
         bias = np.rint(self.rng.normal(0, 0.3, shape[0]) / unit)
-        return {"weights": weights, "bias": bias.astype(np.int32), "weight_scale": scale}
+        return Weights(weights, bias.astype(np.int32), scale)
 
     def conv(
         self,
@@ -64,33 +62,28 @@ class _Network:
         return self.builder.conv2d(
             name,
             x,
-            **self._weights(x, shape),
-            scale=scale,
-            zero_point=zero_point,
-            stride=(stride, stride),
-            padding=padding,
-            activation="relu" if relu else "none",
+            self._weights(x, shape),
+            Output(scale, zero_point, "relu" if relu else "none"),
+            Window((kernel, kernel), (stride, stride), padding),
         )
 
     def add(self, name: str, a: str, b: str) -> str:
         self.rms[name] = math.hypot(self.rms[a], self.rms[b])
         scale, zero_point = self._quantization(self.rms[name], True)
-        return self.builder.add(name, a, b, scale=scale, zero_point=zero_point, activation="relu")
+        return self.builder.add(name, a, b, Output(scale, zero_point, "relu"))
 
     def max_pool(self, name: str, x: str) -> str:
         self.rms[name] = self.rms[x]
-        return self.builder.max_pool2d(
-            name, x, kernel=(3, 3), stride=(2, 2), padding=Padding(1, 1, 1, 1)
-        )
+        return self.builder.max_pool2d(name, x, Window((3, 3), (2, 2), Padding(1, 1, 1, 1)))
 
     def classifier(self, x: str, classes: int) -> Graph:
         scale, _ = self._quantization(self.rms[x], True)
         self.rms["mean"] = self.rms[x]
-        self.builder.mean("mean", x, scale=scale, zero_point=-128)
+        self.builder.mean("mean", x, Output(scale, -128))
         shape = (classes, self.builder.tensor("mean").shape[0])
         logits, zero_point = self._quantization(1.0, False)
         self.builder.fully_connected(
-            "logits", "mean", **self._weights("mean", shape), scale=logits, zero_point=zero_point
+            "logits", "mean", self._weights("mean", shape), Output(logits, zero_point)
         )
         return self.builder.finish("logits")
 

@@ -1,6 +1,8 @@
 """Small ONNX networks, and ONNX Runtime's static quantization of them."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,62 +30,123 @@ class _Images(CalibrationDataReader):
         return {"image": noise.astype(np.float32)}
 
 
+class FloatNetwork:
+    """Collects nodes from the input ``image`` on; each method returns the name of a result."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.initializers: list[Any] = []
+        self.nodes: list[Any] = []
+
+    def constant(self, array: Any, dtype: Any = np.float32) -> str:
+        name = f"k{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.array(array, dtype), name))
+        return name
+
+    def weights(self, *shape: int) -> str:
+        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 4
+        return self.constant(self.rng.normal(0, 1, shape) / np.sqrt(fan_in))
+
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        name = f"{kind.lower()}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
+
+    def conv(
+        self, x: str, out: int, into: int, kernel: int, groups: int = 1, **attributes: Any
+    ) -> str:
+        weights = self.weights(out, into // groups, kernel, kernel), self.weights(out)
+        return self.node("Conv", x, *weights, group=groups, **attributes)
+
+    def save(self, output: str, path: Path, shape: tuple[int, ...] | None = None) -> Path:
+        graph = helper.make_graph(
+            self.nodes,
+            "small",
+            [helper.make_tensor_value_info("image", TensorProto.FLOAT, SHAPE)],
+            [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
+            self.initializers,
+        )
+        opsets = [helper.make_opsetid("", 17)]
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+        return path
+
+
 def save_float(path: Path, *, flatten_map: bool = False) -> Path:
     """Two strides, a residual addition, depthwise convolution, max-pool and a classifier.
 
     ``flatten_map`` leaves the average out, so that the classifier sees a map.
     """
-    rng = np.random.default_rng(1)
-    initializers, nodes = [], []
-
-    def weights(name, *shape):
-        fan_in = int(np.prod(shape[1:])) if len(shape) > 1 else 4
-        values = (rng.normal(0, 1, shape) / np.sqrt(fan_in)).astype(np.float32)
-        initializers.append(numpy_helper.from_array(values, name))
-        return name
-
-    def conv(x, y, out, into, kernel, groups=1, **attributes):
-        inputs = [x, weights(f"{y}.w", out, into // groups, kernel, kernel), weights(f"{y}.b", out)]
-        nodes.append(helper.make_node("Conv", inputs, [y], group=groups, **attributes))
-        return y
-
-    def node(kind, inputs, output, **attributes):
-        nodes.append(helper.make_node(kind, inputs, [output], **attributes))
-        return output
-
-    x = node("Relu", [conv("image", "c1", 8, 3, 3, strides=[2, 2], pads=[1, 0, 0, 1])], "r1")
-    x = node("MaxPool", [x], "m1", kernel_shape=[3, 3], strides=[1, 2], pads=[1, 1, 1, 1])
-    y = conv(x, "c2", 8, 8, 3, groups=8, pads=[1, 1, 1, 1])
-    x = node("Relu", [node("Add", [y, conv(x, "c3", 8, 8, 1)], "a")], "r2")
+    net = FloatNetwork()
+    x = net.node("Relu", net.conv("image", 8, 3, 3, strides=[2, 2], pads=[1, 0, 0, 1]))
+    x = net.node("MaxPool", x, kernel_shape=[3, 3], strides=[1, 2], pads=[1, 1, 1, 1])
+    y = net.conv(x, 8, 8, 3, groups=8, pads=[1, 1, 1, 1])
+    x = net.node("Relu", net.node("Add", y, net.conv(x, 8, 8, 1)))
     size = 8
     if flatten_map:
         size = 8 * 8 * 4
     else:
-        x = node("GlobalAveragePool", [x], "g")
-    x = node("Flatten", [x], "f", axis=1)
-    node("Gemm", [x, weights("fc.w", 10, size), weights("fc.b", 10)], "logits", transB=1)
-    graph = helper.make_graph(
-        nodes,
-        "small",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, SHAPE)],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, (1, 10))],
-        initializers,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, path)
-    return path
+        x = net.node("GlobalAveragePool", x)
+    x = net.node("Flatten", x, axis=1)
+    logits = net.node("Gemm", x, net.weights(10, size), net.weights(10), transB=1)
+    return net.save(logits, path, (1, 10))
 
 
-def save_quantized(folder: Path, form: str, kind: str, *, flatten_map: bool = False) -> Path:
-    """The network of :func:`save_float`, quantized."""
-    path = folder / f"{form}-{kind}.onnx"
+def quantized(float_file: Path, form: str, kind: str, *, symmetric: bool = False) -> Path:
+    """A float network, quantized, beside it.
+
+    Args:
+        symmetric: activations have the zero point 0 (of int8), and so keep what bounds them.
+    """
+    path = float_file.with_name(f"{float_file.stem}-{form}-{kind}.onnx")
     quantize_static(
-        save_float(folder / "float.onnx", flatten_map=flatten_map),
+        float_file,
         path,
         _Images(),
         quant_format=QuantFormat[form],
         per_channel=True,
         activation_type=QuantType[kind],
         weight_type=QuantType.QInt8,
+        extra_options={"ActivationSymmetric": symmetric},
     )
     return path
+
+
+def save_quantized(folder: Path, form: str, kind: str, *, flatten_map: bool = False) -> Path:
+    """The network of :func:`save_float`, quantized."""
+    return quantized(save_float(folder / "float.onnx", flatten_map=flatten_map), form, kind)
+
+
+def _classified(net: FloatNetwork, x: str) -> str:
+    flat = net.node("Flatten", net.node("GlobalAveragePool", x))
+    return net.node("Gemm", flat, net.weights(5, 8), net.weights(5), transB=1)
+
+
+EXAMPLES: dict[str, Callable[[FloatNetwork, str], str]] = {
+    "convolution": lambda net, x: net.conv(x, 4, 8, 3, strides=[2, 1], pads=[1, 0, 2, 1]),
+    "depthwise convolution": lambda net, x: net.conv(x, 16, 8, 3, 8, strides=[1, 2]),
+    "fully connected": _classified,
+    "addition": lambda net, x: net.node("Add", x, net.conv(x, 8, 8, 1)),
+    "max-pool": lambda net, x: net.node("MaxPool", x, kernel_shape=[3, 2], strides=[2, 1]),
+    "average-pool": lambda net, x: net.node("AveragePool", x, kernel_shape=[3, 2], strides=[1, 2]),
+    "mean": lambda net, x: net.node("GlobalAveragePool", x),
+    "padding": lambda net, x: net.conv(
+        net.node("Pad", x, net.constant([0, 0, 1, 2, 0, 0, 0, 1], np.int64)), 4, 8, 3
+    ),
+    "activation": lambda net, x: net.conv(
+        net.node("Clip", net.conv(x, 4, 8, 1), net.constant(0), net.constant(6)), 4, 4, 1
+    ),
+    "view": lambda net, x: net.node(
+        "Gemm", net.node("Flatten", x), net.weights(5, 8 * 15 * 12), net.weights(5), transB=1
+    ),
+    "quantization": lambda net, x: net.conv(x, 4, 8, 1),
+    "softmax": lambda net, x: net.node("Softmax", _classified(net, x)),
+}
+"""An operator of each row of the table, behind a convolution with 8 channels and what it needs."""
+
+
+def save_example(folder: Path, name: str, form: str, kind: str = "QUInt8") -> Path:
+    """A quantized network with the operator ``name`` of the table."""
+    net = FloatNetwork()
+    output = EXAMPLES[name](net, net.conv("image", 8, 3, 3))
+    path = net.save(output, folder / f"{name}.onnx".replace(" ", "-"))
+    return quantized(path, form, kind, symmetric=name == "activation")

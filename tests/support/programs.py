@@ -1,25 +1,30 @@
 """Random networks and machines for the compiler, and the check that a program computes them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 
 from hw.config import DnaConfig
-from hw.isa import Opcode, read_program
-from sim.interpreter.program import Executed, Interpreter
 from sim.reference import ReferenceModel
+from sim.verify.interpreter import interpret_program
 from sw.compiler import Program, compile_graph
 from sw.errors import DnaError
 from sw.graph import Graph
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
+from sw.operators import table
 
 LAYER_MACS = 300_000
 """Of the largest random layer."""
 
-LAYER_SIZE = {"conv": 24, "max_pool": 24, "mean": 24, "fully_connected": 15, "add": 24}
-"""Rows and columns, at most; a fully connected layer over more than 15 is refused."""
+LAYER_SIZE = {"fully connected": 15}
+"""Rows and columns, at most, where 24 would be much."""
+
+
+def listed(name: str) -> bool:
+    """Whether the table of operators has a row of this name."""
+    return any(row.name == name for row in table.TABLE)
 
 
 def random_config(rng: np.random.Generator, feature_words: int | None = None) -> DnaConfig:
@@ -46,20 +51,36 @@ def random_config(rng: np.random.Generator, feature_words: int | None = None) ->
     )
 
 
-class _RandomNetwork:
-    """Operations of every kind on whatever tensors there are."""
+Draw = Callable[["RandomNetwork"], None]
+
+
+class RandomNetwork:
+    """Operations of every kind on whatever tensors there are.
+
+    Attributes:
+        builder: what there is.
+        spatial: feature maps, the latest last.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
         height, width = rng.integers(1, 15, 2)
         channels = int(rng.choice([1, 2, 3, 3, 3, 5, 8, 17]))
-        self.builder = GraphBuilder("input", (int(height), int(width), channels), *self.values())
-        self.spatial = ["input"]
+        self.begin((int(height), int(width), channels))
         self.count = 0
 
-    def values(self) -> tuple[float, int]:
-        """A scale and a zero point."""
-        return float(self.rng.uniform(0.5, 1.5)), int(self.rng.integers(-128, 128))
+    def begin(self, shape: tuple[int, ...]) -> None:
+        """Forget what there is for an input of ``shape``."""
+        output = self.output("none")
+        self.builder = GraphBuilder("input", shape, output.scale, output.zero_point)
+        self.spatial = ["input"]
+
+    def output(self, activation: str | None = None, factor: float = 1.0) -> Output:
+        """A scale and a zero point, and an activation if none is given."""
+        scale, zero_point = float(self.rng.uniform(0.5, 1.5)), int(self.rng.integers(-128, 128))
+        if activation is None:
+            activation = str(self.rng.choice(["none", "relu", "relu6"]))
+        return Output(factor * scale, zero_point, activation)
 
     def name(self, kind: str) -> str:
         self.count += 1
@@ -70,126 +91,139 @@ class _RandomNetwork:
         back = int(self.rng.geometric(0.6))
         return self.spatial[max(0, len(self.spatial) - back)]
 
-    def weights(self, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    def weights(self, shape: tuple[int, ...]) -> Weights:
         rng = self.rng
         fan_in = int(np.prod(shape[1:]))
         scale = rng.uniform(0.3, 1.0, shape[0]) / (30 * fan_in**0.5)
-        return {
-            "weights": rng.integers(-128, 128, shape).astype(np.int8),
-            "bias": rng.integers(-3000, 3000, shape[0]).astype(np.int32),
-            "weight_scale": scale.astype(np.float32),
-        }
+        return Weights(
+            rng.integers(-128, 128, shape).astype(np.int8),
+            rng.integers(-3000, 3000, shape[0]).astype(np.int32),
+            scale.astype(np.float32),
+        )
 
-    def relu(self) -> str:
-        return str(self.rng.choice(["none", "relu", "relu6"]))
+    def window(self, x: str, *, square: bool = False, seen: bool = False) -> Window:
+        """A window that fits ``x``.
 
-    def window(self, x: str, square: bool) -> dict[str, object]:
-        """A kernel, stride and padding that fit ``x``."""
+        Args:
+            square: one stride for both directions.
+            seen: every window has a value of ``x``.
+        """
         rng = self.rng
         height, width, _ = self.builder.tensor(x).shape
-        top, bottom, left, right = (int(n) for n in rng.integers(0, 3, 4))
+        sides = [int(n) for n in rng.integers(0, 3, 4)]
         kernel = (
-            int(rng.integers(1, min(5, height + top + bottom) + 1)),
-            int(rng.integers(1, min(5, width + left + right) + 1)),
+            int(rng.integers(1, min(5, height + sides[0] + sides[1]) + 1)),
+            int(rng.integers(1, min(5, width + sides[2] + sides[3]) + 1)),
         )
         stride = tuple(int(n) for n in rng.integers(1, 4, 2))
         if square:
             stride = (stride[0], stride[0])
-        return {
-            "kernel": kernel,
-            "stride": stride,
-            "padding": Padding(top, bottom, left, right),
-        }
+        if seen:
+            sides = [min(side, kernel[i // 2] - 1) for i, side in enumerate(sides)]
+            kernel = (min(kernel[0], height), min(kernel[1], width))
+            sides = [min(side, kernel[i // 2] - 1) for i, side in enumerate(sides)]
+        return Window(kernel, stride, Padding(*sides))
 
-    def conv(self, x: str, channels: int | None = None, **window: object) -> str:
-        window = window or self.window(x, square=False)
-        kernel = window.pop("kernel")
+    def conv(self, x: str, channels: int | None = None, window: Window | None = None) -> str:
+        window = window or self.window(x)
         out = channels or int(self.rng.integers(1, 40))
-        shape = (out, *kernel, self.builder.tensor(x).shape[2])
-        scale, zero_point = self.values()
-        name = self.builder.conv2d(
-            self.name("conv"),
-            x,
-            **self.weights(shape),
-            scale=scale,
-            zero_point=zero_point,
-            activation=self.relu(),
-            **window,
-        )
+        weights = self.weights((out, *window.kernel, self.builder.tensor(x).shape[2]))
+        name = self.builder.conv2d(self.name("conv"), x, weights, self.output(), window)
         self.spatial.append(name)
         return name
 
-    def pool(self) -> None:
-        x = self.pick()
-        self.spatial.append(
-            self.builder.max_pool2d(self.name("pool"), x, **self.window(x, square=True))
+    def depthwise(self, x: str, window: Window | None = None) -> None:
+        window = window or self.window(x)
+        channels = self.builder.tensor(x).shape[2]
+        times = int(self.rng.integers(1, 3)) if channels < 20 else 1
+        weights = self.weights((times * channels, *window.kernel))
+        name = self.builder.depthwise_conv2d(
+            self.name("depthwise"), x, weights, self.output(), window
         )
+        self.spatial.append(name)
+
+    def max_pool(self, x: str, window: Window | None = None) -> None:
+        window = window or self.window(x, square=bool(self.rng.integers(2)))
+        self.spatial.append(self.builder.max_pool2d(self.name("pool"), x, window))
+
+    def average_pool(self, x: str, window: Window | None = None) -> None:
+        window = window or self.window(x, seen=True)
+        self.spatial.append(self.builder.average_pool2d(self.name("average"), x, window))
 
     def add(self, a: str, b: str) -> None:
-        scale, zero_point = self.values()
-        self.spatial.append(
-            self.builder.add(
-                self.name("add"),
-                a,
-                b,
-                scale=2 * scale,
-                zero_point=zero_point,
-                activation=self.relu(),
-            )
-        )
+        name = self.builder.add(self.name("add"), a, b, self.output(factor=2))
+        self.spatial.append(name)
 
     def residual(self) -> None:
         """An addition of one of the forms that networks have, and some that they have not."""
         x = self.pick()
         channels = self.builder.tensor(x).shape[2]
-        same = {"kernel": (3, 3), "padding": Padding(1, 1, 1, 1)}
-        match int(self.rng.integers(0, 5)):
+        same, point = Window((3, 3), padding=Padding(1, 1, 1, 1)), Window((1, 1))
+        match int(self.rng.integers(0, 5)) if listed("convolution") else 1:
             case 0:
-                self.add(self.conv(x, channels, **same), x)
+                self.add(self.conv(x, channels, same), x)
             case 1:
                 self.add(x, x)
             case 2:
-                shortcut = self.conv(x, 12, kernel=(1, 1))
-                self.add(self.conv(x, 12, **same), shortcut)
+                shortcut = self.conv(x, 12, point)
+                self.add(self.conv(x, 12, same), shortcut)
             case 3:
-                main = self.conv(x, 12, **same)
-                self.add(main, self.conv(x, 12, kernel=(1, 1)))
+                main = self.conv(x, 12, same)
+                self.add(main, self.conv(x, 12, point))
             case 4:
-                branch = self.conv(x, channels, **same)
+                branch = self.conv(x, channels, same)
                 self.conv(branch)
                 self.add(x, branch)
 
-    def classifier(self, x: str) -> str:
-        # A fully connected layer over more than 15 rows or columns is refused.
-        if max(self.builder.tensor(x).shape[:2]) > 15 or self.rng.random() < 0.7:
-            scale, zero_point = self.values()
-            x = self.builder.mean(self.name("mean"), x, scale=scale, zero_point=zero_point)
-        for _ in range(int(self.rng.integers(1, 3))):
-            scale, zero_point = self.values()
-            inputs = int(np.prod(self.builder.tensor(x).shape))
-            x = self.builder.fully_connected(
-                self.name("fc"),
-                x,
-                **self.weights((int(self.rng.integers(1, 30)), inputs)),
-                scale=scale,
-                zero_point=zero_point,
-                activation=self.relu(),
-            )
-        return x
+    def mean(self, x: str) -> str:
+        return self.builder.mean(self.name("mean"), x, self.output("none"))
+
+    def dense(self, x: str, outputs: int | None = None) -> str:
+        inputs = int(np.prod(self.builder.tensor(x).shape))
+        weights = self.weights((outputs or int(self.rng.integers(1, 30)), inputs))
+        return self.builder.fully_connected(self.name("fc"), x, weights, self.output())
 
     def finish(self) -> Graph:
+        rows = [row.name for row in table.TABLE if row.operation is not None]
+        steps = [STEPS[name] for name in rows for _ in range(OFTEN.get(name, 1)) if name in STEPS]
         for _ in range(int(self.rng.integers(1, 6))):
-            step = self.rng.choice([self.pool, self.residual, lambda: self.conv(self.pick())])
-            step()
+            steps[int(self.rng.integers(len(steps)))](self)
         x = self.spatial[-1]
         if x == "input" or self.rng.random() < 0.6:
-            x = self.classifier(x)
+            large = max(self.builder.tensor(x).shape[:2]) > 15
+            if "mean" in rows and (large or self.rng.random() < 0.7):
+                x = self.mean(x)
+            if "fully connected" in rows:
+                for _ in range(int(self.rng.integers(1, 3))):
+                    x = self.dense(x)
         return self.builder.finish(x)
+
+
+STEPS: dict[str, Draw] = {
+    "convolution": lambda net: net.conv(net.pick()),
+    "depthwise convolution": lambda net: net.depthwise(net.pick()),
+    "addition": lambda net: net.residual(),
+    "max-pool": lambda net: net.max_pool(net.pick()),
+    "average-pool": lambda net: net.average_pool(net.pick()),
+}
+"""How to draw one of a row of the table of operators, anywhere in a network."""
+
+OFTEN = {"convolution": 2, "addition": 2}
+"""How many times as often as the others a row is drawn: these have most ways to be compiled."""
+
+ENDS = ("mean", "fully connected")
+"""Rows that :meth:`RandomNetwork.finish` draws, at the end."""
+
+
+def lone_convolution() -> Graph:
+    """A convolution of an image, called ``conv1``."""
+    network = RandomNetwork(np.random.default_rng(0))
+    return network.builder.finish(network.conv("input"))
 
 
 def random_network(rng: np.random.Generator) -> Graph:
     """A small graph with every operation and shape that the compiler takes, useful or not."""
-    return _RandomNetwork(rng).finish()
+    return RandomNetwork(rng).finish()
 
 
 def random_layer(rng: np.random.Generator) -> Graph:
@@ -197,43 +231,52 @@ def random_layer(rng: np.random.Generator) -> Graph:
 
     Large kernels, strides that leave rows out, channels that fill no word.
     """
-    kind = rng.choice(["conv", "conv", "image", "max_pool", "mean", "fully_connected", "add"])
-    network = _RandomNetwork(rng)
+    kinds = [row.name for row in table.TABLE if row.operation is not None]
+    kind = str(rng.choice([*kinds, "image"] if listed("convolution") else kinds))
+    network = RandomNetwork(rng)
     if kind == "image":
         return _first_layer(network)
+    size = LAYER_SIZE.get(kind, 24)
     while True:
-        height, width = (int(n) for n in rng.integers(1, LAYER_SIZE[kind] + 1, 2))
+        height, width = (int(n) for n in rng.integers(1, size + 1, 2))
         channels = int(rng.choice([1, 2, 3, 4, 7, 8, 9, 16, 31, 64, 65]))
         outputs = int(rng.choice([1, 3, 4, 5, 8, 15, 16, 33, 64, 70]))
-        top, bottom, left, right = (int(n) for n in rng.integers(0, 6, 4))
-        rows, columns = height + top + bottom, width + left + right
+        sides = [int(n) for n in rng.integers(0, 6, 4)]
+        rows, columns = height + sides[0] + sides[1], width + sides[2] + sides[3]
         kernel = tuple(int(rng.integers(1, min(12, size) + 1)) for size in (rows, columns))
         stride = tuple(int(n) for n in rng.integers(1, 6, 2))
-        taps = kernel[0] * kernel[1] if kind == "conv" else 1
+        taps = kernel[0] * kernel[1] if "convolution" in kind else 1
         work = height * width * channels * outputs * taps // (stride[0] * stride[1])
         if work <= LAYER_MACS:
             break
-    window = {"kernel": kernel, "stride": stride, "padding": Padding(top, bottom, left, right)}
-    builder = network.builder = GraphBuilder("input", (height, width, channels), *network.values())
-    scale, zero_point = network.values()
-    target = {"scale": scale, "zero_point": zero_point}
-    match kind:
-        case "conv":
-            return builder.finish(network.conv("input", outputs, **window))
-        case "max_pool":
-            window["stride"] = (stride[0], stride[0])
-            return builder.finish(builder.max_pool2d("pool", "input", **window))
-        case "mean":
-            return builder.finish(builder.mean("mean", "input", **target))
-        case "fully_connected":
-            weights = network.weights((outputs, height * width * channels))
-            return builder.finish(builder.fully_connected("fc", "input", **weights, **target))
-    other = network.conv("input", channels, kernel=(1, 1)) if rng.random() < 0.5 else "input"
-    network.add("input", other)
-    return builder.finish(network.spatial[-1])
+    network.begin((height, width, channels))
+    if kind == "average-pool":
+        kernel = (min(kernel[0], height), min(kernel[1], width))
+        sides = [min(side, kernel[i // 2] - 1) for i, side in enumerate(sides)]
+    window = Window(kernel, stride, Padding(*sides))
+    name = LAYERS[kind](network, window, outputs) or network.spatial[-1]
+    return network.builder.finish(name)
 
 
-def _first_layer(network: _RandomNetwork) -> Graph:
+def _lone_addition(network: RandomNetwork, _window: Window, _outputs: int) -> None:
+    channels = network.builder.tensor("input").shape[2]
+    half = listed("convolution") and network.rng.random() < 0.5
+    network.add("input", network.conv("input", channels, Window((1, 1))) if half else "input")
+
+
+LAYERS: dict[str, Callable[[RandomNetwork, Window, int], str | None]] = {
+    "convolution": lambda net, window, outputs: net.conv("input", outputs, window),
+    "depthwise convolution": lambda net, window, _: net.depthwise("input", window),
+    "fully connected": lambda net, _, outputs: net.dense("input", outputs),
+    "addition": _lone_addition,
+    "max-pool": lambda net, window, _: net.max_pool("input", window),
+    "average-pool": lambda net, window, _: net.average_pool("input", window),
+    "mean": lambda net, _window, _outputs: net.mean("input"),
+}
+"""How to draw one of a row by itself: over the input, with a window and output channels."""
+
+
+def _first_layer(network: RandomNetwork) -> Graph:
     """A convolution over an image, small kernel and few channels, that packed windows suit.
 
     Half of the time with an addition behind it.
@@ -245,13 +288,12 @@ def _first_layer(network: _RandomNetwork) -> Graph:
     # Output columns of which two, three or four may be computed together.
     columns = 12 * int(rng.integers(1, 4))
     width = (columns - 1) * stride[1] + kernel[1] - left - right
-    shape = (int(rng.integers(4, 25)), width, int(rng.integers(1, 4)))
-    network.builder = GraphBuilder("input", shape, *network.values())
-    window = {"kernel": kernel, "stride": stride, "padding": Padding(top, bottom, left, right)}
+    network.begin((int(rng.integers(4, 25)), width, int(rng.integers(1, 4))))
+    window = Window(kernel, stride, Padding(top, bottom, left, right))
     outputs = int(rng.integers(1, 25))
-    x = network.conv("input", outputs, **window)
-    if rng.random() < 0.5:
-        network.add(x, network.conv("input", outputs, **window))
+    x = network.conv("input", outputs, window)
+    if listed("addition") and rng.random() < 0.5:
+        network.add(x, network.conv("input", outputs, window))
     return network.builder.finish(network.spatial[-1])
 
 
@@ -272,62 +314,6 @@ def least_feature_words(graph: Graph, config: DnaConfig) -> int | None:
     return None
 
 
-class OutputCheck:
-    """Compares every output in feature memory with the reference, right after its instruction.
-
-    Attributes:
-        values: how many were compared.
-    """
-
-    def __init__(self, program: Program, expected: dict[str, np.ndarray]) -> None:
-        self.expected = expected
-        self.values = 0
-        self.layers = {layer.number: layer for layer in program.layers}
-        self.places = {layer.number: iter(layer.stripes) for layer in program.layers}
-        self.means = self._mean_instructions(program)
-
-    @staticmethod
-    def _mean_instructions(program: Program) -> dict[int, list[int]]:
-        """How many MEANs complete each stripe: of a mean all, of an average-pool one a pixel."""
-        counts: dict[int, list[int]] = {}
-        for op in read_program(program.code):
-            if op.opcode is Opcode.MEAN:
-                counts.setdefault(op["layer"], [0])[0] += 1
-        for layer in program.layers:
-            if layer.kind == "average_pool":
-                counts[layer.number] = [place.rows * layer.shape[1] for place in layer.stripes]
-        return counts
-
-    def __call__(self, executed: Executed) -> None:
-        op = executed.instruction
-        if op.opcode not in (Opcode.POST, Opcode.MAX_POOL, Opcode.MEAN):
-            return
-        if op.opcode is Opcode.MEAN:
-            missing = self.means[op["layer"]]
-            missing[0] -= 1
-            if missing[0]:
-                return
-            missing.pop(0)
-        layer = self.layers[op["layer"]]
-        place = next(self.places[layer.number])
-        height, width, channels = layer.shape
-        expected = self.expected[layer.output].reshape(height, width, channels)
-        expected = expected[place.row : place.row + place.rows]
-        rows = place.base + np.arange(place.rows)[:, None] * place.pitch
-        words = executed.feature[rows + np.arange(width * layer.words)]
-        got = words.reshape(place.rows, width, -1)[:, :, :channels]
-        np.testing.assert_array_equal(got, expected, layer.name)
-        self.values += expected.size
-
-    def complete(self) -> bool:
-        """Whether every output of the network has been seen."""
-        return next(self._missing(), None) is None
-
-    def _missing(self) -> Iterator[object]:
-        for places in self.places.values():
-            yield from places
-
-
 def check_program(
     graph: Graph,
     config: DnaConfig,
@@ -339,11 +325,7 @@ def check_program(
     program = compile_graph(graph, config, bandwidth)
     expected = ReferenceModel(graph).run_all(image)
     for seed in seeds:
-        dram = program.image(image)
-        check = OutputCheck(program, expected)
-        Interpreter(config, dram).run(program.code, seed=seed, after=check)
-        assert check.complete()
-        assert check.values > 0
-        logits = program.memory.output.read(dram).reshape(expected[graph.output].shape)
-        np.testing.assert_array_equal(logits, expected[graph.output])
+        result = interpret_program(program, image, expected, seed=seed)
+        assert result.values == sum(int(np.prod(layer.shape)) for layer in program.layers) > 0
+        assert result.mismatches == 0, next((layer for layer in result.layers if layer.first), None)
     return program

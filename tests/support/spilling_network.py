@@ -20,8 +20,8 @@ from hw.config import PRESETS
 from sim.functional import FunctionalModel
 from sim.functional.flatbuffer import emit
 from sim.functional.litert import LiteRT
-from sim.rtl.machine import open_machine
-from sim.verify_program import verify_program
+from sim.rtl.registry import open_simulator
+from sim.verify.rtl import verify_program
 from sw.compiler import compile_graph
 from tests.support.graphs import random_image, random_resnet50
 
@@ -43,7 +43,7 @@ def main(size: int, seed: int, json_file: Path | None) -> None:
     judged = LiteRT(emit(graph)).run(image)[0]
     in_dram = [t.output for t in program.layers[:-1] if t.dram is not None]
     with (
-        open_machine(CONFIG, size=program.memory.size, record_writes=True) as machine,
+        open_simulator(CONFIG, size=program.memory.size, record_writes=True) as machine,
         Progress(console=Console(stderr=True), transient=True) as bar,
     ):
         started = time.perf_counter()

@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from harness.data.datasets import Dataset
-from tests.harness.tiny import save_photographs
 from tests.support.stand_in import make
+from tests.support.tiny import save_photographs
 
 
 @pytest.fixture

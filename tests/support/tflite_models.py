@@ -2,18 +2,20 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import numpy as np
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 
 from sim.functional.tflite_writer import TfliteWriter
+from tests.support.programs import listed
 
-CODE = tflite.BuiltinOperator
-SAME, VALID = tflite.Padding.SAME, tflite.Padding.VALID
+CODE = schema.BuiltinOperator
+SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
 NONE, RELU, RELU6 = (
-    tflite.ActivationFunctionType.NONE,
-    tflite.ActivationFunctionType.RELU,
-    tflite.ActivationFunctionType.RELU6,
+    schema.ActivationFunctionType.NONE,
+    schema.ActivationFunctionType.RELU,
+    schema.ActivationFunctionType.RELU6,
 )
 SPREAD = 50.0
 """Root mean square in steps of int8 that the output scales aim at."""
@@ -44,9 +46,9 @@ class Maker(TfliteWriter):
     def zero_point(self) -> int:
         return int(self.rng.choice([-128, -128, 127, 0, int(self.rng.integers(-128, 128))]))
 
-    def made(self, shape, scale, zero_point, kind=tflite.TensorType.INT8, **fields) -> Made:
+    def made(self, shape, scale, zero_point, kind=schema.TensorType.INT8, **fields) -> Made:
         scale = float(np.float32(scale))
-        fields.setdefault("Quantization", self.quantization([scale], [zero_point]))
+        fields.setdefault("quantization", self.quantization([scale], [zero_point]))
         index = self.tensor(f"tensor{len(self.tensors)}", shape, kind, **fields)
         return Made(index, tuple(shape), scale, zero_point)
 
@@ -55,12 +57,12 @@ class Maker(TfliteWriter):
         x = self.made(shape, self.rng.uniform(0.005, 2), self.zero_point())
         self.source = x
         if edge == "float32":
-            index = self.tensor("real", shape, tflite.TensorType.FLOAT32)
+            index = self.tensor("real", shape, schema.TensorType.FLOAT32)
             self.source = dataclasses.replace(x, index=index)
         elif edge == "uint8":
-            self.source = self.made(shape, x.scale, x.zero_point + 128, tflite.TensorType.UINT8)
+            self.source = self.made(shape, x.scale, x.zero_point + 128, schema.TensorType.UINT8)
         if edge != "int8":
-            self.operator(CODE.QUANTIZE, [self.source.index], x.index, "QuantizeOptions")
+            self.operator(CODE.QUANTIZE, [self.source.index], x.index, schema.QuantizeOptionsT())
         return x
 
     def weights(self, x: Made, shape, channels: int, fan_in: int, dimension: int):
@@ -80,12 +82,12 @@ class Maker(TfliteWriter):
             self.constant(
                 f"weights{len(self.tensors)}",
                 values,
-                Quantization=self.quantization(scales, np.zeros(len(scales)), dimension),
+                quantization=self.quantization(scales, np.zeros(len(scales)), dimension),
             ),
             self.constant(
                 f"bias{len(self.tensors)}",
                 bias,
-                Quantization=self.quantization(np.float32(x.scale) * scales, np.zeros(len(scales))),
+                quantization=self.quantization(np.float32(x.scale) * scales, np.zeros(len(scales))),
             ),
             scale * float(rng.uniform(0.5, 2)),
         )
@@ -106,11 +108,9 @@ class Maker(TfliteWriter):
             CODE.CONV_2D,
             [x.index, weights, bias],
             y.index,
-            "Conv2DOptions",
-            Padding=mode,
-            StrideH=stride[0],
-            StrideW=stride[1],
-            FusedActivationFunction=act,
+            schema.Conv2DOptionsT(
+                padding=mode, strideH=stride[0], strideW=stride[1], fusedActivationFunction=act
+            ),
         )
         return y
 
@@ -124,12 +124,13 @@ class Maker(TfliteWriter):
             CODE.DEPTHWISE_CONV_2D,
             [x.index, weights, bias],
             y.index,
-            "DepthwiseConv2DOptions",
-            Padding=mode,
-            StrideH=stride[0],
-            StrideW=stride[1],
-            DepthMultiplier=times,
-            FusedActivationFunction=act,
+            schema.DepthwiseConv2DOptionsT(
+                padding=mode,
+                strideH=stride[0],
+                strideW=stride[1],
+                depthMultiplier=times,
+                fusedActivationFunction=act,
+            ),
         )
         return y
 
@@ -141,8 +142,7 @@ class Maker(TfliteWriter):
             CODE.FULLY_CONNECTED,
             [x.index, weights, *([biases] if bias else [])],
             y.index,
-            "FullyConnectedOptions",
-            FusedActivationFunction=act,
+            schema.FullyConnectedOptionsT(fusedActivationFunction=act),
         )
         return y
 
@@ -150,11 +150,7 @@ class Maker(TfliteWriter):
         scale = math.hypot(a.scale, b.scale) * float(self.rng.uniform(0.7, 2))
         y = self.made(a.shape, scale, self.zero_point())
         self.operator(
-            CODE.ADD,
-            [a.index, b.index],
-            y.index,
-            "AddOptions",
-            FusedActivationFunction=act,
+            CODE.ADD, [a.index, b.index], y.index, schema.AddOptionsT(fusedActivationFunction=act)
         )
         return y
 
@@ -165,13 +161,14 @@ class Maker(TfliteWriter):
             code,
             [x.index],
             y.index,
-            "Pool2DOptions",
-            Padding=mode,
-            StrideH=stride[0],
-            StrideW=stride[1],
-            FilterHeight=kernel[0],
-            FilterWidth=kernel[1],
-            FusedActivationFunction=act,
+            schema.Pool2DOptionsT(
+                padding=mode,
+                strideH=stride[0],
+                strideW=stride[1],
+                filterHeight=kernel[0],
+                filterWidth=kernel[1],
+                fusedActivationFunction=act,
+            ),
         )
         return y
 
@@ -179,7 +176,7 @@ class Maker(TfliteWriter):
         axes = self.constant(f"axes{len(self.tensors)}", np.array([1, 2], np.int32))
         shape = (1, 1, 1, x.shape[3]) if keep else (1, x.shape[3])
         y = self.made(shape, x.scale * self.rng.uniform(0.2, 1), self.zero_point())
-        self.operator(CODE.MEAN, [x.index, axes], y.index, "ReducerOptions", KeepDims=keep)
+        self.operator(CODE.MEAN, [x.index, axes], y.index, schema.ReducerOptionsT(keepDims=keep))
         return y
 
     def pad(self, x: Made, amounts) -> Made:
@@ -187,23 +184,47 @@ class Maker(TfliteWriter):
         paddings = self.constant(f"paddings{len(self.tensors)}", amounts)
         shape = tuple(int(n) for n in np.array(x.shape) + amounts.sum(axis=1))
         y = self.made(shape, x.scale, x.zero_point)
-        self.operator(CODE.PAD, [x.index, paddings], y.index, "PadOptions")
+        self.operator(CODE.PAD, [x.index, paddings], y.index, schema.PadOptionsT())
         return y
 
     def reshape(self, x: Made, shape) -> Made:
         target = self.constant(f"shape{len(self.tensors)}", np.array(shape, np.int32))
         y = self.made(shape, x.scale, x.zero_point)
-        self.operator(CODE.RESHAPE, [x.index, target], y.index, "ReshapeOptions")
+        self.operator(CODE.RESHAPE, [x.index, target], y.index, schema.ReshapeOptionsT())
+        return y
+
+    def flatten(self, x: Made, computed: bool) -> Made:
+        """One row; its shape may be computed, as converters write it."""
+        size = math.prod(x.shape)
+        if not computed:
+            return self.reshape(x, (1, size))
+
+        def integers(*shape: int) -> int:
+            return self.tensor(f"shape{len(self.tensors)}", shape, schema.TensorType.INT32)
+
+        def fixed(*values: int) -> int:
+            return self.constant(f"fixed{len(self.tensors)}", np.array(values, np.int32))
+
+        shape, batch, target = integers(len(x.shape)), integers(), integers(2)
+        self.operator(
+            CODE.SHAPE, [x.index], shape, schema.ShapeOptionsT(outType=schema.TensorType.INT32)
+        )
+        slicing = schema.StridedSliceOptionsT(shrinkAxisMask=1)
+        self.operator(CODE.STRIDED_SLICE, [shape, fixed(0), fixed(1), fixed(1)], batch, slicing)
+        row = self.constant(f"fixed{len(self.tensors)}", np.array(size, np.int32))
+        self.operator(CODE.PACK, [batch, row], target, schema.PackOptionsT(valuesCount=2))
+        y = self.made((1, size), x.scale, x.zero_point)
+        self.operator(CODE.RESHAPE, [x.index, target], y.index, schema.ReshapeOptionsT())
         return y
 
     def softmax(self, x: Made) -> Made:
         y = self.made(x.shape, 1 / 256, -128)
-        self.operator(CODE.SOFTMAX, [x.index], y.index, "SoftmaxOptions", Beta=1.0)
+        self.operator(CODE.SOFTMAX, [x.index], y.index, schema.SoftmaxOptionsT(beta=1.0))
         return y
 
     def dequantize(self, x: Made) -> Made:
-        index = self.tensor("result", x.shape, tflite.TensorType.FLOAT32)
-        self.operator(CODE.DEQUANTIZE, [x.index], index, "DequantizeOptions")
+        index = self.tensor("result", x.shape, schema.TensorType.FLOAT32)
+        self.operator(CODE.DEQUANTIZE, [x.index], index, schema.DequantizeOptionsT())
         return dataclasses.replace(x, index=index)
 
     def finish(self, y: Made) -> bytes:
@@ -215,52 +236,136 @@ def random_model(rng: np.random.Generator) -> bytes:
     """A network of 2 to 8 random operators: shapes, windows, scales and bounds as they come."""
     net = Maker(rng)
     shape = (1, int(rng.integers(3, 20)), int(rng.integers(3, 20)), int(rng.integers(1, 14)))
-    x = net.input(shape, str(rng.choice(["int8", "int8", "float32", "uint8"])))
+    edges = ["int8", "int8", "float32", "uint8"] if listed("quantization") else ["int8"]
+    x = net.input(shape, str(rng.choice(edges)))
     seen = [x]
-    for _ in range(int(rng.integers(1, 7))):
-        x = _random_operator(net, x, seen)
+    for number in range(int(rng.integers(1, 7))):
+        names = [name for name in DRAWS if listed(name) and (number or name != "view")]
+        x = DRAWS[str(rng.choice(names))](Draw(net, x, seen))
         seen.append(x)
-    act = int(rng.choice([NONE, RELU, RELU6]))
+    act = random_activation(rng)
     ending = rng.integers(4)
-    if ending == 0:
+    if ending == 0 and listed("mean"):
         x = net.mean(x, keep=bool(rng.integers(2)))
-    elif ending == 1:
+    elif ending == 1 and listed("average-pool"):
         x = net.pool(x, CODE.AVERAGE_POOL_2D, x.shape[1:3], (1, 1), VALID, act)
-    if ending < 3 and math.prod(x.shape) < 4000:
-        if rng.integers(2):
-            x = net.reshape(x, (1, math.prod(x.shape)))
+    if ending < 3 and math.prod(x.shape) < 4000 and listed("fully connected"):
+        if listed("view") and rng.integers(2):
+            x = net.flatten(x, listed("shape arithmetic") and bool(rng.integers(2)))
         x = net.fully_connected(x, int(rng.integers(1, 30)), act, bool(rng.integers(2)))
-        x = net.softmax(x) if rng.integers(2) else x
-    return net.finish(net.dequantize(x) if rng.integers(3) == 0 else x)
+        x = net.softmax(x) if listed("softmax") and rng.integers(2) else x
+    dequantized = listed("quantization") and rng.integers(3) == 0
+    return net.finish(net.dequantize(x) if dequantized else x)
 
 
-def _random_operator(net: Maker, x: Made, seen: list[Made]) -> Made:
-    rng = net.rng
-    act = int(rng.choice([NONE, NONE, RELU, RELU6]))
-    mode = int(rng.choice([SAME, VALID]))
-    kernel = tuple(int(min(k, n)) for k, n in zip(rng.integers(1, 8, 2), x.shape[1:3], strict=True))
-    stride = tuple(int(s) for s in (rng.integers(1, 3, 2)))
-    if rng.integers(2):
-        kernel, stride = (kernel[0], min(kernel[0], x.shape[2])), (stride[0], stride[0])
-    channels = int(rng.integers(1, 21))
-    same = [other for other in seen[:-1] if other.shape == x.shape]
-    kind = rng.choice(["conv", "depthwise", "add", "max", "average", "pad"])
-    if kind == "add" and same:
-        return net.add(x, same[int(rng.integers(len(same)))], act)
-    if kind == "add":
-        return net.add(x, net.conv(x, x.shape[3], (1, 1), act=act), act)
-    if kind == "depthwise":
-        times = int(rng.integers(1, 3)) if x.shape[3] < 12 else 1
-        return net.depthwise(x, times, kernel, stride, mode, act)
-    if kind in ("max", "average"):
-        code = CODE.MAX_POOL_2D if kind == "max" else CODE.AVERAGE_POOL_2D
-        return net.pool(x, code, kernel, stride, mode, act)
-    if kind == "pad":
-        amounts = rng.integers(0, 3, (4, 2))
-        amounts[[0, 3]] = 0
-        x = net.pad(x, amounts)
+def random_activation(rng: np.random.Generator) -> int:
+    """None in half of the cases."""
+    return int(rng.choice([NONE, NONE, RELU, RELU6] if listed("activation") else [NONE]))
+
+
+class Draw:
+    """What a random operator is made of: ``x`` to read, what else there is, a window that fits.
+
+    Attributes:
+        net: the model so far.
+        x: what the operator reads.
+        seen: every tensor so far, ``x`` last.
+    """
+
+    def __init__(self, net: Maker, x: Made, seen: list[Made]) -> None:
+        rng = net.rng
+        self.net, self.x, self.seen = net, x, seen
+        self.act = random_activation(rng)
+        self.mode = int(rng.choice([SAME, VALID]))
+        self.kernel = self.fitting(rng.integers(1, 8, 2))
+        self.stride = tuple(int(s) for s in (rng.integers(1, 3, 2)))
         if rng.integers(2):
-            kernel = tuple(max(k, 3) for k in kernel)  # a window has more than padding
-            kernel = tuple(int(min(k, n)) for k, n in zip(kernel, x.shape[1:3], strict=True))
-            return net.pool(x, CODE.MAX_POOL_2D, kernel, stride, mode)
-    return net.conv(x, channels, kernel, stride, mode, act)
+            self.kernel = (self.kernel[0], min(self.kernel[0], x.shape[2]))
+            self.stride = (self.stride[0], self.stride[0])
+        self.channels = int(rng.integers(1, 21))
+
+    def fitting(self, kernel) -> tuple[int, int]:
+        """A kernel no larger than the map."""
+        height, width = (int(min(k, n)) for k, n in zip(kernel, self.x.shape[1:3], strict=True))
+        return height, width
+
+    def convolution(self) -> Made:
+        return self.net.conv(self.x, self.channels, self.kernel, self.stride, self.mode, self.act)
+
+    def depthwise(self) -> Made:
+        times = int(self.net.rng.integers(1, 3)) if self.x.shape[3] < 12 else 1
+        return self.net.depthwise(self.x, times, self.kernel, self.stride, self.mode, self.act)
+
+    def addition(self) -> Made:
+        x, rng = self.x, self.net.rng
+        same = [other for other in self.seen[:-1] if other.shape == x.shape]
+        if same:
+            return self.net.add(x, same[int(rng.integers(len(same)))], self.act)
+        if not listed("convolution"):
+            return self.net.add(x, x, self.act)
+        return self.net.add(x, self.net.conv(x, x.shape[3], (1, 1), act=self.act), self.act)
+
+    def pool(self, code: int) -> Made:
+        return self.net.pool(self.x, code, self.kernel, self.stride, self.mode, self.act)
+
+    def padding(self) -> Made:
+        """PAD, and behind it what may take it in, or what may not."""
+        amounts = self.net.rng.integers(0, 3, (4, 2))
+        amounts[[0, 3]] = 0
+        self.x = self.net.pad(self.x, amounts)
+        if listed("max-pool") and self.net.rng.integers(2):
+            kernel = self.fitting([max(k, 3) for k in self.kernel])  # more than padding
+            return self.net.pool(self.x, CODE.MAX_POOL_2D, kernel, self.stride, self.mode)
+        return self.convolution() if listed("convolution") else self.x
+
+    def view(self) -> Made:
+        """A view that changes nothing."""
+        return self.net.reshape(self.x, self.x.shape)
+
+
+DRAWS: dict[str, Callable[[Draw], Made]] = {
+    "convolution": Draw.convolution,
+    "depthwise convolution": Draw.depthwise,
+    "addition": Draw.addition,
+    "max-pool": lambda draw: draw.pool(CODE.MAX_POOL_2D),
+    "average-pool": lambda draw: draw.pool(CODE.AVERAGE_POOL_2D),
+    "padding": Draw.padding,
+    "view": Draw.view,
+}
+"""How to draw an operator of a row of the table anywhere in a model."""
+
+ENDS = ("fully connected", "mean", "activation", "quantization", "softmax", "shape arithmetic")
+"""Rows that :func:`random_model` draws at the edges of a model, or within other operators."""
+
+
+def _example(*operators: Callable[[Maker, Made], Made], edge: str = "int8") -> bytes:
+    """Operators behind a convolution of a map of 6 x 7 pixels and 4 channels."""
+    net = Maker(np.random.default_rng(5))
+    x = net.conv(net.input((1, 6, 7, 3), edge), 4, (1, 1))
+    for operator in operators:
+        x = operator(net, x)
+    return net.finish(x)
+
+
+EXAMPLES: dict[str, Callable[[], bytes]] = {
+    "convolution": lambda: _example(lambda net, x: net.conv(x, 5, (3, 2), (2, 1))),
+    "depthwise convolution": lambda: _example(lambda net, x: net.depthwise(x, 2, (3, 3))),
+    "fully connected": lambda: _example(lambda net, x: net.fully_connected(x, 5)),
+    "addition": lambda: _example(lambda net, x: net.add(x, x)),
+    "max-pool": lambda: _example(
+        lambda net, x: net.pool(x, CODE.MAX_POOL_2D, (2, 3), (1, 2), SAME)
+    ),
+    "average-pool": lambda: _example(
+        lambda net, x: net.pool(x, CODE.AVERAGE_POOL_2D, (2, 3), (1, 2), SAME)
+    ),
+    "mean": lambda: _example(lambda net, x: net.mean(x, keep=False)),
+    "padding": lambda: _example(lambda net, x: net.pad(x, [[0, 0], [1, 0], [0, 2], [0, 0]])),
+    "activation": lambda: _example(lambda net, x: net.conv(x, 4, (1, 1), act=RELU6)),
+    "view": lambda: _example(lambda net, x: net.fully_connected(net.reshape(x, (1, 168)), 5)),
+    "quantization": lambda: _example(lambda net, x: net.dequantize(x), edge="uint8"),
+    "softmax": lambda: _example(lambda net, x: net.softmax(net.fully_connected(x, 5))),
+    "shape arithmetic": lambda: _example(
+        lambda net, x: net.fully_connected(net.flatten(x, True), 5)
+    ),
+}
+"""A model with an operator of each row of the table."""

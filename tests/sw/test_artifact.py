@@ -3,8 +3,12 @@ import json
 import numpy as np
 import pytest
 
+from hw.config import PRESETS
+from hw.isa import ISA_VERSION
 from sw import artifact
+from sw.compiler import compile_graph
 from sw.errors import DnaError
+from sw.version import VERSION
 from tests.support.graphs import random_small_graph
 
 
@@ -16,6 +20,21 @@ def saved(tmp_path):
     )
     path = tmp_path / "deep" / "model.dna"
     return artifact.save(made, path), path
+
+
+@pytest.fixture
+def compiled(saved, tmp_path):
+    network, _ = saved
+    path = tmp_path / "model.nano"
+    program = compile_graph(network.graph, PRESETS["nano"])
+    return artifact.save(artifact.with_program(network, program), path), path
+
+
+def rewrite(path, change):
+    """Let ``change`` work on the manifest as plain JSON."""
+    manifest = json.loads((path / artifact.MANIFEST).read_text())
+    change(manifest)
+    (path / artifact.MANIFEST).write_text(json.dumps(manifest))
 
 
 def test_what_is_read_is_what_was_written(saved):
@@ -92,3 +111,108 @@ def test_class_names_must_fit(saved):
         artifact.make(
             written.graph, model="m", framework="n", preprocessing="p", class_names=list("abcd")
         )
+
+
+def test_the_manifest_says_which_version_wrote_it(saved, compiled):
+    assert saved[0].manifest.written_by == compiled[0].manifest.written_by == VERSION
+
+
+def test_manifests_from_before_they_said_who_wrote_them_are_read(compiled):
+    written, path = compiled
+    rewrite(path, lambda manifest: manifest.pop("written_by"))
+    read = artifact.load(path)
+    assert read.manifest.written_by == ""
+    assert read.program == written.program
+
+
+def _older_isa(manifest):
+    manifest["target"]["isa_version"] = ISA_VERSION - 1
+
+
+def _older_machine(manifest):
+    """What the parameters of a machine were is that version's affair."""
+    manifest["target"] = {"isa_version": ISA_VERSION - 1, "config": {"name": "steam", "valves": 7}}
+
+
+@pytest.mark.parametrize("change", [_older_isa, _older_machine])
+def test_the_graph_outlives_the_instruction_set(compiled, change):
+    written, path = compiled
+    rewrite(path, change)
+    read = artifact.load(path)
+    assert read.graph.operations == written.graph.operations
+    assert read.program is None
+    assert read.manifest.target is None
+    message = (
+        f"model.nano was compiled for instruction set {ISA_VERSION - 1}, this version of open DNA "
+        f"has {ISA_VERSION}; recompile it with `dna compile"
+    )
+    with pytest.raises(DnaError, match=message):
+        artifact.program_of(read, path)
+
+    again = artifact.with_program(read, compile_graph(read.graph, PRESETS["nano"]))
+    artifact.save(again, path)
+    assert artifact.program_of(artifact.load(path), path) == written.program
+
+
+def test_an_older_program_must_still_be_whole(compiled):
+    _, path = compiled
+    rewrite(path, _older_isa)
+    (path / artifact.CODE).write_bytes(b"")
+    with pytest.raises(DnaError, match=r"program\.bin differs from its checksum"):
+        artifact.load(path)
+
+
+def test_an_older_format_is_read(compiled, monkeypatch):
+    written, path = compiled
+    monkeypatch.setattr(artifact, "FORMAT_VERSION", artifact.FORMAT_VERSION + 1)
+    assert artifact.load(path).program == written.program
+
+
+def _newer_isa(manifest):
+    manifest["target"]["isa_version"] = ISA_VERSION + 1
+
+
+def _newer_machine(manifest):
+    manifest["target"] = {"isa_version": ISA_VERSION + 1, "warp": True}
+
+
+def _newer_format(manifest):
+    manifest["format_version"] = artifact.FORMAT_VERSION + 1
+    manifest["files"] = "elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (_newer_isa, f"a program of instruction set {ISA_VERSION + 1}"),
+        (_newer_machine, f"a program of instruction set {ISA_VERSION + 1}"),
+        (_newer_format, f"format version {artifact.FORMAT_VERSION + 1}"),
+    ],
+)
+@pytest.mark.parametrize("writer", ["9.8.7", None])
+def test_what_is_newer_is_refused_by_the_name_of_its_writer(compiled, change, what, writer):
+    _, path = compiled
+
+    def sign(manifest):
+        change(manifest)
+        manifest.pop("written_by")
+        manifest |= {"written_by": writer} if writer else {}
+
+    rewrite(path, sign)
+    who = f"open DNA {writer}" if writer else "a newer version of open DNA"
+    with pytest.raises(DnaError, match=rf"{what}, .*: {who} wrote it, this is {VERSION};"):
+        artifact.load(path)
+
+
+def test_a_program_is_asked_for_where_there_is_none(saved):
+    network, path = saved
+    with pytest.raises(DnaError, match=r"model\.dna has no program; make one with `dna compile"):
+        artifact.program_of(network, path)
+
+
+@pytest.mark.parametrize("version", [0, -1, "1", None])
+def test_a_format_that_never_was_is_damage(saved, version):
+    _, path = saved
+    rewrite(path, lambda manifest: manifest.update(format_version=version))
+    with pytest.raises(DnaError, match=r"manifest\.json is damaged"):
+        artifact.load(path)

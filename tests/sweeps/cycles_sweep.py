@@ -24,12 +24,12 @@ from rich.table import Table
 
 from harness.commands.common import check_writable, json_option, write_json
 from hw.config import DnaConfig
-from hw.interfaces import Activity
 from hw.isa import Engine
+from hw.status import Activity
 from sim.cycles import Prediction, predict
 from sim.driver import Driver
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
+from sim.rtl.registry import open_simulator
 from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.program import Program
@@ -95,7 +95,7 @@ def compare(
     program: Program, memory: MemoryModel, image: npt.NDArray[np.int8], engine: Any = "cxxrtl"
 ) -> Comparison:
     """Run ``program`` on RTL and in the model."""
-    with open_machine(program.config, engine, size=program.memory.size, memory=memory) as machine:
+    with open_simulator(program.config, engine, size=program.memory.size, memory=memory) as machine:
         driver = Driver(machine, program)
         driver.run(image)
         cycles, activity = driver.cycles, machine.layer_activity()

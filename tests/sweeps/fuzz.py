@@ -24,7 +24,7 @@ from rich.table import Table
 
 from harness.commands.common import check_writable, json_option, write_json
 from hw.config import DnaConfig
-from sim.rtl.machine import open_machine
+from sim.rtl.registry import open_simulator
 from sw.errors import DnaError
 from tests.sweeps.fuzz_cases import (
     MACHINES,
@@ -174,7 +174,7 @@ def main(
 def _compile(configs: list[DnaConfig], errors: Console) -> None:
     for config in configs:
         with errors.status(f"compiling {config.name} (the first time a minute or two) ..."):
-            open_machine(config, size=1).close()
+            open_simulator(config, size=1).close()
 
 
 def _run(

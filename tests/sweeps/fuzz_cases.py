@@ -17,22 +17,32 @@ import numpy.typing as npt
 
 from hw.config import PRESETS, DnaConfig
 from sim.driver import MachineError
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
 from sim.reference import ReferenceModel
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
-from sim.verify_program import ProgramResult, verify_program
+from sim.rtl.registry import open_simulator
+from sim.verify.results import ProgramResult
+from sim.verify.rtl import verify_program
 from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.graph import Graph
-from sw.graph_builder import GraphBuilder
-from sw.operations import Add, Conv2D, FullyConnected, MaxPool2D, Mean, Operation, Padding
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
+from sw.operations import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    MaxPool2D,
+    Mean,
+    Operation,
+    Padding,
+    Windowed,
+)
 from tests.support.programs import noise, random_layer, random_network
 
 Int8 = npt.NDArray[np.int8]
 Expect = Callable[[Graph, Int8], Mapping[str, Int8]]
-WINDOW = ("kernel", "stride", "padding")
-WEIGHTS = ("weights", "bias", "weight_scale")
 
 MACHINES = {
     config.name: config
@@ -112,7 +122,7 @@ class Case:
         lines = [f"input {tensors[self.graph.input].shape}, {self.memory}"]
         for operation in self.graph.operations:
             text = f"{operation.name}({', '.join(operation.inputs)})"
-            if isinstance(operation, Conv2D | MaxPool2D):
+            if isinstance(operation, Windowed):
                 padding = msgspec.structs.astuple(operation.padding)
                 text += f" kernel {operation.kernel} stride {operation.stride} padding {padding}"
             lines.append(f"{text} -> {tensors[operation.output].shape}")
@@ -165,7 +175,7 @@ def run(case: Case, config: DnaConfig, expect: Expect = right) -> Outcome:
     except Exception as error:
         return Outcome(failure=_crash("compiler", error))
     try:
-        with open_machine(
+        with open_simulator(
             config, size=program.memory.size, memory=case.memory, record_writes=True
         ) as machine:
             result = verify_program(
@@ -259,7 +269,7 @@ def _smaller(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 
 
 def _edits(graph: Graph, operation: Operation) -> Iterator[dict[str, Any]]:
-    if isinstance(operation, Conv2D | MaxPool2D):
+    if isinstance(operation, Windowed):
         if operation.padding != Padding():
             yield {"padding": Padding()}
         if operation.stride != (1, 1):
@@ -299,34 +309,69 @@ def rebuild(
             made.append(operation)
             needed |= set(operation.inputs)
     for operation in reversed(made):
-        _append(builder, graph, operation, (edits or {}).get(operation.name, {}))
+        REBUILD[type(operation)](
+            Rebuilt(builder, graph, operation, (edits or {}).get(operation.name, {}))
+        )
     return builder.finish(target)
 
 
-def _append(
-    builder: GraphBuilder, graph: Graph, operation: Operation, edit: Mapping[str, Any]
-) -> None:
-    """Add ``operation`` of ``graph``, changed by ``edit``, to what ``builder`` has."""
-    result = graph.result(operation)
-    values = {"scale": result.scale, "zero_point": result.zero_point}
-    name, inputs = operation.name, operation.inputs
-    if isinstance(operation, Add):
-        builder.add(name, *inputs, **values, activation=operation.activation)
-    elif isinstance(operation, Mean):
-        builder.mean(name, *inputs, **values)
-    elif isinstance(operation, MaxPool2D):
-        window = {key: edit.get(key, getattr(operation, key)) for key in WINDOW}
-        builder.max_pool2d(name, *inputs, **window)
-    else:
-        x = builder.tensor(inputs[0]).shape
-        out = slice(edit.get("channels"))
-        fields = {what: graph.constant(operation, what)[out] for what in WEIGHTS}
-        fields |= values | {"activation": operation.activation}
-        if isinstance(operation, FullyConnected):
-            fields["weights"] = fields["weights"][:, : int(np.prod(x))]
-            builder.fully_connected(name, *inputs, **fields)
-        else:
-            height, width = edit.get("kernel", operation.kernel)
-            fields["weights"] = fields["weights"][:, :height, :width, : x[-1]]
-            fields |= {key: edit.get(key, getattr(operation, key)) for key in WINDOW[1:]}
-            builder.conv2d(name, *inputs, **fields)
+@dataclasses.dataclass(frozen=True)
+class Rebuilt:
+    """An operation of ``graph``, changed by ``edit``, for the graph that ``builder`` has."""
+
+    builder: GraphBuilder
+    graph: Graph
+    operation: Any
+    edit: Mapping[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the operation, and of what it reads."""
+        return (self.operation.name, *self.operation.inputs)
+
+    @property
+    def output(self) -> Output:
+        result = self.graph.result(self.operation)
+        return Output(
+            result.scale, result.zero_point, getattr(self.operation, "activation", "none")
+        )
+
+    @property
+    def window(self) -> Window:
+        wanted = (self.edit.get(key, getattr(self.operation, key)) for key in WINDOW)
+        return Window(*wanted)
+
+    def weights(self) -> Weights:
+        """Those that fit what the operation reads now."""
+        out = slice(self.edit.get("channels"))
+        values, bias, scale = (
+            self.graph.constant(self.operation, what)[out]
+            for what in ("weights", "bias", "weight_scale")
+        )
+        shape = self.builder.tensor(self.operation.inputs[0]).shape
+        if isinstance(self.operation, FullyConnected):
+            return Weights(values[:, : int(np.prod(shape))], bias, scale)
+        height, width = self.window.kernel
+        values = values[:, :height, :width]
+        if isinstance(self.operation, Conv2D):
+            return Weights(values[..., : shape[-1]], bias, scale)
+        inputs = self.graph.operands(self.operation)[0].shape[-1]
+        kept = shape[-1] * (len(values) // inputs)
+        return Weights(values[:kept], bias[:kept], scale[:kept])
+
+
+WINDOW = ("kernel", "stride", "padding")
+REBUILD: dict[type[Operation], Callable[[Rebuilt], str]] = {
+    Conv2D: lambda it: it.builder.conv2d(*it.names, it.weights(), it.output, it.window),
+    DepthwiseConv2D: lambda it: it.builder.depthwise_conv2d(
+        *it.names, it.weights(), it.output, it.window
+    ),
+    FullyConnected: lambda it: it.builder.fully_connected(*it.names, it.weights(), it.output),
+    Add: lambda it: it.builder.add(*it.names, it.output),
+    MaxPool2D: lambda it: it.builder.max_pool2d(*it.names, it.window),
+    AveragePool2D: lambda it: it.builder.average_pool2d(*it.names, it.window),
+    Mean: lambda it: it.builder.mean(
+        *it.names, it.output, keep_dims=len(it.graph.result(it.operation).shape) == 3
+    ),
+}
+"""How an operation of each class is added once more, with other sizes."""

@@ -13,13 +13,12 @@ import numpy as np
 from hw.config import PRESETS
 from sim.compare.tflite import TfliteComparer
 from sim.functional import FunctionalModel
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.verify_program import verify_program
+from sim.memory.model import MemoryModel
+from sim.rtl.registry import open_simulator
+from sim.verify.rtl import verify_program
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from sw.frontends.tflite import Imported, import_model
-from sw.frontends.tflite_file import read
+from sw.frontends.tflite import Imported, import_model, read
 from tests.support.tflite_models import random_model
 
 CONFIG = PRESETS["nano"]
@@ -56,7 +55,7 @@ def on_rtl(imported: Imported, rng: np.random.Generator) -> tuple[int, int]:
     graph = imported.graph
     program = compile_graph(graph, CONFIG)
     image = noise(rng, graph.tensors[graph.input].shape)
-    with open_machine(
+    with open_simulator(
         CONFIG,
         "cxxrtl",
         size=program.memory.size,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw.operations import Conv2D
 from tests.sweeps.fuzz import INTERRUPTED, MOST_FAILURES, Report, fuzz, main
 from tests.sweeps.fuzz_cases import MACHINES, Outcome, draw, rebuild, right

@@ -3,27 +3,24 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("onnx")
-pytest.importorskip("openvino")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("torch")
-
-import onnx
-
 from harness.bench import measure, onnx_qdq
-from harness.bench.engines import ENGINES
+from harness.bench.contenders import CONTENDERS
 from harness.bench.worker import started
-from harness.commands.bench import command
+from harness.commands.run.bench import command
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
 from sw.operations import Padding
+from tests import skips
 from tests.support.graphs import random_image, random_small_graph
 
-VARIANTS = [(engine, variant) for engine, variants in ENGINES.items() for variant in variants]
+VARIANTS = [
+    (contender, variant) for contender, variants in CONTENDERS.items() for variant in variants
+]
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +43,13 @@ def folder(graph, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize(("engine", "variant"), VARIANTS, ids=lambda name: name or "only")
-def test_every_engine_computes_the_same_network(engine, variant, graph):
-    if engine == "torch":
-        torch = pytest.importorskip("torch")
+@pytest.mark.parametrize(("contender", "variant"), VARIANTS, ids=lambda name: name or "only")
+def test_every_contender_computes_the_same_network(contender, variant, graph):
+    if contender == "torch":
+        torch = pytest.importorskip("torch", reason=skips.not_installed("quantize"))
         if variant.split()[0] not in torch.backends.quantized.supported_engines:
             pytest.skip(f"this PyTorch has no {variant}")
-    session = ENGINES[engine][variant](graph, 1)
+    session = CONTENDERS[contender][variant](graph, 1)
     reference = ReferenceModel(graph)
     rng = np.random.default_rng(7)
     for _ in range(3):
@@ -61,7 +58,7 @@ def test_every_engine_computes_the_same_network(engine, variant, graph):
         expected = reference.run(image[None])[0]
         assert got.dtype == np.int8 and got.shape == expected.shape
         # Peers round elsewhere: a step here and there, more than that is another network.
-        tolerance = 0 if engine in ("functional", "litert") else 3
+        tolerance = 0 if contender in ("functional", "litert") else 3
         assert np.abs(got.astype(int) - expected).max() <= tolerance
 
 
@@ -103,7 +100,7 @@ def test_a_wrong_bit_is_counted(graph, monkeypatch):
     assert bits.mismatches == 2
 
 
-def test_an_engine_that_cannot_load_says_why(folder, monkeypatch):
+def test_a_contender_that_cannot_load_says_why(folder, monkeypatch):
     with (
         pytest.raises(DnaError, match=r"torch nonsense: KeyError"),
         started(folder, "torch", "nonsense", 1),
@@ -111,20 +108,21 @@ def test_an_engine_that_cannot_load_says_why(folder, monkeypatch):
         pass
 
 
+@skips.needs_torch
 def test_command(folder, tmp_path):
     figures = tmp_path / "bench.json"
     arguments = [str(folder), "--rounds", "2", "--threads", "1", "--json", str(figures)]
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     written = json.loads(figures.read_text())
-    assert set(written["images_per_s"]["1"]) == set(ENGINES)
+    assert set(written["images_per_s"]["1"]) == set(CONTENDERS)
     assert all(speed > 0 for speed in written["images_per_s"]["1"].values())
-    assert set(written["versions"]) == set(ENGINES)
+    assert set(written["versions"]) == set(CONTENDERS)
     assert written["mismatches"] == 0 and written["values"] > 1000
     peer = written["best_peer"]["1"]
     speeds = written["images_per_s"]["1"]
     assert peer != "functional" and speeds[peer] == max(
-        speed for engine, speed in speeds.items() if engine != "functional"
+        speed for contender, speed in speeds.items() if contender != "functional"
     )
     assert written["ratio"]["1"] == speeds["functional"] / speeds[peer]
     assert written["details"]["1"]["functional"]["differing"] == 0
@@ -138,11 +136,13 @@ def test_thread_counts_that_are_none(folder, threads):
     assert "is not a list of thread counts such as 1,2" in result.output
 
 
+@skips.needs_torch
 def test_more_threads_than_processors(folder):
     with pytest.raises(DnaError, match="--threads 4096 is more than the"):
         command.main([str(folder), "--threads", "4096"], standalone_mode=False)
 
 
+@skips.needs_torch
 def test_output_is_checked_before_the_work(folder, tmp_path):
     with pytest.raises(DnaError, match="cannot write"):
         command.main(
@@ -150,6 +150,7 @@ def test_output_is_checked_before_the_work(folder, tmp_path):
         )
 
 
+@skips.needs_torch
 def test_a_missing_artifact(tmp_path):
     with pytest.raises(DnaError, match="is not an artifact"):
         command.main([str(tmp_path / "absent")], standalone_mode=False)

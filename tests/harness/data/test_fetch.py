@@ -13,7 +13,7 @@ import safetensors.numpy
 from click.testing import CliRunner
 from rich.console import Console
 
-from harness.commands.fetch import command
+from harness.commands.prepare.fetch import command
 from harness.data import fetch
 from sw.errors import DnaError
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from harness.data import fetch
 from harness.data.preprocess import PREPROCESSINGS, check_image, decode, load_image
@@ -31,16 +32,10 @@ def save(path, pixels: np.ndarray, mode: str | None = None, **options):
     return path
 
 
+@pytest.fixture(scope="module")
 def photographs():
-    """The fetched photographs, if they have been fetched."""
-    try:
-        return [path for path, _ in fetch.photographs()]
-    except DnaError:
-        return []
-
-
-PHOTOGRAPHS = photographs()
-needs_photographs = pytest.mark.skipif(not PHOTOGRAPHS, reason="run `dna fetch` first")
+    fetch.fetch(Console(quiet=True))
+    return [path for path, _ in fetch.photographs()]
 
 
 def bilinear_by_triangles(pixels: np.ndarray, out: int, axis: int) -> np.ndarray:
@@ -123,10 +118,10 @@ def test_checksum_of_a_synthetic_picture(tmp_path, name):
 PHOTOGRAPHS_CHECKSUM = "20069f90c739e73bcf75ed559a9bacd86afe0c6778d444d728436866869e1689"
 
 
-@needs_photographs
-def test_checksum_of_the_photographs():
+@pytest.mark.network
+def test_checksum_of_the_photographs(photographs):
     digest = hashlib.sha256()
-    for path in PHOTOGRAPHS:
+    for path in photographs:
         digest.update(load_image(path, "caffe").astype("<f4").tobytes())
     assert digest.hexdigest() == PHOTOGRAPHS_CHECKSUM
 
@@ -135,9 +130,9 @@ def assert_same_as_opencv(path) -> None:
     np.testing.assert_array_equal(np.asarray(decode(path))[..., ::-1], cv2.imread(str(path)))
 
 
-@needs_photographs
-def test_photographs_decode_as_in_opencv():
-    for path in PHOTOGRAPHS:
+@pytest.mark.network
+def test_photographs_decode_as_in_opencv(photographs):
+    for path in photographs:
         assert_same_as_opencv(path)
 
 

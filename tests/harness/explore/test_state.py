@@ -6,7 +6,7 @@ import pytest
 from harness.explore.evaluate import Outcome, Task
 from harness.explore.state import State
 from hw.config import PRESETS
-from sim.rtl.memory import MemoryModel
+from sim.memory.model import MemoryModel
 from sw.errors import DnaError
 
 TASKS = [Task(Path("/a"), "network", "model", config, MemoryModel()) for config in PRESETS.values()]

@@ -9,9 +9,10 @@ import pytest
 
 from harness.host import workers
 from harness.host.workers import run_tasks
-from hw.interfaces import Fault
+from hw.status import Fault
 from sim.driver import MachineError
 from sw.errors import DnaError
+from tests.support.clusters import local_cluster
 
 MANY = 12
 
@@ -155,10 +156,7 @@ def test_ctrl_c_ends_all_processes_without_a_word(tmp_path):
 
 @pytest.fixture(scope="module")
 def cluster():
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
-    ) as cluster:
+    with local_cluster() as cluster:
         yield cluster
 
 
@@ -200,17 +198,15 @@ def test_a_task_that_kills_every_worker_is_named(cluster):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "ftp://a:1", "tcp://[::"])
 def test_a_scheduler_that_does_not_answer(monkeypatch, address):
-    pytest.importorskip("distributed")
     monkeypatch.setattr(workers, "CONNECT_SECONDS", 0.5)
     with pytest.raises(DnaError, match=r"no Dask scheduler answers at '"):
         run(square, [1], scheduler=address)
 
 
 def test_a_scheduler_without_workers(monkeypatch):
-    distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(workers, "WORKERS_SECONDS", 0.2)
     with (
-        distributed.LocalCluster(n_workers=0, processes=True, dashboard_address=":0") as cluster,
+        local_cluster(0) as cluster,
         pytest.raises(DnaError, match="has no worker; start one with `dask worker tcp"),
     ):
         run(square, [1], scheduler=cluster.scheduler_address)

@@ -12,7 +12,7 @@ from harness.mlperf import backend
 from harness.mlperf.backend import DnaBackend
 from sim.runtime import Runtime
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_artifact, save_photographs
 
 IMAGES = np.random.default_rng(3).normal(0, 60, (3, 224, 224, 3)).astype(np.float32)
 

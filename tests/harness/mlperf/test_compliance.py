@@ -15,7 +15,7 @@ from harness.loadgen import logs
 from harness.mlperf import compliance
 from harness.mlperf.compliance import verify
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_artifact, save_photographs
 
 MS = 1_000_000
 

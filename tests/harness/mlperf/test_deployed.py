@@ -11,7 +11,7 @@ from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact
+from tests.support.tiny import save_artifact
 
 IMAGES = np.random.default_rng(4).normal(0, 60, (2, 224, 224, 3)).astype(np.float32)
 

@@ -18,9 +18,8 @@ from harness.mlperf import check, rounds, submission, system
 from harness.mlperf.series import Run, Series
 from hw.config import PRESETS
 from sw import artifact
-from sw.compiler import compile_graph
 from sw.errors import DnaError
-from tests.harness.tiny import save_artifact, save_photographs
+from tests.support.tiny import save_compiled, save_photographs
 
 V1_1 = rounds.find("v1.1")
 SAID = {
@@ -38,9 +37,7 @@ RETRIES = 10
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("submission")
-    loaded = artifact.load(save_artifact(folder / "quantized"))
-    program = compile_graph(loaded.graph, PRESETS["micro"])
-    artifact.save(artifact.with_program(loaded, program), folder / "tiny")
+    save_compiled(folder / "tiny", PRESETS["micro"])
     save_photographs(folder / "photographs", 12)
     (folder / "system.json").write_text(json.dumps(SAID))
     return folder
@@ -142,6 +139,19 @@ def test_the_check_finds_what_is_short_and_nothing_else(built):
     done = CliRunner().invoke(dna, ["submission", "check", str(built / "tree"), "--round", "v1.1"])
     assert done.exit_code == 1
     assert "objections, says open DNA's part of the rules" in done.output
+
+
+def test_each_log_is_read_once(built, monkeypatch):
+    read = []
+
+    class Counted(logs.Detail):
+        def __init__(self, folder):
+            read.append(folder)
+            super().__init__(folder)
+
+    monkeypatch.setattr(logs, "Detail", Counted)
+    check.check(built / "tree", V1_1)
+    assert len(read) == len(set(read)) == len(list(built.glob(f"tree/**/{logs.DETAIL}")))
 
 
 def mutated(path, tree, before, damage):

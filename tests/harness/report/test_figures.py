@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from harness.report.figures import MEANINGS, Use
-from hw.interfaces import Activity
 from hw.isa import Engine
-from tests.harness.report.runs import compiled, made, predicted
+from hw.status import Activity
+from tests.support.report_runs import compiled, made, predicted
 
 
 def with_activity(number, **cycles):

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from harness.report.page import page
-from tests.harness.report.runs import made
+from tests.support.report_runs import made
 
 BROWSERS = ("chromium-headless-shell", "chromium")
 

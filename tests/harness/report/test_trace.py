@@ -4,7 +4,7 @@ import pytest
 
 from harness.report.trace import trace
 from hw.isa import Engine
-from tests.harness.report.runs import made
+from tests.support.report_runs import made
 
 
 def test_a_track_per_engine_and_a_slice_per_instruction():

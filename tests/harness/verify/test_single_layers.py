@@ -9,12 +9,12 @@ import pytest
 from harness.verify.single_layers import run_layer, tasks_of
 from hw.config import PRESETS
 from sim.driver import Driver
+from sim.memory.model import MemoryModel
 from sim.reference import ReferenceModel
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
+from sim.rtl.registry import open_simulator
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Window
 from tests.support.graphs import random_image, random_small_graph
 
 NANO = PRESETS["nano"]
@@ -30,7 +30,7 @@ def network(seed=4):
 
 def tasks(pattern="*", of=network, **options):
     graph, tensors = of()
-    machine = {"config": NANO, "engine": "cxxrtl", "memory": CALM, **options}
+    machine = {"config": NANO, "simulator": "cxxrtl", "memory": CALM, **options}
     return tasks_of(graph, tensors, pattern, **machine)
 
 
@@ -52,10 +52,10 @@ def test_every_layer_of_a_network():
 def lone_addition():
     """An addition that joins no convolution: both its operands come from outside."""
     builder = GraphBuilder("x", (5, 3, 6), 0.5, 3)
-    builder.max_pool2d("a", "x", kernel=(2, 2), stride=(1, 1))
-    builder.max_pool2d("b", "x", kernel=(2, 2), stride=(1, 1))
-    builder.add("sum", "a", "b", scale=0.7, zero_point=-9)
-    builder.add("twice", "sum", "sum", scale=1.1, zero_point=4)
+    builder.max_pool2d("a", "x", Window((2, 2), (1, 1)))
+    builder.max_pool2d("b", "x", Window((2, 2), (1, 1)))
+    builder.add("sum", "a", "b", Output(0.7, -9))
+    builder.add("twice", "sum", "sum", Output(1.1, 4))
     graph = builder.finish("twice")
     image = np.random.default_rng(0).integers(-128, 128, (5, 3, 6), np.int8)
     return graph, ReferenceModel(graph).run_all(image)
@@ -106,7 +106,7 @@ def test_a_machine_that_stops_is_told_and_fails():
 def test_a_driver_that_is_not_given_the_other_operand():
     (task,) = tasks("block1.add")
     program = compile_graph(task.part, NANO)
-    with open_machine(NANO, size=program.memory.size) as machine:
+    with open_simulator(NANO, size=program.memory.size) as machine:
         driver = Driver(machine, program)
         with pytest.raises(DnaError, match=r"takes block1\.shortcut too"):
             driver.run(task.tensors[task.part.input])

@@ -5,7 +5,7 @@ from amaranth.sim import Simulator
 
 from hw.bus.dma_read import DmaReader
 from hw.config import PRESETS
-from hw.interfaces import Fault
+from hw.status import Fault
 from tests.hw.support.axi_memory import AxiMemory
 
 NANO = PRESETS["nano"]

@@ -3,10 +3,10 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hw.bus.axi import Response
+from hw.bus.axi_codes import Response
 from hw.bus.dma_write import DmaWriter
 from hw.config import PRESETS
-from hw.interfaces import Fault
+from hw.status import Fault
 
 NANO = PRESETS["nano"]
 BASE = 0x8000_0000
@@ -27,8 +27,8 @@ def run(requests, *, pace=1.0, seed=0, refuse=None, withhold=0):
     async def memory(ctx):
         addresses, left, answer = [], [], None
         async for *_, awv, awr, awaddr, awlen, wv, wr, wdata, wlast, bready in ctx.tick().sample(
-            axi.awvalid, axi.awready, axi.awaddr, axi.awlen, axi.wvalid, axi.wready, axi.wdata,
-            axi.wlast, axi.bready,
+            axi.aw.valid, axi.aw.ready, axi.aw.payload.addr, axi.aw.payload.len,
+            axi.w.valid, axi.w.ready, axi.w.payload.data, axi.w.payload.last, axi.b.ready,
         ):  # fmt: skip
             if awv and awr:
                 count = awlen + 1
@@ -44,10 +44,10 @@ def run(requests, *, pace=1.0, seed=0, refuse=None, withhold=0):
                 answer = Response.DECERR if refuse in addresses else Response.OKAY
                 written.update(zip(addresses, (word for word, _ in left), strict=True))
                 addresses, left, state["open"] = [], [], 0
-            ctx.set(axi.awready, rng.random() < pace)
-            ctx.set(axi.wready, rng.random() < pace)
-            ctx.set(axi.bvalid, answer is not None)
-            ctx.set(axi.bresp, answer or Response.OKAY)
+            ctx.set(axi.aw.ready, rng.random() < pace)
+            ctx.set(axi.w.ready, rng.random() < pace)
+            ctx.set(axi.b.valid, answer is not None)
+            ctx.set(axi.b.payload.resp, answer or Response.OKAY)
 
     async def bench(ctx):
         ctx.set(dut.window_base, BASE)

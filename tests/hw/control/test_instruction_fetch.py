@@ -7,8 +7,8 @@ from amaranth.sim import Simulator
 from hw import isa
 from hw.config import PRESETS
 from hw.control.instruction_fetch import InstructionFetch
-from hw.interfaces import Fault
 from hw.isa import Instruction, Opcode
+from hw.status import Fault
 
 OFFSET = 256
 

@@ -6,8 +6,8 @@ from amaranth.sim import Simulator
 from hw import isa
 from hw.config import PRESETS
 from hw.control.sequencer import WORKERS, Sequencer
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine, Instruction, Opcode
+from hw.status import Activity, Fault
 
 NANO = PRESETS["nano"]
 OF = {

@@ -8,8 +8,8 @@ from amaranth.sim import Simulator
 
 from hw.config import DnaConfig
 from hw.conv.activation_reader import ActivationReader
-from hw.interfaces import Fault
 from hw.isa import Instruction, Opcode
+from hw.status import Fault
 from tests.hw.support.layers import Layer
 from tests.hw.support.streams import from_bits
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hw.config import DnaConfig
-from hw.interfaces import Activity, Fault
+from hw.status import Activity, Fault
 from tests.hw.support.convolution_bench import ConvolutionBench, check
 from tests.hw.support.layers import Layer
 

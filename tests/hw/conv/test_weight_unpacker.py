@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import DnaConfig
 from hw.conv.weight_unpacker import WeightUnpacker, parameter_row_layout
-from hw.interfaces import Fault
+from hw.status import Fault
 from tests.hw.support.layers import Layer
 from tests.hw.support.streams import StreamBench
 

@@ -7,8 +7,8 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
 from hw.config import DnaConfig
-from hw.interfaces import Fault
 from hw.memory.feature_memory import FeatureMemory
+from hw.status import Fault
 
 G, ROWS, WORDS, SIZE = 4, 4, 2, 64
 CONFIG = DnaConfig(
@@ -84,7 +84,7 @@ class Bench:
     """Gives every client its requests and compares every answer with a list of words."""
 
     def __init__(self):
-        self.dut = FeatureMemory(CONFIG, window_readers=2, readers=2)
+        self.dut = FeatureMemory(CONFIG, readers=2)
         self.simulator = Simulator(self.dut)
         self.simulator.add_clock(1e-6)
         self.simulator.add_testbench(self.testbench)
@@ -106,7 +106,9 @@ class Bench:
 
     async def testbench(self, ctx):
         memory = [0] * SIZE
-        ports = {key: getattr(self.dut, key[0])[key[1]] for key in self.requests}
+        dut = self.dut
+        kinds = {"windows": [dut.window], "writers": dut.writers, "readers": dut.readers}
+        ports = {(kind, index): kinds[kind][index] for kind, index in self.requests}
         expected = {key: deque() for key in ports}
         offered = dict.fromkeys(ports, False)
         for _ in range(self.cycles):
@@ -193,7 +195,7 @@ def random_read(draw):
 def test_random_clients_against_a_list_of_words(bench, seed):
     draw = random.Random(seed)
     requests = {("writers", i): [random_write(draw) for _ in range(60)] for i in range(3)}
-    requests |= {("windows", i): [random_window(draw) for _ in range(80)] for i in range(2)}
+    requests |= {("windows", 0): [random_window(draw) for _ in range(80)]}
     requests |= {("readers", i): [random_read(draw) for _ in range(60)] for i in range(2)}
     # Two writers may not write a word in the same cycle; the banks that they share see to it.
     run = bench.run(requests, pace=[1.0, 0.7, 0.4][seed % 3], seed=seed, cycles=600)
@@ -234,12 +236,10 @@ def test_the_words_of_an_access_may_wrap_around_the_banks_and_the_memory(bench):
     ]
 
 
-@pytest.mark.parametrize(
-    "blocked", [("windows", 0), ("windows", 1), ("readers", 0), ("readers", 1)]
-)
+@pytest.mark.parametrize("blocked", [("windows", 0), ("readers", 0), ("readers", 1)])
 def test_a_reader_that_stands_still_blocks_nobody(bench, blocked):
     draw = random.Random(3)
-    requests = {("windows", i): [random_window(draw) for _ in range(20)] for i in range(2)}
+    requests = {("windows", 0): [random_window(draw) for _ in range(20)]}
     requests |= {("readers", i): [random_read(draw) for _ in range(20)] for i in range(2)}
     requests |= {("writers", 0): [random_write(draw) for _ in range(20)]}
     run = bench.run(requests, blocked=[blocked], cycles=200)
@@ -248,35 +248,25 @@ def test_a_reader_that_stands_still_blocks_nobody(bench, blocked):
     }
 
 
-def test_the_first_window_reader_goes_first(bench):
-    draw = random.Random(5)
-    windows = [random_window(draw) for _ in range(20)]
-    run = bench.run(
-        {("windows", 0): windows, ("windows", 1): windows}, cycles=20, blocked=[("readers", 0)]
-    )
-    assert len(run.taken["windows", 0]) == 20
-    assert not run.taken["windows", 1]
-
-
 @pytest.mark.parametrize("lane", range(1, G))
 def test_a_lane_in_a_wrong_bank_is_a_fault(bench, lane):
     good = Window([9, 10, 11, 12], 0b1111)
     bad = Window([9, 10, 11, 12], 1 << lane)
     bad.addresses[lane] += 1
     idle = Window(list(bad.addresses), 0b1111 & ~(1 << lane))
-    run = bench.run({("windows", 1): [good, idle]}, cycles=10)
+    run = bench.run({("windows", 0): [good, idle]}, cycles=10)
     assert run.fault is None
-    run = bench.run({("windows", 1): [good]}, cycles=10)
+    run = bench.run({("windows", 0): [good]}, cycles=10)
     assert run.fault is None
     bad.answer = lambda memory: (0, 0)
     other = Window([9 + 16, 10, 11, 12], 1 << lane)
     other.addresses[lane] += 1
     other.answer = lambda memory: (0, 0)
-    run = bench.run({("windows", 1): [good, bad, other, good]}, cycles=10)
+    run = bench.run({("windows", 0): [good, bad, other, good]}, cycles=10)
     assert run.fault == (Fault.BANK_CONFLICT, 9)
 
 
-@pytest.mark.parametrize("name", ["window_readers", "writers", "readers"])
+@pytest.mark.parametrize("name", ["writers", "readers"])
 def test_bad_parameters(name):
     with pytest.raises(ValueError, match=f"{name} must be a positive integer, not 0"):
         FeatureMemory(CONFIG, **{name: 0})

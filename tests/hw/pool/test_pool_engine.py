@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Instruction, Opcode
 from hw.pool.mean import MeanUnit
 from hw.pool.pool_engine import PoolEngine
+from hw.status import Activity, Fault
 from sim.reference import max_pool2d, mean
 from sw.operations import Padding
 from tests.hw.support.engines import EngineBench, Feature, always, never, paces, reads, writes

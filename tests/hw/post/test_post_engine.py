@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS, DnaConfig
-from hw.interfaces import Activity, Fault
 from hw.isa import Instruction, Opcode
 from hw.post.post_engine import PostEngine
 from hw.post.requantize import RequantizerLane
 from hw.post.residual import AdderLane
+from hw.status import Activity, Fault
 from sim.reference import add, requantize
 from tests.hw.support.engines import (
     EngineBench,

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hw.post.requantize import Requantizer, RequantizerLane
+from hw.post.requantize import RequantizerLane
 from tests.hw.support.requantization import CASES, Case, f32_bits, outputs, requantize
+from tests.hw.support.requantizer import Requantizer
 from tests.hw.support.streams import StreamBench
 
 LANES = 2

@@ -2,7 +2,7 @@
 
 import random
 
-from hw.bus.axi import Response
+from hw.bus.axi_codes import Response
 
 
 class AxiMemory:
@@ -21,7 +21,12 @@ class AxiMemory:
     async def serve_reads(self, ctx):
         axi, queues, beat = self.axi, {}, None
         async for *_, rst, arvalid, arready, araddr, arlen, arid, rready in ctx.tick().sample(
-            axi.arvalid, axi.arready, axi.araddr, axi.arlen, axi.arid, axi.rready
+            axi.ar.valid,
+            axi.ar.ready,
+            axi.ar.payload.addr,
+            axi.ar.payload.len,
+            axi.ar.payload.id,
+            axi.r.ready,
         ):
             assert not rst
             if arvalid and arready:
@@ -38,11 +43,11 @@ class AxiMemory:
             waiting = [arid for arid, queue in queues.items() if queue]
             if beat is None and waiting and self.random.random() < self.pace:
                 beat = queues[self.random.choice(waiting)].pop(0)
-            ctx.set(axi.arready, self.random.random() < self.pace)
-            ctx.set(axi.rvalid, beat is not None)
+            ctx.set(axi.ar.ready, self.random.random() < self.pace)
+            ctx.set(axi.r.valid, beat is not None)
             if beat is not None:
                 rid, word, last = beat
-                ctx.set(axi.rid, rid)
-                ctx.set(axi.rdata, self.words[word])
-                ctx.set(axi.rlast, last)
-                ctx.set(axi.rresp, Response.SLVERR if word in self.bad else Response.OKAY)
+                ctx.set(axi.r.payload.id, rid)
+                ctx.set(axi.r.payload.data, self.words[word])
+                ctx.set(axi.r.payload.last, last)
+                ctx.set(axi.r.payload.resp, Response.SLVERR if word in self.bad else Response.OKAY)

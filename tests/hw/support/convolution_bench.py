@@ -14,8 +14,8 @@ from amaranth.sim import Simulator
 
 from hw.config import DnaConfig
 from hw.conv.convolution_engine import ConvolutionEngine
-from hw.interfaces import Activity
 from hw.memory.feature_memory import FeatureMemory
+from hw.status import Activity
 from tests.hw.support.layers import Layer
 from tests.hw.support.streams import from_bits
 
@@ -42,7 +42,7 @@ class ConvolutionBench:
         top = Module()
         top.submodules.engine = self.engine
         top.submodules.memory = self.memory
-        wiring.connect(top, self.engine.window, self.memory.windows[0])
+        wiring.connect(top, self.engine.window, self.memory.window)
         self._used = False
         self._simulator = Simulator(top)
         self._simulator.add_clock(1e-6)

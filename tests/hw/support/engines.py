@@ -11,7 +11,7 @@ import numpy as np
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
-from hw.interfaces import Activity, Fault
+from hw.status import Activity, Fault
 
 
 def unpack(bits, *widths):

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Instruction, Opcode
+from hw.status import Activity, Fault
 from hw.transfer.load import LoadEngine
-from hw.transfer.row_ring import overlap_limit
 from tests.hw.support.engines import Dram, EngineBench, Feature, always, never, paces, writes
 
 NANO = dataclasses.replace(PRESETS["nano"], feature_words=2048)
@@ -111,7 +110,7 @@ def test_windows(name, fields):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_widest_overlap(name):
-    limit = overlap_limit(CONFIGS[name])
+    limit = CONFIGS[name].load_overlap_bytes
     for step in (1, 7):
         for start in (0, 3, 7):
             fields = {"window_bytes": limit + step, "window_step": step, "window_lead": 11}
@@ -134,7 +133,7 @@ def test_random_windows_and_stalls(name, seed):
                 row_bytes=rng.randint(1, 200),
                 rows=rng.randint(1, 4),
                 windows=rng.randint(1, 8),
-                window_bytes=rng.randint(1, step + min(overlap_limit(config), 60)),
+                window_bytes=rng.randint(1, step + min(config.load_overlap_bytes, 60)),
                 window_step=step,
                 window_lead=rng.choice([0, 0, 1, 9, 100]),
                 out_base=rng.randrange(200),
@@ -198,7 +197,7 @@ def test_activity_names_what_is_waited_for(stopped, activity):
         {"window_step": 0},
         {"window_words": 5},
         {"window_words": 0},
-        {"window_bytes": 6 + overlap_limit(NANO) + 1, "window_words": 100},
+        {"window_bytes": 6 + NANO.load_overlap_bytes + 1, "window_words": 100},
         {"out_base": 2048},
     ],
 )

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from hw.interfaces import Activity, Fault
 from hw.isa import Instruction, Opcode
+from hw.status import Activity, Fault
 from hw.transfer.weights import WeightEngine
 from tests.hw.support.engines import Dram, EngineBench, Sink, always, never, paces, unpack
 

@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from sim.compare.tflite import TfliteComparer
 from sim.functional.tflite_judge import TfliteJudge, with_outputs
 from sw.errors import DnaError
-from sw.frontends.tflite import import_model
-from sw.frontends.tflite_file import read
+from sw.frontends.tflite import import_model, read
 from tests.support.tflite_models import CODE, Maker, random_model
 from tests.sweeps.import_sweep import compared
 
@@ -59,10 +59,12 @@ def test_arithmetic_outside_the_delegate_is_refused():
     imported = import_model(read(content, "model"))
     net = Maker(np.random.default_rng(1))
     x = net.input((1, 4))
-    weights = net.constant("w", np.ones((3, 4), np.int8), Quantization=net.quantization([0.1], [0]))
+    weights = net.constant("w", np.ones((3, 4), np.int8), quantization=net.quantization([0.1], [0]))
     bias = net.constant("b", np.zeros(3, np.int32))
     y = net.made((1, 3), 1000.0, 0)
-    net.operator(CODE.FULLY_CONNECTED, [x.index, weights, bias], y.index, "FullyConnectedOptions")
+    net.operator(
+        CODE.FULLY_CONNECTED, [x.index, weights, bias], y.index, schema.FullyConnectedOptionsT()
+    )
     other = net.finish(y)
     assert read(other, "model").outputs == (imported.output,)
     with pytest.raises(DnaError, match=r"outside the XNNPACK delegate.*FULLY_CONNECTED"):

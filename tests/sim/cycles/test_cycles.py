@@ -8,16 +8,16 @@ import pytest
 
 from hw import isa
 from hw.config import PRESETS
-from hw.interfaces import Activity
 from hw.isa import Engine, Opcode
+from hw.status import Activity
 from sim.cycles import FIRST_CYCLE, layer_times, predict
 from sim.driver import Driver
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
+from sim.rtl.registry import open_simulator
 from sw.compiler import compile_graph
 from sw.errors import DnaError
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
 from tests.support.graphs import random_image, random_resnet50
 from tests.support.programs import noise, random_network
@@ -39,19 +39,20 @@ def toy(channels=9):
         return builder.conv2d(
             name,
             x,
-            weights=rng.integers(-128, 128, (out, 3, 3, source)).astype(np.int8),
-            bias=rng.integers(-99, 99, out).astype(np.int32),
-            weight_scale=np.full(out, 0.01, np.float32),
-            scale=1.0,
-            zero_point=0,
-            padding=Padding(1, 1, 1, 1),
+            Weights(
+                rng.integers(-128, 128, (out, 3, 3, source)).astype(np.int8),
+                rng.integers(-99, 99, out).astype(np.int32),
+                np.full(out, 0.01, np.float32),
+            ),
+            Output(1.0, 0),
+            Window((3, 3), padding=Padding(1, 1, 1, 1)),
         )
 
     first = conv("first", "input", channels)
     second = conv("second", first, channels)
-    total = builder.add("sum", second, first, scale=2.0, zero_point=0)
-    pool = builder.max_pool2d("pool", total, kernel=(2, 2), stride=(2, 2))
-    graph = builder.finish(builder.mean("mean", pool, scale=1.0, zero_point=0))
+    total = builder.add("sum", second, first, Output(2.0, 0))
+    pool = builder.max_pool2d("pool", total, Window((2, 2), (2, 2)))
+    graph = builder.finish(builder.mean("mean", pool, Output(1.0, 0)))
     return graph, noise(rng, graph)
 
 
@@ -96,7 +97,9 @@ def test_spans_are_those_of_the_machine():
     graph, image = toy()
     program = compile_graph(graph, NANO)
     memory = HARD
-    with open_machine(NANO, size=program.memory.size, memory=memory, record_writes=True) as machine:
+    with open_simulator(
+        NANO, size=program.memory.size, memory=memory, record_writes=True
+    ) as machine:
         Driver(machine, program).run(image)
         writes = machine.feature_writes()
         counters = machine.counters()
@@ -104,6 +107,7 @@ def test_spans_are_those_of_the_machine():
     assert prediction.counters == counters
 
     instructions = isa.read_program(program.code)
+    assert {instruction.opcode for instruction in instructions} == set(Opcode)
     assert [span.index for span in prediction.spans] == list(range(1, len(instructions)))
     for span in prediction.spans:
         instruction = instructions[span.index]

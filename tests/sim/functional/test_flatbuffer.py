@@ -2,24 +2,24 @@
 
 import numpy as np
 import pytest
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 
 from sim.functional import flatbuffer
 from sw.errors import DnaError
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
 from tests.support.graphs import random_small_graph
 
-PADDINGS = tflite.Padding
+PADDINGS = schema.Padding
 SYMMETRIC = Padding(1, 1, 1, 1)
 
 
 def subgraph(graph, **options):
-    return tflite.Model.GetRootAsModel(flatbuffer.emit(graph, **options), 0).Subgraphs(0)
+    return schema.Model.GetRootAsModel(flatbuffer.emit(graph, **options), 0).Subgraphs(0)
 
 
 def operators(model_bytes):
-    model = tflite.Model.GetRootAsModel(model_bytes, 0)
+    model = schema.Model.GetRootAsModel(model_bytes, 0)
     graph = model.Subgraphs(0)
     found = []
     for i in range(graph.OperatorsLength()):
@@ -33,13 +33,13 @@ def convolution(size=8, kernel=3, stride=1, padding=Padding()):  # noqa: B008
     builder.conv2d(
         "y",
         "x",
-        weights=np.ones((4, kernel, kernel, 2), np.int8),
-        bias=np.arange(4, dtype=np.int32),
-        weight_scale=np.array([0.1, 0.2, 0.3, 0.4], np.float32),
-        scale=0.5,
-        zero_point=-4,
-        stride=(stride, stride),
-        padding=padding,
+        Weights(
+            np.ones((4, kernel, kernel, 2), np.int8),
+            np.arange(4, dtype=np.int32),
+            np.array([0.1, 0.2, 0.3, 0.4], np.float32),
+        ),
+        Output(0.5, -4),
+        Window((kernel, kernel), (stride, stride), padding),
     )
     return builder.finish("y")
 
@@ -51,14 +51,10 @@ def pooling(zero_point, lowest=-128):
         x = builder.conv2d(
             "relu",
             "x",
-            weights=np.ones((2, 1, 1, 2), np.int8),
-            bias=np.zeros(2, np.int32),
-            weight_scale=np.ones(2, np.float32),
-            scale=0.1,
-            zero_point=zero_point,
-            activation="relu",
+            Weights(np.ones((2, 1, 1, 2), np.int8), np.zeros(2, np.int32), np.ones(2, np.float32)),
+            Output(0.1, zero_point, "relu"),
         )
-    builder.max_pool2d("y", x, kernel=(3, 3), stride=(2, 2), padding=SYMMETRIC)
+    builder.max_pool2d("y", x, Window((3, 3), (2, 2), SYMMETRIC))
     return builder.finish("y")
 
 
@@ -80,9 +76,9 @@ def pooling(zero_point, lowest=-128):
 def test_padding_is_a_mode_where_one_fits(size, kernel, stride, padding, mode):
     found = operators(flatbuffer.emit(convolution(size, kernel, stride, padding)))
     codes = [code for code, _ in found]
-    conv = [tflite.BuiltinOperator.CONV_2D]
-    assert codes == (conv if mode else [tflite.BuiltinOperator.PAD, *conv])
-    options = tflite.Conv2DOptions()
+    conv = [schema.BuiltinOperator.CONV_2D]
+    assert codes == (conv if mode else [schema.BuiltinOperator.PAD, *conv])
+    options = schema.Conv2DOptions()
     table = found[-1][1].BuiltinOptions()
     options.Init(table.Bytes, table.Pos)
     assert options.Padding() == getattr(PADDINGS, mode or "VALID")
@@ -98,7 +94,7 @@ def test_every_bias_has_zero_points():
         if tensor.Name().endswith(b".bias"):
             biases += 1
             quantization = tensor.Quantization()
-            assert tensor.Type() == tflite.TensorType.INT32
+            assert tensor.Type() == schema.TensorType.INT32
             assert quantization.ZeroPointLength() == quantization.ScaleLength()
             assert not quantization.ZeroPointAsNumpy().any()
     assert biases == len(list(graph.weighted()))
@@ -106,7 +102,7 @@ def test_every_bias_has_zero_points():
 
 def test_weights_and_quantization_are_the_graphs():
     graph = convolution()
-    model = tflite.Model.GetRootAsModel(flatbuffer.emit(graph), 0)
+    model = schema.Model.GetRootAsModel(flatbuffer.emit(graph), 0)
     emitted = model.Subgraphs(0)
     by_name = {
         emitted.Tensors(i).Name().decode(): emitted.Tensors(i)
@@ -134,8 +130,8 @@ def test_every_tensor_can_be_an_output():
 
 def test_max_pool_is_padded_only_where_padding_cannot_win():
     codes = [code for code, _ in operators(flatbuffer.emit(pooling(5, lowest=5)))]
-    assert tflite.BuiltinOperator.PAD in codes
+    assert schema.BuiltinOperator.PAD in codes
     codes = [code for code, _ in operators(flatbuffer.emit(pooling(-128)))]
-    assert tflite.BuiltinOperator.PAD in codes
+    assert schema.BuiltinOperator.PAD in codes
     with pytest.raises(DnaError, match=r"y: TFLite cannot pad a max-pool .* zero point 5"):
         flatbuffer.emit(pooling(5))

@@ -12,13 +12,12 @@ from sim.functional.litert import LiteRT
 from sim.reference import ReferenceModel
 from sw.errors import DnaError
 from sw.graph import Graph
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding, Tensor
+from tests import skips
 from tests.support.graphs import random_image, random_small_graph
 
-needs_kernels = pytest.mark.skipif(
-    not kernels.supported(), reason="our kernels need AVX512-VNNI and g++"
-)
+needs_kernels = pytest.mark.skipif(not kernels.supported(), reason=skips.KERNELS)
 ENGINES = [
     pytest.param(lambda graph: LiteRT(flatbuffer.emit(graph, every_tensor=True)), id="litert"),
     pytest.param(
@@ -87,14 +86,13 @@ def test_convolution(
     builder.conv2d(
         "y",
         "x",
-        weights=weights,
-        bias=rng.integers(-(2**15), 2**15, channels[1], dtype=np.int32),
-        weight_scale=one_ulp_apart(rng, channels[1], 0.01),
-        scale=0.01 * 0.03125 * 127 * fan_in * spread,
-        zero_point=zero_points[1],
-        stride=stride,
-        padding=padding,
-        activation=activation,
+        Weights(
+            weights,
+            rng.integers(-(2**15), 2**15, channels[1], dtype=np.int32),
+            one_ulp_apart(rng, channels[1], 0.01),
+        ),
+        Output(0.01 * 0.03125 * 127 * fan_in * spread, zero_points[1], activation),
+        Window(kernel, stride, padding),
     )
     agree(engine, builder.finish("y"), extremes(rng, shape), random_image(rng, builder.finish("y")))
 
@@ -110,20 +108,22 @@ def test_ties_and_accumulators_beyond_24_bits(engine, magnitude):
     builder.conv2d(
         "y",
         "x",
-        weights=extremes(rng, (channels, 1, 1, 8)),
-        bias=rng.integers(-magnitude, magnitude, channels).astype(np.int32),
-        weight_scale=one_ulp_apart(rng, channels, ratio),
-        scale=2.0**-6,
-        zero_point=3,
+        Weights(
+            extremes(rng, (channels, 1, 1, 8)),
+            rng.integers(-magnitude, magnitude, channels).astype(np.int32),
+            one_ulp_apart(rng, channels, ratio),
+        ),
+        Output(2.0**-6, 3),
     )
     builder.fully_connected(
         "z",
         "y",
-        weights=extremes(rng, (channels, 4 * channels)),
-        bias=(rng.integers(-magnitude, magnitude, channels) | 1).astype(np.int32),
-        weight_scale=np.full(channels, ratio, np.float32),
-        scale=2.0**-6,
-        zero_point=-2,
+        Weights(
+            extremes(rng, (channels, 4 * channels)),
+            (rng.integers(-magnitude, magnitude, channels) | 1).astype(np.int32),
+            np.full(channels, ratio, np.float32),
+        ),
+        Output(2.0**-6, -2),
     )
     graph = builder.finish("z")
     agree(engine, graph, *(extremes(rng, (2, 2, 8)) for _ in range(3)))
@@ -137,11 +137,12 @@ def test_every_tie(engine):
     builder.conv2d(
         "y",
         "x",
-        weights=np.ones((len(bias), 1, 1, 1), np.int8),
-        bias=bias,
-        weight_scale=np.where(bias % 3 == 0, 0.5, np.nextafter(np.float32(0.5), 1)).astype("f4"),
-        scale=1.0,
-        zero_point=1,
+        Weights(
+            np.ones((len(bias), 1, 1, 1), np.int8),
+            bias,
+            np.where(bias % 3 == 0, 0.5, np.nextafter(np.float32(0.5), 1)).astype("f4"),
+        ),
+        Output(1.0, 1),
     )
     agree(engine, builder.finish("y"), np.zeros((1, 1, 1), np.int8), np.ones((1, 1, 1), np.int8))
 
@@ -153,11 +154,12 @@ def test_scales_up_to_256_saturate(engine):
     builder.conv2d(
         "y",
         "x",
-        weights=extremes(rng, (64, 1, 1, 4)),
-        bias=rng.choice(np.array([-(2**31), 2**31 - 1, 0, 1, -1], np.int32), 64),
-        weight_scale=np.linspace(1, 255.99, 64, dtype=np.float32),
-        scale=1.0,
-        zero_point=0,
+        Weights(
+            extremes(rng, (64, 1, 1, 4)),
+            rng.choice(np.array([-(2**31), 2**31 - 1, 0, 1, -1], np.int32), 64),
+            np.linspace(1, 255.99, 64, dtype=np.float32),
+        ),
+        Output(1.0, 0),
     )
     agree(engine, builder.finish("y"), extremes(rng, (3, 3, 4)), np.zeros((3, 3, 4), np.int8))
 
@@ -171,13 +173,10 @@ def addition(scales, zero_points, activation="none"):
         builder.conv2d(
             name,
             "x",
-            weights=weights,
-            bias=np.zeros(1, np.int32),
-            weight_scale=np.array([scales[i]], np.float32),
-            scale=scales[i],
-            zero_point=zero_points[i],
+            Weights(weights, np.zeros(1, np.int32), np.array([scales[i]], np.float32)),
+            Output(scales[i], zero_points[i]),
         )
-    builder.add("y", "a", "b", scale=1.0, zero_point=zero_points[2], activation=activation)
+    builder.add("y", "a", "b", Output(1.0, zero_points[2], activation))
     ramp = np.arange(-128, 128, dtype=np.int8)
     return builder.finish("y"), np.stack(np.meshgrid(ramp, ramp), axis=2)
 
@@ -212,7 +211,7 @@ def test_mean(engine, seed, scales, zero_points, size):
     rng = np.random.default_rng(seed)
     shape = (*size, 40)
     builder = GraphBuilder("x", shape, scales[0], zero_points[0])
-    builder.mean("y", "x", scale=scales[1], zero_point=zero_points[1])
+    builder.mean("y", "x", Output(scales[1], zero_points[1]))
     graph = builder.finish("y")
     agree(engine, graph, extremes(rng, shape), random_image(rng, graph))
 
@@ -223,7 +222,7 @@ def test_mean(engine, seed, scales, zero_points, size):
 def test_max_pool(engine, padding, size):
     rng = np.random.default_rng(size)
     builder = GraphBuilder("x", (size, size, 5), 1.0, -128)
-    builder.max_pool2d("y", "x", kernel=(3, 3), stride=(2, 2), padding=padding)
+    builder.max_pool2d("y", "x", Window((3, 3), (2, 2), padding))
     agree(engine, builder.finish("y"), extremes(rng, (size, size, 5)))
 
 
@@ -275,7 +274,7 @@ def test_an_operator_outside_the_delegate_is_refused(position, every_tensor):
     builder = GraphBuilder("x", (4, 4, 2), 1.0, 0)
     name = "x"
     for step in steps:
-        name = builder.add(step, name, name, scale=1.0, zero_point=0)
+        name = builder.add(step, name, name, Output(1.0, 0))
     graph = builder.finish(name)
     LiteRT(flatbuffer.emit(graph, every_tensor=every_tensor))
     for tensor in list(graph.tensors.values())[1 + steps.index(position) :]:

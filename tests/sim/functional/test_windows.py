@@ -9,7 +9,7 @@ from sim import reference
 from sim.functional import flatbuffer
 from sw import numerics
 from sw.errors import DnaError
-from sw.graph_builder import GraphBuilder
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
 from tests.sim.functional.test_model import ENGINES, agree, extremes
 
@@ -37,14 +37,13 @@ def test_depthwise_convolution(
     net.depthwise_conv2d(
         "y",
         "x",
-        weights=extremes(rng, (outputs, *kernel)),
-        bias=rng.integers(-(2**15), 2**15, outputs, dtype=np.int32),
-        weight_scale=rng.uniform(0.01, 0.02, outputs).astype(np.float32),
-        scale=0.05,
-        zero_point=zero_points[1],
-        stride=(stride, stride),
-        padding=Padding(*sides),
-        activation=activation,
+        Weights(
+            extremes(rng, (outputs, *kernel)),
+            rng.integers(-(2**15), 2**15, outputs, dtype=np.int32),
+            rng.uniform(0.01, 0.02, outputs).astype(np.float32),
+        ),
+        Output(0.05, zero_points[1], activation),
+        Window(kernel, (stride, stride), Padding(*sides)),
     )
     agree(engine, net.finish("y"), extremes(rng, (*size, channels[0])))
 
@@ -55,12 +54,13 @@ def test_depthwise_accumulators_are_those_of_the_dense_convolution():
     net.depthwise_conv2d(
         "y",
         "x",
-        weights=extremes(rng, (12, 3, 2)),
-        bias=rng.integers(-(2**31), 2**31, 12).astype(np.int32),
-        weight_scale=np.full(12, 0.01, np.float32),
-        scale=0.05,
-        zero_point=0,
-        padding=Padding(1, 0, 0, 1),
+        Weights(
+            extremes(rng, (12, 3, 2)),
+            rng.integers(-(2**31), 2**31, 12).astype(np.int32),
+            np.full(12, 0.01, np.float32),
+        ),
+        Output(0.05, 0),
+        Window((3, 2), padding=Padding(1, 0, 0, 1)),
     )
     graph = net.finish("y")
     operation = graph.operations[0]
@@ -96,7 +96,7 @@ def test_average_pool(engine, seed, size, kernel, stride, zero_point):
     (top, bottom), (left, right) = (same(*axis) for axis in zip(size, kernel, stride, strict=True))
     net = GraphBuilder("x", (*size, 5), 0.25, zero_point)
     padding = Padding(top, bottom, left, right)
-    net.average_pool2d("y", "x", kernel=kernel, stride=stride, padding=padding)
+    net.average_pool2d("y", "x", Window(kernel, stride, padding))
     graph = net.finish("y")
     agree(engine, graph, extremes(rng, (*size, 5)), rng.integers(-3, 4, (*size, 5)).astype("i1"))
 
@@ -138,7 +138,7 @@ def test_identity_pads_and_clamps(engine):
 def test_mean_that_keeps_its_dimensions(engine):
     rng = np.random.default_rng(1)
     net = GraphBuilder("x", (5, 4, 3), 0.1, -20)
-    net.mean("y", "x", scale=0.05, zero_point=4, keep_dims=True)
+    net.mean("y", "x", Output(0.05, 4), keep_dims=True)
     graph = net.finish("y")
     assert graph.tensors["y"].shape == (1, 1, 3)
     agree(engine, graph, extremes(rng, (5, 4, 3)))
@@ -146,7 +146,7 @@ def test_mean_that_keeps_its_dimensions(engine):
 
 def test_average_pools_that_tflite_cannot_pad():
     net = GraphBuilder("x", (5, 5, 3), 0.1, 0)
-    net.average_pool2d("y", "x", kernel=(2, 2), stride=(2, 2), padding=Padding(1, 0, 1, 0))
+    net.average_pool2d("y", "x", Window((2, 2), (2, 2), Padding(1, 0, 1, 0)))
     with pytest.raises(DnaError, match="cannot pad an average-pool"):
         flatbuffer.emit(net.finish("y"))
 
@@ -155,7 +155,7 @@ def test_average_pools_that_tflite_cannot_pad():
 def test_windows_without_any_input_are_refused(padding):
     net = GraphBuilder("x", (5, 5, 3), 0.1, 0)
     with pytest.raises(DnaError, match="a window without any input"):
-        net.average_pool2d("y", "x", kernel=(2, 2), stride=(1, 1), padding=padding)
+        net.average_pool2d("y", "x", Window((2, 2), (1, 1), padding))
 
 
 def test_depthwise_weights_must_fit_the_channels():
@@ -164,9 +164,6 @@ def test_depthwise_weights_must_fit_the_channels():
         net.depthwise_conv2d(
             "y",
             "x",
-            weights=np.ones((6, 1, 1), np.int8),
-            bias=np.zeros(6, np.int32),
-            weight_scale=np.ones(6, np.float32),
-            scale=1.0,
-            zero_point=0,
+            Weights(np.ones((6, 1, 1), np.int8), np.zeros(6, np.int32), np.ones(6, np.float32)),
+            Output(1.0, 0),
         )

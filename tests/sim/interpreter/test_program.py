@@ -16,6 +16,7 @@ from hw.isa import (
     read_program,
 )
 from sim.interpreter.program import Interpreter, ProgramError
+from sim.interpreter.semantics import Semantics
 from sim.reference import ReferenceModel
 from sw.compiler import compile_graph
 from tests.support.graphs import random_image, random_small_graph
@@ -49,6 +50,12 @@ def run(*body, config=NANO, dram=None, seed=None, feature=None, header=None):
 
 def ramp(words):
     return (np.arange(words * NANO.rows) % 251 - 125).astype(np.int8).reshape(words, -1)
+
+
+def test_every_instruction_has_a_meaning():
+    """But for those that begin and end a program."""
+    known = set(Semantics(NANO, np.zeros(0, np.uint8))._methods)
+    assert known == set(Opcode) - {Opcode.HEADER, Opcode.END}
 
 
 # Instructions, each against a picture of what it should do.
@@ -408,6 +415,24 @@ def test_after_sees_every_instruction_in_order(compiled):
         program.code, after=lambda executed: seen.append(executed.number)
     )
     assert sorted(seen) == list(range(1, len(read_program(program.code)) - 1))
+
+
+def test_after_sees_all_that_an_instruction_writes(compiled):
+    program, image, _ = compiled
+    machine = Interpreter(program.config, program.image(image))
+    before = machine.feature.copy()
+    writers = set()
+
+    def check(executed):
+        addresses, words = executed.written
+        assert words.shape == (len(addresses), NANO.rows)
+        if len(addresses):
+            writers.add(executed.instruction.opcode)
+        before[addresses] = words
+        np.testing.assert_array_equal(before, executed.feature)
+
+    machine.run(program.code, after=check)
+    assert writers == {Opcode.LOAD, Opcode.POST, Opcode.MAX_POOL, Opcode.MEAN}
 
 
 def test_noise_is_as_good_as_a_picture():

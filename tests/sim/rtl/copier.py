@@ -2,18 +2,18 @@
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import Out
 
 from hw.bus import registers
-from hw.bus.axi import AxiLiteSignature, AxiSignature
+from hw.bus.axi import AxiLiteSignature, connect_flat, flat_members
 from hw.bus.csr import ControlRegisters
 from hw.bus.dma_read import DmaReader
 from hw.bus.dma_write import DmaWriter
 from hw.config import DnaConfig
 from hw.control.watchdog import Watchdog
-from hw.core import READ_ID_BITS, WriteTraceSignature
-from hw.interfaces import Activity
+from hw.core import WriteTraceSignature, memory_signature
 from hw.isa import Engine
+from hw.status import Activity
 
 READERS = 3
 
@@ -29,12 +29,12 @@ class Copier(wiring.Component):
 
     def __init__(self, config: DnaConfig) -> None:
         self.config = config
-        data_bytes = config.dram_bytes_per_cycle
         trace = Out(WriteTraceSignature(config))
+        registers_bus = AxiLiteSignature(address_bits=registers.ADDRESS_BITS)
         super().__init__(
             {
-                "s_axil": In(AxiLiteSignature(address_bits=registers.ADDRESS_BITS)),
-                "m_axi": Out(AxiSignature(data_bytes=data_bytes, id_bits=READ_ID_BITS)),
+                **flat_members("s_axil", registers_bus.flip()),
+                **flat_members("m_axi", memory_signature(config)),
                 "interrupt": Out(1),
                 "busy": Out(1),
                 "post_trace": trace,
@@ -51,14 +51,11 @@ class Copier(wiring.Component):
         top.submodules.csr = csr = ControlRegisters(config)
         top.submodules.watchdog = watchdog = Watchdog()
         top.submodules.core = ResetInserter(csr.clear)(m)
-        connect(top, flipped(self.s_axil), csr.bus)
+        connect_flat(top, csr.bus, self, "s_axil")
         m.submodules.reader = reader = DmaReader(config, clients=READERS)
         m.submodules.writer = writer = DmaWriter(config)
-        bus = flipped(self.m_axi)
-        for side in (reader, writer):
-            for name, member in side.axi.signature.members.items():
-                inner, outer = getattr(side.axi, name), getattr(bus, name)
-                m.d.comb += outer.eq(inner) if member.flow is Out else inner.eq(outer)
+        connect_flat(m, reader.axi, self, "m_axi")
+        connect_flat(m, writer.axi, self, "m_axi")
 
         length, source, done = Signal(32), Signal(32), Signal(32)
         words = [client.words for client in reader.clients]
@@ -76,7 +73,7 @@ class Copier(wiring.Component):
             writer.halt.eq(csr.halt),
             csr.idle.eq(reader.idle & writer.idle),
             watchdog.busy.eq(csr.busy),
-            watchdog.progress.eq(work | self.m_axi.rvalid | self.m_axi.wvalid),
+            watchdog.progress.eq(work | self.m_axi_rvalid | self.m_axi_wvalid),
             watchdog.limit.eq(csr.watchdog),
             work.eq(ready & sink.words.ready),
             sink.words.payload.eq(sum(word.payload for word in words)),

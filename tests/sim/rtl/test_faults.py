@@ -8,13 +8,12 @@ import pytest
 from hw import isa
 from hw.bus import registers
 from hw.config import PRESETS
-from hw.control.watchdog import waiting
-from hw.interfaces import Activity, Fault
 from hw.isa import Engine, Instruction, Opcode
+from hw.status import Activity, Fault, waiting
 from sim.driver import Driver, MachineError
+from sim.memory.model import MemoryModel
 from sim.reference import ReferenceModel
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
+from sim.rtl.registry import open_simulator
 from sw.compiler import compile_graph
 from tests.support.programs import noise, random_network
 
@@ -49,7 +48,7 @@ def stopped(driver, image):
 
 
 def power_on(program, **options):
-    return open_machine(NANO, size=program.memory.size, memory=MemoryModel(**options))
+    return open_simulator(NANO, size=program.memory.size, memory=MemoryModel(**options))
 
 
 def runs_right(driver, image, expected):

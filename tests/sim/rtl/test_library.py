@@ -3,9 +3,10 @@
 import pytest
 
 from sim.rtl import library
-from sim.rtl.engine import open_engine
 from sw.errors import DnaError
-from tests.sim.rtl.toy import Totals
+from tests.sim.rtl.streams.cxxrtl import DRIVER, PRELUDE
+from tests.sim.rtl.streams.engines import open_engine
+from tests.sim.rtl.streams.toy import Totals
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def build(width=20):
-    return library.build(Totals, {"width": width}, "driver.cc")
+    return library.build(Totals, {"width": width}, DRIVER, PRELUDE)
 
 
 def forbid(monkeypatch, name):

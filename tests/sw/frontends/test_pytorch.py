@@ -1,5 +1,10 @@
 import numpy as np
 import pytest
+
+from tests import skips
+
+pytest.importorskip("torch", reason=skips.not_installed("quantize"))
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -10,7 +15,16 @@ from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantize
-from sw.operations import Add, Conv2D, FullyConnected, MaxPool2D, Mean, Padding
+from sw.operations import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    MaxPool2D,
+    Mean,
+    Padding,
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -278,11 +292,92 @@ class OverwrittenView(nn.Module):
             "max-pool with dilation or ceil_mode",
         ),
         (Around(lambda y, _: y.mean((2,), keepdim=True)), "only the mean over the whole map"),
+        (Around(lambda y, _: torch.clamp(y, -1, 1)), r"bounds \[-1, 1\]; nearest: 0 and 6"),
+        (Around(lambda y, _: functional.hardtanh(y)), "bounds .*nearest: 0 and 6"),
+        (Around(lambda y, _: functional.relu6(y) + y), "a ReLU must be the only reader"),
+        (
+            Around(lambda y, _: functional.silu(y)),
+            "silu.*nearest: a ReLU or ReLU6 right",
+        ),
+        (
+            Around(lambda y, _: functional.avg_pool2d(y, 2, ceil_mode=True)),
+            "average-pool with ceil_mode or divisor_override",
+        ),
+        (
+            Around(lambda y, _: functional.avg_pool2d(y, 2, divisor_override=3)),
+            "average-pool with ceil_mode or divisor_override",
+        ),
+        (
+            Around(lambda y, _: functional.pad(y, (1, 1, 1, 1), mode="reflect")),
+            "padding .* of mode reflect",
+        ),
+        (Around(lambda y, _: functional.pad(y, (1, 1, 1, 1), value=2.0)), "padding .* with 2.0"),
+        (Around(lambda y, _: functional.dropout(y, training=True)), "dropout while training"),
+        (
+            nn.Sequential(nn.Conv2d(4, 4, 1), nn.Flatten(), nn.Softmax(1), nn.Linear(144, 2)),
+            "it reads a softmax",
+        ),
+        (nn.Sequential(nn.Conv2d(4, 4, 1), nn.Flatten()), "output is a flattened map of"),
     ],
 )
 def test_what_the_machine_cannot_do_is_refused_by_name(model, message):
     with pytest.raises(DnaError, match=message):
         quantize(_random(model), _images((6, 6, 4), 2))
+
+
+class Gated(nn.Module):
+    """A mean that a convolution reads: it stays a map of one pixel."""
+
+    def __init__(self):
+        super().__init__()
+        self.point = nn.Conv2d(4, 3, 1)
+
+    def forward(self, x):
+        return torch.flatten(self.point(functional.adaptive_avg_pool2d(x, 1)), 1)
+
+
+def test_a_mean_that_a_convolution_reads_is_a_map():
+    graph = quantize(_random(Gated()), _images((6, 6, 4), 2))
+    assert [graph.result(operation).shape for operation in graph.operations] == [
+        (1, 1, 4),
+        (1, 1, 3),
+    ]
+
+
+class Mobile(nn.Module):
+    """What mobile networks are made of: inverted residuals, ReLU6, depthwise convolutions."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8))
+        self.body = nn.Sequential(
+            nn.Conv2d(8, 24, 1, bias=False),
+            nn.BatchNorm2d(24),
+            nn.ReLU6(inplace=True),
+            nn.Conv2d(24, 24, 3, 1, 1, groups=24, bias=False),
+            nn.BatchNorm2d(24),
+            nn.ReLU6(inplace=True),
+            nn.Conv2d(24, 8, 1, bias=False),
+            nn.BatchNorm2d(8),
+        )
+        self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(8, 5))
+
+    def forward(self, x):
+        x = functional.relu6(self.stem(x))
+        x = functional.avg_pool2d(x + self.body(x), 2)
+        return self.classifier(x.mean([2, 3]))
+
+
+def test_a_mobile_network():
+    model, images = _random(Mobile()), _images((20, 18, 3))
+    graph = quantize(model, images)
+    assert [type(operation) for operation in graph.operations] == [
+        *(Conv2D, Conv2D, DepthwiseConv2D, Conv2D, Add, AveragePool2D, Mean, FullyConnected)
+    ]
+    assert [op.activation for op in graph.operations[:4]] == ["relu6", "relu6", "relu6", "none"]
+    expected = _float_logits(model, images)
+    error = _logits(graph, images) - expected
+    assert np.sqrt((error**2).mean()) < 0.06 * expected.std()
 
 
 def test_no_image_is_refused():

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow", reason="the extra `tensorflow` is not installed")
+from tests import skips
+
+pytest.importorskip("tensorflow", reason=skips.not_installed("tensorflow"))
 
 import keras
 import safetensors.numpy
@@ -14,8 +16,7 @@ from sim.functional import FunctionalModel
 from sim.quantization import Quantization, dequantize, quantize
 from sw.errors import DnaError
 from sw.frontends import tensorflow
-from sw.frontends.tflite import import_model
-from sw.frontends.tflite_file import read
+from sw.frontends.tflite import import_model, read
 
 SHAPE = (16, 12, 3)
 
@@ -91,7 +92,7 @@ def test_what_is_no_model_is_named(tmp_path, what):
 
 
 def test_resnet50_in_keras_is_the_one_in_pytorch(tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason=skips.not_installed("quantize"))
     from sw.models import resnet50, resnet50_keras
     from tests.support.random_weights import state
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import tflite
+from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite import import_file, import_model
-from sw.frontends.tflite_file import read
+from sw.frontends.tflite import import_file, import_model, read
 from sw.operations import AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected, MaxPool2D, Padding
 from tests.support.tflite_models import CODE, NONE, RELU, RELU6, SAME, VALID, Maker, random_model
 
@@ -77,11 +76,11 @@ def test_weights_with_one_scale_get_it_for_every_channel():
     net = maker()
     x = net.input((1, 4, 4, 3))
     scale, zero = net.quantization([0.01], [0]), net.quantization([0.01 * x.scale], [0])
-    weights = net.constant("w", np.ones((5, 1, 1, 3), np.int8), Quantization=scale)
-    bias = net.constant("b", np.arange(5, dtype=np.int32), Quantization=zero)
+    weights = net.constant("w", np.ones((5, 1, 1, 3), np.int8), quantization=scale)
+    bias = net.constant("b", np.arange(5, dtype=np.int32), quantization=zero)
     y = net.made((1, 4, 4, 5), 0.1, 0)
-    options = {"Padding": VALID, "StrideH": 1, "StrideW": 1}
-    net.operator(CODE.CONV_2D, [x.index, weights, bias], y.index, "Conv2DOptions", **options)
+    options = {"padding": VALID, "strideH": 1, "strideW": 1}
+    net.operator(CODE.CONV_2D, [x.index, weights, bias], y.index, schema.Conv2DOptionsT(**options))
     graph = imported(net.finish(y)).graph
     assert kinds(graph) == [Conv2D]
     assert (graph.constants["conv_2d_0.weight_scale"] == np.float32(0.01)).all()
@@ -89,31 +88,31 @@ def test_weights_with_one_scale_get_it_for_every_channel():
 
 def unknown(net, x):
     y = net.made(x.shape, 1 / 256, -128)
-    net.operator(CODE.LOGISTIC, [x.index], y.index, "AbsOptions")
+    net.operator(CODE.LOGISTIC, [x.index], y.index, schema.AbsOptionsT())
     return y
 
 
 def float_island(net, x):
-    index = net.tensor("real", x.shape, tflite.TensorType.FLOAT32)
-    net.operator(CODE.DEQUANTIZE, [x.index], index, "DequantizeOptions")
-    result = net.tensor("sum", x.shape, tflite.TensorType.FLOAT32)
-    net.operator(CODE.ADD, [index, index], result, "AddOptions")
+    index = net.tensor("real", x.shape, schema.TensorType.FLOAT32)
+    net.operator(CODE.DEQUANTIZE, [x.index], index, schema.DequantizeOptionsT())
+    result = net.tensor("sum", x.shape, schema.TensorType.FLOAT32)
+    net.operator(CODE.ADD, [index, index], result, schema.AddOptionsT())
     y = net.made(x.shape, 1, 0)
-    net.operator(CODE.QUANTIZE, [result], y.index, "QuantizeOptions")
+    net.operator(CODE.QUANTIZE, [result], y.index, schema.QuantizeOptionsT())
     return y
 
 
 def int16(net, x):
-    y = net.made(x.shape, x.scale, 0, tflite.TensorType.INT16)
-    net.operator(CODE.ADD, [x.index, x.index], y.index, "AddOptions")
+    y = net.made(x.shape, x.scale, 0, schema.TensorType.INT16)
+    net.operator(CODE.ADD, [x.index, x.index], y.index, schema.AddOptionsT())
     return y
 
 
 def per_channel(net, x):
     channels = x.shape[3]
     quantization = net.quantization([0.1] * channels, [0] * channels, 3)
-    y = net.made(x.shape, 0.1, 0, Quantization=quantization)
-    net.operator(CODE.ADD, [x.index, x.index], y.index, "AddOptions")
+    y = net.made(x.shape, 0.1, 0, quantization=quantization)
+    net.operator(CODE.ADD, [x.index, x.index], y.index, schema.AddOptionsT())
     return y
 
 
@@ -135,7 +134,7 @@ def grouped(net, x):
 
 def computed_weights(net, x):
     y = net.made((1, 1, 1, 1), 0.1, 0)
-    net.operator(CODE.CONV_2D, [x.index, x.index, -1], y.index, "Conv2DOptions")
+    net.operator(CODE.CONV_2D, [x.index, x.index, -1], y.index, schema.Conv2DOptionsT())
     return y
 
 
@@ -143,30 +142,30 @@ def plain_conv(net, x, zero_point=0, bias=True, bias_scale=True, inputs=None):
     weights = net.constant(
         "w",
         np.ones((3, 1, 1, inputs or x.shape[3]), np.int8),
-        Quantization=net.quantization([0.1], [zero_point]),
+        quantization=net.quantization([0.1], [zero_point]),
     )
-    fields = {"Quantization": net.quantization([0.1], [0])} if bias_scale else {}
+    fields = {"quantization": net.quantization([0.1], [0])} if bias_scale else {}
     reads = [x.index, weights]
     if bias:
         reads.append(net.constant("b", np.zeros(3, np.int32), **fields))
     y = net.made((*x.shape[:3], 3), 0.1, 0)
-    options = {"Padding": VALID, "StrideH": 1, "StrideW": 1}
-    net.operator(CODE.CONV_2D, reads, y.index, "Conv2DOptions", **options)
+    options = {"padding": VALID, "strideH": 1, "strideW": 1}
+    net.operator(CODE.CONV_2D, reads, y.index, schema.Conv2DOptionsT(**options))
     return y
 
 
 def rank_3(net, x):
     flat = net.reshape(x, (1, x.shape[1], x.shape[2] * x.shape[3]))
     y = net.made(flat.shape, 1, 0)
-    options = {"StrideH": 1, "StrideW": 1, "FilterHeight": 1, "FilterWidth": 1}
-    net.operator(CODE.MAX_POOL_2D, [flat.index], y.index, "Pool2DOptions", **options)
+    options = {"strideH": 1, "strideW": 1, "filterHeight": 1, "filterWidth": 1}
+    net.operator(CODE.MAX_POOL_2D, [flat.index], y.index, schema.Pool2DOptionsT(**options))
     return net.reshape(net.add(y, y), (1, *x.shape[1:]))
 
 
 def mean_of_rows(net, x):
     axes = net.constant("axes", np.array([1], np.int32))
     y = net.made((1, *x.shape[2:]), x.scale, 0)
-    net.operator(CODE.MEAN, [x.index, axes], y.index, "ReducerOptions")
+    net.operator(CODE.MEAN, [x.index, axes], y.index, schema.ReducerOptionsT())
     return y
 
 
@@ -176,14 +175,14 @@ def softmax_in_the_middle(net, x):
 
 def rescaled_pool(net, x):
     y = net.made(x.shape, 2 * x.scale, x.zero_point)
-    options = {"StrideH": 1, "StrideW": 1, "FilterHeight": 1, "FilterWidth": 1}
-    net.operator(CODE.MAX_POOL_2D, [x.index], y.index, "Pool2DOptions", **options)
+    options = {"strideH": 1, "strideW": 1, "filterHeight": 1, "filterWidth": 1}
+    net.operator(CODE.MAX_POOL_2D, [x.index], y.index, schema.Pool2DOptionsT(**options))
     return y
 
 
 def far_scales(net, x):
     y = net.made(x.shape, x.scale * 4096, 0)
-    net.operator(CODE.ADD, [x.index, x.index], y.index, "AddOptions")
+    net.operator(CODE.ADD, [x.index, x.index], y.index, schema.AddOptionsT())
     return y
 
 
@@ -215,9 +214,9 @@ def test_refusals_name_the_operator_and_the_nearest(build, words):
 
 def test_a_float_model_is_refused():
     net = maker()
-    index = net.tensor("x", (1, 4), tflite.TensorType.FLOAT32)
-    y = net.tensor("y", (1, 4), tflite.TensorType.FLOAT32)
-    net.operator(CODE.ADD, [index, index], y, "AddOptions")
+    index = net.tensor("x", (1, 4), schema.TensorType.FLOAT32)
+    y = net.tensor("y", (1, 4), schema.TensorType.FLOAT32)
+    net.operator(CODE.ADD, [index, index], y, schema.AddOptionsT())
     assert "'x' is FLOAT32" in one_line(net.file([index], [y]))
 
 
@@ -226,7 +225,7 @@ def test_inputs_of_other_shapes_are_refused(shape):
     net = maker()
     x = net.input(shape)
     y = net.made(shape, 1.0, 0)
-    net.operator(CODE.ADD, [x.index, x.index], y.index, "AddOptions")
+    net.operator(CODE.ADD, [x.index, x.index], y.index, schema.AddOptionsT())
     assert str(list(shape)) in one_line(net.finish(y))
 
 
@@ -234,8 +233,8 @@ def test_a_wrong_shape_in_the_file_is_noticed():
     net = maker()
     x = net.input((1, 6, 6, 2))
     y = net.made((1, 5, 5, 2), x.scale, x.zero_point)
-    options = {"StrideH": 1, "StrideW": 1, "FilterHeight": 3, "FilterWidth": 3, "Padding": VALID}
-    net.operator(CODE.MAX_POOL_2D, [x.index], y.index, "Pool2DOptions", **options)
+    options = {"strideH": 1, "strideW": 1, "filterHeight": 3, "filterWidth": 3, "padding": VALID}
+    net.operator(CODE.MAX_POOL_2D, [x.index], y.index, schema.Pool2DOptionsT(**options))
     assert "[1, 5, 5, 2]" in one_line(net.finish(y))
 
 

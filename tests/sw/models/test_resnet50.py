@@ -5,8 +5,13 @@ import json
 import numpy as np
 import pytest
 import safetensors.numpy
-import torch
 from rich.console import Console
+
+from tests import skips
+
+pytest.importorskip("torch", reason=skips.not_installed("quantize"))
+
+import torch
 
 from harness.data import fetch
 from harness.data.preprocess import load_image

@@ -1,6 +1,11 @@
 import numpy as np
 import pytest
 import safetensors.numpy
+
+from tests import skips
+
+pytest.importorskip("torch", reason=skips.not_installed("quantize"))
+
 import torch
 
 from sw.errors import DnaError

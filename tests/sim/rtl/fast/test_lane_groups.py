@@ -6,10 +6,10 @@ import pytest
 from hw import rtlil
 from hw.config import PRESETS
 from hw.conv.systolic_array import SystolicArray
-from sim.rtl.engine import ENGINES, open_engine
+from sim.memory.stalls import Stalls
 from sim.rtl.fast.lane_kinds import find_kinds
-from sim.rtl.stalls import Stalls
 from tests.sim.rtl.fast.lanes import COLUMNS, ROWS, Lanes
+from tests.sim.rtl.streams.engines import ENGINES, open_engine
 
 
 def instances(text, kind):

@@ -151,7 +151,7 @@ def watch(tmp_path, monkeypatch):
 
 def test_every_register_in_every_cycle(watch):
     rng = np.random.default_rng(1)
-    graph = random_small_graph(rng, (5, 5, 3), classes=3)
+    graph = random_small_graph(rng)
     image = random_image(rng, graph)
     program = compile_graph(graph, NANO)
     expected = ReferenceModel(graph).run(image[None])[0]

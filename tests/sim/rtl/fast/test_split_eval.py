@@ -1,19 +1,17 @@
 """Parts that run only if needed against Amaranth's simulator, and how they are cut."""
 
-import shutil
-
 import numpy as np
 import pytest
 
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
 from sim.rtl import design, library
-from sim.rtl.engine import ENGINES, open_engine
 from sim.rtl.fast.split_eval import split_eval
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
 from sw.errors import DnaError
+from tests.sim.rtl.engines.test_engines import HARD, power_on, run
 from tests.sim.rtl.fast.lanes import Lanes
 from tests.sim.rtl.idle import Idle
-from tests.sim.rtl.test_machine import HARD, power_on, run
+from tests.sim.rtl.streams.engines import ENGINES, open_engine
 
 WORDS = 600
 
@@ -61,8 +59,6 @@ def whole(source):
 @pytest.fixture
 def cut_small(tmp_path, monkeypatch):
     """The compiled engine with parts of a few statements; tells how many it made."""
-    if shutil.which("g++") is None:
-        pytest.skip("needs g++")
     made = []
 
     def cut(source):

@@ -1,0 +1,121 @@
+"""``dna report``: what a compiled network scores on the modelled machine, and where cycles go."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands.common import PATH, check_writable, json_option, write_json, write_text
+from harness.commands.modelled import clock_option, memory_options
+
+if TYPE_CHECKING:
+    from harness.report.figures import Report
+    from sim.memory.model import MemoryModel
+
+LAYERS_SHOWN = 8
+
+
+@click.command("report", short_help="The modelled score, and where the cycles go, as a page.")
+@click.argument("artifact", type=PATH)
+@click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the page, HTML.")
+@click.option("--trace", type=PATH, metavar="FILE", help="Write a trace for Perfetto, JSON.")
+@clock_option
+@memory_options
+@json_option
+def command(
+    artifact: Path,
+    output: Path | None,
+    trace: Path | None,
+    clock_mhz: float,
+    memory: MemoryModel,
+    json_file: Path | None,
+) -> None:
+    """Predict the run of ARTIFACT, which `dna compile` made, and report on it.
+
+    All of it is modelled: latency, images per second and utilization of the whole network, cycles
+    and stalls of each layer, roofline, what each engine does when, what is in the feature memory,
+    and an estimate of the area. The page needs no network and no other file.
+
+    \b
+    Example:
+      dna report resnet50.f200 -o report.html --json report.json --trace trace.json
+    """  # noqa: D301 (click reads the escape)
+    import msgspec
+    from rich.console import Console
+
+    from harness.report.figures import report
+    from harness.report.page import page
+    from harness.report.trace import trace as trace_events
+    from sim.cycles import predict
+    from sw import artifact as artifacts
+
+    for path in (output, trace, json_file):
+        check_writable(path)
+    network = artifacts.load(artifact)
+    program = artifacts.program_of(network, artifact)
+    errors = Console(stderr=True)
+    with errors.status(f"modelling {program.config.name}"):
+        prediction = predict(program, memory)
+        figures = report(
+            program,
+            prediction,
+            memory=memory,
+            clock_mhz=clock_mhz,
+            model=network.manifest.model,
+        )
+    if output is not None:
+        write_text(output, page(figures))
+    if trace is not None:
+        write_text(trace, json.dumps(trace_events(figures)) + "\n")
+    write_json(json_file, msgspec.to_builtins(figures))
+    _print(figures)
+
+
+def _print(figures: Report) -> None:
+    """The score, and the layers that lose most."""
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from harness.report.figures import Use
+
+    config, memory = figures.parameters, figures.memory
+    console = Console(soft_wrap=True, highlight=False)
+    table = Table(
+        title=f"The {LAYERS_SHOWN} layers that lose most cycles (modelled)",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("layer", no_wrap=True)
+    for name in ("cycles", "used", "lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("bound", no_wrap=True)
+    lost = {layer.number: layer.cycles - layer.macs / config.macs for layer in figures.layers}
+    for number in sorted(lost, key=lost.__getitem__, reverse=True)[:LAYERS_SHOWN]:
+        layer = figures.layers[number]
+        table.add_row(
+            escape(layer.name),
+            f"{layer.cycles:,}",
+            f"{layer.utilization:.1%}" if layer.macs else "",
+            f"{lost[number]:,.0f}",
+            layer.bound,
+        )
+    console.print(table)
+    stalls = ", ".join(
+        f"{cycles / figures.cycles:.1%} {use}"
+        for use, cycles in figures.uses.items()
+        if use != Use.MACS
+    )
+    console.print(
+        f"{figures.model} on {figures.config}, modelled: {figures.latency_ms:.3f} ms, "
+        f"{figures.throughput_per_s:.1f} images/s, MAC utilization {figures.utilization:.1%}; "
+        f"{figures.cycles:,} cycles at {figures.clock_mhz:g} MHz, memory of "
+        f"{memory['bytes_per_cycle']:g} bytes a cycle, latency {memory['latency_cycles']} cycles; "
+        f"lost: {stalls}",
+        markup=False,
+    )

@@ -1,0 +1,150 @@
+"""``dna rtl``: Verilog of a machine, its registers, and what it takes of an FPGA."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
+from sw.errors import DnaError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from harness.hardware.resources import Estimate
+    from hw.config import DnaConfig
+
+CHECK_FAILED = 1
+VERILOG, REGISTERS, RESOURCES = "dna.v", "registers.md", "resources.json"
+TABLE_WIDTH = 100
+"""Columns that the tables need; a narrower terminal wraps their lines."""
+
+
+@click.command("rtl", short_help="Write a machine as Verilog and estimate its size.")
+@config_option
+@click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Where to write.")
+@json_option
+def command(config_name: str, output: Path, json_file: Path | None) -> None:
+    """Write dna.v, registers.md and resources.json to DIR.
+
+    The resources are an estimate of Yosys' for Xilinx UltraScale+: it synthesises each block once,
+    alone, and the figures are multiplied by the number of its instances. The exit code is 1 if a
+    multiplier of the arrays became no DSP block or a large memory no RAM.
+
+    \b
+    Example:
+      dna rtl --config nano -o build/nano
+    """  # noqa: D301 (click reads the escape)
+    from rich.console import Console
+
+    from harness.hardware import resources, verilog
+    from harness.hardware.configuration import configuration
+    from hw.bus import registers
+
+    config = configuration(config_name)
+    check_writable(json_file)
+    _prepare(output)
+
+    with Console(stderr=True).status(f"elaborating {config.name}") as status:
+        modules = verilog.design(config)
+        (output / REGISTERS).write_text(registers.document())
+        verilog.write_verilog(
+            modules, output / VERILOG, lambda step: status.update(f"writing Verilog: {step}")
+        )
+        estimate = resources.estimate(
+            config, modules, lambda step: status.update(f"synthesising: {step}")
+        )
+    figures = _figures(config, estimate)
+    write_json(output / RESOURCES, figures)
+    console = Console(soft_wrap=True)
+    console.width = max(console.width, TABLE_WIDTH)
+    console.print(_blocks(config, estimate))
+    console.print(_memories(estimate))
+    write_json(json_file, figures)
+    for problem in estimate.problems:
+        click.echo(problem, err=True)
+    if estimate.problems:
+        sys.exit(CHECK_FAILED)
+    click.echo(f"{config.macs} multipliers in DSP blocks; no large memory in logic. See {output}.")
+
+
+def _prepare(output: Path) -> None:
+    """Make the directory, and find out now whether its files can be written."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DnaError(f"cannot make the directory {output}: {error.strerror}") from error
+    for name in (VERILOG, REGISTERS, RESOURCES):
+        check_writable(output / name)
+
+
+def _figures(config: DnaConfig, estimate: Estimate) -> dict[str, Any]:
+    import msgspec
+
+    from harness.hardware.resources import FAMILY
+
+    return {
+        "config": config.name,
+        "macs": config.macs,
+        "family": FAMILY,
+        "estimated": True,
+        **msgspec.to_builtins(estimate),
+    }
+
+
+def _blocks(config: DnaConfig, estimate: Estimate) -> Table:
+    from rich.box import SIMPLE
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        title=f"{config.name} on UltraScale+, estimated block by block with {estimate.yosys}",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("block", no_wrap=True)
+    for name in ("count", "LUT", "of them RAM", "FF", "DSP", "BRAM36", "URAM"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for block in estimate.blocks:
+        size = block.resources
+        table.add_row(
+            "  " * block.depth + escape(block.name.rpartition(".")[2]),
+            str(block.count),
+            *(
+                f"{value:,.1f}".removesuffix(".0") if value else ""
+                for value in (size.lut, size.lut_ram, size.ff, size.dsp, size.bram, size.uram)
+            ),
+        )
+    return table
+
+
+def _memories(estimate: Estimate) -> Table:
+    from rich.box import SIMPLE
+    from rich.markup import escape
+    from rich.table import Table
+
+    from harness.hardware.resources import RAM_WORDS
+
+    table = Table(
+        title=f"Memories of more than {RAM_WORDS} words",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("memory", overflow="fold")
+    for name in ("count", "words", "bits", "RAM"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for memory in estimate.memories:
+        if memory.words > RAM_WORDS:
+            table.add_row(
+                escape(memory.name),
+                str(memory.count),
+                f"{memory.words:,}",
+                str(memory.width),
+                memory.kind,
+            )
+    return table

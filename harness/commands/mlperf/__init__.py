@@ -1,0 +1,1 @@
+"""Commands of MLPerf: tests, their compliance, the reference implementation, submissions."""

@@ -1,0 +1,195 @@
+"""``dna loadgen``: an MLPerf test of an artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from harness.commands.common import PATH, check_writable, data_dir_option, json_option, write_json
+from harness.commands.modelled import clock_option, memory_options
+from sw.errors import DnaError
+
+if TYPE_CHECKING:
+    from harness.loadgen.settings import Scenario
+    from sim.memory.model import MemoryModel
+
+MODELLED_OPTIONS = ("clock_mhz", "memory_latency", "memory_bandwidth")
+INVALID = 1
+MODELLED_JSON = "modelled.json"
+
+
+@click.command("loadgen", short_help="Run MLPerf's LoadGen: latency, throughput or accuracy.")
+@click.argument("artifact", type=PATH)
+@click.option(
+    "--scenario",
+    type=click.Choice(["SingleStream", "MultiStream", "Offline"]),
+    required=True,
+    help="One image after the other, 8 at a time, or all at once.",
+)
+@click.option(
+    "--timing",
+    type=click.Choice(["host", "modelled"]),
+    default="host",
+    show_default=True,
+    help="The speed of this computer, or that of the machine which ARTIFACT was compiled for.",
+)
+@clock_option
+@memory_options
+@click.option("--accuracy", is_flag=True, help="Answer every photograph once; no speed.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="With --accuracy: the Dask cluster of this scheduler works out the answers, before "
+    "LoadGen asks. Its workers need this version of the program, and ARTIFACT and the photographs "
+    "at the same paths.",
+)
+@data_dir_option
+@click.option("--count", type=click.IntRange(min=1), help="Only the first COUNT photographs.")
+@click.option(
+    "--round",
+    "round_name",
+    metavar="NAME",
+    help="MLPerf's round, such as v1.1, whose seeds count. Default: that of the installed LoadGen.",
+)
+@click.option(
+    "--audit-config",
+    type=PATH,
+    metavar="FILE",
+    help="Settings of a compliance test (`dna compliance audit`). Default: ./audit.config, if any.",
+)
+@click.option("--user-conf", type=PATH, metavar="FILE", help="LoadGen's user.conf.")
+@click.option(
+    "--min-duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Default: MLPerf's 600. A shorter run is said to be shorter.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    help="Photographs held in memory at a time. Default: MLPerf's 1024, or all if fewer.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Default: all CPUs. They share a query, or Offline each takes its own.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="DIR",
+    help="For LoadGen's logs. Default: a new build/loadgen/SCENARIO/MODE/run_N.",
+)
+@json_option
+def command(
+    artifact: Path,
+    scenario: Scenario,
+    timing: str,
+    clock_mhz: float,
+    memory: MemoryModel,
+    accuracy: bool,
+    scheduler: str | None,
+    data_dir: Path | None,
+    count: int | None,
+    round_name: str | None,
+    audit_config: Path | None,
+    user_conf: Path | None,
+    min_duration: float | None,
+    samples: int | None,
+    threads: int | None,
+    output: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Run an MLPerf test of ARTIFACT with the functional model on this computer.
+
+    The figures are LoadGen's own. Exit code 0 means that LoadGen calls the run VALID or, with
+    --accuracy, that every photograph was answered; 1 that it does not.
+
+    With --timing host the times are those of this computer, not of the hardware. With --timing
+    modelled the answers are worked out beforehand and a query waits as long as the cycle model says
+    that the machine takes; exit code 1 also means that this computer could not keep that pace
+    within 1 %.
+
+    \b
+    Examples:
+      dna loadgen resnet50.dna --scenario SingleStream
+      dna loadgen resnet50.dna --scenario Offline --min-duration 10
+      dna loadgen resnet50.dna --scenario Offline --accuracy --data-dir imagenet
+      dna loadgen resnet50.dna --scenario Offline --accuracy --scheduler tcp://10.0.0.1:8786
+      dna loadgen f200.dna --scenario SingleStream --timing modelled --clock 300
+    """  # noqa: D301 (click reads the escape)
+    from rich.console import Console
+
+    from harness.data import fetch
+    from harness.data.datasets import Dataset
+    from harness.host import computer
+    from harness.loadgen import outcome, photographs, runner, session, settings
+    from harness.loadgen.machine import modelled_machine
+    from sw import artifact as artifacts
+
+    check_writable(json_file)
+    network = artifacts.load(artifact)
+    _check_options(timing)
+    if scheduler is not None and not accuracy:
+        raise DnaError("--scheduler goes with --accuracy: a cluster's speed is no machine's")
+    if audit_config is not None and not audit_config.is_file():
+        raise DnaError(f"cannot read {audit_config}: there is no such file")
+    machine = None
+    if timing == "modelled":
+        with Console(stderr=True).status("predicting the cycles"):
+            machine = modelled_machine(network, artifact, clock_mhz, memory)
+    data = Dataset(fetch.data_dir(data_dir))
+    chosen = photographs.choose(network.manifest, data, count, accuracy)
+    test = settings.build(
+        scenario,
+        accuracy=accuracy,
+        photographs=len(chosen.paths),
+        user_conf=user_conf,
+        min_duration=min_duration,
+        samples=samples,
+    )
+    settings.seed(test, round_name)
+    audit = audit_config or Path(runner.AUDIT_CONFIG)
+    settings.seed_as_audited(test, audit)
+    asked = session.Session(
+        network=network,
+        path=artifact,
+        photographs=chosen,
+        scenario=scenario,
+        accuracy=accuracy,
+        settings=test,
+        audit=audit,
+        threads=threads or computer.cpus(),
+        machine=machine,
+        scheduler=scheduler,
+    )
+    with runner.new_folder(output, scenario, accuracy) as folder:
+        score, pace = session.run(asked, folder)
+    outcome.show(score, machine, pace, folder)
+    figures = outcome.figures(
+        score,
+        machine,
+        pace,
+        folder,
+        artifact=artifact,
+        manifest=network.manifest,
+        threads=asked.threads,
+    )
+    if machine is not None:
+        write_json(folder / MODELLED_JSON, figures)
+    write_json(json_file, figures)
+    good = score.valid and (pace is None or pace.kept)
+    click.get_current_context().exit(0 if good else INVALID)
+
+
+def _check_options(timing: str) -> None:
+    """Refuse what would say something about a machine when it is this computer that is timed."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if timing == "host" and parameter.name in MODELLED_OPTIONS and given:
+            raise DnaError(f"{parameter.opts[0]} goes with --timing modelled")

@@ -1,0 +1,212 @@
+"""``dna submission``: a tree to hand in to MLPerf."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.commands.common import (
+    PATH,
+    check_writable,
+    data_dir_option,
+    json_option,
+    write_json,
+    write_text,
+)
+from sw.errors import DnaError
+
+if TYPE_CHECKING:
+    from harness.mlperf.series import Series
+
+FAILED = 1
+NEWEST = "v6.1"
+round_option = click.option(
+    "--round",
+    "round_name",
+    default=NEWEST,
+    show_default=True,
+    metavar="NAME",
+    help="MLPerf's round: v1.1, v6.0 or v6.1.",
+)
+
+
+@click.group("submission", short_help="Make and check a submission to MLPerf.")
+def command() -> None:
+    """Make a submission to MLPerf Inference, and check it.
+
+    \b
+    Example:
+      dna submission template -o system.json        # fill in what is null
+      dna submission build f200.dna --system system.json --timing modelled \\
+        --data-dir imagenet -o submission
+      dna submission check submission/tree --reference inference
+    """  # noqa: D301 (click reads the escape)
+
+
+@command.command()
+@click.option("-o", "--output", type=PATH, required=True, metavar="FILE")
+def template(output: Path) -> None:
+    """Write the part of the system's description that only you know; fill in what is null."""
+    from harness.mlperf import system
+
+    if output.exists():
+        raise DnaError(f"{output} exists; choose another --output")
+    write_text(output, json.dumps(system.template(), indent=2) + "\n")
+    for name, meaning in system.ASKED.items():
+        click.echo(f"{name}: {meaning}")
+
+
+@command.command()
+@click.argument("artifact", type=PATH)
+@click.option(
+    "--system",
+    "system_file",
+    type=PATH,
+    required=True,
+    metavar="FILE",
+    help="What you say of the system (`dna submission template`).",
+)
+@round_option
+@click.option(
+    "--timing", type=click.Choice(["host", "modelled"]), default="host", show_default=True
+)
+@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHZ")
+@click.option("--memory-latency", type=click.IntRange(min=1), metavar="CYCLES")
+@click.option("--memory-bandwidth", type=click.FloatRange(min=2**-16, max=1), metavar="PART")
+@data_dir_option
+@click.option(
+    "--min-duration",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="For a rehearsal: shorter runs, which no checker accepts.",
+)
+@click.option(
+    "--reference",
+    type=PATH,
+    metavar="DIR",
+    help="A checkout of mlcommons/inference: its scripts judge the compliance tests.",
+)
+@click.option("-o", "--output", type=PATH, required=True, metavar="DIR")
+def build(
+    artifact: Path,
+    system_file: Path,
+    round_name: str,
+    timing: str,
+    clock: float | None,
+    memory_latency: int | None,
+    memory_bandwidth: float | None,
+    data_dir: Path | None,
+    min_duration: float | None,
+    reference: Path | None,
+    output: Path,
+) -> None:
+    """Do all runs that a round asks for, and write the tree.
+
+    The runs go to DIR/runs, one folder each, the tree to DIR/tree. A finished run is kept: after an
+    interruption the same command goes on where it stopped, and only the run in progress is lost.
+    Exit code 1 means that a compliance test failed.
+    """
+    from harness.data import fetch
+    from harness.data.datasets import Dataset
+    from harness.mlperf import compliance_scripts, rounds, submission, system
+    from harness.mlperf.alone import alone
+    from harness.mlperf.series import Series
+    from sw import artifact as artifacts
+
+    round_ = rounds.find(round_name)
+    said = system.read(system_file)
+    network = artifacts.load(artifact)
+    folder = fetch.data_dir(data_dir)
+    photographs = Dataset(folder).list_file
+    if reference is not None:
+        compliance_scripts.check(reference, round_.tests)
+    submission.check_output(output / "tree")
+    options = ["--timing", timing, "--data-dir", str(folder.absolute())]
+    for name, value in (
+        ("--clock", clock),
+        ("--memory-latency", memory_latency),
+        ("--memory-bandwidth", memory_bandwidth),
+        ("--min-duration", min_duration),
+    ):
+        if value is not None:
+            options += [name, str(value)]
+    with alone(output):
+        series = Series(output / "runs", round_, artifact, tuple(options), photographs)
+        _report_kept(series)
+        series.complete(click.echo)
+        failed = submission.write(series, network, said, output / "tree", reference)
+    _show(series, failed)
+    click.echo(output / "tree")
+    click.get_current_context().exit(FAILED if failed else 0)
+
+
+def _report_kept(series: Series) -> None:
+    missing = series.missing()
+    kept = [run for run in series.runs if run not in missing]
+    if kept:
+        click.echo(f"{len(kept)} finished runs are kept: {', '.join(map(str, kept))}")
+    if missing:
+        click.echo(
+            f"{len(missing)} runs to do; a timed one takes 10 minutes or more at full length"
+        )
+
+
+def _show(series: Series, failed: list[str]) -> None:
+    """What the runs of each scenario had."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.loadgen.score import MERIT
+    from harness.mlperf.series import ACCURACY, PERFORMANCE, Run
+
+    units = {"p90_ms": "ms, 90th percentile", "p99_ms": "ms, 99th percentile", "qps": "images/s"}
+    table = Table("scenario", "performance", "top-1", "compliance tests")
+    for scenario in series.round.scenarios:
+        merit = MERIT[scenario]
+        speed = series.figures(Run(scenario, PERFORMANCE))
+        right = series.figures(Run(scenario, ACCURACY))
+        tests = (
+            f"{test} {'FAILED' if f'{scenario} {test}' in failed else 'passed'}"
+            for test in series.round.tests
+        )
+        table.add_row(
+            scenario,
+            f"{speed[merit]:.4f} {units[merit]}, {speed['timing']}",
+            f"{100 * right['top1']:.3f} % of {right['images']}",
+            ", ".join(tests),
+        )
+    Console(soft_wrap=True, highlight=False).print(table)
+
+
+@command.command()
+@click.argument("tree", type=PATH)
+@round_option
+@click.option(
+    "--reference",
+    type=PATH,
+    metavar="DIR",
+    help="A checkout of mlcommons/inference: its checker judges. Default: a part of its rules.",
+)
+@json_option
+def check(tree: Path, round_name: str, reference: Path | None, json_file: Path | None) -> None:
+    """Check TREE. Exit code 0 if there is nothing to object to, 1 if there is."""
+    from harness.mlperf import check as checks
+    from harness.mlperf import rounds
+
+    check_writable(json_file)
+    round_ = rounds.find(round_name)
+    if reference is None:
+        findings = checks.check(tree, round_)
+        clean = not findings
+    else:
+        clean, findings = checks.check_officially(tree, round_, reference)
+    for finding in findings:
+        click.echo(finding)
+    judge = f"the checker of {reference}" if reference else "open DNA's part of the rules"
+    click.echo(f"{'nothing to object to' if clean else 'objections'}, says {judge}")
+    figures = {"clean": clean, "findings": findings, "round": round_name, "judge": judge}
+    write_json(json_file, figures)
+    click.get_current_context().exit(0 if clean else FAILED)

@@ -1,0 +1,138 @@
+"""``dna compile``: a quantized network into a program for one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
+from harness.commands.modelled import bandwidth_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sw.program import LayerTable, Program
+
+TABLE_WIDTH = 120
+"""Columns that the table of layers needs; a narrower terminal wraps its lines."""
+
+
+@click.command("compile", short_help="Compile a quantized network for a machine.")
+@click.argument("model", type=PATH)
+@config_option
+@bandwidth_option("; the schedule is made for it")
+@click.option("-o", "--output", type=PATH, required=True, metavar="ARTIFACT", help="The program.")
+@json_option
+def command(
+    model: Path, config_name: str, memory_bandwidth: float, output: Path, json_file: Path | None
+) -> None:
+    """Compile MODEL, which `dna quantize` made, and print what every layer became.
+
+    The cycles are an estimate of the compiler's, without waiting times that only a run shows. The
+    program runs with any memory; `--memory-bandwidth` only decides which schedule is the quickest.
+
+    \b
+    Example:
+      dna compile resnet50.dna --config micro -o resnet50.micro --json layers.json
+    """  # noqa: D301 (click reads the escape)
+    from rich.console import Console
+
+    from harness.hardware.configuration import configuration
+    from sw import artifact
+    from sw.compiler import compile_graph
+
+    config = configuration(config_name)
+    check_writable(json_file)
+    artifact.check_writable(output)
+    loaded = artifact.load(model)
+    console = Console(soft_wrap=True)
+    console.width = max(console.width, TABLE_WIDTH)
+    with Console(stderr=True).status(f"compiling for {config.name}"):
+        program = compile_graph(loaded.graph, config, memory_bandwidth)
+        artifact.save(artifact.with_program(loaded, program), output)
+    console.print(_layers(program.layers))
+    console.print(_memory(program))
+    write_json(json_file, {**_figures(program), "memory_bandwidth": memory_bandwidth})
+
+
+def _figures(program: Program) -> dict[str, Any]:
+    import msgspec
+
+    layers = [{"name": layer.name, **msgspec.to_builtins(layer)} for layer in program.layers]
+    return {
+        "config": program.config.name,
+        "macs": sum(layer.macs for layer in program.layers),
+        "estimated_cycles": sum(layer.estimated_cycles for layer in program.layers),
+        "memory": msgspec.to_builtins(program.memory),
+        "layers": layers,
+    }
+
+
+def _layers(layers: list[LayerTable]) -> Table:
+    from rich.box import SIMPLE
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        title="Layers (weights and data: kB to and from DRAM; cycles: estimated)",
+        title_justify="left",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("layer", overflow="fold")
+    for name in ("output", "k", "tiles", "stripes", "MMAC", "weights", "data", "cycles"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("bound", no_wrap=True)
+    for layer in layers:
+        tiles = f"{layer.channel_tiles}x{layer.pixel_tiles}x{layer.tile_pixels}px"
+        table.add_row(
+            str(layer.number),
+            escape(layer.name),
+            "x".join(str(n) for n in layer.shape),
+            str(layer.split or ""),
+            tiles if layer.split else "",
+            str(len(layer.stripes)),
+            f"{layer.macs / 1e6:.1f}" if layer.macs else "",
+            f"{layer.weight_bytes / 1e3:.0f}" if layer.weight_bytes else "",
+            f"{(layer.load_bytes + layer.store_bytes) / 1e3:.1f}",
+            f"{layer.estimated_cycles:,}",
+            layer.bound,
+        )
+    macs = sum(layer.macs for layer in layers)
+    table.add_section()
+    table.add_row(
+        "",
+        "all",
+        *[""] * 4,
+        f"{macs / 1e6:.1f}",
+        f"{sum(layer.weight_bytes for layer in layers) / 1e3:.0f}",
+        f"{sum(layer.load_bytes + layer.store_bytes for layer in layers) / 1e3:.1f}",
+        f"{sum(layer.estimated_cycles for layer in layers):,}",
+        "",
+    )
+    return table
+
+
+def _memory(program: Program) -> Table:
+    from rich.table import Table
+
+    memory = program.memory
+    table = Table(title="Memory window", title_justify="left")
+    table.add_column("what")
+    table.add_column("offset", justify="right")
+    table.add_column("bytes", justify="right")
+    regions = {
+        "weights": memory.weights,
+        "input": memory.input.region,
+        "output": memory.output.region,
+        "spill": memory.spill,
+        "program": memory.program,
+    }
+    for name, region in regions.items():
+        table.add_row(name, f"{region.offset:#010x}", f"{region.length:,}")
+    table.add_section()
+    table.add_row("all", "", f"{memory.size:,}")
+    return table

@@ -1,0 +1,190 @@
+"""``dna quantize``: trained weights and photographs into an artifact."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands.common import PATH, check_writable, json_option, write_json
+from sw.errors import DnaError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.quantize.evaluation import Comparison
+    from sw.graph import Graph
+    from sw.models.architecture import Version
+
+FEW_IMAGES = 16
+
+
+@click.command("quantize", short_help="Quantize a trained ResNet50 to 8 bits.")
+@click.option(
+    "--framework",
+    type=click.Choice(["pytorch", "tensorflow"]),
+    default="pytorch",
+    show_default=True,
+    help="Whose quantization tools calibrate the network.",
+)
+@click.option(
+    "--weights",
+    "weights_file",
+    type=PATH,
+    metavar="FILE",
+    help=".safetensors or .pth, Keras or torchvision names; for tensorflow also a .keras file or "
+    "SavedModel of any network. Default: those of `dna fetch`.",
+)
+@click.option(
+    "--version",
+    type=click.Choice(["v1", "v1.5"]),
+    help="Where a stage strides. Default: v1 for Keras names, v1.5 for torchvision's.",
+)
+@click.option(
+    "--preprocessing",
+    type=click.Choice(["caffe", "torchvision", "mlperf"]),
+    help="Default: caffe for Keras names, torchvision for torchvision's.",
+)
+@click.option(
+    "--data-dir",
+    type=PATH,
+    metavar="DIR",
+    help="Photographs. Default: $DATA_DIR, else those of `dna fetch`.",
+)
+@click.option(
+    "--calibration-list",
+    type=PATH,
+    metavar="FILE",
+    help="Photographs to calibrate with, a name a line. Default: all that `dna fetch` brought.",
+)
+@click.option("--tflite", type=PATH, metavar="FILE", help="Also keep TensorFlow's quantized model.")
+@click.option("-o", "--output", type=PATH, required=True, metavar="MODEL", help="The artifact.")
+@click.option(
+    "--evaluate",
+    type=PATH,
+    metavar="VAL_MAP",
+    help="Also compare float32 and int8 on these photographs: `FILE LABEL` a line.",
+)
+@json_option
+def command(
+    framework: str,
+    weights_file: Path | None,
+    version: Version | None,
+    preprocessing: str | None,
+    data_dir: Path | None,
+    calibration_list: Path | None,
+    tflite: Path | None,
+    output: Path,
+    evaluate: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Quantize ResNet50 after training: weights and photographs in, an artifact out.
+
+    Batch normalization is folded, activations are calibrated to 8 bits per tensor on the
+    photographs of the calibration list, weights to 8 bits per output channel.
+
+    \b
+    Examples:
+      dna quantize -o resnet50.dna
+      dna quantize --framework tensorflow --tflite resnet50.tflite -o resnet50.dna
+      dna quantize --weights resnet50.pth --data-dir imagenet \\
+        --calibration-list cal_image_list_option_1.txt -o resnet50.dna \\
+        --evaluate imagenet/val_map.txt --json accuracy.json
+    """  # noqa: D301 (click reads the escape)
+    from rich.console import Console
+
+    from harness.data import fetch
+    from harness.data.preprocess import check_image
+    from harness.host import computer, terminal
+    from harness.quantize import evaluation, photographs, pytorch, tensorflow
+    from sw import artifact
+
+    started = time.monotonic()
+    artifact.check_writable(output)
+    check_writable(json_file)
+    check_writable(tflite)
+    if tflite is not None and framework != "tensorflow":
+        raise DnaError("--tflite keeps what TensorFlow makes; say --framework tensorflow")
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    calibration = photographs.calibration(data_dir, calibration_list)
+    validation = photographs.validation(calibration, evaluate) if evaluate else None
+    for path in dict.fromkeys(calibration.paths + (validation.paths if validation else [])):
+        check_image(path)
+    weights_file = weights_file or fetch.weights_path()
+    if len(calibration) < FEW_IMAGES:
+        console.print(
+            f"[yellow]warning:[/] {len(calibration)} calibration images are few: activations "
+            "larger than theirs will saturate"
+            + ("" if validation else "; --evaluate VAL_MAP shows what that loses")
+        )
+
+    quantized = tensorflow.quantized if framework == "tensorflow" else pytorch.quantized
+    with quantized(weights_file, version, preprocessing, calibration, console) as result:
+        network = artifact.make(
+            result.graph,
+            model=result.model,
+            framework=framework,
+            preprocessing=result.preprocessing,
+            class_names=_class_names(result.graph, console),
+        )
+        if tflite is not None and result.tflite is not None:
+            tflite.write_bytes(result.tflite)
+        network = artifact.save(network, output)
+        comparison = None
+        if validation:
+            with terminal.staged(console, "evaluating", len(validation)) as report:
+                samples = evaluation.samples(validation, network.manifest.preprocessing, report)
+                comparison = evaluation.compare(
+                    result.fp32, network, samples, threads=computer.cpus()
+                )
+    figures: dict[str, Any] = {
+        "artifact": str(output),
+        "model": network.manifest.model,
+        "weights": str(weights_file),
+        "preprocessing": network.manifest.preprocessing,
+        "calibration_images": len(calibration),
+        "operations": len(network.graph.operations),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if comparison:
+        figures |= {
+            "images": comparison.images,
+            "fp32_top1": comparison.fp32_top1,
+            "int8_top1": comparison.int8_top1,
+            "agreement": comparison.agreement,
+            "ratio": comparison.ratio,
+        }
+    _print(figures, comparison)
+    write_json(json_file, figures)
+
+
+def _class_names(graph: Graph, console: Console) -> list[str]:
+    from harness.data import fetch
+
+    classes = math.prod(graph.tensors[graph.output].shape)
+    try:
+        names = fetch.class_names()
+    except DnaError:
+        console.print("class names are not in the cache (`dna fetch`): classes stay numbered")
+        names = []
+    return names if len(names) == classes else [f"class {index}" for index in range(classes)]
+
+
+def _print(figures: dict[str, Any], comparison: Comparison | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{figures['model']}, int8", title_justify="left", show_header=False)
+    table.add_row("calibrated on", f"{figures['calibration_images']} images")
+    if comparison:
+        table.add_row("compared on", f"{comparison.images} images")
+        table.add_row("float32 top-1", f"{100 * comparison.fp32_top1:.2f} %")
+        table.add_row("int8 top-1", f"{100 * comparison.int8_top1:.2f} %")
+        if comparison.ratio is not None:
+            table.add_row("int8 / float32", f"{100 * comparison.ratio:.2f} %")
+        table.add_row("same top-1", f"{100 * comparison.agreement:.2f} %")
+    table.add_row("artifact", figures["artifact"])
+    Console(soft_wrap=True).print(table)

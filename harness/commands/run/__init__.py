@@ -1,0 +1,1 @@
+"""Commands that run a network, and compare and time what runs it."""

@@ -1,0 +1,127 @@
+"""``dna bench``: the functional model against other int8 engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands.common import PATH, check_writable, json_option, write_json
+from sw.errors import DnaError
+
+if TYPE_CHECKING:
+    from harness.bench.measure import ContenderResult
+
+WRONG_BITS = 1
+
+
+def _counts(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+    try:
+        counts = tuple(dict.fromkeys(int(part) for part in value.split(",")))
+    except ValueError:
+        counts = ()
+    if not counts or min(counts) < 1:
+        raise click.BadParameter(
+            f"{value!r} is not a list of thread counts such as 1,2", context, parameter
+        )
+    return counts
+
+
+@click.command("bench", short_help="Measure speed beside OpenVINO, ONNX Runtime and others.")
+@click.argument("artifact", type=PATH)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=15,
+    show_default=True,
+    help="Turns that each engine gets; the median counts.",
+)
+@click.option(
+    "--threads",
+    callback=_counts,
+    default="1,2",
+    show_default=True,
+    metavar="N,N...",
+    help="Thread counts to measure, one after the other.",
+)
+@json_option
+def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Path | None) -> None:
+    """Measure images per second of ARTIFACT in the functional model and in other int8 engines.
+
+    Every engine gets the same quantized network, one image at a time, in a process of its own with
+    its best settings; they take turns. The functional model's bits are compared with the reference
+    in the same run; the others' logits are compared too, to show that they compute the same
+    network. Exit code 1 if a bit of the functional model differs.
+
+    \b
+    Example:
+      dna bench build/resnet50 --rounds 20 --json build/bench.json
+    """  # noqa: D301 (click reads the escape)
+    from rich.console import Console
+
+    from harness.bench.packages import check_installed
+
+    check_installed()
+    from harness.bench import measure
+    from harness.bench.figures import figures as of_results
+    from harness.host import computer
+    from sw.artifact import load
+
+    check_writable(json_file)
+    graph = load(artifact).graph
+    if max(threads) > computer.cpus():
+        raise DnaError(f"--threads {max(threads)} is more than the {computer.cpus()} CPUs here")
+    images = measure.noise(graph, measure.CHECKED_IMAGES)
+    results: dict[int, dict[str, ContenderResult]] = {}
+    with Console(stderr=True).status("") as status:
+        expected, bits = measure.check_bits(graph, images, status.update)
+        for count in threads:
+            results[count] = measure.compare(
+                artifact, count, rounds, images, expected, status.update
+            )
+    # The timed sessions fuse what the check of every tensor keeps apart: their logits count too.
+    ours = [result[measure.OURS] for result in results.values()]
+    bits = bits._replace(
+        values=bits.values + sum(result.logits for result in ours),
+        mismatches=bits.mismatches + sum(result.differing for result in ours),
+    )
+    figures = of_results(artifact, results, bits)
+    _print(results, figures)
+    write_json(json_file, figures)
+    click.get_current_context().exit(WRONG_BITS if bits.mismatches else 0)
+
+
+def _print(results: dict[int, dict[str, ContenderResult]], figures: dict[str, Any]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from harness.bench import measure
+
+    console = Console(soft_wrap=True, highlight=False)
+    for count, contenders in results.items():
+        table = Table(title=f"batch 1, threads: {count}", title_justify="left", box=SIMPLE_HEAD)
+        for column in ("engine", "variant"):
+            table.add_column(column, no_wrap=True)
+        for column in ("images/s", "ms", "CPUs", "logits off", "top-1"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for contender, result in contenders.items():
+            table.add_row(
+                contender,
+                result.variant,
+                f"{result.images_per_s:.1f}",
+                f"{1000 / result.images_per_s:.2f}",
+                f"{result.processors:.2f}",
+                f"{result.differing}/{result.logits}",
+                f"{result.agreeing}/{measure.CHECKED_IMAGES}",
+            )
+        console.print(table)
+        peer, ratio = figures["best_peer"][str(count)], figures["ratio"][str(count)]
+        console.print(f"functional / best peer ({peer}): {ratio:.2f}\n")
+    console.print(
+        "CPUs: processor time over wall time. Logits off, top-1: against the reference.\n"
+        f"functional against reference: {figures['values']:,} values compared, "
+        f"{figures['mismatches']:,} differ"
+    )
+    console.print(figures["machine"])

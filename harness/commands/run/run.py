@@ -1,0 +1,116 @@
+"""``dna run``: what an artifact sees in photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from harness.commands.common import PATH, check_writable, json_option, write_json
+from sw.errors import DnaError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from rich.console import Console
+
+    F32Array = npt.NDArray[np.float32]
+    F64Array = npt.NDArray[np.float64]
+
+BAD_IMAGE = 2
+
+
+@click.command("run", short_help="Name what is in photographs.")
+@click.argument("artifact", type=PATH)
+@click.argument("images", type=PATH, nargs=-1, required=True, metavar="IMAGE...")
+@click.option(
+    "--engine",
+    "simulator",
+    type=click.Choice(["functional", "reference"]),
+    default="functional",
+    show_default=True,
+    help="The fast model or the plain one; their bits are the same.",
+)
+@click.option(
+    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to print."
+)
+@json_option
+def command(
+    artifact: Path,
+    images: tuple[Path, ...],
+    simulator: Literal["functional", "reference"],
+    top: int,
+    json_file: Path | None,
+) -> None:
+    """Run ARTIFACT on photographs, or arrays in .npy files, and print the likeliest classes.
+
+    A photograph that cannot be used does not stop the others: it is named, and the exit code is 2.
+
+    \b
+    Example:
+      dna run resnet50.dna cat.jpg dog.jpg --json seen.json
+    """  # noqa: D301 (click reads the escape)
+    from rich.console import Console
+
+    from harness.data.inputs import SUFFIX, check_photographs, load_input
+    from harness.host import computer
+    from sim.runtime import Runtime
+
+    check_writable(json_file)
+    runtime = Runtime.load(artifact, simulator, threads=computer.cpus())
+    if any(path.suffix != SUFFIX for path in images):
+        check_photographs(runtime.manifest)
+    results: list[dict[str, Any]] = []
+    failures: list[dict[str, str]] = []
+    console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+    for path in images:
+        try:
+            image = load_input(runtime.manifest, path)
+        except DnaError as error:
+            errors.print(f"error: {error}", markup=False, highlight=False)
+            failures.append({"file": str(path), "error": str(error)})
+            continue
+        with errors.status(f"running {path}"):
+            probabilities = softmax(runtime.run(image[None])[0].reshape(-1))
+        best = (-probabilities).argsort(kind="stable")[:top]
+        classes = [
+            {
+                "index": int(index),
+                "name": runtime.manifest.class_names[index],
+                "probability": float(probabilities[index]),
+            }
+            for index in best
+        ]
+        _print(console, path, classes)
+        results.append({"file": str(path), "classes": classes})
+    write_json(
+        json_file,
+        {
+            "artifact": str(artifact),
+            "model": runtime.manifest.model,
+            "engine": simulator,
+            "images": results,
+            "failures": failures,
+        },
+    )
+    click.get_current_context().exit(BAD_IMAGE if failures else 0)
+
+
+def softmax(logits: F32Array) -> F64Array:
+    """Probabilities of the classes, float64 [classes], from logits float32 [classes]."""
+    import numpy as np
+
+    exponentials: F64Array = np.exp(logits.astype(np.float64) - logits.max())
+    probabilities: F64Array = exponentials / exponentials.sum()
+    return probabilities
+
+
+def _print(console: Console, path: Path, classes: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(str(path)), title_justify="left", show_header=False)
+    for entry in classes:
+        table.add_row(f"{100 * entry['probability']:6.2f} %", escape(entry["name"]))
+    console.print(table)

@@ -1,0 +1,266 @@
+"""``dna verify``: a network, or layers of it, through the hardware, every value compared."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.verify import INTERPRETER
+from sim.rtl import registry
+from sw.errors import DnaError
+
+if TYPE_CHECKING:
+    from harness.verify.single_layers import LayerRun, LayerTask
+    from hw.config import DnaConfig
+    from sw.artifact import Artifact
+
+MISMATCH = 1
+INTERRUPTED = 130
+
+
+class CycleRange(click.ParamType[tuple[int, int]]):
+    """``A:B``, cycles from A (inclusive) to B (exclusive)."""
+
+    name = "A:B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Parse and check the two numbers."""
+        if isinstance(value, tuple):
+            return value
+        first, colon, second = value.partition(":")
+        if not (colon and first.isdecimal() and second.isdecimal() and int(first) < int(second)):
+            self.fail(f"{value!r} is not a range of cycles A:B with 0 <= A < B", param, ctx)
+        return int(first), int(second)
+
+
+@click.command("verify", short_help="Run a network through the RTL and compare every value.")
+@click.argument("artifact", type=PATH)
+@click.option(
+    "--layers",
+    metavar="GLOB",
+    help="Only these layers, each alone. Default: of a compiled artifact its whole program in "
+    "one run, else all layers, each alone.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice([*registry.names(), INTERPRETER]),
+    default=registry.DEFAULT,
+    show_default=True,
+    help="The hardware in RTL: cxxrtl is compiled (once, which takes some minutes), pysim is "
+    "Amaranth's own (slow). Or interpreter: the program without hardware, in seconds, no cycles.",
+)
+@click.option(
+    "--image",
+    type=PATH,
+    metavar="FILE",
+    help="Photograph or .npy. Default: the first of `dna fetch`.",
+)
+@click.option(
+    "--config",
+    "config_name",
+    metavar="NAME",
+    help="Configuration of the machine. Default: the one it was compiled for, else micro.",
+)
+@click.option(
+    "--memory-seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="A memory with random latency, bandwidth, order of answers and stalls, drawn from N.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that share single layers. Default: all CPUs.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Dask scheduler whose workers share single layers instead, as tcp://host:8786.",
+)
+@click.option("--waves", type=PATH, metavar="FILE", help="Write waves (VCD) of one run ...")
+@click.option("--cycles", type=CycleRange(), help="... in these cycles, B excluded.")
+@json_option
+def command(
+    artifact: Path,
+    layers: str | None,
+    engine: str,
+    image: Path | None,
+    config_name: str | None,
+    memory_seed: int | None,
+    workers: int | None,
+    scheduler: str | None,
+    waves: Path | None,
+    cycles: tuple[int, int] | None,
+    json_file: Path | None,
+) -> None:
+    """Run ARTIFACT through the hardware in RTL and compare every value.
+
+    A compiled artifact (`dna compile`) runs as it would on the chip: one program from start to
+    interrupt on the whole machine, and the output of every layer is compared. Before that an
+    interpreter runs the program without hardware, in seconds; if it gives a wrong value, the
+    program is wrong and the hardware is not run. With --layers, or if it is not compiled, layers
+    run each alone, in parallel: each is compiled by itself and takes its input from the functional
+    model's run of the photograph; its output is compared with the functional model, and that with
+    the reference. Exit code 0 means that values were compared and none differs; 1 that one does.
+
+    \b
+    Examples:
+      dna verify micro.dna --json verified.json
+      dna verify f200.dna --engine interpreter
+      dna verify f200.dna --layers 'layer2*' --scheduler tcp://10.0.0.1:8786
+    """  # noqa: D301 (click reads the escape)
+    from sim.memory.model import MemoryModel
+    from sim.rtl.vcd import Waves
+    from sw import artifact as artifacts
+
+    if (waves is None) != (cycles is None):
+        raise DnaError("--waves FILE and --cycles A:B go together")
+    if waves is not None and scheduler is not None:
+        raise DnaError("--waves writes on this computer; leave --scheduler out")
+    check_writable(json_file)
+    check_writable(waves)
+    network = artifacts.load(artifact)
+    if network.outdated_isa is not None and (layers is None or config_name is None):
+        artifacts.program_of(network, artifact)
+    config = _configuration(config_name, network)
+    whole = network.program is not None and layers is None
+    if engine == INTERPRETER:
+        if not whole:
+            raise DnaError(_compile_first(artifact, config_name or config.name, network))
+        if waves is not None or memory_seed is not None:
+            raise DnaError(
+                "the interpreter has no cycles and no signals; leave --waves, --cycles and "
+                "--memory-seed out"
+            )
+    if whole and (workers is not None or scheduler is not None):
+        raise DnaError(
+            "a whole program is one run; --workers and --scheduler share layers: say --layers '*'"
+        )
+    image = image or _first_photograph()
+    pixels = _pixels(network, image)
+    memory = MemoryModel() if memory_seed is None else MemoryModel.random(memory_seed)
+    window = None if waves is None or cycles is None else Waves(waves, *cycles)
+    repeat = ["dna", "verify", str(artifact), "--image", str(image), "--engine", engine]
+    if config_name is not None:
+        repeat += ["--config", config_name]
+    if memory_seed is not None:
+        repeat += ["--memory-seed", str(memory_seed)]
+    if network.program is not None and whole:
+        from harness.verify.whole_program import verify_whole
+
+        figures, passed = verify_whole(
+            network.graph,
+            network.program,
+            pixels,
+            simulator=None if engine == INTERPRETER else engine,
+            memory=memory,
+            waves=window,
+            repeat=repeat,
+        )
+        write_json(json_file, {**figures, "image": str(image)})
+        if not passed:
+            raise SystemExit(MISMATCH)
+        return
+    from harness.verify.single_layers import tasks_of
+    from sim.functional import FunctionalModel
+
+    tasks = tasks_of(
+        network.graph,
+        FunctionalModel(network.graph).run_all(pixels),
+        layers or "*",
+        config=config,
+        simulator=engine,
+        memory=memory,
+        waves=window,
+    )
+    _verify_layers(tasks, image, workers, scheduler, repeat, json_file)
+
+
+def _verify_layers(
+    tasks: list[LayerTask],
+    image: Path,
+    workers: int | None,
+    scheduler: str | None,
+    repeat: list[str],
+    json_file: Path | None,
+) -> None:
+    """Run, print, write; what is done is kept whatever happens to the rest."""
+    from rich.console import Console
+
+    from harness.verify import single_layers
+
+    errors = Console(stderr=True)
+    config, simulator, memory = tasks[0].config, tasks[0].simulator, tasks[0].memory
+    results: dict[int, LayerRun] = {}
+    failure: DnaError | None = None
+    interrupted = False
+    started = time.perf_counter()
+    try:
+        single_layers.verify_layers(
+            tasks, results, workers=workers, scheduler=scheduler, console=errors
+        )
+    except KeyboardInterrupt:
+        interrupted = True
+    except DnaError as error:
+        failure = error
+    runs = [results[index] for index in sorted(results)]
+    figures = single_layers.figures(config, simulator, memory, runs)
+    figures |= {
+        "complete": len(runs) == len(tasks),
+        "seconds": time.perf_counter() - started,
+        "image": str(image),
+    }
+    if runs:
+        single_layers.report(Console(), config, memory, runs, len(tasks), repeat)
+    write_json(json_file, figures)
+    if failure is not None:
+        raise failure
+    if interrupted:
+        errors.print("interrupted; the layers above are done")
+        raise SystemExit(INTERRUPTED)
+    if not all(run.passed for run in runs):
+        raise SystemExit(MISMATCH)
+
+
+def _compile_first(artifact: Path, config: str, network: Artifact) -> str:
+    """Why the interpreter does not run single layers, or a network without a program."""
+    if network.program is not None:
+        return "the interpreter runs the whole program in seconds; leave --layers out"
+    words = ["dna", "compile", str(artifact), "--config", config, "-o", f"{Path(config).stem}.dna"]
+    return f"the interpreter runs a compiled program; compile it first: `{shlex.join(words)}`"
+
+
+def _configuration(name: str | None, network: Artifact) -> DnaConfig:
+    """The configuration called ``name``, or the one that the artifact was compiled for."""
+    from harness.hardware.configuration import configuration
+
+    compiled = None if network.program is None else network.program.config
+    if name is None:
+        return compiled or configuration("micro")
+    chosen = configuration(name)
+    if compiled is not None and compiled.digest != chosen.digest:
+        raise DnaError(
+            f"the artifact was compiled for {compiled.name}; compile it for {name} with "
+            f"`dna compile --config {name}`"
+        )
+    return chosen
+
+
+def _first_photograph() -> Path:
+    from harness.data.fetch import photographs
+
+    return photographs()[0][0]
+
+
+def _pixels(network: Artifact, image: Path) -> Any:
+    """The network's input, int8."""
+    from harness.data.inputs import load_input
+
+    return load_input(network.manifest, image)

@@ -1,0 +1,77 @@
+"""ResNet50 quantized by PyTorch's tools."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.data.datasets import Dataset
+from harness.host import computer, terminal
+from harness.quantize.photographs import images
+from harness.quantize.quantized import F32Array, Quantized
+from sw.extras import needs
+from sw.models.architecture import Version
+
+NOISY_LOGGERS = ("torchao", "torch.utils._pytree")
+
+
+@contextlib.contextmanager
+def quantized(
+    weights_file: Path,
+    version: Version | None,
+    preprocessing: str | None,
+    calibration: Dataset,
+    console: Console,
+) -> Iterator[Quantized]:
+    """ResNet50 with these weights, calibrated; its float32 network runs inside the block.
+
+    Args:
+        weights_file: .safetensors or .pth, Keras or torchvision names.
+        version: where a stage strides; None: as the names usually do.
+        preprocessing: of the photographs; None: as the names usually have it.
+        calibration: photographs to calibrate with.
+        console: for the progress display.
+
+    Raises:
+        DnaError: PyTorch is not installed, or the weights or a photograph cannot be used.
+    """
+    with _torch(computer.cpus()):
+        import torch
+
+        from sw.frontends.pytorch import quantize
+        from sw.models import resnet50
+
+        with console.status(f"reading {weights_file}"):
+            model, naming = resnet50.load(weights_file, version)
+        preprocessing = preprocessing or naming.preprocessing
+        with terminal.staged(console, "exporting", len(calibration)) as report:
+            graph = quantize(model, images(calibration, preprocessing), progress=report)
+
+        def fp32(image: F32Array) -> F32Array:
+            with torch.inference_mode():
+                logits: F32Array = model(torch.from_numpy(image).permute(2, 0, 1)[None])[0].numpy()
+            return logits
+
+        yield Quantized(graph, f"resnet50-{model.version}", preprocessing, fp32)
+
+
+@contextlib.contextmanager
+def _torch(threads: int) -> Iterator[None]:
+    """PyTorch with a number of threads, its warnings about itself kept from the terminal."""
+    # OpenMP's threads spin while they wait for each other: five times slower on a busy computer.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    with needs("quantize", "PyTorch"):
+        import torch
+    for name in NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

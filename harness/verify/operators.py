@@ -1,0 +1,120 @@
+"""Every operator of a network in the reference and the functional model, held against LiteRT."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.data.fetch import photographs
+from harness.data.inputs import ARRAY, load_input, random_inputs
+from sim.compare.engines import Comparer, Comparison
+from sim.compare.tflite import TfliteComparer, operator_name
+from sw import artifact
+from sw.artifact import Manifest
+from sw.errors import DnaError
+from sw.frontends.tflite import import_file
+from sw.graph import Graph
+
+Int8Array = npt.NDArray[np.int8]
+
+TFLITE = ".tflite"
+RANDOM_INPUTS = 3
+
+_worker: Comparer | TfliteComparer | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What is compared.
+
+    Attributes:
+        path: an artifact or a .tflite file.
+        graph: the integer graph.
+        origins: of every operator the tensors that it reads and, last, writes.
+        manifest: how an input becomes what the network takes.
+    """
+
+    path: Path
+    graph: Graph
+    origins: dict[str, tuple[str, ...]]
+    manifest: Manifest
+
+    def quantization(self, operator: str) -> str:
+        """Scales and zero points of the operands and the result of an operator."""
+        tensors = [self.graph.tensors[name] for name in self.origins[operator]]
+        told = [f"{tensor.scale!r}, {tensor.zero_point}" for tensor in tensors]
+        return f"({'), ('.join(told[:-1])}) to ({told[-1]})"
+
+
+def read(path: Path) -> Model:
+    """The model in ``path``.
+
+    Raises:
+        DnaError: it is no artifact and no .tflite file that can be used.
+    """
+    if path.suffix != TFLITE:
+        network = artifact.load(path)
+        graph = network.graph
+        reads = {op.output: (*op.inputs, op.output) for op in graph.operations}
+        return Model(path, graph, reads, network.manifest)
+    _, imported = import_file(path)
+    graph = imported.graph
+    reads = {
+        operator_name(step): (*step.reads, step.graph_tensor)
+        for step in imported.steps
+        if step.graph_tensor is not None
+    }
+    classes = math.prod(graph.tensors[graph.output].shape)
+    manifest = artifact.make(
+        graph,
+        model=path.stem,
+        framework="tflite",
+        preprocessing=ARRAY,
+        class_names=[""] * classes,
+    ).manifest
+    return Model(path, graph, reads, manifest)
+
+
+def inputs(model: Model, files: tuple[Path, ...], noise: int | None) -> list[Int8Array]:
+    """What the model runs on: files, or so many random inputs, or a choice that suits it.
+
+    Raises:
+        DnaError: both are named, or a file cannot be used.
+    """
+    if noise is not None and files:
+        raise DnaError("--random N and input files exclude each other")
+    if noise is None and not files and model.path.suffix == TFLITE:
+        noise = RANDOM_INPUTS
+    if noise is not None:
+        return list(random_inputs(model.graph.tensors[model.graph.input].shape, noise))
+    chosen = list(files) or [path for path, _ in photographs()]
+    return [load_input(model.manifest, path) for path in chosen]
+
+
+def compare(model: Model, images: list[Int8Array], processes: int) -> Iterator[list[Comparison]]:
+    """Every operator on each image, in so many processes; the results come in order."""
+    with ProcessPoolExecutor(
+        min(processes, len(images)), get_context("spawn"), _start, (model.path,)
+    ) as pool:
+        yield from pool.map(_compare, images)
+
+
+def _start(path: Path) -> None:
+    """Build the comparer, once in each worker."""
+    global _worker
+    if path.suffix == TFLITE:
+        _worker = TfliteComparer(path.read_bytes(), *import_file(path))
+    else:
+        _worker = Comparer(artifact.load(path).graph)
+
+
+def _compare(pixels: Int8Array) -> list[Comparison]:
+    assert _worker is not None
+    return _worker.image(pixels)

@@ -1,0 +1,115 @@
+"""What an instruction reads and writes: words of the feature memory and bytes of the DRAM window.
+
+The compiler orders instructions by this, reports follow the contents of the feature memory with it.
+The accumulation memory, the weight FIFO and the program's own bytes are not part of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator
+from typing import assert_never
+
+from hw.config import DnaConfig
+from hw.isa.encoding import Instruction
+from hw.isa.formats import Opcode
+
+
+class Memory(enum.Enum):
+    """A memory that instructions share."""
+
+    FEATURE = "feature"
+    """Counted in feature words."""
+    DRAM = "dram"
+    """Counted in bytes of the memory window."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Words or bytes of a memory in rows: row n is ``start + n * pitch`` and ``length - 1`` more.
+
+    Attributes:
+        rows: how many, at least 1.
+        length: of a row, at least 1.
+    """
+
+    memory: Memory
+    start: int
+    length: int
+    rows: int = 1
+    pitch: int = 0
+
+    @property
+    def stop(self) -> int:
+        """Behind the last word or byte; the gap behind the last row is not part of it."""
+        return self.start + (self.rows - 1) * self.pitch + self.length
+
+    @property
+    def size(self) -> int:
+        """How many words or bytes."""
+        return self.rows * self.length
+
+    @property
+    def span(self) -> range:
+        """From the first to the last word or byte, gaps between rows included."""
+        return range(self.start, self.stop)
+
+    def __iter__(self) -> Iterator[int]:
+        """The words or bytes, row by row."""
+        for row in range(self.rows):
+            first = self.start + row * self.pitch
+            yield from range(first, first + self.length)
+
+
+@dataclasses.dataclass(frozen=True)
+class Accesses:
+    """What an instruction touches."""
+
+    reads: tuple[Rows, ...] = ()
+    writes: tuple[Rows, ...] = ()
+
+
+def accesses(op: Instruction, config: DnaConfig) -> Accesses:
+    """What ``op`` touches on the machine ``config``.
+
+    All that it writes is given exactly. Of what it reads, a window (CONV, MAX_POOL) is given the
+    whole map that the instruction describes; its strides may leave rows and columns of that out.
+    """
+    match op.opcode:
+        case Opcode.HEADER | Opcode.END:
+            return Accesses()
+        case Opcode.LOAD:
+            row_words = op["windows"] * op["window_words"]
+            source = Rows(Memory.DRAM, op["dram"], op["row_bytes"], op["rows"], op["dram_pitch"])
+            return Accesses((source,), (_words(op, "out", op["rows"], row_words),))
+        case Opcode.WEIGHTS:
+            length = op["length"] * config.dram_bytes_per_cycle
+            return Accesses((Rows(Memory.DRAM, op["dram"], length),))
+        case Opcode.CONV:
+            return Accesses((_input_map(op),))
+        case Opcode.POST:
+            pixels = (op["pixel_tiles"] - 1) * op["tile_pixels"] + op["last_pixels"]
+            shape = -(-pixels // op["out_width"]), op["out_width"] * op["out_words"]
+            residual = (_words(op, "res", *shape),) if op["residual"] else ()
+            return Accesses(residual, (_words(op, "out", *shape),))
+        case Opcode.MAX_POOL:
+            row_words = op["out_width"] * op["in_words"]
+            return Accesses((_input_map(op),), (_words(op, "out", op["out_height"], row_words),))
+        case Opcode.MEAN:
+            result = Rows(Memory.FEATURE, op["out_base"], op["in_words"])
+            return Accesses((_input_map(op),), (result,))
+        case Opcode.STORE:
+            row_bytes = op["row_words"] * config.rows
+            stored = Rows(Memory.DRAM, op["dram"], row_bytes, op["rows"], op["dram_pitch"])
+            return Accesses((_words(op, "in", op["rows"], op["row_words"]),), (stored,))
+        case _:
+            assert_never(op.opcode)
+
+
+def _words(op: Instruction, side: str, rows: int, row_words: int) -> Rows:
+    return Rows(Memory.FEATURE, op[f"{side}_base"], row_words, rows, op[f"{side}_pitch"])
+
+
+def _input_map(op: Instruction) -> Rows:
+    return _words(op, "in", op["in_height"], op["in_width"] * op["in_words"])

@@ -1,0 +1,35 @@
+"""Pipeline depths and queue lengths that no configuration changes.
+
+The blocks of ``hw/`` are built with these numbers, and the cycle model and the estimates of the
+area read them: here, so that nobody needs the HDL for a number. Latencies are in cycles.
+"""
+
+from __future__ import annotations
+
+INSTRUCTIONS_UNDER_WAY = 4
+"""Instructions of one engine whose effects are not all visible yet, at most."""
+
+OUTSTANDING_WINDOWS = 3
+"""Windows that CONV has asked for and not got, at most. More than any memory here needs."""
+OUTSTANDING_WEIGHTS = 4
+"""WEIGHTS instructions whose words may be on the way at a time."""
+RESIDUAL_WORDS = 8
+"""Words of the other operand of an addition that POST reads ahead, ``lanes`` channels each: more
+than a read of the feature memory takes."""
+POOL_READS = 4
+"""Reads that POOL has under way: more than the feature memory has answers for at a time."""
+
+BIAS_BITS, SCALE_BITS = 32, 32
+PARAMETER_BYTES = (BIAS_BITS + SCALE_BITS) // 8
+"""What requantization needs of an output channel: int32 bias and the bits of a float32 scale."""
+
+INT_TO_FLOAT_LATENCY = 3
+FLOAT_MULTIPLIER_LATENCY = 2
+FLOAT_ADDER_LATENCY = 5
+FLOAT_TO_INT_LATENCY = 1
+REQUANTIZER_LATENCY = 2 + INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_TO_INT_LATENCY
+"""The float blocks between the addition of the bias and the clamp."""
+RESIDUAL_LATENCY = 4
+MEAN_LATENCY = (
+    INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_ADDER_LATENCY + FLOAT_TO_INT_LATENCY
+)

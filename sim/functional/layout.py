@@ -1,0 +1,120 @@
+"""How the kernels see a graph: feature maps with borders in memory, layers as C++ structures."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim.native.declarations import enumeration, prelude, structure
+from sw.operations import Padding, Tensor
+
+Array = npt.NDArray[Any]
+
+UNSIGNED = 128  # what is added to an int8 to store it
+ALIGNMENT = 64  # of a vector
+SLACK = 64  # bytes that may be read behind the last pixel
+
+
+class Kind(enum.IntEnum):
+    """Which kernel computes a layer."""
+
+    CONVOLUTION = 0
+    ADD = 1
+    MAX_POOL = 2
+    MEAN = 3
+    DEPTHWISE = 4
+    AVERAGE_POOL = 5
+
+
+class Map(ctypes.Structure):
+    """A feature map.
+
+    Attributes:
+        data: its first pixel, inside the border.
+        row: bytes from one row to the next.
+        zero_point: of the uint8 values.
+    """
+
+    _fields_ = (
+        ("data", ctypes.POINTER(ctypes.c_uint8)),
+        ("row", ctypes.c_int64),
+        ("height", ctypes.c_int32),
+        ("width", ctypes.c_int32),
+        ("channels", ctypes.c_int32),
+        ("zero_point", ctypes.c_int32),
+    )
+
+
+class Layer(ctypes.Structure):
+    """A layer.
+
+    Attributes:
+        kind: a :class:`Kind`.
+        before: padding above and to the left.
+        other: the second addend; its data is null if there is none.
+        steps: of a convolution, vpdpbusd steps per kernel row.
+        weights: [block][kernel row][step][2 vectors][16 lanes][4], padded with zeros to whole
+            blocks; of a depthwise convolution [kernel row][kernel column][channel], no blocks.
+        bias: with the zero point's share already taken off.
+        zero_point, lo, hi: of the convolution's own result, as int8.
+        multiply, shift, add_zero_point, add_lo, add_hi: of an addition, alone or behind the
+            convolution: int8 zero point and bounds.
+    """
+
+    _fields_ = (
+        ("kind", ctypes.c_int32),
+        ("kernel", ctypes.c_int32 * 2),
+        ("stride", ctypes.c_int32 * 2),
+        ("before", ctypes.c_int32 * 2),
+        ("input", Map),
+        ("other", Map),
+        ("output", Map),
+        ("steps", ctypes.c_int32),
+        ("weights", ctypes.POINTER(ctypes.c_int8)),
+        ("bias", ctypes.POINTER(ctypes.c_int32)),
+        ("multiplier", ctypes.POINTER(ctypes.c_float)),
+        ("zero_point", ctypes.c_int32),
+        ("lo", ctypes.c_int32),
+        ("hi", ctypes.c_int32),
+        ("multiply", ctypes.c_int32 * 2),
+        ("shift", ctypes.c_int32),
+        ("add_zero_point", ctypes.c_int32),
+        ("add_lo", ctypes.c_int32),
+        ("add_hi", ctypes.c_int32),
+        ("mean_multiplier", ctypes.c_float),
+        ("mean_offset", ctypes.c_float),
+    )
+
+
+PRELUDE = prelude(enumeration(Kind, prefix="KIND_"), structure(Map), structure(Layer))
+"""C++ in front of the kernels."""
+
+
+def aligned(size: int, fill: int = 0) -> npt.NDArray[np.uint8]:
+    """Bytes that begin where a vector may."""
+    raw = np.full(size + ALIGNMENT, fill, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+def spatial(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """A flat tensor is a single pixel."""
+    return shape if len(shape) == 3 else (1, 1, shape[0])
+
+
+class Memory:
+    """A feature map with its border, as bytes and as a view without the border."""
+
+    def __init__(self, tensor: Tensor, border: Padding) -> None:
+        height, width, channels = spatial(tensor.shape)
+        rows, columns = height + border.top + border.bottom, width + border.left + border.right
+        zero_point = tensor.zero_point + UNSIGNED
+        self.bytes = aligned(rows * columns * channels + SLACK, zero_point)
+        self.row = columns * channels
+        self.start = border.top * self.row + border.left * channels
+        padded = self.bytes[: rows * self.row].reshape(rows, columns, channels)
+        self.view = padded[border.top : border.top + height, border.left : border.left + width]

@@ -1,0 +1,99 @@
+// Everything but convolutions, a row (of a mean: some channels) at a time.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "layer.h"
+
+namespace {
+
+void add_row(const Layer& l, int y) {
+  const int n = l.output.width * l.output.channels;
+  const uint8_t *a = pixel(l.input, y, 0), *b = pixel(l.other, y, 0);
+  uint8_t* out = writable(l.output, y, 0);
+  for (int i = 0; i < n; i++) {
+    const int32_t total = (1 << (l.shift - 1)) + l.multiply[0] * (a[i] - l.input.zero_point) +
+                          l.multiply[1] * (b[i] - l.other.zero_point);
+    const int32_t value = (total >> l.shift) + l.add_zero_point;
+    out[i] = uint8_t(std::clamp(value, l.add_lo, l.add_hi) + 128);
+  }
+}
+
+void max_pool_row(const Layer& l, int y) {
+  const int channels = l.output.channels;
+  for (int x = 0; x < l.output.width; x++) {
+    uint8_t* out = writable(l.output, y, x);
+    const int top = y * l.stride[0] - l.before[0], left = x * l.stride[1] - l.before[1];
+    std::memset(out, 0, channels);
+    for (int v = std::max(top, 0); v < std::min(top + l.kernel[0], l.input.height); v++)
+      for (int u = std::max(left, 0); u < std::min(left + l.kernel[1], l.input.width); u++) {
+        const uint8_t* in = pixel(l.input, v, u);
+        for (int c = 0; c < channels; c++) out[c] = std::max(out[c], in[c]);
+      }
+  }
+}
+
+// Channels one by one: the compiler makes vectors of the loops over them.
+void depthwise_row(const Layer& l, int y) {
+  const int channels = l.output.channels;
+  std::vector<int32_t> sums(channels);
+  for (int x = 0; x < l.output.width; x++) {
+    std::copy(l.bias, l.bias + channels, sums.begin());
+    const int8_t* w = l.weights;
+    for (int v = 0; v < l.kernel[0]; v++)
+      for (int u = 0; u < l.kernel[1]; u++, w += channels) {
+        const uint8_t* in = pixel(l.input, y * l.stride[0] - l.before[0] + v,
+                                  x * l.stride[1] - l.before[1] + u);
+        int32_t* sum = sums.data();
+        for (int c = 0; c < channels; c++) sum[c] += in[c] * w[c];
+      }
+    uint8_t* out = writable(l.output, y, x);
+    const float low = l.lo - l.zero_point, high = l.hi - l.zero_point;
+    for (int c = 0; c < channels; c++) {
+      const float scaled = std::min(std::max(float(sums[c]) * l.multiplier[c], low), high);
+      out[c] = uint8_t(int(std::nearbyint(scaled)) + l.zero_point + 128);
+    }
+  }
+}
+
+void average_pool_row(const Layer& l, int y) {
+  const int channels = l.output.channels;
+  std::vector<int32_t> sums(channels);
+  for (int x = 0; x < l.output.width; x++) {
+    const int top = y * l.stride[0] - l.before[0], left = x * l.stride[1] - l.before[1];
+    const int top_in = std::max(top, 0), bottom_in = std::min(top + l.kernel[0], l.input.height);
+    const int left_in = std::max(left, 0), right_in = std::min(left + l.kernel[1], l.input.width);
+    const int count = (bottom_in - top_in) * (right_in - left_in);
+    std::fill(sums.begin(), sums.end(), -128 * count);
+    for (int v = top_in; v < bottom_in; v++)
+      for (int u = left_in; u < right_in; u++) {
+        const uint8_t* in = pixel(l.input, v, u);
+        for (int c = 0; c < channels; c++) sums[c] += in[c];
+      }
+    uint8_t* out = writable(l.output, y, x);
+    for (int c = 0; c < channels; c++) {
+      const int half = sums[c] > 0 ? count / 2 : -(count / 2);
+      out[c] = uint8_t((sums[c] + half) / count + 128);
+    }
+  }
+}
+
+void mean_of(const Layer& l, Range channels) {
+  const int32_t pixels = l.input.height * l.input.width;
+  std::vector<int32_t> sums(channels.end - channels.first, -128 * pixels);
+  for (int y = 0; y < l.input.height; y++)
+    for (int x = 0; x < l.input.width; x++) {
+      const uint8_t* in = pixel(l.input, y, x) + channels.first;
+      for (size_t c = 0; c < sums.size(); c++) sums[c] += in[c];
+    }
+  for (size_t c = 0; c < sums.size(); c++) {
+    const float real = float(sums[c]) * l.mean_multiplier + l.mean_offset;
+    l.output.data[channels.first + c] =
+        uint8_t(int(std::nearbyint(std::clamp(real, -128.f, 127.f))) + 128);
+  }
+}
+
+}  // namespace

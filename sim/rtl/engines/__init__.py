@@ -1,0 +1,1 @@
+"""One file for each way to simulate the RTL; :mod:`sim.rtl.registry` finds them by their names."""

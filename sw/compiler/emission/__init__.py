@@ -1,0 +1,93 @@
+"""Plans to a program: its bytes, its weights, and the tables that describe both."""
+
+from __future__ import annotations
+
+from hw.config import DnaConfig
+from hw.isa import ISA_VERSION, MAGIC, Instruction, Opcode, program_bytes
+from sw.compiler.emission.layer import LayerSteps, emit_layer, program_order
+from sw.compiler.emission.steps import Step, StepMaker
+from sw.compiler.emission.tokens import assign
+from sw.compiler.emission.transfers import PlacedStream
+from sw.compiler.emission.weight_stream import WeightStream, weight_stream
+from sw.compiler.emission.window import MemoryWindow
+from sw.compiler.layers import Convolution
+from sw.compiler.placement import Plan
+from sw.graph import Graph
+from sw.program import LayerTable, Program
+
+
+def emit(graph: Graph, config: DnaConfig, plans: list[Plan]) -> Program:
+    """The program of planned layers.
+
+    Raises:
+        DnaError: something is too large for the instruction set or for the memory window.
+    """
+    streams = {
+        plan.layer.number: weight_stream(config, plan.layer, plan.choice.tilings[0].split)
+        for plan in plans
+        if isinstance(plan.layer, Convolution)
+    }
+    weights = b"".join(stream.content for stream in streams.values())
+    window = MemoryWindow(config, len(weights))
+    window.place_maps(graph, plans)
+    placed = _placed(streams, window.weights.offset)
+    layers = [
+        emit_layer(config, plan, window.dram, placed.get(plan.layer.number)) for plan in plans
+    ]
+    end = StepMaker(config, plans[-1].layer)(Opcode.END, {})
+    code = _code(config, [*program_order(layers), end])
+    return Program(
+        config=config,
+        code=code,
+        weights=weights,
+        memory=window.memory_map(graph, len(code)),
+        layers=[_table(window, emitted) for emitted in layers],
+    )
+
+
+def _placed(streams: dict[int, WeightStream], offset: int) -> dict[int, PlacedStream]:
+    placed = {}
+    for number, stream in streams.items():
+        placed[number] = PlacedStream(stream, offset)
+        offset += len(stream.content)
+    return placed
+
+
+def _code(config: DnaConfig, steps: list[Step]) -> bytes:
+    header = {
+        "magic": MAGIC,
+        "isa_version": ISA_VERSION,
+        "config": int(config.digest, 16),
+        "length": len(steps) + 1,
+    }
+    program = [Instruction(Opcode.HEADER, header)]
+    for step, tokens in zip(steps, assign(steps), strict=True):
+        fields = {**step.instruction.fields, "wait": tokens.wait, "signal": tokens.signal}
+        program.append(Instruction(step.opcode, fields))
+    return program_bytes(program)
+
+
+def _table(window: MemoryWindow, emitted: LayerSteps) -> LayerTable:
+    layer, choice, estimate = emitted.plan.layer, emitted.plan.choice, emitted.plan.way.estimate
+    tiling = choice.tilings[0] if choice.tilings else None
+    target = layer.target
+    return LayerTable(
+        number=layer.number,
+        operations=list(layer.operations),
+        kind=layer.kind,
+        output=target.tensor,
+        shape=(target.height, target.width, target.channels),
+        words=target.words,
+        stripes=emitted.places,
+        dram=window.dram.get(target.tensor),
+        split=1 << tiling.split if tiling else 0,
+        channel_tiles=tiling.channel_tiles if tiling else 0,
+        pixel_tiles=tiling.pixel_tiles if tiling else 0,
+        tile_pixels=tiling.tile_pixels if tiling else 0,
+        macs=layer.macs,
+        weight_bytes=emitted.dram_bytes(Opcode.WEIGHTS),
+        load_bytes=emitted.dram_bytes(Opcode.LOAD),
+        store_bytes=emitted.dram_bytes(Opcode.STORE),
+        estimated_cycles=estimate.cycles,
+        bound=estimate.bound,
+    )

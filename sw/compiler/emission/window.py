@@ -1,0 +1,101 @@
+"""The memory window: where weights, program and what lives in DRAM are."""
+
+from __future__ import annotations
+
+from hw.config import DnaConfig
+from sw.compiler.layers import Plane
+from sw.compiler.placement import Plan
+from sw.errors import DnaError
+from sw.graph import Graph
+from sw.program import DramTensor, MemoryMap, Region
+
+ALIGNMENT = 4096
+WINDOW_LIMIT = 1 << 32
+
+
+class MemoryWindow:
+    """Hands out the memory window, region by region, in the order of its methods.
+
+    Args:
+        config: of the machine.
+        weights: bytes of the weight streams, which come first.
+
+    Attributes:
+        weights: where they are.
+        dram: the feature maps that live in DRAM, by name.
+    """
+
+    def __init__(self, config: DnaConfig, weights: int) -> None:
+        self._config = config
+        self._alignment = max(ALIGNMENT, config.dram_bytes_per_cycle)
+        self._used = 0
+        self.weights = self._region(weights)
+        self.dram: dict[str, DramTensor] = {}
+        self._spill = Region(0, 0)
+
+    def place_maps(self, graph: Graph, plans: list[Plan]) -> None:
+        """Place the network's input, operands and output and what has no room, in that order."""
+        source = graph.tensors[graph.input]
+        height, width, channels = source.shape if len(source.shape) == 3 else (1, 1, *source.shape)
+        image = Plane(source.name, height, width, channels, 0)
+        self._tensor(image, channels, width * channels)
+        for plan in plans:
+            for plane in plan.layer.operands:
+                if plane.tensor in graph.sources and plane.tensor not in self.dram:
+                    self._map(plane)
+        targets = [plan.layer.target for plan in plans]
+        self._map(next(plane for plane in targets if plane.tensor == graph.output))
+        start = self._used
+        for plan in plans:
+            if plan.target is None and plan.layer.target.tensor != graph.output:
+                self._map(plan.layer.target)
+        self._spill = Region(start, self._used - start)
+
+    def memory_map(self, graph: Graph, program: int) -> MemoryMap:
+        """All of the window.
+
+        Args:
+            program: its bytes; it comes last.
+
+        Raises:
+            DnaError: the window is larger than the machine addresses.
+        """
+        output = self.dram[graph.output]
+        memory = MemoryMap(
+            program=self._region(program),
+            weights=self.weights,
+            input=self.dram[graph.input],
+            output=output,
+            spill=self._spill,
+            writable=Region(output.offset, self._spill.end - output.offset),
+            size=self._used,
+            operands=tuple(self.dram[name] for name in graph.sources if name != graph.input),
+        )
+        if memory.size > WINDOW_LIMIT:
+            raise DnaError(
+                f"the network needs a memory window of {memory.size} bytes; "
+                f"the machine addresses {WINDOW_LIMIT}"
+            )
+        return memory
+
+    def _region(self, length: int) -> Region:
+        region = Region(self._used, length)
+        self._used += -(-length // self._alignment) * self._alignment
+        return region
+
+    def _map(self, plane: Plane) -> None:
+        """Place a map of whole feature words, each row at a DRAM word."""
+        word = self._config.dram_bytes_per_cycle
+        row_bytes = plane.row_words * self._config.rows
+        self._tensor(plane, plane.words * self._config.rows, -(-row_bytes // word) * word)
+
+    def _tensor(self, plane: Plane, pixel_bytes: int, pitch: int) -> None:
+        self.dram[plane.tensor] = DramTensor(
+            plane.tensor,
+            plane.height,
+            plane.width,
+            plane.channels,
+            self._region(plane.height * pitch).offset,
+            pitch,
+            pixel_bytes,
+        )

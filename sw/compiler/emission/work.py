@@ -1,0 +1,139 @@
+"""Steps that compute: CONV and POST, and what POOL does."""
+
+from __future__ import annotations
+
+import struct
+
+from hw.isa import Opcode
+from hw.isa.accesses import Accesses, Memory, Rows
+from sw.compiler.choice import Tiling
+from sw.compiler.emission.steps import Step, StepMaker
+from sw.compiler.emission.stripes import PlacedStripe
+from sw.compiler.emission.weight_stream import tag
+from sw.compiler.layers import AveragePool, Convolution, MaxPool, MeanPool
+from sw.numerics import average_multiplier
+
+
+def convolution(
+    step: StepMaker, layer: Convolution, placed: PlacedStripe, tiling: Tiling
+) -> list[Step]:
+    """A stripe of a convolution, with what follows it in POST."""
+    target = layer.computed
+    tiles = {
+        "out_width": target.width,
+        "channel_tiles": tiling.channel_tiles,
+        "pixel_tiles": tiling.pixel_tiles,
+        "tile_pixels": tiling.tile_pixels,
+        "last_pixels": tiling.last_pixels,
+        "split": tiling.split,
+    }
+    square = layer.window.column_stride == layer.window.row_stride
+    conv = {
+        **_window_fields(layer, placed),
+        **tiles,
+        "slices": layer.slices,
+        "passes": tiling.passes,
+        "column_stride": 0 if square else layer.window.column_stride,
+        "in_zero_point": layer.zero_point,
+        "tag": tag(layer.number),
+    }
+    post = {
+        **tiles,
+        **layer.fields,
+        "out_base": placed.target.base,
+        "out_pitch": placed.target.pitch,
+        "out_words": target.words,
+    }
+    if layer.residual is not None:
+        post |= {
+            **layer.residual.fields,
+            "residual": 1,
+            "res_base": placed.residual.base,
+            "res_pitch": placed.residual.pitch,
+        }
+    return [step(Opcode.CONV, conv), step(Opcode.POST, post)]
+
+
+def max_pool(step: StepMaker, layer: MaxPool, placed: PlacedStripe) -> list[Step]:
+    """A stripe of a max-pool."""
+    fields = {
+        **_window_fields(layer, placed),
+        "stride": layer.window.column_stride,  # of the rows too, if there are several
+        "out_height": placed.stripe.rows,
+        "out_width": layer.target.width,
+        "out_base": placed.target.base,
+        "out_pitch": placed.target.pitch,
+    }
+    return [step(Opcode.MAX_POOL, fields)]
+
+
+def average_pool(step: StepMaker, layer: AveragePool, placed: PlacedStripe) -> list[Step]:
+    """A MEAN for each window of a stripe, clipped to the map.
+
+    The first and the last stand for all in the order of instructions: the first waits for all that
+    the stripe needs, who needs the stripe waits for the last.
+    """
+    source, target, window = layer.source, layer.target, layer.window
+    stripe, seen, result = placed.stripe, placed.source, placed.target
+    everything = Accesses(
+        (Rows(Memory.FEATURE, seen.base, source.row_words, stripe.in_rows, seen.pitch),),
+        (Rows(Memory.FEATURE, result.base, target.row_words, stripe.rows, result.pitch),),
+    )
+    pixels = [(y, x) for y in range(stripe.rows) for x in range(target.width)]
+    steps = []
+    for y, x in pixels:
+        top = y * window.row_stride - stripe.pad_top
+        left = x * window.column_stride - window.pad_left
+        rows = range(max(top, 0), min(top + window.kernel_height, stripe.in_rows))
+        columns = range(max(left, 0), min(left + window.kernel_width, source.width))
+        fields = {
+            "in_base": seen.base + rows.start * seen.pitch + columns.start * source.words,
+            "in_pitch": seen.pitch,
+            "in_words": source.words,
+            "in_height": len(rows),
+            "in_width": len(columns),
+            "out_base": result.base + y * result.pitch + x * target.words,
+            "multiplier": _float_bits(
+                float(average_multiplier(len(rows) * len(columns), layer.name))
+            ),
+            "offset": _float_bits(0.0),
+        }
+        at_an_end = (y, x) in (pixels[0], pixels[-1])
+        steps.append(step(Opcode.MEAN, fields, everything if at_an_end else Accesses()))
+    return steps
+
+
+def mean(step: StepMaker, layer: MeanPool, placed: PlacedStripe) -> list[Step]:
+    """A mean over some words of every pixel."""
+    stripe = placed.stripe
+    fields = {
+        "in_base": placed.source.base,
+        "in_pitch": placed.source.pitch,
+        "in_words": stripe.words,
+        "in_height": layer.source.height,
+        "in_width": layer.source.width,
+        "out_base": placed.target.base + stripe.first_word,
+        "multiplier": _float_bits(layer.multiplier),
+        "offset": _float_bits(layer.offset),
+    }
+    return [step(Opcode.MEAN, fields)]
+
+
+def _window_fields(layer: Convolution | MaxPool, placed: PlacedStripe) -> dict[str, int]:
+    source, window, stripe = layer.source, layer.window, placed.stripe
+    return {
+        "in_base": placed.source.base,
+        "in_pitch": placed.source.pitch,
+        "in_words": source.words,
+        "in_height": stripe.in_rows,
+        "in_width": source.width,
+        "kernel_height": window.kernel_height,
+        "kernel_width": window.kernel_width,
+        "stride": window.row_stride,
+        "pad_top": stripe.pad_top,
+        "pad_left": window.pad_left,
+    }
+
+
+def _float_bits(value: float) -> int:
+    return int.from_bytes(struct.pack("<f", value), "little")

@@ -1,0 +1,124 @@
+"""What it costs to run a layer as it was chosen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Set
+from typing import assert_never
+
+from sw.compiler.choice import Choice, Stripe
+from sw.compiler.estimates.tiles import TilingEstimate, estimate_tiling
+from sw.compiler.layers import AveragePool, Convolution, Layer, MaxPool, MeanPool
+from sw.compiler.platform import Platform
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a layer costs.
+
+    Attributes:
+        cycles: without waits that only a run shows.
+        bound: what takes most of them: macs, weights, post, pool or memory.
+    """
+
+    cycles: int
+    bound: str
+
+
+def estimate(
+    platform: Platform,
+    layer: Layer,
+    choice: Choice,
+    in_dram: Set[str],
+    before: Estimate | None = None,
+) -> Estimate:
+    """What ``choice`` costs.
+
+    Args:
+        in_dram: the tensors that live in DRAM.
+        before: of the layer before, if stripes of this one run between its own.
+    """
+    if isinstance(layer, Convolution) and in_dram.isdisjoint(layer.tensors):
+        tiles = _tiles(platform, layer, choice)
+        return Estimate(_one_after_another(tiles), _longest(tiles).bound)
+    work, bound = _work(platform, layer, choice)
+    if before is not None:
+        return Estimate(max(work[-1], sum(work) - before.cycles), bound)
+    cycles = _passing_through(platform, layer, choice, in_dram, work)
+    return Estimate(cycles, "memory" if cycles > 2 * sum(work) else bound)
+
+
+def _tiles(platform: Platform, layer: Convolution, choice: Choice) -> list[TilingEstimate]:
+    """The tiles of every stripe; most stripes have the same."""
+    different = {tiling: estimate_tiling(platform, layer, tiling) for tiling in set(choice.tilings)}
+    return [different[tiling] for tiling in choice.tilings]
+
+
+def _longest(tiles: list[TilingEstimate]) -> TilingEstimate:
+    return max(tiles, key=lambda tiling: tiling.cycles)
+
+
+def _one_after_another(tiles: list[TilingEstimate]) -> int:
+    """Cycles of stripes whose maps are in feature memory: one enters while that before drains."""
+    entered = drained = 0
+    for stripe in tiles:
+        drained = max(entered + stripe.cycles, drained + stripe.cycles - stripe.entered)
+        entered += stripe.entered
+    return drained
+
+
+def _passing_through(
+    platform: Platform, layer: Layer, choice: Choice, in_dram: Set[str], work: list[int]
+) -> int:
+    """Cycles of stripes that are loaded before their work, or stored behind it, or both."""
+    transfers = [_transfers(platform, layer, stripe, in_dram) for stripe in choice.stripes]
+    loads, stores = [load for load, _ in transfers], [store for _, store in transfers]
+    cycles = loads[0] + stores[-1]
+    for busy, loading, storing in zip(work, [*loads[1:], 0], [0, *stores[:-1]], strict=True):
+        cycles += max(busy, loading, storing) if choice.buffers > 1 else busy + loading + storing
+    return cycles
+
+
+def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], str]:
+    """Cycles of every stripe once its data is there, and what bounds them."""
+    config = platform.config
+    match layer:
+        case Convolution():
+            tiles = _tiles(platform, layer, choice)
+            return [stripe.cycles for stripe in tiles], _longest(tiles).bound
+        case MaxPool() | MeanPool():
+            steps = _taps(layer)
+        case AveragePool():  # the channels of a window leave one by one
+            steps = _taps(layer) + config.lanes
+        case _:
+            assert_never(layer)
+    width = layer.target.width
+    return [
+        stripe.rows * width * steps * -(-stripe.words // config.post_words)
+        for stripe in choice.stripes
+    ], "pool"
+
+
+def _taps(layer: Layer) -> int:
+    return layer.window.kernel_height * layer.window.kernel_width
+
+
+def _transfers(
+    platform: Platform, layer: Layer, stripe: Stripe, in_dram: Set[str]
+) -> tuple[int, int]:
+    """Cycles in which a stripe is loaded and stored."""
+
+    def cycles(words: int) -> int:
+        config = platform.config
+        return -(-words // config.post_words) + platform.dram_cycles(words * config.rows)
+
+    load = store = 0
+    result = stripe.rows * layer.target.row_words
+    if layer.source.tensor in in_dram:
+        load += cycles(stripe.in_rows * layer.source.width * stripe.words)
+    residual = layer.residual if isinstance(layer, Convolution) else None
+    if residual is not None and residual.plane.tensor in in_dram:
+        load += cycles(result)
+    if layer.target.tensor in in_dram:
+        store = cycles(result)
+    return load, store

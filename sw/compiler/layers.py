@@ -1,0 +1,183 @@
+"""Layers: what the machine runs as one loop nest each, and the feature maps between them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+CHANNEL_PARAMETERS = np.dtype([("bias", "<i4"), ("scale", "<f4")])
+"""What the machine takes for each output channel of a convolution, besides its weights."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plane:
+    """A feature map as the machine holds it: pixels of whole feature words."""
+
+    tensor: str
+    height: int
+    width: int
+    channels: int
+    words: int
+
+    @property
+    def row_words(self) -> int:
+        """Feature words of a row."""
+        return self.width * self.words
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """A sliding window over a source plane."""
+
+    kernel_height: int
+    kernel_width: int
+    row_stride: int = 1
+    column_stride: int = 1
+    pad_top: int = 0
+    pad_left: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Packing:
+    """How LOAD cuts each row of the network's input into the pixels of a packed source.
+
+    Attributes:
+        window_bytes, window_step, window_lead: as in the instruction.
+        columns: neighbouring output columns that a window serves.
+    """
+
+    window_bytes: int
+    window_step: int
+    window_lead: int
+    columns: int = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoopNest:
+    """What all layers have.
+
+    Attributes:
+        number: position in the program.
+        operations: names of what it computes.
+        source, target: what it reads and writes.
+        window: how the source is seen; of a mean, the whole.
+        zero_point: of the source, and so of its padding.
+        macs: multiply-accumulates.
+    """
+
+    number: int
+    operations: tuple[str, ...]
+    source: Plane
+    target: Plane
+    window: Window
+    zero_point: int
+    macs: int
+
+    kind: ClassVar[str]
+
+    @property
+    def name(self) -> str:
+        """The operations, joined."""
+        return "+".join(self.operations)
+
+    @property
+    def operands(self) -> tuple[Plane, ...]:
+        """What it reads."""
+        return (self.source,)
+
+    @functools.cached_property
+    def tensors(self) -> frozenset[str]:
+        """Names of what it reads and writes."""
+        return frozenset(plane.tensor for plane in (*self.operands, self.target))
+
+
+@dataclasses.dataclass(frozen=True)
+class Residual:
+    """The other operand of a fused addition, and the fields of POST that describe it."""
+
+    plane: Plane
+    fields: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Convolution(LoopNest):
+    """A convolution with whatever follows it in the post-processing stream.
+
+    Attributes:
+        weights: int8 [out, kernel height, kernel width, source channels]; ``out`` are the channels
+            of ``computed``.
+        bias: int32 [out].
+        multiplier: float32 [out].
+        fields: of POST: zero point and bounds of the convolution's own output.
+        residual: the fused addition.
+        packing: of a packed source.
+        stored: the feature map as it is kept, where ``source`` is that map in one flat pixel.
+    """
+
+    weights: Array
+    bias: Array
+    multiplier: Array
+    fields: dict[str, int]
+    residual: Residual | None
+    packing: Packing | None = None
+    stored: Plane | None = None
+    kind = "conv"
+
+    @property
+    def operands(self) -> tuple[Plane, ...]:
+        """What it reads."""
+        return (self.source,) if self.residual is None else (self.source, self.residual.plane)
+
+    @functools.cached_property
+    def computed(self) -> Plane:
+        """The target as CONV and POST see it: the columns that a window serves are one pixel."""
+        columns = 1 if self.packing is None else self.packing.columns
+        return dataclasses.replace(
+            self.target,
+            width=self.target.width // columns,
+            channels=len(self.weights),
+            words=self.target.words * columns,
+        )
+
+    @property
+    def slices(self) -> int:
+        """K-slices: feature words under the window."""
+        return self.window.kernel_height * self.window.kernel_width * self.source.words
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaxPool(LoopNest):
+    """A max-pool."""
+
+    kind = "max_pool"
+
+    @property
+    def row_by_row(self) -> bool:
+        """Whether each output row is an instruction: those have one stride for both directions."""
+        return self.window.row_stride != self.window.column_stride
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AveragePool(LoopNest):
+    """An average-pool whose windows are means of their own."""
+
+    kind = "average_pool"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeanPool(LoopNest):
+    """A mean over height and width; the two numbers are float32 values."""
+
+    multiplier: float
+    offset: float
+    kind = "mean"
+
+
+Layer = Convolution | MaxPool | AveragePool | MeanPool
+"""Any layer. Whoever tells them apart does so with ``match`` and ``assert_never``."""

@@ -1,0 +1,73 @@
+"""Graph to layers: the first pass. Each operation has a function of its own in ``LOWERINGS``.
+
+- Convolution, and fully connected as a convolution whose kernel is the whole input.
+- An addition joins the convolution that computes one of its operands, if nothing else needs that
+  operand and the other one is there before. Otherwise it becomes a convolution of its own.
+- A depthwise convolution as a plain one whose weights are zero off the diagonal.
+- Max-pool and mean; an average-pool is a mean of each of its windows, or of the whole map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hw.config import DnaConfig
+from sw.compiler.layers import Layer
+from sw.compiler.lowering.addition import add
+from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.convolution import conv2d, depthwise_conv2d, fully_connected
+from sw.compiler.lowering.fusion import join_additions
+from sw.compiler.lowering.pooling import average_pool2d, max_pool2d, mean
+from sw.errors import DnaError
+from sw.graph import Graph
+from sw.operations import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    MaxPool2D,
+    Mean,
+    Operation,
+)
+
+Lowering = Callable[[Context, Any, int], Layer]
+"""Context, operation of the class that the table names, and number of the layer; to the layer."""
+
+LOWERINGS: Mapping[type[Operation], Lowering] = {
+    Conv2D: conv2d,
+    DepthwiseConv2D: depthwise_conv2d,
+    FullyConnected: fully_connected,
+    Add: add,
+    MaxPool2D: max_pool2d,
+    AveragePool2D: average_pool2d,
+    Mean: mean,
+}
+"""How each class of operations becomes a layer; an addition only if no convolution takes it."""
+
+
+def lower(graph: Graph, config: DnaConfig) -> list[Layer]:
+    """The layers of ``graph`` in the order in which they run.
+
+    Raises:
+        DnaError: an operation has no counterpart in the instruction set.
+    """
+    if graph.input == graph.output:
+        raise DnaError("the network has no operation: its output is its input")
+    context = Context(graph, config, join_additions(graph))
+    absorbed = {joined.addition.name for joined in context.joined.values()}
+    layers: list[Layer] = []
+    for operation in graph.operations:
+        if operation.name not in absorbed:
+            layers.append(_lowering(operation)(context, operation, len(layers)))
+    return layers
+
+
+def _lowering(operation: Operation) -> Lowering:
+    try:
+        return LOWERINGS[type(operation)]
+    except KeyError:
+        raise DnaError(
+            f"{operation.name}: the compiler has no lowering for {type(operation).__name__}"
+        ) from None

@@ -1,0 +1,97 @@
+"""Convolutions: dense, depthwise with zeros off the diagonal, and fully connected ones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sw.compiler.layers import Array, Convolution, Plane, Window
+from sw.compiler.lowering.addition import residual
+from sw.compiler.lowering.context import LIMITS, Context, check_window, window_of
+from sw.compiler.lowering.packing import pack, packed_parameters, packed_weights
+from sw.operations import Conv2D, DepthwiseConv2D, FullyConnected
+
+
+def conv2d(context: Context, operation: Conv2D, number: int) -> Convolution:
+    """A convolution."""
+    weights = context.graph.constant(operation, "weights")
+    return _convolution(context, operation, number, window_of(operation), weights)
+
+
+def depthwise_conv2d(context: Context, operation: DepthwiseConv2D, number: int) -> Convolution:
+    """A depthwise convolution as a plain one whose weights are zero off the diagonal."""
+    weights = context.graph.dense_weights(operation)
+    return _convolution(context, operation, number, window_of(operation), weights)
+
+
+def fully_connected(context: Context, operation: FullyConnected, number: int) -> Convolution:
+    """A convolution whose kernel is the whole input; of a large one, as one flat pixel."""
+    source = context.plane(context.graph.operands(operation)[0])
+    weights = context.graph.constant(operation, "weights")
+    weights = weights.reshape(-1, source.height, source.width, source.channels)
+    if max(source.height, source.width) <= LIMITS["kernel_height"]:
+        window = Window(source.height, source.width)
+        return _convolution(context, operation, number, window, weights)
+    flat, weights = _flat(source, weights, context.config.rows)
+    return _convolution(context, operation, number, Window(1, 1), weights, flat)
+
+
+def _flat(source: Plane, weights: Array, rows: int) -> tuple[Plane, Array]:
+    """A whole feature map as one pixel, words beyond its channels included."""
+    words = source.height * source.row_words
+    padded = np.zeros((*weights.shape[:3], source.words * rows), np.int8)
+    padded[..., : source.channels] = weights
+    plane = Plane(source.tensor, 1, 1, words * rows, words)
+    return plane, padded.reshape(len(weights), 1, 1, -1)
+
+
+def _convolution(
+    context: Context,
+    operation: Conv2D | DepthwiseConv2D | FullyConnected,
+    number: int,
+    window: Window,
+    weights: Array,
+    flat: Plane | None = None,
+) -> Convolution:
+    """The layer of ``operation``, with the addition that joins it.
+
+    Args:
+        weights: int8 [out, kernel height, kernel width, source channels].
+        flat: the source in one pixel, if it is seen so.
+    """
+    graph, config = context.graph, context.config
+    common = context.common(operation, number)
+    source, target = common["source"], common["target"]
+    parameters = {name: graph.constant(operation, name) for name in ("bias", "multiplier")}
+    packing = stored = None
+    if flat is not None:
+        stored, common["source"] = source, flat
+    elif source.tensor == graph.input and source.channels < config.rows:
+        packed = pack(config, source, window, target)
+        if packed is not None:
+            common["source"], window, packing = packed.source, packed.window, packed.packing
+            channels = target.words * config.rows
+            weights = packed_weights(weights, packing, channels)
+            parameters = {
+                name: packed_parameters(values, packing, channels)
+                for name, values in parameters.items()
+            }
+    check_window(operation, window)
+    joined = context.joined.get(operation.output)
+    if joined is not None:
+        common["operations"] = (operation.name, joined.addition.name)
+        common["target"] = context.plane(graph.result(joined.addition))
+    return Convolution(
+        **common,
+        window=window,
+        weights=weights,
+        bias=parameters["bias"],
+        multiplier=parameters["multiplier"],
+        fields={
+            "zero_point": graph.result(operation).zero_point,
+            "lo": operation.lo,
+            "hi": operation.hi,
+        },
+        residual=None if joined is None else residual(context, joined),
+        packing=packing,
+        stored=stored,
+    )

@@ -1,0 +1,65 @@
+"""Where feature maps live: in feature memory by their lifetimes, or in DRAM when there is no room.
+
+Maps are placed by decreasing size, each at the lowest address where nothing that lives at the same
+time is (offline first-fit by size, as in Pisarchyk and Lee, "Efficient Memory Management for Deep
+Neural Net Inference", 2020). When one does not fit, the largest map in its way goes to DRAM, and
+placing starts again; layers that read or write DRAM then get slabs in what is left. Where there is
+room, maps also keep away from those that the layer before or after still needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sw.compiler.candidates import Candidates
+from sw.compiler.placement.attempt import Attempt, NoRoomError
+from sw.compiler.placement.maps import FeatureMaps
+from sw.compiler.placement.plan import Place, Plan
+from sw.errors import DnaError
+
+__all__ = ["Place", "Plan", "place"]
+
+
+def place(candidates: Candidates, splits: Mapping[int, int], outside: Iterable[str]) -> list[Plan]:
+    """Plan every layer: each runs in the quickest way that has room.
+
+    Args:
+        candidates: the ways to run every layer.
+        splits: of the convolutions, by layer number.
+        outside: tensors that live in DRAM whatever happens: the network's inputs and output.
+
+    Raises:
+        DnaError: a layer does not fit even if everything else is in DRAM.
+    """
+    _check_size(candidates, splits)
+    maps = FeatureMaps(candidates.platform.config, candidates.layers, splits)
+    in_dram = set(outside)
+    while True:
+        attempt = Attempt(candidates, splits, maps, in_dram)
+        try:
+            tight = attempt.plans(roomy=False)
+        except NoRoomError as error:
+            in_dram.add(maps.largest(error.tensors))
+            continue
+        try:
+            roomy = attempt.plans(roomy=True)
+        except NoRoomError:  # no slabs between maps that lie so loosely
+            return tight
+        return min(roomy, tight, key=_cycles)
+
+
+def _cycles(plans: list[Plan]) -> int:
+    return sum(plan.way.estimate.cycles for plan in plans)
+
+
+def _check_size(candidates: Candidates, splits: Mapping[int, int]) -> None:
+    config = candidates.platform.config
+    needs = [candidates.smallest(layer, splits.get(layer.number, 0)) for layer in candidates.layers]
+    most = max(needs)
+    if most > config.feature_words:
+        name = candidates.layers[needs.index(most)].name
+        raise DnaError(
+            f"{name} needs {most} feature words for one output row; configuration {config.name} "
+            f"has {config.feature_words}: needs feature_words of at least "
+            f"{1 << (most - 1).bit_length()}"
+        )

@@ -1,0 +1,180 @@
+"""One attempt to place everything, with a given set of tensors in DRAM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import TypeGuard
+
+from sw.compiler.candidates import Candidate, Candidates
+from sw.compiler.candidates.slabs import Slabs
+from sw.compiler.layers import Convolution, Layer, MaxPool
+from sw.compiler.placement.blocks import Block, first_fit
+from sw.compiler.placement.maps import FeatureMaps
+from sw.compiler.placement.plan import Place, Plan
+
+
+class NoRoomError(Exception):
+    """One of these tensors must leave the feature memory.
+
+    Attributes:
+        tensors: their names.
+    """
+
+    def __init__(self, tensors: Set[str]) -> None:
+        super().__init__()
+        self.tensors = tensors
+
+
+class Attempt:
+    """Places of the feature maps that are not in DRAM, and how each layer runs with them.
+
+    Args:
+        candidates: the ways to run every layer.
+        splits: of the convolutions, by layer number.
+        maps: what the layers write.
+        in_dram: the tensors that live in DRAM.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        splits: Mapping[int, int],
+        maps: FeatureMaps,
+        in_dram: Set[str],
+    ) -> None:
+        self._candidates = candidates
+        self._limit = candidates.platform.config.feature_words
+        self._splits = splits
+        self._maps = maps
+        self._in_dram = in_dram
+
+    def plans(self, *, roomy: bool) -> list[Plan]:
+        """The plan of every layer.
+
+        Args:
+            roomy: keep the words of a map free for a layer longer where there is room, so that
+                the next one to be written there need not wait for its last reader.
+
+        Raises:
+            NoRoomError: something has no room.
+        """
+        placed = self._placed(roomy)
+        places = {
+            name: Place(block.base, self._maps.pitches[name])
+            for block in placed
+            for name in block.names
+        }
+        plans: list[Plan] = []
+        for layer in self._candidates.layers:
+            beside = self._beside(layer, plans[-1].way) if plans else None
+            if beside is not None:
+                source, target = layer.source.tensor, layer.target.tensor
+                plans.append(Plan(layer, beside, places[source], places[target]))
+            else:
+                plans.append(self._plan(layer, placed, places))
+        return plans
+
+    def _placed(self, roomy: bool) -> list[Block]:
+        """The blocks of all maps: by decreasing size, each at the lowest address that is free."""
+        placed: list[Block] = []
+        for block in sorted(self._blocks(), key=lambda b: (-b.size, b.born, b.names)):
+            for apart in (1, 0) if roomy else (0,):
+                others = [other for other in placed if other.meets(block, apart)]
+                base = first_fit(others, block.size, self._limit)
+                if base is not None:
+                    break
+            else:
+                raise NoRoomError({name for b in (*others, block) for name in b.names})
+            block.base = base
+            placed.append(block)
+        return placed
+
+    def _blocks(self) -> list[Block]:
+        """The tensors in feature memory; a sum shares the block of the operand that it replaces."""
+        blocks: dict[str, Block] = {}
+        for layer in self._candidates.layers:
+            name = layer.target.tensor
+            if name in self._in_dram:
+                continue
+            replaced = self._replaced(layer)
+            if replaced is not None:
+                block = blocks[replaced]
+                block.names.append(name)
+                block.dies = self._maps.dies[name]
+            else:
+                born = self._maps.born[name]
+                if self._may_run_beside(layer):  # it writes while the layer before still runs
+                    born -= 1
+                block = Block([name], self._maps.words(name), born, self._maps.dies[name])
+            blocks[name] = block
+        return list({id(block): block for block in blocks.values()}.values())
+
+    def _replaced(self, layer: Layer) -> str | None:
+        """The operand of a fused addition whose place the sum can take."""
+        if not isinstance(layer, Convolution) or layer.residual is None:
+            return None
+        name, target = layer.residual.plane.tensor, layer.target.tensor
+        if (
+            name in self._in_dram
+            or name == layer.source.tensor
+            or self._maps.dies[name] != layer.number
+            or self._maps.pitches[name] != self._maps.pitches[target]
+        ):
+            return None
+        return name
+
+    def _may_run_beside(self, layer: Layer) -> TypeGuard[MaxPool]:
+        """Whether a layer may run beside the one before it: it takes what that one makes."""
+        if not isinstance(layer, MaxPool) or layer.number == 0:
+            return False
+        before = self._candidates.layers[layer.number - 1]
+        return (
+            isinstance(before, Convolution)
+            and not layer.row_by_row
+            and before.target.tensor == layer.source.tensor
+            and self._in_dram.isdisjoint(layer.tensors)
+        )
+
+    def _beside(self, layer: Layer, before: Candidate) -> Candidate | None:
+        if not self._may_run_beside(layer):
+            return None
+        return self._candidates.beside(layer, before)
+
+    def _plan(self, layer: Layer, placed: list[Block], places: Mapping[str, Place]) -> Plan:
+        """The quickest way to run a layer by itself for whose slabs there is room."""
+        alive = [block for block in placed if block.born <= layer.number <= block.dies]
+        split = self._splits.get(layer.number, 0)
+        for way in self._candidates.striped(layer, split, self._in_dram):
+            bases = self._slab_bases(way.slabs, layer.number, alive)
+            if bases is not None:
+                break
+        else:
+            raise NoRoomError({name for block in alive for name in block.names})
+        residual = None
+        if isinstance(layer, Convolution) and layer.residual is not None:
+            residual = places.get(layer.residual.plane.tensor)
+        sources, targets = bases
+        return Plan(
+            layer=layer,
+            way=way,
+            source=places.get(layer.source.tensor),
+            target=places.get(layer.target.tensor),
+            residual=residual,
+            source_slabs=tuple(Place(base, way.slabs.source_pitch) for base in sources),
+            target_slabs=tuple(Place(base, way.slabs.target_pitch) for base in targets),
+        )
+
+    def _slab_bases(
+        self, slabs: Slabs, number: int, alive: list[Block]
+    ) -> tuple[list[int], list[int]] | None:
+        """Bases of the source and target slabs between what is alive, or None."""
+        taken = list(alive)
+        bases: tuple[list[int], list[int]] = ([], [])
+        for kind, size in enumerate((slabs.source, slabs.target)):
+            for _ in range(slabs.buffers if size else 0):
+                base = first_fit(taken, size, self._limit)
+                if base is None:
+                    return None
+                taken.append(Block([], size, number, number, base))
+                bases[kind].append(base)
+        return bases

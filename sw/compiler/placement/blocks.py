@@ -1,0 +1,43 @@
+"""Words of the feature memory, taken for as long as something needs them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+
+@dataclasses.dataclass
+class Block:
+    """Feature words that are taken from the start of one layer to the end of another.
+
+    Attributes:
+        names: the tensors that are there, one after another.
+        size: words.
+        born, dies: numbers of the first and the last layer.
+        base: the first word.
+    """
+
+    names: list[str]
+    size: int
+    born: int
+    dies: int
+    base: int = 0
+
+    @property
+    def end(self) -> int:
+        """The first word behind it."""
+        return self.base + self.size
+
+    def meets(self, other: Block, apart: int = 0) -> bool:
+        """Whether both are taken in one layer, or in two that are ``apart`` or less."""
+        return self.born <= other.dies + apart and other.born <= self.dies + apart
+
+
+def first_fit(taken: Iterable[Block], size: int, limit: int) -> int | None:
+    """The lowest base of ``size`` free words below ``limit``; None if there are none."""
+    base = 0
+    for block in sorted(taken, key=lambda b: b.base):
+        if base + size <= block.base:
+            break
+        base = max(base, block.end)
+    return base if base + size <= limit else None

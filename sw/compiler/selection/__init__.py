@@ -1,0 +1,1 @@
+"""Choices that concern several layers: by estimate, the quickest together."""

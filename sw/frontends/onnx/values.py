@@ -1,0 +1,193 @@
+"""What the tensors of an ONNX file are: activations, constants, float results on their way."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sw.errors import DnaError
+from sw.frontends.onnx.node import Node
+from sw.graph_builder import GraphBuilder, Output
+from sw.numerics import Activation
+
+Array = npt.NDArray[Any]
+
+_BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """A quantized tensor.
+
+    Attributes:
+        name: of the graph's tensor.
+        flat: whether it was flattened since, channels first.
+    """
+
+    name: str
+    flat: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Hosted:
+    """What the host makes of ``value``, behind the network."""
+
+    value: Value
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """A quantized constant: values, scales (one or one a channel), where those go, zero points."""
+
+    values: Array
+    scale: npt.NDArray[np.float32]
+    zero_point: Array
+    axis: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Pending:
+    """A float operator whose result has yet to be quantized."""
+
+    node: Node
+    inputs: tuple[Any, ...]
+    activation: Activation = "none"
+
+    def output(self, scale: float, zero_point: int) -> Output:
+        """How the result is quantized, with the activation behind the operator."""
+        return Output(scale, zero_point, self.activation)
+
+
+class Values:
+    """The tensors of a file by name, as far as they are known.
+
+    Attributes:
+        constants: float and integer arrays of the file.
+        values: what the nodes made: a :class:`Value`, :class:`Hosted`, :class:`Constant` or
+            :class:`Pending`.
+        quantized: the types of the tensors of bytes, as opposed to the float ones.
+        tensors: of the graph by name, the quantized tensors of the file with the same values.
+    """
+
+    def __init__(self, constants: dict[str, Array]) -> None:
+        self.constants = constants
+        self.values: dict[str, Any] = {}
+        self.builder: GraphBuilder | None = None
+        self.tensors: dict[str, str] = {}
+        self.quantized: dict[str, np.dtype[Any]] = {}
+
+    @property
+    def build(self) -> GraphBuilder:
+        """The graph so far.
+
+        Raises:
+            DnaError: the input has not been quantized yet.
+        """
+        if self.builder is None:
+            raise DnaError("the model's input is not quantized first; nearest: QuantizeLinear")
+        return self.builder
+
+    def array(self, node: Node, position: int, what: str) -> Array | None:
+        """An input that must be a constant; None if it is left out."""
+        name = node.input(position)
+        if not name:
+            return None
+        if name not in self.constants:
+            node.refuse(f"{what} that is no constant", f"a constant {what}")
+        return self.constants[name]
+
+    def parameters(self, node: Node, position: int) -> tuple[npt.NDArray[np.float32], Array | None]:
+        """Scales and zero points that stand at ``position`` and behind it."""
+        scales = self.array(node, position, "a scale or zero point")
+        zeros = self.array(node, position + 1, "a scale or zero point")
+        if scales is None or scales.dtype != np.float32:
+            node.refuse("a scale that is not float32", "float32")
+        return np.atleast_1d(scales), None if zeros is None else np.atleast_1d(zeros)
+
+    def quantization(
+        self, node: Node, position: int, kind: np.dtype[Any] | None = None
+    ) -> tuple[float, int, np.dtype[Any]]:
+        """Scale, int8 zero point and type of an activation, at ``position`` and behind it.
+
+        Args:
+            kind: of its values, where they are there already.
+        """
+        scales, zeros = self.parameters(node, position)
+        zeros = np.zeros(1, kind or np.uint8) if zeros is None else zeros
+        if scales.size != 1 or zeros.size != 1:
+            node.refuse(f"{scales.size} scales of an activation", "one")
+        if zeros.dtype not in _BYTES:
+            node.refuse(f"{zeros.dtype} activations", "int8 or uint8")
+        if kind is not None and zeros.dtype != kind:
+            node.refuse(f"a zero point of {zeros.dtype} for {kind}", "the same type")
+        shift = 128 if zeros.dtype == np.uint8 else 0
+        return float(scales.reshape(-1)[0]), int(zeros.reshape(-1)[0]) - shift, zeros.dtype
+
+    def check(self, node: Node, value: Value, scale: float, zero_point: int) -> None:
+        """Refuse a scale or zero point of an activation that is not the one it has."""
+        tensor = self.build.tensor(value.name)
+        if (tensor.scale, tensor.zero_point) != (float(np.float32(scale)), zero_point):
+            node.refuse("another scale or zero point for the same values", "the same")
+
+    def constant(self, node: Node, name: str, position: int, axis: int) -> Constant:
+        """A quantized constant with the scales and zero points at ``position`` and behind it.
+
+        Args:
+            axis: that several scales belong to.
+        """
+        if name not in self.constants:
+            node.refuse(f"{name!r} is no constant", "constant weights")
+        scales, zeros = self.parameters(node, position)
+        values = self.constants[name]
+        zeros = np.zeros(1, values.dtype) if zeros is None else zeros
+        if zeros.dtype != values.dtype:
+            node.refuse(f"a zero point of {zeros.dtype} for {values.dtype}", "the same type")
+        if values.dtype == np.uint8:  # the same with 128 less
+            values, zeros = (values ^ 128).view(np.int8), zeros.astype(np.int64) - 128
+        return Constant(values, scales.reshape(-1), zeros, axis)
+
+    def read(self, node: Node, name: str) -> Value:
+        """A quantized activation."""
+        value = self.values.get(name)
+        if isinstance(value, Hosted):
+            node.refuse(f"it reads what the host computes ({name!r})", "Softmax at the end only")
+        if isinstance(value, Pending):
+            node.refuse(f"{name!r} is float within the network", "QDQ around every operator")
+        if not isinstance(value, Value):
+            node.refuse(f"{name!r} is not a quantized activation", "one")
+        return value
+
+    def operand(self, node: Node, name: str) -> Any:
+        """What an operator reads: a quantized activation or a constant, float ones included."""
+        if name in self.values and not isinstance(self.values[name], Constant):
+            return self.read(node, name)
+        if name in self.values:
+            return self.values[name]
+        if name not in self.constants:
+            node.refuse(f"{name!r} is float within the network", "QDQ around every operator")
+        return self.constants[name]
+
+    def axes(self, node: Node) -> list[int] | None:
+        """Axes as an input or, as they were once, an attribute."""
+        given = self.array(node, 1, "axes")
+        axes = node.attribute("axes", None)
+        return axes if given is None else [int(axis) for axis in given.reshape(-1)]
+
+    def spelled(self, node: Node) -> str:
+        """What the table of operators calls a node."""
+        groups = node.attribute("group", 1) if node.kind in ("Conv", "QLinearConv") else 1
+        if groups == 1:
+            return node.kind
+        value = self.values.get(node.input(0))
+        channels = self.build.tensor(value.name).shape[-1] if isinstance(value, Value) else 0
+        return f"{node.kind} (group = {'channels' if groups == channels else groups})"
+
+    def activation_input(self, node: Node, position: int) -> Value:
+        """An activation with its scale and zero point behind it, which must be those it has."""
+        name = node.input(position)
+        value = self.read(node, name)
+        self.check(node, value, *self.quantization(node, position + 1, self.quantized[name])[:2])
+        return value

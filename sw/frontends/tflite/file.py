@@ -1,0 +1,215 @@
+"""Reads a TFLite flatbuffer into plain tensors and operators."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ai_edge_litert import schema_py_generated as schema
+
+from sw.errors import DnaError
+
+Array = npt.NDArray[Any]
+
+FILE_IDENTIFIER = b"TFL3"
+DYNAMIC = -1
+_INLINE_OFFSETS = 1  # a buffer offset of 0 or 1 means that the data is in the flatbuffer
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+OPERATORS = _names(schema.BuiltinOperator)
+TYPES = _names(schema.TensorType)
+ACTIVATIONS = _names(schema.ActivationFunctionType)
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "INT8": np.dtype("<i1"),
+    "UINT8": np.dtype("<u1"),
+    "INT32": np.dtype("<i4"),
+    "INT64": np.dtype("<i8"),
+    "FLOAT32": np.dtype("<f4"),
+}
+_DAMAGE = (
+    struct.error,
+    ArithmeticError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    TypeError,
+    UnicodeDecodeError,
+    ValueError,
+)
+"""What flatbuffers raises when it follows an offset that leads nowhere."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TfliteTensor:
+    """A tensor of the file.
+
+    Attributes:
+        index: in the file.
+        name: for messages only.
+        type: as the schema calls it, INT8 for example.
+        shape: with the batch; -1 where it is not fixed.
+        scales, zero_points: of its quantization, empty if there is none.
+        dimension: that the entries of ``scales`` belong to if there are several.
+        data: its constant values, or None.
+        sparse: whether the values are stored in a sparse form.
+    """
+
+    index: int
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    scales: npt.NDArray[np.float32]
+    zero_points: npt.NDArray[np.int64]
+    dimension: int
+    data: Array | None
+    sparse: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class TfliteOperator:
+    """An operator of the file.
+
+    Attributes:
+        index: in the order of execution.
+        code: as the schema calls it, CONV_2D for example; of a custom one its own name.
+        inputs, outputs: indices of tensors, -1 for an input that is left out.
+        options: the fields of its table that are numbers, as the schema's object calls them.
+    """
+
+    index: int
+    code: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: dict[str, int]
+
+    def __str__(self) -> str:
+        return f"operator {self.index} ({self.code})"
+
+
+@dataclasses.dataclass(frozen=True)
+class TfliteModel:
+    """The only subgraph of a file; ``inputs`` and ``outputs`` are indices of tensors."""
+
+    tensors: list[TfliteTensor]
+    operators: list[TfliteOperator]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read(content: bytes, what: str) -> TfliteModel:
+    """Read a flatbuffer.
+
+    Args:
+        content: the whole file.
+        what: its name in messages.
+
+    Raises:
+        DnaError: it is no TFLite file, is damaged or truncated, or has several subgraphs.
+    """
+    if content[4:8] != FILE_IDENTIFIER:
+        raise DnaError(f"{what} is not a TFLite model: it does not have the mark TFL3")
+    try:
+        model = schema.ModelT.InitFromPackedBuf(content)
+        subgraphs = len(_present(model.subgraphs))
+        if subgraphs == 1:
+            return _Reader(content, model).model()
+    except _DAMAGE as error:
+        raise DnaError(
+            f"{what} is damaged or truncated: an offset in it leads nowhere; export it again"
+        ) from error
+    raise DnaError(
+        f"{what} has {subgraphs} subgraphs; control flow is not supported, only a single graph"
+    )
+
+
+class _Reader:
+    def __init__(self, content: bytes, model: Any) -> None:
+        self.content = content
+        self.file = model
+        self.graph = model.subgraphs[0]
+
+    def model(self) -> TfliteModel:
+        tensors = [self.tensor(*item) for item in enumerate(_present(self.graph.tensors))]
+        operators = [self.operator(*item) for item in enumerate(_present(self.graph.operators))]
+        inputs, outputs = _indices(self.graph.inputs), _indices(self.graph.outputs)
+        used = {*inputs, *outputs}
+        for operator in operators:
+            used.update(operator.inputs, operator.outputs)
+        if used - {-1} - set(range(len(tensors))):
+            raise IndexError("an operator names a tensor that is not there")
+        return TfliteModel(tensors, operators, inputs, outputs)
+
+    def tensor(self, index: int, tensor: Any) -> TfliteTensor:
+        kind = TYPES[tensor.type]
+        shape = _indices(tensor.shape)
+        signature = _indices(tensor.shapeSignature)
+        if signature:
+            # The batch is left open by most converters, with 1 as the shape that is run.
+            shape = shape[:1] + signature[1:] if len(signature) == len(shape) else signature
+        scales, zero_points, dimension = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
+        quantization = tensor.quantization
+        if quantization is not None and len(_present(quantization.scale)):
+            scales = np.array(quantization.scale, np.float32)
+            zero_points = np.zeros(len(scales), np.int64)
+            if len(_present(quantization.zeroPoint)):
+                zero_points = np.array(quantization.zeroPoint, np.int64)
+            dimension = quantization.quantizedDimension
+        return TfliteTensor(
+            index=index,
+            name=tensor.name.decode(errors="replace") if tensor.name else f"tensor {index}",
+            type=kind,
+            shape=shape,
+            scales=scales,
+            zero_points=zero_points,
+            dimension=dimension,
+            data=self.data(tensor.buffer, kind, shape),
+            sparse=tensor.sparsity is not None,
+        )
+
+    def data(self, number: int, kind: str, shape: tuple[int, ...]) -> Array | None:
+        """The constant in a buffer; None if there is none, or it is of a type for nobody here."""
+        buffer = self.file.buffers[number]
+        if buffer.offset > _INLINE_OFFSETS:
+            if buffer.offset + buffer.size > len(self.content):
+                raise ValueError("a buffer ends behind the file")
+            raw = np.frombuffer(self.content, np.uint8, buffer.size, buffer.offset)
+        elif len(_present(buffer.data)):
+            raw = buffer.data
+        else:
+            return None
+        if kind not in _DTYPES or DYNAMIC in shape:
+            return None
+        data: Array = raw.view(_DTYPES[kind]).reshape(shape)
+        return data
+
+    def operator(self, index: int, operator: Any) -> TfliteOperator:
+        described = self.file.operatorCodes[operator.opcodeIndex]
+        # The older field holds what fits 7 bits, the newer one the rest.
+        code = OPERATORS[max(described.deprecatedBuiltinCode, described.builtinCode)]
+        if code == "CUSTOM":
+            code = (described.customCode or b"CUSTOM").decode(errors="replace")
+        options = {} if operator.builtinOptions is None else vars(operator.builtinOptions)
+        return TfliteOperator(
+            index=index,
+            code=code,
+            inputs=_indices(operator.inputs),
+            outputs=_indices(operator.outputs),
+            options={name: int(v) for name, v in options.items() if isinstance(v, int)},
+        )
+
+
+def _present(vector: Any) -> Any:
+    """A vector of the file; an empty one if it is left out."""
+    return () if vector is None else vector
+
+
+def _indices(vector: Any) -> tuple[int, ...]:
+    return tuple(int(i) for i in _present(vector))

@@ -1,0 +1,116 @@
+"""What the contract asks of an operation before it joins a graph.
+
+Scales are judged where they become multipliers, in :mod:`sw.numerics`. What only some machine
+cannot do, such as a kernel larger than a field of an instruction, is the compiler's to refuse.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sw import numerics
+from sw.errors import DnaError
+from sw.operators.row import Constraint, Proposal
+from sw.operators.shapes import outputs
+
+
+def _spatial(proposal: Proposal) -> str | None:
+    source = proposal.source
+    if len(source.shape) == 3:
+        return None
+    return f"input {source.name!r} has shape {source.shape}, not (height, width, channels)"
+
+
+def _dense_weights(proposal: Proposal) -> str | None:
+    weights, channels = proposal.weights or (), proposal.source.shape[2]
+    if len(weights) == 4 and weights[3] == channels:
+        return None
+    return (
+        f"weights {list(weights)} do not fit {channels} input channels "
+        "(expected [out, height, width, in])"
+    )
+
+
+def _depthwise_weights(proposal: Proposal) -> str | None:
+    weights, channels = proposal.weights or (), proposal.source.shape[2]
+    if len(weights) == 3 and weights[0] % channels == 0:
+        return None
+    return (
+        f"weights {list(weights)} do not fit {channels} input channels "
+        "(expected [a multiple of them, height, width])"
+    )
+
+
+def _matrix(proposal: Proposal) -> str | None:
+    weights, shape = proposal.weights or (), proposal.source.shape
+    if len(weights) == 2 and weights[1] == math.prod(shape):
+        return None
+    return f"weights {list(weights)} do not fit an input of {shape} (expected [out, in])"
+
+
+def _kernel(proposal: Proposal) -> str | None:
+    kernel, held = proposal.operation.kernel, (proposal.weights or ())[1:3]
+    return None if kernel == held else f"a window of {kernel} on weights for {held}"
+
+
+def _steps(proposal: Proposal) -> str | None:
+    stride = proposal.operation.stride
+    return None if min(stride) >= 1 else f"stride {stride!r} must be at least 1"
+
+
+def _padding(proposal: Proposal) -> str | None:
+    pads = proposal.operation.padding
+    negative = min(pads.top, pads.bottom, pads.left, pads.right) < 0
+    return f"{pads} is less than nothing" if negative else None
+
+
+def _fits(proposal: Proposal) -> str | None:
+    pads, (height, width, _) = proposal.operation.padding, proposal.source.shape
+    padded = (height + pads.top + pads.bottom, width + pads.left + pads.right)
+    for kernel, size in zip(proposal.operation.kernel, padded, strict=True):
+        if kernel < 1:
+            return f"a kernel of {kernel} sees nothing"
+        if size < kernel:
+            return f"a kernel of {kernel} does not fit an input of {size} with padding"
+    return None
+
+
+def _window(proposal: Proposal) -> str | None:
+    return _steps(proposal) or _padding(proposal) or _fits(proposal)
+
+
+def _sees_input(proposal: Proposal) -> str | None:
+    operation, shape = proposal.operation, proposal.source.shape
+    pads = operation.padding
+    for axis, (before, after) in enumerate(((pads.top, pads.bottom), (pads.left, pads.right))):
+        kernel, stride = operation.kernel[axis], operation.stride[axis]
+        last = (outputs(shape[axis], before, after, kernel, stride) - 1) * stride - before
+        if before >= kernel or last >= shape[axis]:
+            return f"{pads} leaves a window without any input"
+    return None
+
+
+def _exact_average(proposal: Proposal) -> str | None:
+    try:
+        numerics.average_multiplier(math.prod(proposal.operation.kernel), proposal.name)
+    except DnaError as error:
+        return str(error).removeprefix(f"{proposal.name}: ")
+    return None
+
+
+def _one_shape(proposal: Proposal) -> str | None:
+    left, right = (tensor.shape for tensor in proposal.inputs)
+    return None if left == right else f"cannot add shapes {left} and {right}"
+
+
+SPATIAL = Constraint("a feature map", _spatial)
+DENSE_WEIGHTS = Constraint("weights for every channel", _dense_weights)
+DEPTHWISE_WEIGHTS = Constraint("weights for a multiple of the channels", _depthwise_weights)
+MATRIX = Constraint("weights for every value", _matrix)
+KERNEL = Constraint("a window of their size", _kernel)
+ONE_SHAPE = Constraint("two of one shape", _one_shape)
+EXACT_AVERAGE = Constraint(
+    f"at most {numerics.MAX_AVERAGE_ELEMENTS} values in a window", _exact_average
+)
+SEES_INPUT = Constraint("a value of the map in every window", _sees_input)
+WINDOW = Constraint("a window that fits the padded map", _window)

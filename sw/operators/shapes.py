@@ -1,0 +1,48 @@
+"""Shape rules: the shape of a result, from a proposal that keeps to its constraints."""
+
+from __future__ import annotations
+
+from sw.operators.row import Proposal, Shape
+
+
+def outputs(size: int, before: int, after: int, kernel: int, stride: int) -> int:
+    """How many windows lie in ``size`` rows or columns between their padding."""
+    return (size + before + after - kernel) // stride + 1
+
+
+def _windows(proposal: Proposal, channels: int) -> Shape:
+    operation, (height, width, _) = proposal.operation, proposal.source.shape
+    pads, kernel, stride = operation.padding, operation.kernel, operation.stride
+    return (
+        outputs(height, pads.top, pads.bottom, kernel[0], stride[0]),
+        outputs(width, pads.left, pads.right, kernel[1], stride[1]),
+        channels,
+    )
+
+
+def convolved(proposal: Proposal) -> Shape:
+    """A window for each output pixel, and a channel for each set of weights."""
+    assert proposal.weights is not None
+    return _windows(proposal, proposal.weights[0])
+
+
+def pooled(proposal: Proposal) -> Shape:
+    """A window for each output pixel, with the channels of the input."""
+    return _windows(proposal, proposal.source.shape[2])
+
+
+def classes(proposal: Proposal) -> Shape:
+    """One value for each row of the weights."""
+    assert proposal.weights is not None
+    return (proposal.weights[0],)
+
+
+def same(proposal: Proposal) -> Shape:
+    """That of the input."""
+    return proposal.source.shape
+
+
+def channels(proposal: Proposal) -> Shape:
+    """The channels of the input, as a flat tensor or as a map of one pixel."""
+    count = proposal.source.shape[2]
+    return (1, 1, count) if proposal.keep_dims else (count,)

@@ -1,0 +1,375 @@
+"""The rows. Their order is that of the page and of messages."""
+
+from __future__ import annotations
+
+from hw.isa import FORMATS, Opcode
+from sw.operations import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    MaxPool2D,
+    Mean,
+)
+from sw.operators import constraints, shapes
+from sw.operators.row import Operator, Spelling
+
+_CONV = {field.name: field.range[1] for field in FORMATS[Opcode.CONV].fields}
+_KERNELS = (
+    f"strides to {_CONV['stride']}, kernels to {_CONV['kernel_height']} x {_CONV['kernel_width']}"
+)
+_FUSED_TFLITE = "RELU fused into CONV_2D, FULLY_CONNECTED, ADD or a pooling"
+_FUSED_ONNX = "Relu or Clip to 0..6 right behind Conv, Gemm, Add or a pooling"
+_FUSED_TORCH = "a ReLU or ReLU6 right behind a convolution, linear layer, sum or pooling"
+
+CONVOLUTION = Operator(
+    name="convolution",
+    operation=Conv2D,
+    accepts=f"{_KERNELS}, any padding, any channels",
+    graph="the same",
+    machine="as it is",
+    spelling={
+        "tflite": Spelling(
+            names=("CONV_2D",),
+            note="SAME and VALID",
+            instead_of={"TRANSPOSE_CONV": "CONV_2D", "CONV_3D": "CONV_2D"},
+        ),
+        "onnx": Spelling(
+            names=("Conv", "QLinearConv"),
+            note="explicit pads, no dilation",
+            instead_of={"ConvTranspose": "Conv", "ConvInteger": "QLinearConv"},
+        ),
+        "pytorch": Spelling(
+            names=("aten.conv2d.default",),
+            note="batch normalization behind it is folded",
+            instead_of={
+                "aten.conv2d.padding": "padding in numbers",
+                "aten.conv_transpose2d.input": "aten.conv2d",
+            },
+        ),
+    },
+    constraints=(
+        constraints.SPATIAL,
+        constraints.DENSE_WEIGHTS,
+        constraints.KERNEL,
+        constraints.WINDOW,
+    ),
+    shape=shapes.convolved,
+    takes_activation=True,
+)
+
+DEPTHWISE = Operator(
+    name="depthwise convolution",
+    operation=DepthwiseConv2D,
+    accepts="as a convolution, any multiplier",
+    graph="the same",
+    machine="a convolution whose weights are zero off the diagonal",
+    spelling={
+        "tflite": Spelling(
+            names=("DEPTHWISE_CONV_2D",),
+            instead_of={"MUL": "DEPTHWISE_CONV_2D with a 1x1 kernel, for a constant factor"},
+        ),
+        "onnx": Spelling(
+            names=("Conv (group = channels)", "QLinearConv (group = channels)"),
+            instead_of={
+                "Mul": "Conv with as many groups as channels and a 1x1 kernel, for a constant "
+                "factor",
+            },
+        ),
+        "pytorch": Spelling(
+            names=("aten.conv2d.default (groups = channels)",),
+            instead_of={
+                "aten.mul.Tensor": "a convolution with as many groups as channels and a 1x1 "
+                "kernel, for a constant factor",
+            },
+        ),
+    },
+    constraints=(
+        constraints.SPATIAL,
+        constraints.DEPTHWISE_WEIGHTS,
+        constraints.KERNEL,
+        constraints.WINDOW,
+    ),
+    shape=shapes.convolved,
+    takes_activation=True,
+)
+
+FULLY_CONNECTED = Operator(
+    name="fully connected",
+    operation=FullyConnected,
+    accepts="with and without bias",
+    graph="the same",
+    machine="a convolution over the whole map; a map of more than "
+    f"{_CONV['kernel_height']} rows or columns is read as one flat pixel",
+    spelling={
+        "tflite": Spelling(
+            names=("FULLY_CONNECTED",), instead_of={"BATCH_MATMUL": "FULLY_CONNECTED"}
+        ),
+        "onnx": Spelling(
+            names=("Gemm", "MatMul", "QGemm", "QLinearMatMul"),
+            instead_of={"MatMulInteger": "QLinearMatMul"},
+        ),
+        "pytorch": Spelling(
+            names=("aten.linear.default",),
+            instead_of={"aten.matmul.default": "aten.linear"},
+        ),
+    },
+    constraints=(constraints.MATRIX,),
+    shape=shapes.classes,
+    takes_activation=True,
+)
+
+ADDITION = Operator(
+    name="addition",
+    operation=Add,
+    accepts="activations, not constants",
+    graph="the same",
+    machine="in the stream behind the convolution that computes an operand, else behind an "
+    "identity",
+    spelling={
+        "tflite": Spelling(names=("ADD",), instead_of={"SUB": "ADD", "ADD_N": "ADD"}),
+        "onnx": Spelling(names=("Add", "QLinearAdd"), instead_of={"Sub": "Add", "Sum": "Add"}),
+        "pytorch": Spelling(
+            names=("aten.add.Tensor", "aten.add_.Tensor"),
+            instead_of={"aten.sub.Tensor": "aten.add"},
+        ),
+    },
+    constraints=(constraints.ONE_SHAPE,),
+    shape=shapes.same,
+    takes_activation=True,
+)
+
+MAX_POOL = Operator(
+    name="max-pool",
+    operation=MaxPool2D,
+    accepts="any stride and padding",
+    graph="the same",
+    machine="as it is; with two different strides a row at a time",
+    spelling={
+        "tflite": Spelling(
+            names=("MAX_POOL_2D",), instead_of={"REDUCE_MAX": "MAX_POOL_2D over the whole map"}
+        ),
+        "onnx": Spelling(
+            names=("MaxPool",),
+            note="one output, explicit pads, no dilation",
+            instead_of={
+                "GlobalMaxPool": "MaxPool over the whole map",
+                "ReduceMax": "MaxPool over the whole map",
+            },
+        ),
+        "pytorch": Spelling(
+            names=("aten.max_pool2d.default",),
+            instead_of={
+                "aten.adaptive_max_pool2d.default": "aten.max_pool2d",
+                "aten.amax.default": "aten.max_pool2d over the whole map",
+            },
+        ),
+    },
+    constraints=(constraints.SPATIAL, constraints.WINDOW),
+    shape=shapes.pooled,
+    keeps_quantization=True,
+    takes_activation=True,
+)
+
+AVERAGE_POOL = Operator(
+    name="average-pool",
+    operation=AveragePool2D,
+    accepts="the average of what lies inside the map",
+    graph="the same, halves away from zero; where padding counts, and in ONNX without padding, "
+    "a depthwise convolution of ones",
+    machine="a MEAN instruction for each window, or one for the whole map",
+    spelling={
+        "tflite": Spelling(
+            names=("AVERAGE_POOL_2D",), instead_of={"L2_POOL_2D": "AVERAGE_POOL_2D"}
+        ),
+        "onnx": Spelling(
+            names=("AveragePool", "QLinearAveragePool"),
+            note="with padding that does not count, one scale for input and output",
+            instead_of={"LpPool": "AveragePool"},
+        ),
+        "pytorch": Spelling(names=("aten.avg_pool2d.default",)),
+    },
+    constraints=(
+        constraints.SPATIAL,
+        constraints.WINDOW,
+        constraints.SEES_INPUT,
+        constraints.EXACT_AVERAGE,
+    ),
+    shape=shapes.pooled,
+    keeps_quantization=True,
+    takes_activation=True,
+)
+
+MEAN = Operator(
+    name="mean",
+    operation=Mean,
+    accepts="over height and width",
+    graph="the same",
+    machine="as it is",
+    spelling={
+        "tflite": Spelling(names=("MEAN",), instead_of={"SUM": "MEAN over height and width"}),
+        "onnx": Spelling(
+            names=("GlobalAveragePool", "ReduceMean", "QLinearGlobalAveragePool"),
+            instead_of={"ReduceSum": "GlobalAveragePool"},
+        ),
+        "pytorch": Spelling(
+            names=("aten.mean.dim", "aten.adaptive_avg_pool2d.default"),
+            instead_of={"aten.sum.dim_IntList": "aten.mean over height and width"},
+        ),
+    },
+    constraints=(constraints.SPATIAL,),
+    shape=shapes.channels,
+)
+
+PADDING = Operator(
+    name="padding",
+    accepts="height and width, with zeros",
+    graph="an identity convolution with padding; in TFLite padding of the convolutions behind it, "
+    "or of a max-pool whose input is at least its zero point, where it can be",
+    machine="padding of the next convolution",
+    spelling={
+        "tflite": Spelling(
+            names=("PAD", "PADV2"),
+            note="with the zero point",
+            instead_of={"MIRROR_PAD": "PAD"},
+        ),
+        "onnx": Spelling(names=("Pad",), note="mode constant"),
+        "pytorch": Spelling(names=("aten.pad.default",), note="mode constant"),
+    },
+    keeps_quantization=True,
+)
+
+ACTIVATION = Operator(
+    name="activation",
+    accepts="ReLU and ReLU6, behind what takes one",
+    graph="bounds of the operation; behind a pooling an identity convolution with bounds, where "
+    "the input can exceed them",
+    machine="bounds",
+    spelling={
+        "tflite": Spelling(
+            names=("RELU (fused)", "RELU6 (fused)"),
+            instead_of={
+                "RELU": _FUSED_TFLITE,
+                "RELU6": _FUSED_TFLITE.replace("RELU", "RELU6", 1),
+                "LEAKY_RELU": "RELU or RELU6, fused",
+                "PRELU": "RELU or RELU6, fused",
+                "HARD_SWISH": "RELU6, fused",
+                "LOGISTIC": "RELU6, fused; SOFTMAX behind the logits runs on the host",
+                "TANH": "RELU6, fused",
+            },
+        ),
+        "onnx": Spelling(
+            names=("Relu", "Clip"),
+            note="Clip to 0..6; between quantizations of their own an identity convolution",
+            instead_of=dict.fromkeys(
+                (
+                    *("LeakyRelu", "PRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Elu"),
+                    *("QLinearSigmoid", "QLinearLeakyRelu"),
+                ),
+                _FUSED_ONNX,
+            ),
+        ),
+        "pytorch": Spelling(
+            names=(
+                *("aten.relu.default", "aten.relu_.default"),
+                *("aten.relu6.default", "aten.relu6_.default"),
+                *("aten.hardtanh.default", "aten.hardtanh_.default"),
+                *("aten.clamp.default", "aten.clamp_.default"),
+            ),
+            note="bounds 0 and 6",
+            instead_of={
+                f"aten.{kind}.default": _FUSED_TORCH
+                for kind in (
+                    *("leaky_relu", "leaky_relu_", "prelu", "hardswish", "hardswish_"),
+                    *("hardsigmoid", "sigmoid", "tanh", "silu", "silu_", "gelu", "elu"),
+                )
+            },
+        ),
+    },
+)
+
+VIEW = Operator(
+    name="view",
+    accepts="what flattens a map, or changes no order",
+    graph="nothing to do",
+    machine="nothing to do",
+    spelling={
+        "tflite": Spelling(
+            names=("RESHAPE", "SQUEEZE", "EXPAND_DIMS"),
+            note="of the input any",
+            instead_of={"TRANSPOSE": "RESHAPE, where it moves nothing"},
+        ),
+        "onnx": Spelling(
+            names=("Flatten", "Reshape", "Squeeze", "Unsqueeze"),
+            instead_of={"Transpose": "Reshape, where it moves nothing"},
+        ),
+        "pytorch": Spelling(
+            names=(
+                *("aten.flatten.using_ints", "aten.view.default", "aten.reshape.default"),
+                "aten.dropout.default",
+            ),
+            note="dropout outside training",
+            instead_of={"aten.permute.default": "aten.flatten"},
+        ),
+    },
+    keeps_quantization=True,
+)
+
+EDGE = Operator(
+    name="quantization",
+    accepts="int8, and uint8 at the edges or in ONNX; one scale for an activation",
+    graph="scales and zero points of tensors",
+    machine="none: the host's, at the edges",
+    spelling={
+        "tflite": Spelling(names=("QUANTIZE", "DEQUANTIZE"), note="at the edges"),
+        "onnx": Spelling(names=("QuantizeLinear", "DequantizeLinear")),
+        "pytorch": Spelling(
+            names=(
+                "quantized_decomposed.quantize_per_tensor.default",
+                "quantized_decomposed.dequantize_per_tensor.default",
+                "quantized_decomposed.dequantize_per_channel.default",
+            ),
+            note="what PT2E puts in",
+        ),
+    },
+    keeps_quantization=True,
+)
+
+SOFTMAX = Operator(
+    name="softmax",
+    accepts="behind the logits",
+    graph="left out",
+    machine="none: the host's",
+    spelling={
+        "tflite": Spelling(names=("SOFTMAX",), instead_of={"LOG_SOFTMAX": "SOFTMAX"}),
+        "onnx": Spelling(names=("Softmax", "QLinearSoftmax"), instead_of={"LogSoftmax": "Softmax"}),
+        "pytorch": Spelling(
+            names=("aten.softmax.int",), instead_of={"aten.log_softmax.int": "aten.softmax"}
+        ),
+    },
+)
+
+SHAPES = Operator(
+    name="shape arithmetic",
+    accepts="in front of a view",
+    graph="left out: shapes are fixed",
+    machine="none",
+    spelling={
+        "tflite": Spelling(names=("SHAPE", "STRIDED_SLICE", "PACK")),
+        "onnx": Spelling(
+            names=("Constant",),
+            note="what exporters compute from shapes is folded by ONNX Runtime's preprocessing",
+            instead_of=dict.fromkeys(
+                ("Shape", "Gather", "Concat", "Slice", "Cast"),
+                "constants; run onnxruntime.quantization.preprocess first",
+            ),
+        ),
+        "pytorch": Spelling(absent="export has fixed the shapes, so nothing computes them"),
+    },
+)
+
+TABLE: tuple[Operator, ...] = (
+    *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MAX_POOL, AVERAGE_POOL, MEAN),
+    *(PADDING, ACTIVATION, VIEW, EDGE, SOFTMAX, SHAPES),
+)

@@ -1,0 +1,77 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import dna
+from hw.config import PRESETS
+from sim.cycles import predict
+from sim.memory.model import MemoryModel
+from sw import artifact
+from sw.errors import DnaError
+from tests.support.tiny import save_artifact, save_compiled
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    path = tmp_path_factory.mktemp("compiled") / "tiny.nano"
+    return save_compiled(path, PRESETS["nano"], side=24)
+
+
+def invoke(*arguments):
+    result = CliRunner().invoke(dna, ["report", *map(str, arguments)])
+    if isinstance(result.exception, DnaError):
+        raise result.exception
+    return result
+
+
+def test_all_that_it_writes(compiled, tmp_path):
+    files = [tmp_path / name for name in ("report.html", "trace.json", "report.json")]
+    result = invoke(compiled, "-o", files[0], "--trace", files[1], "--json", files[2])
+    assert result.exit_code == 0, result.output
+    figures = json.loads(files[2].read_text())
+    program = artifact.load(compiled).program
+    cycles = predict(program).cycles
+    assert figures["config"] == "nano"
+    assert figures["cycles"] == cycles
+    assert figures["macs"] == sum(layer.macs for layer in program.layers)
+    assert figures["utilization"] == pytest.approx(figures["macs"] / (32 * cycles))
+    assert figures["latency_ms"] == pytest.approx(cycles / 300e3)
+    assert figures["throughput_per_s"] == pytest.approx(300e6 / cycles)
+    assert [layer["name"] for layer in figures["layers"]] == [la.name for la in program.layers]
+    assert {"cycles", "macs", "bound"} <= figures["layers"][0].keys()
+    assert f"{cycles:,}" in files[0].read_text()
+    assert json.loads(files[1].read_text())["traceEvents"]
+    assert f"{figures['latency_ms']:.3f} ms" in result.output and "modelled" in result.output
+
+
+def test_clock_and_memory(compiled, tmp_path):
+    options = ["--clock", "100", "--memory-latency", "200", "--memory-bandwidth", "0.5"]
+    assert invoke(compiled, *options, "--json", tmp_path / "slow.json").exit_code == 0
+    figures = json.loads((tmp_path / "slow.json").read_text())
+    program = artifact.load(compiled).program
+    slow = predict(program, MemoryModel(latency=200, bandwidth=0.5)).cycles
+    assert figures["cycles"] == slow > predict(program).cycles
+    assert figures["latency_ms"] == pytest.approx(slow / 100e3)
+    assert figures["memory"]["latency_cycles"] == 200
+    assert figures["memory"]["bytes_per_cycle"] == 4
+
+
+def test_an_artifact_without_a_program(tmp_path):
+    model = save_artifact(tmp_path / "tiny", side=24)
+    with pytest.raises(DnaError, match=r"tiny has no program; make one with `dna compile"):
+        invoke(model)
+
+
+@pytest.mark.parametrize("option", ["-o", "--trace", "--json"])
+def test_what_cannot_be_written_is_known_before_the_work(compiled, tmp_path, monkeypatch, option):
+    monkeypatch.setattr("sim.cycles.predict", None)
+    with pytest.raises(DnaError, match="cannot write"):
+        invoke(compiled, option, tmp_path / "missing" / "file")
+
+
+@pytest.mark.parametrize(
+    "options", [("--clock", 0), ("--memory-latency", 0), ("--memory-bandwidth", 1.5)]
+)
+def test_bad_options(compiled, options):
+    assert invoke(compiled, *options).exit_code == 2

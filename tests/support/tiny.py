@@ -1,0 +1,48 @@
+"""A network that runs in a millisecond and photographs for it."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from hw.config import DnaConfig
+from sw import artifact
+from sw.compiler import compile_graph
+from tests.support.graphs import random_small_graph
+
+CLASSES = 10
+
+
+def save_artifact(path: Path, *, side: int = 224, preprocessing: str = "caffe") -> Path:
+    """An artifact with random weights and 10 classes called "thing 0" to "thing 9"."""
+    graph = random_small_graph(np.random.default_rng(1), (side, side, 3), CLASSES)
+    network = artifact.make(
+        graph,
+        model="tiny",
+        framework="none",
+        preprocessing=preprocessing,
+        class_names=[f"thing {number}" for number in range(CLASSES)],
+    )
+    artifact.save(network, path)
+    return path
+
+
+def save_compiled(path: Path, config: DnaConfig, *, side: int = 224) -> Path:
+    """The same artifact with its program for a machine."""
+    network = artifact.load(save_artifact(path, side=side))
+    program = compile_graph(network.graph, config)
+    artifact.save(artifact.with_program(network, program), path)
+    return path
+
+
+def save_photographs(folder: Path, count: int) -> Path:
+    """Blurred noise with labels 0, 1, 2 ... 9, 0, 1 ... in ``val_map.txt``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(2)
+    lines = []
+    for number in range(count):
+        coarse = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((320, 240)).save(folder / f"{number}.jpg")
+        lines.append(f"{number}.jpg {number % CLASSES}\n")
+    (folder / "val_map.txt").write_text("".join(lines))
+    return folder
