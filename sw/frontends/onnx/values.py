@@ -24,18 +24,33 @@ class Value:
 
     Attributes:
         name: of the graph's tensor.
-        flat: whether it was flattened since, channels first.
+        flat: whether the file has flattened it since.
+        last: whether the file sees its channels last, as the graph does, or saw them so when it
+            flattened it.
     """
 
     name: str
     flat: bool = False
+    last: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The float input of the network before it is quantized, its channels first or last."""
+
+    last: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class Hosted:
-    """What the host makes of ``value``, behind the network."""
+    """What the host makes of ``value``, behind the network.
+
+    Attributes:
+        border: name of the file's tensor that the host begins with.
+    """
 
     value: Value
+    border: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +81,13 @@ class Values:
 
     Attributes:
         constants: float and integer arrays of the file.
-        values: what the nodes made: a :class:`Value`, :class:`Hosted`, :class:`Constant` or
-            :class:`Pending`.
+        values: what the nodes made: a :class:`Value`, :class:`Source`, :class:`Hosted`,
+            :class:`Constant` or :class:`Pending`.
         quantized: the types of the tensors of bytes, as opposed to the float ones.
         tensors: of the graph by name, the quantized tensors of the file with the same values.
+        views: of the graph's results by name, how the file sees those tensors.
+        alias: names of tensors that are others under another name.
+        notes: what whoever uses the graph has to know, a sentence each.
     """
 
     def __init__(self, constants: dict[str, Array]) -> None:
@@ -77,7 +95,10 @@ class Values:
         self.values: dict[str, Any] = {}
         self.builder: GraphBuilder | None = None
         self.tensors: dict[str, str] = {}
+        self.views: dict[str, Value] = {}
         self.quantized: dict[str, np.dtype[Any]] = {}
+        self.alias: dict[str, str] = {}
+        self.notes: list[str] = []
 
     @property
     def build(self) -> GraphBuilder:
@@ -103,7 +124,9 @@ class Values:
         """Scales and zero points that stand at ``position`` and behind it."""
         scales = self.array(node, position, "a scale or zero point")
         zeros = self.array(node, position + 1, "a scale or zero point")
-        if scales is None or scales.dtype != np.float32:
+        if scales is None:
+            node.refuse(f"input {position}, a scale, is left out", "a scale for every tensor")
+        if scales.dtype != np.float32:
             node.refuse("a scale that is not float32", "float32")
         return np.atleast_1d(scales), None if zeros is None else np.atleast_1d(zeros)
 
@@ -153,9 +176,11 @@ class Values:
         """A quantized activation."""
         value = self.values.get(name)
         if isinstance(value, Hosted):
-            node.refuse(f"it reads what the host computes ({name!r})", "Softmax at the end only")
+            node.refuse(f"it reads what the host computes ({name!r})", "that at the end only")
         if isinstance(value, Pending):
             node.refuse(f"{name!r} is float within the network", "QDQ around every operator")
+        if isinstance(value, Source):
+            node.refuse("it reads the input before it is quantized", "QuantizeLinear first")
         if not isinstance(value, Value):
             node.refuse(f"{name!r} is not a quantized activation", "one")
         return value
