@@ -232,6 +232,7 @@ def _session(path: Path, names: Iterable[str]) -> Any:
     )
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = 1  # a handful of runs: starting threads takes longer
     try:
         return onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -20,6 +20,10 @@ class Host(Values):
             if len(self.build.tensor(read.name).shape) == 3 and not read.flat:
                 node.refuse("it reads a map", f"Flatten in front of {node.kind}, at the end")
             value = Hosted(read, node.input(0))
+        if node.kind.startswith("QLinear"):
+            if not node.input(4):  # ONNX Runtime ends the process there
+                node.refuse("its output has no zero point", "one")
+            self.quantized[node.outputs[0]] = self.quantization(node, 3)[2]
         if node.kind == "ArgMax":
             if node.attribute("axis", 0) not in (1, -1):
                 node.refuse(f"axis {node.attribute('axis', 0)}", "axis 1 or -1")

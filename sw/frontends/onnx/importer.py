@@ -187,7 +187,7 @@ class _Importer(Computation, Passage, Host):
         elif isinstance(value, Hosted):
             self.values[output] = value
         elif isinstance(value, Value):
-            self.check(node, value, *self.quantization(node, 1, self.quantized[name])[:2])
+            self.check_read(node, value, 0)
             self.values[output] = value
         else:
             node.refuse(f"{name!r} is not quantized", "a quantized tensor")

@@ -217,16 +217,22 @@ class Computation(Entry):
         node, source = pending.node, self.source(pending)
         node.expect("mode", "constant")
         amounts = self.array(node, 1, "padding")
+        once = node.attribute("pads", None)  # until opset 10, of float tensors only
+        if amounts is None and once is not None and node.input(0) not in self.quantized:
+            node.expect("value", 0.0)
+            amounts = np.array(once)
         if amounts is None or amounts.shape != (8,) or node.input(3):
             node.refuse("padding of some axes only", "eight amounts")
         filler = pending.inputs[2] if node.input(2) else None
+        if isinstance(filler, Value) or (isinstance(filler, np.ndarray) and filler.size != 1):
+            node.refuse("padding with more than one value", "zero")
         if isinstance(filler, Constant):
             zero = bool((filler.values == filler.zero_point).all())
         else:
             kind = self.quantized.get(node.input(0))
             shift = 128 if kind == np.uint8 else 0
             target = 0 if kind is None else output.zero_point + shift
-            zero = float(0 if filler is None else filler) == target
+            zero = float(0 if filler is None else filler.item()) == target
         if not zero:
             node.refuse("padding with another value than zero", "zero")
         before, after = amounts[:4].tolist(), amounts[4:].tolist()
@@ -266,6 +272,8 @@ class Computation(Entry):
         if bias is None:
             return np.zeros(channels, np.int32)
         if isinstance(bias, Constant):
+            if bias.scale.size > 1 and bias.axis not in (0, -1):
+                node.refuse(f"the scales of the bias along axis {bias.axis}", "axis 0")
             if bias.scale.size not in (1, channels):
                 node.refuse(f"{bias.scale.size} scales of the bias", "one, or one a channel")
             expected = np.float32(self.build.tensor(pending.inputs[0].name).scale) * weight_scale

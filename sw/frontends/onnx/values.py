@@ -165,7 +165,9 @@ class Values:
             node.refuse(f"{name!r} is no constant", "constant weights")
         scales, zeros = self.parameters(node, position)
         values = self.constants[name]
-        zeros = np.zeros(1, values.dtype) if zeros is None else zeros
+        zeros = np.zeros(scales.size, values.dtype) if zeros is None else zeros
+        if zeros.size != scales.size:
+            node.refuse(f"{scales.size} scales and {zeros.size} zero points", "as many of both")
         if zeros.dtype != values.dtype:
             node.refuse(f"a zero point of {zeros.dtype} for {values.dtype}", "the same type")
         if values.dtype == np.uint8:  # the same with 128 less
@@ -177,10 +179,8 @@ class Values:
         value = self.values.get(name)
         if isinstance(value, Hosted):
             node.refuse(f"it reads what the host computes ({name!r})", "that at the end only")
-        if isinstance(value, Pending):
+        if isinstance(value, Pending | Source):
             node.refuse(f"{name!r} is float within the network", "QDQ around every operator")
-        if isinstance(value, Source):
-            node.refuse("it reads the input before it is quantized", "QuantizeLinear first")
         if not isinstance(value, Value):
             node.refuse(f"{name!r} is not a quantized activation", "one")
         return value
@@ -214,5 +214,12 @@ class Values:
         """An activation with its scale and zero point behind it, which must be those it has."""
         name = node.input(position)
         value = self.read(node, name)
-        self.check(node, value, *self.quantization(node, position + 1, self.quantized[name])[:2])
+        self.check_read(node, value, position)
         return value
+
+    def check_read(self, node: Node, value: Value, position: int) -> None:
+        """Refuse an activation at ``position`` that is float, or is read with other parameters."""
+        kind = self.quantized.get(node.input(position))
+        if kind is None:
+            node.refuse(f"{node.input(position)!r} is float", "the tensor behind a QuantizeLinear")
+        self.check(node, value, *self.quantization(node, position + 1, kind)[:2])
