@@ -231,7 +231,7 @@ def _session(path: Path, names: Iterable[str]) -> Any:
         onnx.ValueInfoProto(name=name) for name in names if name not in present
     )
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # an error is raised, too
     options.intra_op_num_threads = 1  # a handful of runs: starting threads takes longer
     try:
         return onnxruntime.InferenceSession(

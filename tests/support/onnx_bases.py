@@ -202,7 +202,12 @@ def _add(net: Network) -> list[onnx.ModelProto]:
 
 def _pool(net: Network) -> list[onnx.ModelProto]:
     which = "x" if net.schema.operator == "MaxPool" else "y"
-    return [net.end(net.target(net.edge(), kernel_shape=[2, 2]), which)]
+    padded = Network(net.schema, net.shape)
+    window = {"kernel_shape": [3, 2], "pads": [1, 0, 1, 1], "strides": [2, 1]}
+    return [
+        net.end(net.target(net.edge(), kernel_shape=[2, 2]), which),
+        padded.end(padded.target(padded.edge(), **window), "x"),
+    ]
 
 
 def _reduce(net: Network) -> list[onnx.ModelProto]:

@@ -165,9 +165,10 @@ class Values:
             node.refuse(f"{name!r} is no constant", "constant weights")
         scales, zeros = self.parameters(node, position)
         values = self.constants[name]
-        zeros = np.zeros(scales.size, values.dtype) if zeros is None else zeros
-        if zeros.size != scales.size:
-            node.refuse(f"{scales.size} scales and {zeros.size} zero points", "as many of both")
+        zeros = np.zeros(scales.shape, values.dtype) if zeros is None else zeros
+        if zeros.shape != scales.shape:
+            shapes = f"scales {list(scales.shape)} and zero points {list(zeros.shape)}"
+            node.refuse(shapes, "one of both, or one a channel")
         if zeros.dtype != values.dtype:
             node.refuse(f"a zero point of {zeros.dtype} for {values.dtype}", "the same type")
         if values.dtype == np.uint8:  # the same with 128 less

@@ -1,4 +1,4 @@
-"""Every field of every accepted ONNX operator, set to other values: ONNX Runtime's result or a line.
+"""Every field of every accepted ONNX operator, set to other values: the same result or a refusal.
 
 The fields come from the schemas of the standard and of ONNX Runtime.
 """
@@ -44,7 +44,7 @@ def test_another_value_of_a_field_is_computed_or_refused(schema, tmp_path):
 
 
 def test_an_importer_that_overlooks_a_field_is_caught(tmp_path, monkeypatch):
-    """The test of the test: dilations and strides are no longer looked at."""
+    """The test of the test: some attributes are taken for their defaults."""
     from sw.frontends.onnx.node import Node
 
     def blind(node, name, default, real=Node.attribute):
