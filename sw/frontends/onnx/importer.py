@@ -145,13 +145,16 @@ class _Importer(Computation, Passage, Host):
         node.expect("saturate", 1)
         node.expect("precision", 0)
         if node.kind == "QuantizeLinear":
-            self.quantize(node)
+            self.quantize(node, axis)
         else:
             self.dequantize(node, axis)
         node.finish(3)
 
-    def quantize(self, node: Node) -> None:
+    def quantize(self, node: Node, axis: int) -> None:
         name, output = node.input(0), node.outputs[0]
+        if name in self.constants:
+            self.constants[output] = self.quantized_constant(node, axis)
+            return
         scale, zero_point, kind = self.quantization(node, 1)
         code = onnx.helper.np_dtype_to_tensor_dtype(kind)
         if node.attribute("output_dtype", 0) not in (0, code):

@@ -155,6 +155,31 @@ class Values:
         if (tensor.scale, tensor.zero_point) != (float(np.float32(scale)), zero_point):
             node.refuse("another scale or zero point for the same values", "the same")
 
+    def quantized_constant(self, node: Node, axis: int) -> Array:
+        """The bytes of a float constant that a QuantizeLinear reads.
+
+        Args:
+            axis: that several scales belong to.
+        """
+        values = self.constants[node.input(0)]
+        scales, zeros = self.parameters(node, 1)
+        if values.dtype != np.float32 or zeros is None or zeros.dtype not in _BYTES:
+            node.refuse(f"a constant of {values.dtype} without the type of its bytes", "float32")
+        shape = [1] * values.ndim
+        if scales.size > 1:
+            if not -values.ndim <= axis < values.ndim or scales.shape != (values.shape[axis],):
+                node.refuse(f"{scales.size} scales along axis {axis}", "one, or one a channel")
+            shape[axis] = -1
+        if zeros.shape != scales.shape:
+            node.refuse(f"{scales.size} scales and {zeros.size} zero points", "as many of both")
+        with np.errstate(all="ignore"):
+            steps = np.rint(values / scales.reshape(shape)) + zeros.reshape(shape)
+        if not np.isfinite(steps).all():
+            node.refuse("a constant with infinite values", "finite ones")
+        limits = np.iinfo(zeros.dtype)
+        held: Array = np.clip(steps, limits.min, limits.max).astype(zeros.dtype)
+        return held
+
     def constant(self, node: Node, name: str, position: int, axis: int) -> Constant:
         """A quantized constant with the scales and zero points at ``position`` and behind it.
 

@@ -23,7 +23,7 @@ LAYERS = layers()
 
 
 def test_every_class_of_operations_has_exact_arithmetic():
-    assert set(EXACT) == set(RULES)
+    assert set(EXACT) == set(RULES) == set(LAYERS)
 
 
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)

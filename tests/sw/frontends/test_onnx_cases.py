@@ -329,14 +329,14 @@ def test_what_would_be_wrong_is_refused_in_one_line(tmp_path, what):
     assert "nearest" in str(caught.value)
 
 
-def test_onnx_runtime_s_dedicated_pairs_and_softmax(tmp_path):
+def test_onnx_runtime_s_dedicated_pairs_weights_with_pairs_and_softmax(tmp_path):
     net = FloatNetwork()
     x = net.node("Relu", net.conv("image", 8, 3, 3))
     y = net.node("Add", net.conv(x, 8, 8, 1), x)
     flat = net.node("Flatten", net.node("GlobalAveragePool", net.node("Add", y, x)))
     logits = net.node("Gemm", flat, net.weights(5, 8), net.weights(5), transB=1)
     path = net.save(net.node("Softmax", logits), tmp_path / "f.onnx", (1, 5))
-    for extra in ({}, {"DedicatedQDQPair": True}):
+    for extra in ({}, {"DedicatedQDQPair": True}, {"AddQDQPairToWeight": True}):
         imported = taken(quantized(path, "QDQ", "QUInt8", **extra))
         assert "(Softmax) is left to the host" in imported.notes[0]
 
