@@ -10,9 +10,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-_NAME = re.compile(r"\b((?:memory_)?[pi]_\w+)(\.next\b)?")
-_TARGETS = re.compile(r"^\t+((?:[\w.<>,()]| (?!=))+) = ")
-_UPDATE = re.compile(r"\b(memory_\w+)\.update\(")
+from sim.rtl.fast.cxxrtl_forms import NAME, TARGETS, UPDATE
+from sim.yosys import unexpected
+
 _MEMORY = "memory_"
 _LONG = 8  # times the least length of a part
 _Block = tuple[str, ...]
@@ -87,23 +87,21 @@ def _parse(lines: list[str]) -> Statement:
     computes: set[str] = set()
     keeps: set[str] = set()
     for line in lines:
-        targets = _TARGETS.match(line)
-        for name, following in _NAME.findall(targets[1] if targets else ""):
+        targets = TARGETS.match(line)
+        for name, following in NAME.findall(targets[1] if targets else ""):
             (keeps if following else computes).add(name)
-        for name, following in _NAME.findall(line[targets.end() :] if targets else line):
+        for name, following in NAME.findall(line[targets.end() :] if targets else line):
             if following:
-                raise RuntimeError(f"this version of Yosys reads {name}.next")
+                raise unexpected(f"something that reads {name}.next")
             reads.add(name)
     text = "".join(lines)
-    written = set(_UPDATE.findall(text))
+    written = set(UPDATE.findall(text))
     # No port both reads and writes; a write names the memory only to write to it.
     reads -= written
     keeps |= written
     name = min(computes | keeps, key=lambda name: (len(name), name))
     path = re.sub(rf"^(?:{_MEMORY})?[pi]_|flatten_5c_|_5c_", "", name).split("_2e_")
-    return Statement(
-        _UPDATE.sub(r"dna_update(\1, ", text), tuple(path[:-1]), reads, computes, keeps
-    )
+    return Statement(UPDATE.sub(r"dna_update(\1, ", text), tuple(path[:-1]), reads, computes, keeps)
 
 
 def _widen_blocks(statements: list[Statement], size: int) -> None:
@@ -169,7 +167,7 @@ def _runs(statements: list[Statement]) -> Iterator[Part]:
         done += len(run)
         yield run
     if done < len(statements):
-        raise RuntimeError("a design that settles at once has a loop of statements")
+        raise unexpected("a loop of statements in a design that settles at once")
 
 
 def _merged(runs: Iterable[Part], size: int) -> Iterator[Part]:
