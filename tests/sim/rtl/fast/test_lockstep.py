@@ -11,6 +11,9 @@ import shutil
 
 import numpy as np
 import pytest
+from sim.rtl.machine import open_machine
+from sim.rtl.memory import MemoryModel
+from sim.rtl.stalls import Stalls
 
 from hw.config import PRESETS
 from sim.driver import Driver
@@ -18,9 +21,6 @@ from sim.reference import ReferenceModel
 from sim.rtl import cxxrtl_machine, design, library
 from sim.rtl.fast.lane_groups import Groups
 from sim.rtl.fast.split_eval import Source
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
 from sw.compiler import compile_graph
 from tests.support.graphs import random_image, random_small_graph
 
