@@ -25,14 +25,14 @@ class Lane:
 
     Attributes:
         inputs: width of each input but the clock; in the body, the array ``in_NUMBER``.
-        registers: width and initial value of each register; in the body, the array ``r_NUMBER``.
+        registers: width and initial value of each register by name; in the body, ``r_NUMBER``.
         outputs: the number of the register behind each output.
         clock: the input that is the clock.
         body: reads and writes element ``i`` of the arrays.
     """
 
     inputs: dict[str, int]
-    registers: list[tuple[int, int]]
+    registers: dict[str, tuple[int, int]]
     outputs: dict[str, int]
     clock: str
     body: str
@@ -91,7 +91,9 @@ class _Translator:
             for name, wire in netlist.wires.items()
             if wire.direction == "output"
         }
-        registers = [(netlist.wires[name].width, netlist.wires[name].init) for name in numbers]
+        registers = {
+            name: (netlist.wires[name].width, netlist.wires[name].init) for name in numbers
+        }
         body = "\n".join([f"typedef uint{self._bits}_t T;", *self._lines])
         return Lane(inputs, registers, outputs, clock, body)
 

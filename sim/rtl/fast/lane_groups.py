@@ -40,15 +40,17 @@ class Groups:
 
     Attributes:
         text: the design without them, with ports in their stead.
+        instances: their names by kind, in the order of the arrays.
     """
 
     def __init__(self, text: str, kinds: list[Kind]) -> None:
         self._kinds = kinds
         lines, cells = _take_cells(text, {kind.module: number for number, kind in enumerate(kinds)})
         self._wires = parse("\n".join(line for line in lines if line.startswith("  wire")))
+        self.instances = [sorted(found, key=_natural) for found in cells]
         self._members = [
-            [ports for _, ports in sorted(found, key=lambda cell: _natural(cell[0]))]
-            for found in cells
+            [found[name] for name in names]
+            for found, names in zip(cells, self.instances, strict=True)
         ]
         self._outputs = dict(self._driven())
         used = {name for line in lines if "connect" in line for name in _NAME.findall(line)}
@@ -71,7 +73,7 @@ class Groups:
                 for port, register in kind.lane.outputs.items():
                     if port not in ports:
                         continue
-                    width = kind.lane.registers[register][0]
+                    width, _ = [*kind.lane.registers.values()][register]
                     position = 0
                     for chunk in self._wires.chunks(ports[port]):
                         if chunk.low or chunk.width != self._wires.wires[chunk.wire].width:
@@ -113,7 +115,7 @@ class Groups:
                 code.members.append(f"{storage(width)} {array}[{max(count, 1)}] = {{}};")
                 self._feed(code, array, storage(width), inputs[port])
             arrays = [f"auto *in_{n} = in_{number}_{n};" for n in range(len(kind.lane.inputs))]
-            for register, (width, init) in enumerate(kind.lane.registers):
+            for register, (width, init) in enumerate(kind.lane.registers.values()):
                 array = f"r_{number}_{register}"
                 code.members.append(f"{storage(width)} {array}[{max(count, 1)}];")
                 code.setup.append(f"std::fill_n({array}, {count}, {init:#x}ull);")
@@ -186,22 +188,21 @@ class Groups:
 
 def _take_cells(
     text: str, modules: Mapping[str, int]
-) -> tuple[list[str], list[list[tuple[str, dict[str, str]]]]]:
+) -> tuple[list[str], list[dict[str, dict[str, str]]]]:
     """The design without the cells of ``modules``, and their names and ports by kind.
 
     The modules themselves, of which only ports are left, are left out as well.
     """
     text = next(found[0] for found in MODULE.finditer(text) if found[1] not in modules)
     lines: list[str] = []
-    cells: list[list[tuple[str, dict[str, str]]]] = [[] for _ in range(max(modules.values()) + 1)]
+    cells: list[dict[str, dict[str, str]]] = [{} for _ in modules]
     taken: dict[str, str] | None = None
     for line in text.split("\n"):
         words = line.split(None, 2)
         if words[:1] == ["cell"] and words[1] in modules:
             while lines[-1].startswith("  attribute"):
                 lines.pop()
-            taken = {}
-            cells[modules[words[1]]].append((words[2], taken))
+            taken = cells[modules[words[1]]][words[2]] = {}
         elif taken is None:
             lines.append(line)
         elif words[0] == "connect":

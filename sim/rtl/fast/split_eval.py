@@ -30,6 +30,8 @@ _LOCAL = re.compile(r"^\t(value<\d+> (\w+);)\n", re.MULTILINE)
 _INPUT = re.compile(r"^\t/\*input\*/ (value<\d+>) (\w+);", re.MULTILINE)
 _EDGE = re.compile(r"^\tbool (\w+) = this->\w+\(\);\n", re.MULTILINE)
 _CLOCK = "p_clk"
+_MEMBER = re.compile(r"\t(?:/\*\w+\*/ )?(?:value|wire|memory)<\d+> \w+(?: \{ \d+u \})?;\n")
+_MEMBERS = 500  # of a base class
 # What is executed once or never takes long to compile; latch() does what commit() would.
 _RESET = "void p_top::reset() {\n"
 _ONCE = '__attribute__((optimize("O0"))) '
@@ -102,11 +104,11 @@ def split_eval(source: str, part_characters: int = PART_CHARACTERS) -> Source | 
     inputs = {name: kind for kind, name in _INPUT.findall(source) if name != _CLOCK}
     calls = [f"\tbool {edges[0]} = this->{edges[0]}();\n", *code.watch(inputs), *code.evaluate()]
     code.latch()
+    begin, end = source.index(_CLASS), source.index(_CLASS_END) + len(_CLASS_END)
     members = "".join(f"\t{member}\n" for member in code.members)
-    structure = f"}}\n{_HELPERS}\nnamespace cxxrtl_design {{\n\n{_CLASS}{members}"
-    end = source.index(_CLASS_END) + len(_CLASS_END)
-    before = source[:end].replace(_CLASS, structure, 1)
-    before = _COMMIT.sub("\t\treturn false;\n", before, count=1)
+    whole = members + source[begin + len(_CLASS) : end]
+    structure = _in_bases(_COMMIT.sub("\t\treturn false;\n", whole, count=1))
+    before = f"{source[:begin]}}}\n{_HELPERS}\nnamespace cxxrtl_design {{\n\n{structure}"
     rest = "".join([source[end:first], *calls, source[stop:]])
     rest = rest.replace(f"\n{_RESET}", f"\n{_ONCE}{_RESET}", 1)
     return Source(
@@ -114,6 +116,33 @@ def split_eval(source: str, part_characters: int = PART_CHARACTERS) -> Source | 
         f"namespace cxxrtl_design {{\n{rest}{_LATCH}",
         [f"namespace cxxrtl_design {{\n{part}}}\n" for part in code.functions],
     )
+
+
+def _in_bases(text: str) -> str:
+    """A class with most of its members in base classes.
+
+    g++ compares each member of a class with those before it, which takes 20 s for f200's.
+    """
+    bases: list[list[str]] = []
+    rest = []
+    pending: list[str] = []
+    for line in text.splitlines(keepends=True):
+        pending.append(line)
+        if _MEMBER.match(line):
+            if not bases or len(bases[-1]) >= _MEMBERS:
+                bases.append([])
+            bases[-1].append("".join(pending))
+        elif line.startswith("\t//"):
+            continue
+        else:
+            rest += pending
+        pending = []
+    structures = "".join(
+        f"struct dna_members_{number} {{\n{''.join(members)}}};\n\n"
+        for number, members in enumerate(bases)
+    )
+    names = "".join(f", public dna_members_{number}" for number in range(len(bases)))
+    return f"{structures}struct p_top : public module{names} {{\n{''.join(rest)}"
 
 
 class _Parts:
