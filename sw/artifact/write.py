@@ -15,6 +15,7 @@ from sw.artifact.binding import sealed
 from sw.artifact.manifest import (
     CODE,
     CONSTANTS,
+    FORMAT_VERSION,
     GRAPH,
     LAYERS,
     MANIFEST,
@@ -105,6 +106,7 @@ def _write_files(artifact: Artifact, folder: Path) -> Manifest:
     target = artifact.manifest.target
     manifest = msgspec.structs.replace(
         artifact.manifest,
+        format_version=FORMAT_VERSION,
         files=dict(sorted(files.items())),
         target=None if target is None else sealed(target, files),
     )

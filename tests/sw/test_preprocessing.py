@@ -116,6 +116,9 @@ def test_manifests_that_only_name_it_are_read(tmp_path, name):
     read = artifact.load(folder).manifest
     assert read.preprocessing == named(name, (224, 224, 3))
     assert read.class_offset is None
+    again = artifact.save(artifact.load(folder), tmp_path / "again").manifest
+    assert again.format_version == artifact.FORMAT_VERSION
+    assert artifact.load(tmp_path / "again").manifest.preprocessing == read.preprocessing
 
 
 def test_the_manifest_holds_all_of_it(tmp_path):

@@ -32,7 +32,7 @@ class Passage(Values):
             value = Pending(node, (value,))  # quantized in front, too: an operation of its own
         elif not isinstance(value, Pending) or not self.takes_activation(value):
             node.refuse(
-                "it does not follow Conv, Gemm, Add or a pooling directly", "it right behind one"
+                "it does not follow Conv, Gemm, Add, MaxPool or AveragePool directly", "one there"
             )
         node.finish(3)
         self.values[node.outputs[0]] = dataclasses.replace(value, activation=kind)
