@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
 
+from sw import children
 from sw.errors import DnaError
 from sw.extras import missing
 
@@ -40,21 +41,18 @@ def run(script: str, folder: Path, progress: Callable[[str], None]) -> str:
     (folder / "script.ys").write_text(script)
     log = folder / "yosys.log"
     log.touch()
-    with subprocess.Popen(
+    with children.started(
         [sys.executable, "-c", _CALL, "-l", log.name, "script.ys"],
         cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
         text=True,
     ) as process:
         assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if started := _PASS.match(line):
-                    progress(started[1])
-        except BaseException:
-            process.kill()
-            raise
+        for line in process.stdout:
+            if started := _PASS.match(line):
+                progress(started[1])
     # Not from its output, of which nothing more comes once ABC has run inside the sandbox.
     text = log.read_text()
     if process.returncode:

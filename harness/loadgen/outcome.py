@@ -6,10 +6,8 @@ import dataclasses
 import importlib.metadata
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from harness.host import computer
+from harness.host.terminal import Console, Table
 from harness.loadgen.machine import ModelledMachine
 from harness.loadgen.pace import TOLERANCE, Pace
 from harness.loadgen.score import Score
@@ -26,7 +24,7 @@ def show(score: Score, machine: ModelledMachine | None, pace: Pace | None, folde
         folder: of LoadGen's logs.
     """
     title = f"LoadGen {score.scenario}, {score.mode}"
-    table = Table(title=f"{title}, modelled" if machine else title, show_header=False)
+    table = Table(title=f"{title}, modelled" if machine else title)
     if score.mode == "accuracy":
         table.add_row("complete", "yes" if score.valid else "NO")
     else:
@@ -46,17 +44,17 @@ def show(score: Score, machine: ModelledMachine | None, pace: Pace | None, folde
             text = f"{value}" if isinstance(value, int) else f"{value:.{decimals}f}"
             table.add_row(name, f"{text} {unit}".rstrip())
     table.add_row("logs", str(folder))
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console()
     console.print(table)
     if machine:
-        console.print(f"Timing: {machine}.", markup=False)
+        console.print(f"Timing: {machine}.")
     if machine and pace:
         _print_pace(console, score, pace)
     if score.shortfalls:
         less = "Less" if score.full_length else "Shorter"
         console.print(f"{less} than MLPerf asks: {', '.join(score.shortfalls)}.")
     for error in score.errors:
-        console.print(f"LoadGen reports an error: {error}", markup=False)
+        console.print(f"LoadGen reports an error: {error}")
 
 
 def _print_pace(console: Console, score: Score, pace: Pace) -> None:

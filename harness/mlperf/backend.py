@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import queue
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,7 +32,7 @@ from harness.data.datasets import Dataset
 from harness.host import sources
 from sim.quantization import quantize
 from sim.runtime import Runtime
-from sw import artifact, digests
+from sw import artifact, children, digests
 from sw.errors import DnaError
 from sw.version import VERSION
 
@@ -149,7 +148,7 @@ def _key(weights_file: Path, photographs: list[Path], config: str) -> str:
 def _dna(*arguments: str) -> None:
     """One step, in a process of its own: no framework stays in the one that is timed."""
     command = (sys.executable, "-m", "harness.cli", *arguments)
-    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    done = children.run(command, stdout=sys.stderr, own_group=False)
     if done.returncode:
         raise DnaError(f"`dna {' '.join(arguments)}` failed")
 

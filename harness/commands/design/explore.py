@@ -19,12 +19,11 @@ from harness.commands.modelled import CLOCK_MHZ, memory_options
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from harness.explore.evaluate import Task
     from harness.explore.results import Row
     from harness.explore.space import Candidate
     from harness.explore.state import State
+    from harness.host.terminal import Console
     from sim.memory.model import MemoryModel
 
 NOTHING_RUNS = 1
@@ -105,13 +104,12 @@ def command(
     Example:
       dna explore resnet50.dna --modules 2,4,8 --array 16,32 --dram 64,128 --picture pareto.svg
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.explore import sweep
     from harness.explore.picture import picture
     from harness.explore.results import ranked
     from harness.explore.state import State
     from harness.explore.table import show
+    from harness.host.terminal import Console
     from sw import artifact as artifacts
 
     candidates = _candidates(base, configs_file, choices)
@@ -121,7 +119,7 @@ def command(
     network = artifacts.load(artifact)
     tasks = sweep.tasks(artifact, network, candidates, memory)
     state = State(state_file)
-    errors = Console(stderr=True, soft_wrap=True)
+    errors = Console(stderr=True)
     _run(list(tasks.values()), state, workers, scheduler, errors, state_file)
 
     rows = ranked(sweep.rows(candidates, clocks, tasks, state))
@@ -130,7 +128,7 @@ def command(
     show(rows, model, memory)
     write_json(json_file, _figures(rows, model, memory))
     if not runs:
-        errors.print("[bold red]error:[/] none of the configurations runs this network")
+        errors.fail("none of the configurations runs this network")
         raise SystemExit(NOTHING_RUNS)
     if picture_file is not None:
         assumed = " or ".join(f"{clock:g}" for clock in clocks)

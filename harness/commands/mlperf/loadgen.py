@@ -122,11 +122,10 @@ def command(
       dna loadgen resnet50.dna --scenario Offline --accuracy --scheduler tcp://10.0.0.1:8786
       dna loadgen f200.dna --scenario SingleStream --timing modelled --clock 300
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.data import fetch
     from harness.data.datasets import Dataset
     from harness.host import computer
+    from harness.host.terminal import Console
     from harness.loadgen import outcome, photographs, runner, session, settings
     from harness.loadgen.machine import modelled_machine
     from sw import artifact as artifacts

@@ -156,9 +156,7 @@ def _report_kept(series: Series) -> None:
 
 def _show(series: Series, failed: list[str]) -> None:
     """What the runs of each scenario had."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from harness.host.terminal import Console, Table
     from harness.loadgen.score import MERIT
     from harness.mlperf.series import ACCURACY, PERFORMANCE, Run
 
@@ -178,7 +176,7 @@ def _show(series: Series, failed: list[str]) -> None:
             f"{100 * right['top1']:.3f} % of {right['images']}",
             ", ".join(tests),
         )
-    Console(soft_wrap=True, highlight=False).print(table)
+    Console().print(table)
 
 
 @command.command()

@@ -14,8 +14,7 @@ from sw.errors import DnaError
 from sw.extras import needs
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from harness.host.terminal import Table
     from sw.graph import Graph
 
 RANDOM_INPUTS = 2
@@ -52,8 +51,7 @@ def command(
     Example:
       dna import mobilenet.tflite --preprocessing torchvision --labels labels.txt -o mobilenet.dna
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
+    from harness.host.terminal import Console
     from sw import artifact
 
     artifact.check_writable(output)
@@ -78,7 +76,7 @@ def command(
         "operations": len(graph.operations),
         "macs": sum(graph.macs(operation) for operation in graph.operations),
     }
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console()
     console.print(_onnx_table(figures) if is_onnx else _tflite_table(figures))
     console.print(
         f"{figures['operators']} operators became {len(graph.operations)}, "
@@ -128,7 +126,7 @@ def _tflite(model: Path) -> tuple[Graph, dict[str, Any]]:
 
 
 def _tflite_table(figures: dict[str, Any]) -> Table:
-    from rich.table import Table
+    from harness.host.terminal import Table
 
     table = Table("operator", "in the file", "on the machine")
     for row in figures["kinds"]:
@@ -156,7 +154,7 @@ def _onnx(model: Path) -> tuple[Graph, dict[str, Any]]:
 
 
 def _onnx_table(figures: dict[str, Any]) -> Table:
-    from rich.table import Table
+    from harness.host.terminal import Table
 
     table = Table("operation", "values", "differ", "share", "largest", title=_ONNX_TITLE)
     for row in figures["differences"]:

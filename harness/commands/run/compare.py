@@ -36,25 +36,16 @@ def command(
       dna compare resnet50.dna cat.jpg --json compared.json
       dna compare mobilenet.tflite --random 10
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-    from rich.progress import track
-    from rich.table import Table
-
     from harness.host import computer
+    from harness.host.terminal import Console, Table, counted
     from harness.verify import operators
     from sim.compare.engines import total
 
     check_writable(json_file)
     compared = operators.read(model)
     chosen = operators.inputs(compared, inputs, noise)
-    per_input = track(
-        operators.compare(compared, chosen, jobs or computer.cpus()),
-        "comparing",
-        total=len(chosen),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    rows = total(list(per_input))
+    with counted(Console(stderr=True), "comparing", len(chosen)) as done:
+        rows = total(operators.compare(compared, chosen, jobs or computer.cpus(), done))
     values = sum(row.values for row in rows)
     mismatches = sum(row.mismatches for row in rows)
 
@@ -70,9 +61,7 @@ def command(
         console.print(table)
     console.print(
         f"{len(chosen)} inputs, {len(rows)} operators, functional model and reference "
-        f"against LiteRT: {values:,} values compared, {mismatches:,} differ",
-        highlight=False,
-        soft_wrap=True,
+        f"against LiteRT: {values:,} values compared, {mismatches:,} differ"
     )
     write_json(
         json_file,

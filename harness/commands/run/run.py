@@ -13,7 +13,8 @@ from sw.errors import DnaError
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from rich.console import Console
+
+    from harness.host.terminal import Console
 
     F32Array = npt.NDArray[np.float32]
     F64Array = npt.NDArray[np.float64]
@@ -51,10 +52,9 @@ def command(
     Example:
       dna run resnet50.dna cat.jpg dog.jpg --json seen.json
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.data.inputs import SUFFIX, check_photographs, load_input
     from harness.host import computer
+    from harness.host.terminal import Console
     from sim.runtime import Runtime
 
     check_writable(json_file)
@@ -63,12 +63,12 @@ def command(
         check_photographs(runtime.manifest)
     results: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
-    console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+    console, errors = Console(), Console(stderr=True)
     for path in images:
         try:
             image = load_input(runtime.manifest, path)
         except DnaError as error:
-            errors.print(f"error: {error}", markup=False, highlight=False)
+            errors.fail(str(error))
             failures.append({"file": str(path), "error": str(error)})
             continue
         with errors.status(f"running {path}"):
@@ -107,10 +107,9 @@ def softmax(logits: F32Array) -> F64Array:
 
 
 def _print(console: Console, path: Path, classes: list[dict[str, Any]]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+    from harness.host.terminal import Table
 
-    table = Table(title=escape(str(path)), title_justify="left", show_header=False)
+    table = Table(title=str(path))
     for entry in classes:
-        table.add_row(f"{100 * entry['probability']:6.2f} %", escape(entry["name"]))
+        table.add_row(f"{100 * entry['probability']:6.2f} %", entry["name"])
     console.print(table)

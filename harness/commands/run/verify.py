@@ -192,8 +192,7 @@ def _verify_layers(
     json_file: Path | None,
 ) -> None:
     """Run, print, write; what is done is kept whatever happens to the rest."""
-    from rich.console import Console
-
+    from harness.host.terminal import Console
     from harness.verify import single_layers
 
     errors = Console(stderr=True)
