@@ -29,6 +29,7 @@ import hw
 import sw
 from harness.data import fetch
 from harness.data.datasets import Dataset
+from harness.hardware.configuration import configuration
 from harness.host import sources
 from sim.quantization import quantize
 from sim.runtime import Runtime
@@ -121,6 +122,7 @@ def deploy(weights_file: Path, data_dir: Path, calibration_list: Path | None, co
         raise DnaError(
             "which photographs are for calibration? name them: --dataset-calibration-list FILE"
         )
+    configuration(config)  # a bad one is found before the weights are quantized for it
     photographs = Dataset(data_dir, calibration_list, calibration=True).paths
     folder = fetch.cache_dir() / "deployed" / _key(weights_file, photographs, config)
     model, deployed = folder / "model.dna", folder / "deployed.dna"

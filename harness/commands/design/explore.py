@@ -9,13 +9,13 @@ import click
 
 from harness.commands.common import (
     PATH,
-    Numbers,
     check_writable,
     json_option,
     write_json,
     write_text,
 )
 from harness.commands.modelled import CLOCK_MHZ, memory_options
+from harness.commands.numbers import CLOCK, WORKERS, Count, Many
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -41,13 +41,21 @@ INTERRUPTED = 130
     help="Where what is not varied comes from: lanes and DRAM in proportion to the arrays, "
     "memories of the same size.",
 )
-@click.option("--modules", type=Numbers(int), help="Convolution modules.")
-@click.option("--array", type=Numbers(int), help="Rows, and columns, of a module's array.")
-@click.option("--lanes", type=Numbers(int), help="Channels that post-processing takes per cycle.")
-@click.option("--depth", type=Numbers(int), help="Pixels of an accumulation tile.")
-@click.option("--feature", type=Numbers(int), help="KiB of feature memory.")
-@click.option("--fifo", type=Numbers(int), help="KiB of the weight FIFO.")
-@click.option("--dram", type=Numbers(int), help="Bytes of DRAM per cycle.")
+@click.option("--modules", type=Many(Count("modules", 4096)), help="Convolution modules.")
+@click.option(
+    "--array", type=Many(Count("rows", 4096)), help="Rows, and columns, of a module's array."
+)
+@click.option(
+    "--lanes",
+    type=Many(Count("lanes", 4096)),
+    help="Channels that post-processing takes per cycle.",
+)
+@click.option(
+    "--depth", type=Many(Count("pixels", 1 << 20)), help="Pixels of an accumulation tile."
+)
+@click.option("--feature", type=Many(Count("KiB", 1 << 20)), help="KiB of feature memory.")
+@click.option("--fifo", type=Many(Count("KiB", 1 << 20)), help="KiB of the weight FIFO.")
+@click.option("--dram", type=Many(Count("bytes", 1 << 20)), help="Bytes of DRAM per cycle.")
 @click.option(
     "--configs",
     "configs_file",
@@ -58,13 +66,13 @@ INTERRUPTED = 130
 @click.option(
     "--clock",
     "clocks",
-    type=Numbers(float),
+    type=Many(CLOCK),
     default=(CLOCK_MHZ,),
     show_default=f"{CLOCK_MHZ:g}",
     help="MHz. Assumed, whatever the configuration.",
 )
 @memory_options
-@click.option("--workers", type=click.IntRange(min=1), help="Processes here. Default: all CPUs.")
+@click.option("--workers", type=WORKERS, help="Processes here. Default: all CPUs.")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",

@@ -16,6 +16,7 @@ from harness.commands.common import (
     write_json,
     write_text,
 )
+from harness.commands.numbers import CLOCK, CYCLES, DURATION, PORT
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -73,13 +74,13 @@ def template(output: Path) -> None:
 @click.option(
     "--timing", type=click.Choice(["host", "modelled"]), default="host", show_default=True
 )
-@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHZ")
-@click.option("--memory-latency", type=click.IntRange(min=1), metavar="CYCLES")
-@click.option("--memory-bandwidth", type=click.FloatRange(min=2**-16, max=1), metavar="PART")
+@click.option("--clock", type=CLOCK, metavar="MHZ")
+@click.option("--memory-latency", type=CYCLES, metavar="CYCLES")
+@click.option("--memory-bandwidth", type=PORT, metavar="PART")
 @data_dir_option
 @click.option(
     "--min-duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=DURATION,
     metavar="SECONDS",
     help="For a rehearsal: shorter runs, which no checker accepts.",
 )
@@ -119,6 +120,8 @@ def build(
     round_ = rounds.find(round_name)
     said = system.read(system_file)
     network = artifacts.load(artifact)
+    if timing == "modelled":
+        artifacts.program_of(network, artifact)
     folder = fetch.data_dir(data_dir)
     photographs = Dataset(folder).list_file
     if reference is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.numbers import Count
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def _counts(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.argument("artifact", type=PATH)
 @click.option(
     "--rounds",
-    type=click.IntRange(min=1),
+    type=Count("turns", 10_000),
     default=15,
     show_default=True,
     help="Turns that each engine gets; the median counts.",

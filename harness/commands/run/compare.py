@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.numbers import RANDOM_INPUTS, WORKERS, Count
 
 DIFFERENT = 1
 
@@ -14,8 +15,10 @@ DIFFERENT = 1
 @click.command("compare", short_help="Compare the bits of all engines at every operator.")
 @click.argument("model", type=PATH)
 @click.argument("inputs", type=PATH, nargs=-1, metavar="[INPUT]...")
-@click.option("--random", "noise", type=click.IntRange(min=1), metavar="N", help="N random inputs.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes. Default: all CPUs.")
+@click.option(
+    "--random", "noise", type=Count("inputs", RANDOM_INPUTS), metavar="N", help="N random inputs."
+)
+@click.option("--jobs", type=WORKERS, help="Processes. Default: all CPUs.")
 @json_option
 def command(
     model: Path,

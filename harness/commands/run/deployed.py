@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.common import PATH
+from harness.commands.numbers import THREADS
 from sw.errors import DnaError
 
 
@@ -16,7 +17,7 @@ from sw.errors import DnaError
 @click.option(
     "-o", "--output", type=PATH, required=True, metavar="LOGITS.npy", help="float32 [N, classes]."
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Default: all CPUs.")
+@click.option("--threads", type=THREADS, help="Default: all CPUs.")
 def command(folder: Path, images: Path, output: Path, threads: int | None) -> None:
     """Run the artifact in FOLDER on an array of preprocessed images, and print their classes.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.numbers import Count
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ BAD_IMAGE = 2
     help="The fast model or the plain one; their bits are the same.",
 )
 @click.option(
-    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to print."
+    "--top", type=Count("classes"), default=5, show_default=True, help="Classes to print."
 )
 @json_option
 def command(
