@@ -54,6 +54,10 @@ os.execvp(sys.argv[3], sys.argv[3:])
 No moment is left in which the command runs without one."""
 
 
+_running: dict[subprocess.Popen[Any], bool] = {}
+"""The commands of :func:`started`, and whether each has a group of its own."""
+
+
 @contextlib.contextmanager
 def started(
     command: Sequence[str | os.PathLike[str]], *, own_group: bool = True, **options: Any
@@ -88,6 +92,7 @@ def started(
     try:
         with process:
             try:
+                _running[process] = own_group
                 yield process
             except BaseException:
                 _kill(process, own_group)
@@ -95,7 +100,14 @@ def started(
         with contextlib.suppress(OSError):
             os.write(held, _FINISHED)
     finally:
+        _running.pop(process, None)
         os.close(held)
+
+
+def kill_all() -> None:
+    """Kill what other threads have started here and wait for; they see it end."""
+    for process, own_group in list(_running.items()):
+        _kill(process, own_group)
 
 
 def _kill(process: subprocess.Popen[Any], own_group: bool) -> None:

@@ -22,7 +22,6 @@ from sw.operations import (
     DepthwiseConv2D,
     FullyConnected,
     MaxPool2D,
-    Mean,
     Operation,
     Tensor,
     Weighted,
@@ -131,7 +130,7 @@ class Graph(msgspec.Struct):
             if operation.output == name:
                 if isinstance(operation, MaxPool2D | AveragePool2D):
                     return self.at_least_zero_point(operation.inputs[0])
-                return not isinstance(operation, Mean) and operation.lo >= zero_point
+                return bool(getattr(operation, "lo", numerics.INT8_MIN) >= zero_point)
         return False
 
     def macs(self, operation: Operation) -> int:

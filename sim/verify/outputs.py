@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from hw.isa import Instruction, Opcode, disassemble, read_program
+from hw.isa import FORMATS, Engine, Instruction, Opcode, disassemble, read_program
 from sim.verify.results import LayerResult, Mismatch
 from sw.errors import DnaError
 from sw.program import LayerTable, Program, StripePlace
@@ -17,7 +17,9 @@ from sw.program import LayerTable, Program, StripePlace
 Int8 = npt.NDArray[np.int8]
 Int64 = npt.NDArray[np.int64]
 
-WRITERS = (Opcode.POST, Opcode.MAX_POOL, Opcode.MEAN)
+WRITERS = tuple(
+    opcode for opcode, form in FORMATS.items() if form.engine in (Engine.POST, Engine.POOL)
+)
 """Instructions that write the output of a layer."""
 
 NEVER = -1

@@ -11,18 +11,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from hw.isa import Engine, Opcode
+from hw.isa import Engine
 from sim.driver import Driver
 from sim.rtl.simulator import FeatureWrites, Simulator
 from sim.verify.outputs import NEVER, Int8, Output, Words, outputs_of, targets
 from sim.verify.results import TimedResult
 from sw.program import Program
-
-_WRITERS = {
-    Opcode.POST: Engine.POST,
-    Opcode.MAX_POOL: Engine.POOL,
-    Opcode.MEAN: Engine.POOL,
-}
 
 
 def verify_program(
@@ -80,7 +74,7 @@ def _written(program: Program, writes: FeatureWrites) -> dict[int, Output]:
     outputs = outputs_of(program)
     position: dict[Engine, int] = defaultdict(int)
     for target in targets(program):
-        source = _WRITERS[target.instruction.opcode]
+        source = target.instruction.engine
         start = position[source]
         position[source] += target.words
         outputs[target.table.number].add(target, words[source].part(start, position[source]))

@@ -1,3 +1,4 @@
+import hashlib
 import random
 
 import pytest
@@ -5,6 +6,9 @@ import pytest
 from hw import isa
 from hw.isa import Engine, Instruction, InstructionError, Opcode
 from hw.isa.layout import instruction_layout
+
+INSTRUCTION_SET = (1, "afa9e07b85fe3050")
+"""Its version, and the digest of every instruction and field."""
 
 
 def random_instruction(rng, opcode):
@@ -26,6 +30,19 @@ def test_bytes_and_text_and_layout_tell_the_same(opcode):
         view = instruction_layout(opcode).from_bits(int.from_bytes(code, "little"))
         assert {name: view[name] for name in instruction.fields} == instruction.fields
         assert view.opcode == opcode
+
+
+def test_another_instruction_set_has_another_version():
+    """So that a machine refuses the programs of another one: count ISA_VERSION up, then change the
+    pair here."""
+    bits = [
+        (op.name, op.value, form.engine.value, [(f.name, f.width, f.signed) for f in form.fields])
+        for op, form in isa.FORMATS.items()
+    ]
+    common = [(field.name, field.width) for field in isa.COMMON]
+    engines = [(engine.name, engine.value) for engine in Engine]
+    found = hashlib.sha256(repr((common, bits, engines)).encode()).hexdigest()[:16]
+    assert (isa.ISA_VERSION, found) == INSTRUCTION_SET
 
 
 def test_every_format_fits_and_names_are_unique():

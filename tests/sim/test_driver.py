@@ -12,6 +12,7 @@ from hw.status import Activity, Fault
 from sim.driver import Driver, MachineError
 from sim.memory.model import MemoryModel
 from sim.memory.stalls import Stalls
+from sim.rtl import registry
 from sim.rtl.registry import open_simulator
 from sw.errors import DnaError
 from sw.program import DramTensor, MemoryMap, Program, Region
@@ -64,7 +65,7 @@ def expected(image):
     return sums.reshape(1, LENGTH).view(np.int8).reshape(1, LENGTH, 8)
 
 
-@pytest.mark.parametrize("engine", ["cxxrtl", "pysim"])
+@pytest.mark.parametrize("engine", registry.names())
 def test_runs_back_to_back(engine):
     driver = copier(engine=engine)
     for seed in range(3):
@@ -210,11 +211,11 @@ def through_program():
 
 
 def test_an_image_through_the_machine():
-    """Both engines, the same image, cycles, counters and writes."""
+    """Every engine, the same image, cycles, counters and writes."""
     code = through_program()
     hard = MemoryModel(latency=9, bandwidth=0.4, reorder=True, stalls=Stalls(0.2, 1))
     seen = []
-    for engine in ("cxxrtl", "pysim"):
+    for engine in registry.names():
         with open_simulator(NANO, engine, size=16384, memory=hard, record_writes=True) as machine:
             driver = Driver(machine, code)
             for seed in range(2):
@@ -226,4 +227,4 @@ def test_an_image_through_the_machine():
             table = machine.layer_activity()
             assert (table.sum(axis=(1, 2)) == driver.cycles).all()
             seen.append((driver.cycles, machine.counters(), table.tolist(), writes.cycle.tolist()))
-    assert seen[0] == seen[1]
+    assert all(other == seen[0] for other in seen[1:])

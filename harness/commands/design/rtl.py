@@ -35,13 +35,12 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
     Example:
       dna rtl --config nano -o build/nano
     """  # noqa: D301 (click reads the escape)
-    from harness.hardware import resources, verilog, yosys
+    from harness.hardware import resources, verilog
     from harness.hardware.configuration import configuration
     from harness.host.terminal import Console
     from hw.bus import registers
 
     config = configuration(config_name)
-    yosys.check_installed()
     check_writable(json_file)
     _prepare(output)
 

@@ -46,7 +46,7 @@ CHAIN = """
 YOSYS = """
     import os, time
     from pathlib import Path
-    from harness.hardware import yosys
+    from sim import yosys
     yosys._CALL = "import os, time; open('b', 'w').write(str(os.getpid())); time.sleep(600)"
     Path("a").write_text(str(os.getpid()))
     yosys.run("", Path(), print)

@@ -107,6 +107,7 @@ def test_spans_are_those_of_the_machine():
     assert prediction.counters == counters
 
     instructions = isa.read_program(program.code)
+    assert {instruction.opcode for instruction in instructions} == set(Opcode)
     assert [span.index for span in prediction.spans] == list(range(1, len(instructions)))
     for span in prediction.spans:
         instruction = instructions[span.index]

@@ -16,6 +16,7 @@ from hw.isa import (
     read_program,
 )
 from sim.interpreter.program import Interpreter, ProgramError
+from sim.interpreter.semantics import Semantics
 from sim.reference import ReferenceModel
 from sw.compiler import compile_graph
 from tests.support.graphs import random_image, random_small_graph
@@ -49,6 +50,12 @@ def run(*body, config=NANO, dram=None, seed=None, feature=None, header=None):
 
 def ramp(words):
     return (np.arange(words * NANO.rows) % 251 - 125).astype(np.int8).reshape(words, -1)
+
+
+def test_every_instruction_has_a_meaning():
+    """But for those that begin and end a program."""
+    known = set(Semantics(NANO, np.zeros(0, np.uint8))._methods)
+    assert known == set(Opcode) - {Opcode.HEADER, Opcode.END}
 
 
 # Instructions, each against a picture of what it should do.

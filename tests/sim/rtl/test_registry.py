@@ -1,6 +1,7 @@
 """Simulators are found by their files."""
 
 import ast
+import importlib
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import sim.rtl
 from hw.config import PRESETS
 from sim.rtl import engines, registry
+from sim.rtl.simulator import Simulator
 from sw.errors import DnaError
 
 NANO = PRESETS["nano"]
@@ -26,14 +28,21 @@ SIMULATOR = Nothing
 
 
 def test_what_there_is():
-    assert registry.names() == ["cxxrtl", "pysim"]
-    assert registry.DEFAULT in registry.names()
+    assert {"cxxrtl", "pysim", registry.DEFAULT} <= set(registry.names())
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_one_is_a_simulator(name):
+    made = importlib.import_module(f"{engines.__name__}.{name}").SIMULATOR
+    assert issubclass(made, Simulator)
+    assert not made.__abstractmethods__
 
 
 def test_adding_one_is_adding_one_file(tmp_path, monkeypatch):
+    before = registry.names()
     (tmp_path / "nothing.py").write_text(ADDED)
     monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(tmp_path)])
-    assert registry.names() == ["cxxrtl", "nothing", "pysim"]
+    assert registry.names() == sorted([*before, "nothing"])
     opened = registry.open_simulator(NANO, "nothing", size=64, component=int)
     monkeypatch.delitem(sys.modules, f"{engines.__name__}.nothing")
     component, config, options = opened.given
@@ -43,8 +52,10 @@ def test_adding_one_is_adding_one_file(tmp_path, monkeypatch):
 
 
 def test_an_unknown_one_is_refused():
-    with pytest.raises(DnaError, match=r"no engine 'verilator'; choose one of cxxrtl, pysim"):
-        registry.open_simulator(NANO, "verilator", size=64)
+    with pytest.raises(
+        DnaError, match="no engine 'abacus'; choose one of " + ", ".join(registry.names())
+    ):
+        registry.open_simulator(NANO, "abacus", size=64)
 
 
 def imports_of(path):

@@ -3,6 +3,7 @@
 import importlib
 import typing
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,12 @@ def test_every_row_is_spelled_in_every_frontend_or_says_why_not(row):
     assert row.accepts and row.graph and row.machine
     assert (row.shape is not None) == (row.operation is not None)
     assert all(constraint.rule for constraint in row.constraints)
+
+
+@pytest.mark.parametrize("row", [row for row in table.TABLE if row.operation], ids=lambda r: r.name)
+def test_every_operation_has_its_rule_on_the_page_of_the_contract(row):
+    page = Path(__file__).parents[3] / "docs" / "numerics.md"
+    assert row.name in page.read_text().lower()
 
 
 @pytest.mark.parametrize("frontend", FRONTENDS)

@@ -275,6 +275,12 @@ def test_waves(invoke, tmp_path):
     assert "$enddefinitions" in (tmp_path / "w.vcd").read_text()
 
 
+def test_the_help_says_what_each_engine_is():
+    (option,) = (option for option in command.params if option.name == "engine")
+    for name in option.type.choices:
+        assert re.search(rf"{name}(?: is|:) ", option.help), name
+
+
 WAVES = ["--waves", "w.vcd", "--cycles", "1:2"]
 
 
