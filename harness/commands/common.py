@@ -63,33 +63,6 @@ def config_option(function: F) -> F:
     )(function)
 
 
-class Numbers(click.ParamType[tuple[Any, ...]]):
-    """Positive numbers with commas between them.
-
-    Args:
-        number: int or float.
-    """
-
-    name = "A,B,..."
-
-    def __init__(self, number: type[int] | type[float]) -> None:
-        self._number = number
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Any, ...]:
-        """Parse and check them; one that is given twice counts once."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(dict.fromkeys(self._number(part) for part in value.split(",")))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers, as 2,4,8", param, ctx)
-        if not all(0 < number < float("inf") for number in numbers):
-            self.fail(f"{value!r} has a number that is not positive", param, ctx)
-        return numbers
-
-
 def check_writable(path: Path | None) -> None:
     """Fail before the work starts, not after it, if ``path`` cannot be written.
 

@@ -6,11 +6,9 @@ import dataclasses
 import importlib.metadata
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from harness.data import guessing
 from harness.host import computer
+from harness.host.terminal import Console, Table
 from harness.loadgen.machine import ModelledMachine
 from harness.loadgen.pace import TOLERANCE, Pace
 from harness.loadgen.score import Score
@@ -48,7 +46,7 @@ def show(
         manifest: of the artifact that was tested.
     """
     title = f"LoadGen {score.scenario}, {score.mode}"
-    table = Table(title=f"{title}, modelled" if machine else title, show_header=False)
+    table = Table(title=f"{title}, modelled" if machine else title)
     if score.mode == "accuracy":
         table.add_row("complete", "yes" if score.valid else "NO")
     else:
@@ -68,19 +66,19 @@ def show(
             text = f"{value}" if isinstance(value, int) else f"{value:.{decimals}f}"
             table.add_row(name, f"{text} {unit}".rstrip())
     table.add_row("logs", str(folder))
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console()
     console.print(table)
     if machine:
-        console.print(f"Timing: {machine}.", markup=False)
+        console.print(f"Timing: {machine}.")
     if machine and pace:
         _print_pace(console, score, pace)
     if score.shortfalls:
         less = "Less" if score.full_length else "Shorter"
         console.print(f"{less} than MLPerf asks: {', '.join(score.shortfalls)}.")
     for line in remarks(score, manifest):
-        console.print(line, markup=False)
+        console.print(line)
     for error in score.errors:
-        console.print(f"LoadGen reports an error: {error}", markup=False)
+        console.print(f"LoadGen reports an error: {error}")
 
 
 def _print_pace(console: Console, score: Score, pace: Pace) -> None:

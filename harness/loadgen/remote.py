@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
 import harness
 import sim
@@ -116,7 +115,7 @@ def answerer(
 
     Arguments and errors are those of :func:`answers`.
     """
-    with terminal.counted(Console(stderr=True), "answering", len(photographs)) as answered:
+    with terminal.counted(terminal.Console(stderr=True), "answering", len(photographs)) as answered:
         found = answers(artifact, network, photographs, scheduler, answered)
     return dict(zip(photographs, found.reshape(-1, 1), strict=True)).__getitem__
 

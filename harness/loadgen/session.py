@@ -85,6 +85,7 @@ def _timed_here(session: Session, folder: Path) -> Score:
         image = load(session.photographs.paths[0])
         rate = measure(models, image, WARM_UP_SECONDS)
         settings.expect(session.settings, session.scenario, rate)
+    settings.check_size(session.settings, session.scenario)
     images = SampleLibrary(session.photographs.paths, load, computer.cpus())
     system = SystemUnderTest(images, models, answerer(session.network.manifest))
     seconds = _run(session, images, system, folder)
@@ -95,6 +96,7 @@ def _answered_beforehand(session: Session, folder: Path) -> tuple[Score, Pace | 
     machine = session.machine
     if machine is not None and not settings.is_expected(session.settings, session.scenario):
         settings.expect(session.settings, session.scenario, machine.throughput)
+    settings.check_size(session.settings, session.scenario)
     before = time.perf_counter()
     answer = _answerer(session)
     elsewhere = time.perf_counter() - before

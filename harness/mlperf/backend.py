@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import queue
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,9 +29,10 @@ import hw
 import sw
 from harness.data import fetch
 from harness.data.datasets import Dataset
+from harness.hardware.configuration import configuration
 from sim.quantization import quantize
 from sim.runtime import Runtime
-from sw import artifact, digests
+from sw import artifact, children, digests
 from sw.classes import best
 from sw.errors import DnaError
 from sw.version import VERSION
@@ -122,6 +122,7 @@ def deploy(weights_file: Path, data_dir: Path, calibration_list: Path | None, co
         raise DnaError(
             "which photographs are for calibration? name them: --dataset-calibration-list FILE"
         )
+    configuration(config)  # a bad one is found before the weights are quantized for it
     photographs = Dataset(data_dir, calibration_list, calibration=True).paths
     folder = fetch.cache_dir() / "deployed" / _key(weights_file, photographs, config)
     model, deployed = folder / "model.dna", folder / "deployed.dna"
@@ -149,7 +150,7 @@ def _key(weights_file: Path, photographs: list[Path], config: str) -> str:
 def _dna(*arguments: str) -> None:
     """One step, in a process of its own: no framework stays in the one that is timed."""
     command = (sys.executable, "-m", "harness.cli", *arguments)
-    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    done = children.run(command, stdout=sys.stderr, own_group=False)
     if done.returncode:
         raise DnaError(f"`dna {' '.join(arguments)}` failed")
 

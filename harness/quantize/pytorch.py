@@ -8,8 +8,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.data.datasets import Dataset
 from harness.host import computer, terminal
 from harness.quantize.photographs import chosen_for, images
@@ -26,7 +24,7 @@ def quantized(
     version: Version | None,
     preprocessing: str | None,
     calibration: Dataset,
-    console: Console,
+    console: terminal.Console,
 ) -> Iterator[Quantized]:
     """ResNet50 with these weights, calibrated; its float32 network runs inside the block.
 

@@ -15,6 +15,7 @@ from harness.commands.common import (
     json_option,
     write_json,
 )
+from harness.commands.numbers import CLOCK, CYCLES, DURATION, PORT
 from sw import files
 from sw.errors import DnaError
 
@@ -73,13 +74,13 @@ def template(output: Path) -> None:
 @click.option(
     "--timing", type=click.Choice(["host", "modelled"]), default="host", show_default=True
 )
-@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHZ")
-@click.option("--memory-latency", type=click.IntRange(min=1), metavar="CYCLES")
-@click.option("--memory-bandwidth", type=click.FloatRange(min=2**-16, max=1), metavar="PART")
+@click.option("--clock", type=CLOCK, metavar="MHZ")
+@click.option("--memory-latency", type=CYCLES, metavar="CYCLES")
+@click.option("--memory-bandwidth", type=PORT, metavar="PART")
 @data_dir_option
 @click.option(
     "--min-duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=DURATION,
     metavar="SECONDS",
     help="For a rehearsal: shorter runs, which no checker accepts.",
 )
@@ -120,6 +121,8 @@ def build(
     round_ = rounds.find(round_name)
     said = system.read(system_file)
     network = artifacts.load(artifact)
+    if timing == "modelled":
+        artifacts.program_of(network, artifact)
     folder = fetch.data_dir(data_dir)
     photographs = Dataset(folder).list_file
     if reference is not None:
@@ -158,9 +161,7 @@ def _report_kept(series: Series) -> None:
 
 def _show(series: Series, failed: list[str]) -> None:
     """What the runs of each scenario had."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from harness.host.terminal import Console, Table
     from harness.loadgen.score import MERIT
     from harness.mlperf.series import ACCURACY, PERFORMANCE, Run
 
@@ -180,7 +181,7 @@ def _show(series: Series, failed: list[str]) -> None:
             f"{100 * right['top1']:.3f} % of {right['images']}",
             ", ".join(tests),
         )
-    Console(soft_wrap=True, highlight=False).print(table)
+    Console().print(table)
 
 
 @command.command()

@@ -19,9 +19,7 @@ from harness.commands.common import (
 from sw.extras import needs
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
+    from harness.host.terminal import Console, Table
     from sw.graph import Graph
 
 RANDOM_INPUTS = 2
@@ -75,9 +73,8 @@ def command(
     Example:
       dna import mobilenet.tflite --preprocessing mobilenet --labels labels.txt -o mobilenet.dna
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.data.labels import read_labels
+    from harness.host.terminal import Console
     from sw import artifact
     from sw.classes import remark
     from sw.preprocessing import check_choice, chosen
@@ -107,7 +104,7 @@ def command(
         "class_offset": network.manifest.class_offset,
         "macs": sum(graph.macs(operation) for operation in graph.operations),
     }
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console()
     console.print(_onnx_table(figures) if is_onnx else _tflite_table(figures))
     if is_onnx:
         _tell_onnx(console, figures)
@@ -153,7 +150,7 @@ def _tflite(model: Path) -> tuple[Graph, dict[str, Any]]:
 
 
 def _tflite_table(figures: dict[str, Any]) -> Table:
-    from rich.table import Table
+    from harness.host.terminal import Table
 
     table = Table("operator", "in the file", "on the machine")
     for row in figures["kinds"]:
@@ -186,7 +183,7 @@ def _onnx(model: Path) -> tuple[Graph, dict[str, Any]]:
 
 
 def _onnx_table(figures: dict[str, Any]) -> Table:
-    from rich.table import Table
+    from harness.host.terminal import Table
 
     table = Table("operation", "values", "differ", "share", "largest", title=_ONNX_TITLE)
     for row in figures["differences"]:
@@ -209,6 +206,6 @@ def _tell_onnx(console: Console, figures: dict[str, Any]) -> None:
         f"{whole['largest']} of 255 steps at most; rounding explains {whole['explained']}"
     )
     for note in figures["notes"]:
-        console.print(f"note: {note}", markup=False)
+        console.print(f"note: {note}")
     for fault in figures["faults"]:
         click.echo(f"error: {fault}", err=True)

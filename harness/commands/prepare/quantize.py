@@ -20,8 +20,7 @@ from sw import files
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from harness.host.terminal import Console
     from harness.quantize.evaluation import Comparison
     from sw.graph import Graph
     from sw.models.architecture import Version
@@ -101,8 +100,6 @@ def command(
         --calibration-list cal_image_list_option_1.txt -o resnet50.dna \\
         --evaluate imagenet/val_map.txt --json accuracy.json
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.data import fetch, guessing
     from harness.data.preprocess import check_image
     from harness.host import computer, terminal
@@ -118,15 +115,15 @@ def command(
         check_choice(preprocessing)
     if tflite is not None and framework != "tensorflow":
         raise DnaError("--tflite keeps what TensorFlow makes; say --framework tensorflow")
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = terminal.Console(stderr=True)
     calibration = photographs.calibration(data_dir, calibration_list)
     validation = photographs.validation(calibration, evaluate) if evaluate else None
     for path in dict.fromkeys(calibration.paths + (validation.paths if validation else [])):
         check_image(path)
     weights_file = weights_file or fetch.weights_path()
     if len(calibration) < FEW_IMAGES:
-        console.print(
-            f"[yellow]warning:[/] {len(calibration)} calibration images are few: activations "
+        console.warn(
+            f"{len(calibration)} calibration images are few: activations "
             "larger than theirs will saturate"
             + ("" if validation else "; --evaluate VAL_MAP shows what that loses")
         )
@@ -198,10 +195,9 @@ def _class_names(graph: Graph, console: Console) -> list[str] | None:
 
 
 def _print(figures: dict[str, Any], comparison: Comparison | None, remarks: list[str]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from harness.host.terminal import Console, Table
 
-    table = Table(title=f"{figures['model']}, int8", title_justify="left", show_header=False)
+    table = Table(title=f"{figures['model']}, int8")
     table.add_row("calibrated on", f"{figures['calibration_images']} images")
     if comparison:
         table.add_row("compared on", f"{comparison.images} images")
@@ -211,7 +207,7 @@ def _print(figures: dict[str, Any], comparison: Comparison | None, remarks: list
             table.add_row("int8 / float32", f"{100 * comparison.ratio:.2f} %")
         table.add_row("same top-1", f"{100 * comparison.agreement:.2f} %")
     table.add_row("artifact", figures["artifact"])
-    console = Console(soft_wrap=True)
+    console = Console()
     console.print(table)
     for line in remarks:
-        console.print(line, markup=False, highlight=False)
+        console.print(line)

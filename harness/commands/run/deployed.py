@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from harness.commands.common import PATH
+from harness.commands.numbers import THREADS
 from sw import files
 from sw.errors import DnaError
 
@@ -23,7 +24,7 @@ from sw.errors import DnaError
     metavar="LOGITS.npy",
     help="float32 [N, classes], or of a map [N, ...].",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Default: all CPUs.")
+@click.option("--threads", type=THREADS, help="Default: all CPUs.")
 def command(folder: Path, images: Path, output: Path, threads: int | None) -> None:
     """Run the artifact in FOLDER on an array of inputs, and print their classes.
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.numbers import Count
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from rich.console import Console
+
+    from harness.host.terminal import Console
 
     F32Array = npt.NDArray[np.float32]
     F64Array = npt.NDArray[np.float64]
@@ -33,7 +35,7 @@ BAD_IMAGE = 2
     help="The fast model or the plain one; their bits are the same.",
 )
 @click.option(
-    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to print."
+    "--top", type=Count("classes"), default=5, show_default=True, help="Classes to print."
 )
 @json_option
 def command(
@@ -52,10 +54,9 @@ def command(
     Example:
       dna run resnet50.dna cat.jpg dog.jpg --json seen.json
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.data.inputs import SUFFIX, load_input, preprocessing_of
     from harness.host import computer
+    from harness.host.terminal import Console
     from sim.runtime import Runtime
     from sw.classes import check_classes, remark
 
@@ -67,12 +68,12 @@ def command(
         preprocessing_of(manifest)
     results: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
-    console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+    console, errors = Console(), Console(stderr=True)
     for path in images:
         try:
             image = load_input(manifest, path)
         except DnaError as error:
-            errors.print(f"error: {error}", markup=False, highlight=False)
+            errors.fail(str(error))
             failures.append({"file": str(path), "error": str(error)})
             continue
         with errors.status(f"running {path}"):
@@ -114,10 +115,9 @@ def softmax(logits: F32Array) -> F64Array:
 
 
 def _print(console: Console, path: Path, classes: list[dict[str, Any]]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+    from harness.host.terminal import Table
 
-    table = Table(title=escape(str(path)), title_justify="left", show_header=False)
+    table = Table(title=str(path))
     for entry in classes:
-        table.add_row(f"{100 * entry['probability']:6.2f} %", escape(entry["name"]))
+        table.add_row(f"{100 * entry['probability']:6.2f} %", entry["name"])
     console.print(table)

@@ -10,6 +10,7 @@ from hw.bus import registers
 from hw.config import PRESETS
 from hw.isa import Engine, Instruction, Opcode
 from hw.status import Activity, Fault, waiting
+from sim.cycles import predict
 from sim.driver import Driver, MachineError
 from sim.memory.model import MemoryModel
 from sim.reference import ReferenceModel
@@ -30,7 +31,8 @@ def network():
         graph = random_network(rng)
         program = compile_graph(graph, NANO)
         opcodes = {instruction.opcode for instruction in isa.read_program(program.code)}
-        if len(program.weights) > 500 and opcodes >= DAMAGED:
+        soon = predict(program, MemoryModel()).cycles < SOON
+        if soon and len(program.weights) > 500 and opcodes >= DAMAGED:
             break
     image = noise(rng, graph)
     return program, image, ReferenceModel(graph).run_all(image)[graph.output]
