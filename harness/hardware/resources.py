@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from harness.hardware import yosys
 from harness.hardware.verilog import TOP, HardwareModule, text
 from hw.config import DnaConfig
+from sim import yosys
 from sw.errors import DnaError
 
 FAMILY = "xcup"

@@ -1,4 +1,4 @@
-"""Verilog of a machine: every block once, however often it is used."""
+"""Verilog of a machine. Every block stands there once: RTLIL has equal components as one module."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.hardware import yosys
 from hw.config import DnaConfig
+from sim import yosys
 
 TOP = "dna"
 
-_MODULE = re.compile(r"((?:^attribute [^\n]*\n)*)^module (\S+)\n(.*?)^end\n", re.M | re.S)
-_INSTANCE = re.compile(r"^  cell (\\\S+) \\(\S+)$", re.M)
+_MODULE = re.compile(r"((?:^attribute [^\n]*\n)*)^module \\(\S+)\n(.*?)^end\n", re.M | re.S)
+_INSTANCE = re.compile(r"^  cell \\(\S+) \\(\S+)$", re.M)
 _MEMORY = re.compile(r"^  memory width (\d+) size (\d+) \\(\S+)$", re.M)
-_SOURCE = re.compile(r'^ *attribute \\src "[^"]*"\n', re.M)
 
 # As amaranth.back.verilog does it: Yosys' own Verilog of processes and memories is less readable.
 _WRITE = """read_rtlil design.il
@@ -80,39 +79,19 @@ def relative_sources(rtlil: str) -> str:
 
 
 def read_design(rtlil: str) -> dict[str, HardwareModule]:
-    """The modules in a text of RTLIL, parents before children, with equal ones made one.
-
-    Amaranth makes a module of each instance, though hundreds of processing elements are alike.
-    Modules are equal if they differ in nothing but names of modules and lines of the source.
-    """
-    first_of: dict[str, str] = {}  # by what is in a module: its name so far
-    merged: dict[str, str] = {}  # by name: the one that it is merged into ...
-    names: dict[str, str] = {}  # ... and by that: the name of the first of them in the text
-    texts: dict[str, tuple[str, str]] = {}
-    # Children come after their parents, and are to be merged before.
-    for attributes, name, body in reversed(_MODULE.findall(rtlil)):
-        body = _rename(body, merged)
-        merged[name] = first_of.setdefault(_SOURCE.sub("", body), name)
-        names[merged[name]] = name
-        texts.setdefault(merged[name], (attributes, body))
-
-    modules = {}
-    for first, (attributes, body) in reversed(texts.items()):
-        name, body = names[first], _rename(body, names)
-        modules[name.removeprefix("\\")] = HardwareModule(
-            name.removeprefix("\\"),
-            {instance: module.removeprefix("\\") for module, instance in _INSTANCE.findall(body)},
+    """The modules in a text of RTLIL, in its order: parents before children."""
+    return {
+        name: HardwareModule(
+            name,
+            {instance: module for module, instance in _INSTANCE.findall(body)},
             tuple(
                 Memory(memory, int(words), int(width))
                 for width, words, memory in _MEMORY.findall(body)
             ),
-            f"{attributes}module {name}\n{body}end\n",
+            f"{attributes}module \\{name}\n{body}end\n",
         )
-    return modules
-
-
-def _rename(body: str, names: dict[str, str]) -> str:
-    return _INSTANCE.sub(lambda cell: f"  cell {names[cell[1]]} \\{cell[2]}", body)
+        for attributes, name, body in _MODULE.findall(rtlil)
+    }
 
 
 def write_verilog(

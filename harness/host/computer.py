@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 import sys
 from pathlib import Path
 
+from sim.native import cpus
+
+__all__ = ["cpus", "description", "peak_memory"]
+
 CPUINFO = Path("/proc/cpuinfo")
-
-
-def cpus() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def peak_memory() -> float:

@@ -20,13 +20,9 @@ import numpy.typing as npt
 
 from sim import native
 from sim.functional.layout import (
-    ADD,
-    AVERAGE_POOL,
-    CONVOLUTION,
-    DEPTHWISE,
-    MAX_POOL,
-    MEAN,
+    PRELUDE,
     UNSIGNED,
+    Kind,
     Layer,
     Map,
     Memory,
@@ -93,7 +89,7 @@ def library() -> Path:
     Raises:
         DnaError: the compiler fails or the cache folder cannot be written.
     """
-    return native.library(SOURCE, FLAGS, headers=sorted(SOURCE.parent.glob("*.h")))
+    return native.library(SOURCE, FLAGS, headers=sorted(SOURCE.parent.glob("*.h")), prelude=PRELUDE)
 
 
 def fusions(graph: Graph) -> dict[str, Add]:
@@ -215,7 +211,7 @@ class Kernels:
         tensor, memory = self._graph.tensors[name], self._memory[name]
         height, width, channels = spatial(tensor.shape)
         return Map(
-            data=memory.bytes.ctypes.data + memory.start,
+            data=memory.bytes[memory.start :].ctypes.data_as(ctypes.POINTER(ctypes.c_uint8)),
             row=memory.row,
             height=height,
             width=width,
@@ -223,12 +219,12 @@ class Kernels:
             zero_point=tensor.zero_point + UNSIGNED,
         )
 
-    def _constant(self, array: Array) -> int:
-        """Address of an aligned copy that lives as long as this object."""
+    def _constant(self, array: Array) -> Any:
+        """A pointer to an aligned copy that lives as long as this object."""
         copy = aligned(array.nbytes).view(array.dtype).reshape(array.shape)
         copy[...] = array
         self._constants.append(copy)
-        return copy.ctypes.data
+        return copy.ctypes.data_as(ctypes.POINTER(np.ctypeslib.as_ctypes_type(copy.dtype)))
 
     def _layer(self, operation: Operation, fused: Add | None) -> Layer:
         layer = Layer(input=self._map(operation.inputs[0]))
@@ -247,21 +243,21 @@ class Kernels:
         return layer
 
     def _convolution(self, layer: Layer, operation: Conv2D | FullyConnected) -> None:
-        layer.kind = CONVOLUTION
+        layer.kind = Kind.CONVOLUTION
         self._weighted(layer, operation, self._graph.constant(operation, "weights"))
 
     def _add(self, layer: Layer, operation: Add) -> None:
-        layer.kind = ADD
+        layer.kind = Kind.ADD
         self._addition(layer, operation, 0)
 
     def _max_pool(self, layer: Layer, _operation: MaxPool2D) -> None:
-        layer.kind = MAX_POOL
+        layer.kind = Kind.MAX_POOL
 
     def _average_pool(self, layer: Layer, _operation: AveragePool2D) -> None:
-        layer.kind = AVERAGE_POOL
+        layer.kind = Kind.AVERAGE_POOL
 
     def _mean(self, layer: Layer, operation: Mean) -> None:
-        layer.kind = MEAN
+        layer.kind = Kind.MEAN
         layer.mean_multiplier = operation.multiplier
         layer.mean_offset = operation.offset
 
@@ -277,10 +273,10 @@ class Kernels:
         weights = self._graph.constant(operation, "weights")
         source = self._graph.operands(operation)[0]
         if len(weights) != source.shape[2]:
-            layer.kind = CONVOLUTION
+            layer.kind = Kind.CONVOLUTION
             self._weighted(layer, operation, self._graph.dense_weights(operation))
             return
-        layer.kind = DEPTHWISE
+        layer.kind = Kind.DEPTHWISE
         layer.weights = self._constant(weights.transpose(1, 2, 0))
         layer.bias = self._constant(self._bias(operation, weights))
         layer.multiplier = self._constant(self._graph.constant(operation, "multiplier"))

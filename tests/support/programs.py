@@ -185,7 +185,7 @@ class RandomNetwork:
 
     def finish(self) -> Graph:
         rows = [row.name for row in table.TABLE if row.operation is not None]
-        steps = [STEPS[name] for name in rows if name in STEPS]
+        steps = [STEPS[name] for name in rows for _ in range(OFTEN.get(name, 1)) if name in STEPS]
         for _ in range(int(self.rng.integers(1, 6))):
             steps[int(self.rng.integers(len(steps)))](self)
         x = self.spatial[-1]
@@ -207,6 +207,9 @@ STEPS: dict[str, Draw] = {
     "average-pool": lambda net: net.average_pool(net.pick()),
 }
 """How to draw one of a row of the table of operators, anywhere in a network."""
+
+OFTEN = {"convolution": 2, "addition": 2}
+"""How many times as often as the others a row is drawn: these have most ways to be compiled."""
 
 ENDS = ("mean", "fully connected")
 """Rows that :meth:`RandomNetwork.finish` draws, at the end."""

@@ -40,12 +40,11 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
     """  # noqa: D301 (click reads the escape)
     from rich.console import Console
 
-    from harness.hardware import resources, verilog, yosys
+    from harness.hardware import resources, verilog
     from harness.hardware.configuration import configuration
     from hw.bus import registers
 
     config = configuration(config_name)
-    yosys.check_installed()
     check_writable(json_file)
     _prepare(output)
 

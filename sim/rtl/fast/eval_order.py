@@ -10,10 +10,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-_NAME = re.compile(r"\b((?:memory_)?[pi]_\w+)(\.next\b)?")
-_TARGETS = re.compile(r"^\t+((?:[\w.<>,()]| (?!=))+) = ")
-_UPDATE = re.compile(r"\b(memory_\w+)\.update\(")
+from sim.rtl.fast.cxxrtl_forms import NAME, TARGETS, UPDATE
+from sim.yosys import unexpected
+
 _MEMORY = "memory_"
+_CONCAT = ".concat("
+_PARTS = 8  # of a concatenation between two values
 _LONG = 8  # times the least length of a part
 _Block = tuple[str, ...]
 
@@ -87,23 +89,56 @@ def _parse(lines: list[str]) -> Statement:
     computes: set[str] = set()
     keeps: set[str] = set()
     for line in lines:
-        targets = _TARGETS.match(line)
-        for name, following in _NAME.findall(targets[1] if targets else ""):
+        targets = TARGETS.match(line)
+        for name, following in NAME.findall(targets[1] if targets else ""):
             (keeps if following else computes).add(name)
-        for name, following in _NAME.findall(line[targets.end() :] if targets else line):
+        for name, following in NAME.findall(line[targets.end() :] if targets else line):
             if following:
-                raise RuntimeError(f"this version of Yosys reads {name}.next")
+                raise unexpected(f"something that reads {name}.next")
             reads.add(name)
-    text = "".join(lines)
-    written = set(_UPDATE.findall(text))
+    text = "".join(map(_shorten, lines))
+    written = set(UPDATE.findall(text))
     # No port both reads and writes; a write names the memory only to write to it.
     reads -= written
     keeps |= written
     name = min(computes | keeps, key=lambda name: (len(name), name))
     path = re.sub(rf"^(?:{_MEMORY})?[pi]_|flatten_5c_|_5c_", "", name).split("_2e_")
-    return Statement(
-        _UPDATE.sub(r"dna_update(\1, ", text), tuple(path[:-1]), reads, computes, keeps
-    )
+    return Statement(UPDATE.sub(r"dna_update(\1, ", text), tuple(path[:-1]), reads, computes, keeps)
+
+
+def _shorten(line: str) -> str:
+    """The line with a value after every few parts of a long concatenation.
+
+    CXXRTL makes a type of a whole concatenation, and g++ takes 20 s for one of 256 parts.
+    """
+    if line.count(_CONCAT) < 2 * _PARTS:
+        return line
+    targets = TARGETS.match(line)
+    position = targets.end() if targets else 0
+    result = [line[:position]]
+    depth: list[int] = []  # of open brackets: which part of a concatenation, or 0
+    count = 0
+    while position < len(line):
+        if line.startswith(_CONCAT, position):
+            result.append(_CONCAT)
+            position += len(_CONCAT)
+            depth.append(count + 1)
+            count = 0
+            continue
+        letter = line[position]
+        result.append(letter)
+        position += 1
+        if letter == "(":
+            depth.append(0)
+            count = 0
+        elif letter == ")":
+            count = depth.pop()
+            if not line.startswith(_CONCAT, position):
+                count = 0
+            elif count == _PARTS:
+                result.append(".val()")
+                count = 0
+    return "".join(result)
 
 
 def _widen_blocks(statements: list[Statement], size: int) -> None:
@@ -169,7 +204,7 @@ def _runs(statements: list[Statement]) -> Iterator[Part]:
         done += len(run)
         yield run
     if done < len(statements):
-        raise RuntimeError("a design that settles at once has a loop of statements")
+        raise unexpected("a loop of statements in a design that settles at once")
 
 
 def _merged(runs: Iterable[Part], size: int) -> Iterator[Part]:

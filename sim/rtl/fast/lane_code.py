@@ -7,122 +7,11 @@ each instance; all else is computed in the loop, which the compiler turns into v
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-_CHUNK = re.compile(r"([\\$][^\s{}]+)(?: \[(\d+)(?::(\d+))?\])?|(\d+)'([01xzm-]+)|(-?\d+)")
+from sim.rtl.fast.netlist import Cell, Netlist, UnsupportedError
+
 _MAX_WIDTH = 64
-
-
-class UnsupportedError(Exception):
-    """The module cannot be written as a loop; whoever asks leaves it as it is."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Chunk:
-    """Bits ``low`` to ``low + width`` of a wire, or a constant, whose ``wire`` is empty."""
-
-    wire: str
-    low: int
-    width: int
-    value: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """A cell: type, parameters, and what its ports are connected to, as text."""
-
-    kind: str
-    parameters: dict[str, str]
-    ports: dict[str, str]
-
-
-@dataclasses.dataclass(frozen=True)
-class Wire:
-    """A wire; ``direction`` is that of a port, or empty."""
-
-    width: int
-    direction: str
-    init: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Netlist:
-    """A module without processes."""
-
-    wires: dict[str, Wire]
-    cells: list[Cell]
-    connections: list[tuple[str, str]]
-
-    def chunks(self, signal: str) -> list[Chunk]:
-        """What a signal is put together from, least significant first.
-
-        Raises:
-            UnsupportedError: a bit of it is undefined, or it is a number without a width.
-        """
-        return list(self._chunks(signal))[::-1]
-
-    def _chunks(self, signal: str) -> Iterator[Chunk]:
-        for name, high, low, width, bits, number in _CHUNK.findall(signal):
-            if number or set(bits) - {"0", "1"}:
-                raise UnsupportedError(f"a constant like {number or bits}")
-            if bits:
-                yield Chunk("", 0, int(width), int(bits, 2))
-            elif high:
-                bottom = int(low or high)
-                yield Chunk(name, bottom, int(high) - bottom + 1)
-            else:
-                yield Chunk(name, 0, self.wires[name].width)
-
-
-def parse(text: str) -> Netlist:
-    """The netlist in the text between ``module`` and ``end``."""
-    wires: dict[str, Wire] = {}
-    cells: list[Cell] = []
-    connections: list[tuple[str, str]] = []
-    init, cell = 0, None
-    for line in text.split("\n"):
-        words = line.split()
-        if not words:
-            continue
-        match words[0]:
-            case "attribute" if words[1] == "\\init":
-                _, quote, bits = words[2].partition("'")
-                init = int(bits.replace("x", "0"), 2) if quote else int(words[2])
-            case "wire":
-                width = int(words[words.index("width") + 1]) if "width" in words else 1
-                ways = {"input", "output", "inout"} & set(words)
-                wires[words[-1]] = Wire(width, "".join(ways), init)
-                init = 0
-            case "cell":
-                cell = Cell(words[1], {}, {})
-                cells.append(cell)
-            case "parameter" if cell is not None:
-                cell.parameters[words[-2]] = words[-1]
-            case "connect" if cell is not None:
-                port, signal = line.split(None, 2)[1:]
-                cell.ports[port] = signal
-            case "connect":
-                left, right = sides(line)
-                connections.append((left, right))
-            case "end":
-                cell = None
-            case "process" | "memory":
-                raise UnsupportedError(words[0])
-    return Netlist(wires, cells, connections)
-
-
-def sides(line: str) -> tuple[str, str]:
-    """Left and right of a connection between signals."""
-    rest = line.strip().removeprefix("connect ")
-    if rest.startswith("{"):
-        end = rest.index("}") + 1
-    else:
-        found = _CHUNK.match(rest)
-        if found is None:
-            raise UnsupportedError(rest)
-        end = found.end()
-    return rest[:end].strip(), rest[end:].strip()
 
 
 def storage(width: int) -> str:
@@ -136,14 +25,14 @@ class Lane:
 
     Attributes:
         inputs: width of each input but the clock; in the body, the array ``in_NUMBER``.
-        registers: width and initial value of each register; in the body, the array ``r_NUMBER``.
+        registers: width and initial value of each register by name; in the body, ``r_NUMBER``.
         outputs: the number of the register behind each output.
         clock: the input that is the clock.
         body: reads and writes element ``i`` of the arrays.
     """
 
     inputs: dict[str, int]
-    registers: list[tuple[int, int]]
+    registers: dict[str, tuple[int, int]]
     outputs: dict[str, int]
     clock: str
     body: str
@@ -202,7 +91,9 @@ class _Translator:
             for name, wire in netlist.wires.items()
             if wire.direction == "output"
         }
-        registers = [(netlist.wires[name].width, netlist.wires[name].init) for name in numbers]
+        registers = {
+            name: (netlist.wires[name].width, netlist.wires[name].init) for name in numbers
+        }
         body = "\n".join([f"typedef uint{self._bits}_t T;", *self._lines])
         return Lane(inputs, registers, outputs, clock, body)
 

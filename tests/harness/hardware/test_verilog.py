@@ -61,11 +61,11 @@ def design(*pairs):
 
 
 def behaviour(modules, name="dna"):
-    """The steps below a module, in order, whatever modules are called."""
+    """The steps below a module, in order of their names, whatever modules are called."""
     module = modules[name]
     if not module.instances:
         return next(amount for amount in STEPS if f"7'{STEPS[amount]:b}" in module.rtlil)
-    return [behaviour(modules, instance) for instance in module.instances.values()]
+    return [behaviour(modules, below) for _, below in sorted(module.instances.items())]
 
 
 def test_equal_blocks_become_one_module_at_every_level():

@@ -2,13 +2,13 @@
 
 import ctypes
 import enum
-import shutil
 
 import platformdirs
 import pytest
 
 from sim import native
 from sim.cycles import model
+from sim.functional import layout
 from sim.memory.timing import MemoryTiming
 from sim.native.declarations import constants, enumeration, prelude, structure
 from sim.rtl.axi_memory import MemoryContent, Range
@@ -51,6 +51,7 @@ SHARED = [
     [model.Instruction],
     [model.Trace],
     [model.Result],
+    [layout.Map, layout.Layer],
     [Stream],
     [Static],
 ]
@@ -58,8 +59,6 @@ SHARED = [
 
 @pytest.fixture
 def build(tmp_path, monkeypatch):
-    if shutil.which(native.COMPILER) is None:
-        pytest.skip("needs a C++ compiler")
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda _: str(tmp_path / "cache"))
 
     def call(body, *declarations):

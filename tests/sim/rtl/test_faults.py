@@ -19,16 +19,20 @@ from tests.support.programs import noise, random_network
 
 NANO = PRESETS["nano"]
 SOON = 10_000
+DAMAGED = {Opcode.LOAD, Opcode.WEIGHTS, Opcode.CONV, Opcode.POST, Opcode.STORE}
 
 
 @pytest.fixture(scope="module")
 def network():
-    """A network with weights, its program, an image and the right output."""
+    """A network whose program has something for every test to damage, an image, its output."""
     rng = np.random.default_rng(5)
-    graph = random_network(rng)
+    while True:
+        graph = random_network(rng)
+        program = compile_graph(graph, NANO)
+        opcodes = {instruction.opcode for instruction in isa.read_program(program.code)}
+        if len(program.weights) > 500 and opcodes >= DAMAGED:
+            break
     image = noise(rng, graph)
-    program = compile_graph(graph, NANO)
-    assert len(program.weights) > 500
     return program, image, ReferenceModel(graph).run_all(image)[graph.output]
 
 

@@ -16,7 +16,7 @@ from sim.memory.model import BASE, MemoryModel
 from sim.memory.stalls import Stalls
 from sim.rtl import registry
 from sim.rtl.axi_memory import BusError
-from sim.rtl.library import NO_DEBUG, generate
+from sim.rtl.design import generate
 from sim.rtl.registry import open_simulator
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError
@@ -316,7 +316,7 @@ def test_waves_of_an_unknown_module(engine, tmp_path):
 
 def test_the_whole_machine_settles_at_once():
     """Otherwise every cycle costs several evaluations."""
-    assert "bool converged = true;" in generate(Dna(NANO), NO_DEBUG)
+    assert "bool converged = true;" in generate(Dna(NANO), waves=False).main
 
 
 def test_a_closed_machine():
