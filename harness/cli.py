@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(VERSION)
+@click.version_option(VERSION, prog_name="dna")
 def dna() -> None:
     """Quantize ResNet50, run it on the open Dynamic Neural Accelerator, score it with MLPerf."""
 

@@ -214,10 +214,16 @@ def told(
         yield tell
 
 
+@contextlib.contextmanager
 def _bar(
     console: Console, columns: Iterable[ProgressColumn], *, auto_refresh: bool = True
-) -> Progress:
+) -> Iterator[Progress]:
     text = TextColumn("{task.description}", markup=False)
-    return Progress(
+    bar = Progress(
         text, BarColumn(), *columns, console=console, transient=True, auto_refresh=auto_refresh
     )
+    if console.is_interactive:
+        with bar:
+            yield bar
+    else:  # a pipe would get an empty line of it
+        yield bar

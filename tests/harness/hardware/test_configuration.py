@@ -41,6 +41,12 @@ def test_a_file_that_makes_no_machine(tmp_path, change, said):
     assert mine in str(error.value) and said in str(error.value)
 
 
+def test_a_misspelt_parameter_is_named_though_another_is_then_missing(tmp_path):
+    mine = {"lane" if key == "lanes" else key: value for key, value in NANO.items()}
+    with pytest.raises(DnaError, match="no parameter 'lane'; did you mean 'lanes'"):
+        configuration(written(tmp_path / "mine.json", mine))
+
+
 def test_neither_preset_nor_file():
     with pytest.raises(DnaError, match="no configuration 'nono'; choose one of nano, micro"):
         configuration("nono")

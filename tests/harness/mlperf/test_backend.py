@@ -122,6 +122,9 @@ def test_whatever_changes_the_result_deploys_anew(folder, steps, monkeypatch):
 def test_bad_input_ends_in_one_line(folder, steps):
     with pytest.raises(SystemExit, match="error: which photographs are for calibration"):
         backend.prepare(arguments(folder, dataset_calibration_list=None))
+    with pytest.raises(SystemExit, match="error: no configuration 'nono'"):
+        backend.prepare(arguments(folder, dna_config="nono"))
+    assert steps == []
     with pytest.raises(SystemExit, match=r"error: cannot read .*absent.pth"):
         backend.prepare(arguments(folder, model=str(folder / "absent.pth")))
     with pytest.raises(SystemExit, match="--dataset imagenet: these weights need imagenet_pytorch"):

@@ -204,6 +204,8 @@ def test_command(checkout):
     assert "LoadGen" not in done.output
     done = CliRunner().invoke(dna, ["backend", "remove", str(checkout)])
     assert "main.py" in done.output
+    done = CliRunner().invoke(dna, ["backend", "remove", str(checkout)])
+    assert done.output == f"nothing to remove: the backend is not in {checkout}\n"
     main = checkout / reference.FOLDER / "python/main.py"
     main.write_text(MAIN + "def process_latencies(latencies):\n    pass\n")
     done = CliRunner().invoke(dna, ["backend", "install", str(checkout)])

@@ -424,6 +424,7 @@ def test_what_is_wrong_is_found_before_the_runs(folder, tmp_path):
         return str(done.exception)
 
     assert "has no compliance/TEST" in build("--reference", tmp_path)
+    assert "dna compile" in build("--timing", "modelled")
     assert "is missing or not a folder" in build("--data-dir", tmp_path / "absent")
     tree = tmp_path / "out" / "tree"
     tree.mkdir(parents=True)

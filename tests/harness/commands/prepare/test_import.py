@@ -186,3 +186,15 @@ def test_onnx_says_what_is_left_to_the_host(monkeypatch, capsys, tmp_path):
     assert read["faults"] == []
     assert read["whole"]["values"] > 0
     assert len(read["notes"]) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["run [v2]/k.dna", "k[int8].dna", "x[/y]/k.dna", "a  b/[bold]é.dna"]
+)
+def test_the_path_that_is_printed_exists(monkeypatch, capsys, tmp_path, model, name):
+    monkeypatch.setenv("COLUMNS", "20")
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    assert run(monkeypatch, "import", model, "-o", tmp_path / name) == 0
+    assert f": {tmp_path / name}\n" in capsys.readouterr().out
+    assert run(monkeypatch, "import", tmp_path / f"no{name}", "-o", tmp_path / "y.dna") == 2
+    assert str(tmp_path / f"no{name}") in capsys.readouterr().err

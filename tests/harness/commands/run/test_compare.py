@@ -45,3 +45,16 @@ def test_a_bad_image_is_found_before_the_work(monkeypatch, capsys, tmp_path, net
     error = capsys.readouterr().err
     assert "note.jpg" in error
     assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_cache_that_cannot_be_written_is_one_line(
+    monkeypatch, capsys, tmp_path, network, photographs, jobs
+):
+    (tmp_path / "cache").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    images = [photographs / "0.jpg", photographs / "1.jpg"]
+    assert run(monkeypatch, network, *images, "--jobs", jobs) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: cannot write to ")
+    assert len(error.splitlines()) == 1
