@@ -157,7 +157,7 @@ def seed_as_audited(settings: mlperf_loadgen.TestSettings, audit_config: Path) -
     if audit_config.is_file():
         # LoadGen reads the file again itself when it starts.
         scenario: Scenario = settings.scenario.name
-        audited, default = mlperf_loadgen.TestSettings(), mlperf_loadgen.TestSettings()
+        audited, default = _built_in(scenario), _built_in(scenario)
         text = _read(audited, audit_config, scenario, audit=True)
         for name in ("min_duration_ms", "min_query_count"):  # :func:`check_size` looks at them
             if getattr(audited, name) != getattr(default, name):

@@ -34,6 +34,7 @@ MODELS = (
 _LINE = re.compile(r"([^\s=#]+)\.([^.\s=#]+)\.([^.\s=#]+)\s+=\s+([^\s#=]+)")
 _TARGET = re.compile(r"-99(\.9)?$")
 _WHOLE = re.compile(r"0|[1-9]\d*")
+_NUMBER = re.compile(r"[+-]?([\d.][\w.+-]*|nan|inf)", re.IGNORECASE)
 _REAL = re.compile(r"\d+(\.\d*)?([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?")
 
 
@@ -134,7 +135,7 @@ def _check(
     line: str, where: str, path: Path, audit: bool, set_in: dict[str, int], number: int
 ) -> None:
     found = _LINE.fullmatch(line)
-    if found is None:
+    if found is None or not _NUMBER.fullmatch(found[4]):
         raise DnaError(
             f"{path} is not a LoadGen configuration; its lines are "
             f"`MODEL.SCENARIO.KEY = NUMBER`, as in resnet50.Offline.target_qps = 100, with spaces "
