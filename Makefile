@@ -12,7 +12,7 @@ PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-h
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles imports imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles imports damage imagenet check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ cycles: setup ## 200 random cases of a SEED (0): cycle model against RTL, every 
 imports: setup ## 300 random TFLite models against LiteRT, 50 of them on RTL (5 minutes)
 	@mkdir -p $(BUILD)
 	$(BIN)/python -m tests.sweeps.import_sweep --models 300 --rtl 50 --seed $(SEED)
+
+damage: setup ## 10000 damaged artifacts of a SEED (0): refused, or all engines agree (1 minute)
+	$(BIN)/python -m tests.sweeps.damage --cases 10000 --seed $(SEED)
 
 check: setup ## lint, format, types
 	$(BIN)/ruff check .

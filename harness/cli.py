@@ -7,9 +7,9 @@ import sys
 from typing import NoReturn
 
 import click
-from rich.console import Console
 
-from sw.errors import DnaError
+from harness.host import output, terminal
+from sw.errors import DnaError, one_line
 from sw.version import VERSION
 
 COMMANDS = {
@@ -60,28 +60,27 @@ def dna() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"[bold red]error:[/] {message.replace('[', chr(92) + '[')}"
-    )
+    terminal.Console(stderr=True).fail(one_line(message))
     sys.exit(BAD_INPUT)
 
 
 def main() -> NoReturn:
     """Run ``dna``: one line and exit code 2 for bad input, 130 when interrupted."""
+    terminal.any_text_on(sys.stdout, sys.stderr)
     try:
-        sys.exit(dna.main(standalone_mode=False))
+        with output.checked():
+            code = dna.main(standalone_mode=False)
+        sys.exit(code)
     except DnaError as error:
         _fail(str(error))
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         sys.exit(BAD_INPUT)
     except click.ClickException as error:
-        _fail(" ".join(error.format_message().split()))
+        _fail(error.format_message())
     except (click.Abort, KeyboardInterrupt):
-        Console(stderr=True).print("interrupted")
+        terminal.Console(stderr=True).print("interrupted")
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def tables() -> str:
         ),
         "",
         f"| operator | {' | '.join(FRONTENDS.values())} |",
-        "|---|---|---|---|",
+        "|---" * (1 + len(FRONTENDS)) + "|",
         *(
             f"| {row.name} | {' | '.join(_spelling(row.spelling[key]) for key in FRONTENDS)} |"
             for row in table.TABLE

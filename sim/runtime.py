@@ -13,6 +13,7 @@ from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.artifact import Artifact, Manifest
+from sw.classes import has_classes
 from sw.errors import DnaError
 
 Engine = Literal["functional", "reference"]
@@ -69,7 +70,7 @@ class Runtime:
                 them, or int8 of that shape, already quantized.
 
         Returns:
-            float32 [N, classes].
+            float32 [N, classes], whatever the rank of the logits; of another output [N, ...].
 
         Raises:
             DnaError: ``batch`` has another type or shape, or contains NaN.
@@ -82,4 +83,7 @@ class Runtime:
             )
         if batch.dtype == np.float32:
             batch = quantize(batch, self.manifest.input)
-        return dequantize(self._model.run(batch), self.manifest.output)
+        output = dequantize(self._model.run(batch), self.manifest.output)
+        return (
+            output.reshape(len(output), -1) if has_classes(self.manifest.output.shape) else output
+        )

@@ -8,12 +8,13 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
 
+from sw import children
 from sw.errors import DnaError
 
 PACKAGE = "pyosys"
@@ -47,22 +48,19 @@ def run(script: str, folder: Path, progress: Callable[[str], None] | None = None
     """
     (folder / _SCRIPT).write_text(script)
     lines = []
-    with subprocess.Popen(
+    with children.started(
         [sys.executable, "-c", _CALL],
         cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
         text=True,
     ) as process:
         assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                lines.append(line)
-                if progress is not None and (started := _PASS.match(line)):
-                    progress(started[1])
-        except BaseException:
-            process.kill()
-            raise
+        for line in process.stdout:
+            lines.append(line)
+            if progress is not None and (started := _PASS.match(line)):
+                progress(started[1])
     log = "".join(lines)
     if process.returncode:
         errors = [*_ERROR.findall(log), log.strip().rpartition("\n")[2] or process.returncode]

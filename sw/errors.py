@@ -9,4 +9,9 @@ class DnaError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """``text`` without its line breaks; spaces inside a line, as in a file's name, stay."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())

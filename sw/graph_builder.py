@@ -8,6 +8,7 @@ built, and stored beside the scales it came from.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,9 @@ from sw.operations import (
     Tensor,
 )
 from sw.operators import Proposal, row_of
+
+MAX_VALUES = 2**31 - 1
+"""The most values of a tensor: what the kernels count in 32 bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +118,8 @@ class GraphBuilder:
             raise DnaError(f"{name}: zero point {zero_point!r} is not in -128..127")
         if not shape or min(shape) < 1:
             raise DnaError(f"{name}: shape {shape!r} is empty")
+        if math.prod(shape) > MAX_VALUES:
+            raise DnaError(f"{name}: shape {shape!r} is more than {MAX_VALUES} values")
         tensor = Tensor(
             name=name,
             shape=tuple(int(n) for n in shape),

@@ -13,7 +13,7 @@ from sw.numerics import Activation
 Pair = tuple[int, int]
 
 
-class Tensor(msgspec.Struct, frozen=True):
+class Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An int8 tensor: ``real = scale * (value - zero_point)``.
 
     ``shape`` is (height, width, channels), or (channels,) for a flat one. ``scale`` holds a float32
@@ -26,7 +26,7 @@ class Tensor(msgspec.Struct, frozen=True):
     zero_point: int
 
 
-class Padding(msgspec.Struct, frozen=True):
+class Padding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Rows and columns of the zero point put around a feature map."""
 
     top: int = 0
@@ -35,7 +35,7 @@ class Padding(msgspec.Struct, frozen=True):
     right: int = 0
 
 
-class _Operation(msgspec.Struct, frozen=True, tag_field="type"):
+class _Operation(msgspec.Struct, frozen=True, tag_field="type", forbid_unknown_fields=True):
     name: str
     inputs: tuple[str, ...]
     output: str

@@ -170,6 +170,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
         weights: the weight streams, for ``memory.weights``.
         memory: the memory window.
         layers: in the order of execution.
+        bandwidth: of the memory that the schedule is made for, as a part of the DRAM port's.
     """
 
     config: DnaConfig
@@ -177,6 +178,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     weights: bytes
     memory: MemoryMap
     layers: list[LayerTable]
+    bandwidth: float = 1.0
 
     def image(self, pixels: Int8) -> npt.NDArray[np.uint8]:
         """The memory window before a run, uint8 [``memory.size``].

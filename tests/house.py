@@ -3,7 +3,8 @@
 Imports of product code run downwards, ``hw`` <- ``sw`` <- ``sim`` <- ``harness``. Inside each of
 these, what stands in the same folder (modules, packages) makes no circle of imports, on any level.
 An import inside a function is a dependency, too. No product module is there for the tests alone,
-and no file is too long to be read at once.
+and no file is too long to be read at once. What Rich would take for markup is text here, and no
+child outlives its parent: one module knows Rich, few start processes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,16 @@ FLOORS = ("hw", "sw", "sim", "harness")
 TESTS = "tests"
 PRODUCT_LINES = 400
 TEST_LINES = 600
+KEEPERS = {
+    "rich": ("harness.host.terminal",),
+    "subprocess": ("sw.children",),
+    "multiprocessing": ("sw.children", "harness.host.workers", "harness.bench.worker"),
+    "concurrent.futures.process": ("harness.host.workers",),
+    "asyncio": ("harness.host.workers",),
+}
+"""Packages from outside, and the product modules that may import them."""
+
+STREAM_NAMES = {"DEVNULL", "PIPE", "STDOUT"}  # of subprocess; they start nothing
 SOURCES = (".py", ".cc", ".h", ".js", ".css", ".html")
 
 
@@ -34,6 +45,7 @@ class Module:
         named: strings in it that could be names of modules, for imports by name.
         scans: whether it looks for what is in a package (``pkgutil.iter_modules``).
         entry: whether it is a program (``python -m``).
+        outside: what it imports from elsewhere, dotted.
     """
 
     name: str
@@ -42,6 +54,7 @@ class Module:
     named: frozenset[str]
     scans: bool
     entry: bool
+    outside: frozenset[str] = frozenset()
 
     @property
     def is_package(self) -> bool:
@@ -67,14 +80,16 @@ def _name(path: Path, root: Path) -> str:
 def _read(name: str, path: Path, known: Mapping[str, Path]) -> Module:
     tree = ast.parse(path.read_text(), str(path))
     nodes = list(ast.walk(tree))
-    imports, named = set(), set()
+    imports, named, outside = set(), set(), set()
     for node in nodes:
         if isinstance(node, ast.Import):
             imports |= {alias.name for alias in node.names}
+            outside |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level and node.module, f"{path}: relative import"
             below = {f"{node.module}.{alias.name}" for alias in node.names}
             imports |= below & known.keys()
+            outside |= {f"{node.module}.{alias.name}" for alias in node.names}
             if not below <= known.keys():
                 imports.add(node.module)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -83,7 +98,15 @@ def _read(name: str, path: Path, known: Mapping[str, Path]) -> Module:
         isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in tree.body
     )
     scans = any(isinstance(node, ast.Attribute) and node.attr == "iter_modules" for node in nodes)
-    return Module(name, path, frozenset(imports & known.keys()), frozenset(named), scans, entry)
+    return Module(
+        name,
+        path,
+        frozenset(imports & known.keys()),
+        frozenset(named),
+        scans,
+        entry,
+        frozenset(outside - known.keys()),
+    )
 
 
 def imports_upwards(house: Mapping[str, Module]) -> Iterator[str]:
@@ -141,6 +164,22 @@ def only_for_tests(house: Mapping[str, Module]) -> Iterator[str]:
         yield f"{module.name} is imported by no product module"
 
 
+def kept(house: Mapping[str, Module]) -> Iterator[str]:
+    """Product modules that import what belongs to another (:data:`KEEPERS`)."""
+    for module in house.values():
+        if module.name.split(".")[0] not in FLOORS:
+            continue
+        for package, keepers in KEEPERS.items():
+            taken = {
+                name
+                for name in module.outside
+                if f"{name}.".startswith(f"{package}.")
+                and not (package == "subprocess" and name.rpartition(".")[2] in STREAM_NAMES)
+            }
+            if taken and module.name not in keepers:
+                yield f"{module.name} imports {min(taken)}; that is for {' and '.join(keepers)}"
+
+
 def long_files(root: Path) -> Iterator[str]:
     """Files with more lines than a reader takes in."""
     for top in (*FLOORS, TESTS):
@@ -159,6 +198,7 @@ def findings(root: Path = ROOT) -> list[str]:
         *imports_upwards(house),
         *circles(house),
         *only_for_tests(house),
+        *kept(house),
         *long_files(root),
     ]
 

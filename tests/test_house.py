@@ -102,3 +102,24 @@ def test_long_files_are_seen(build):
         "sim/model.cc has 401 lines, more than 400",
         "tests/test_more.py has 601 lines, more than 600",
     ]
+
+
+def test_rich_and_processes_beside_their_keepers_are_seen(build):
+    main = "\nif __name__ == '__main__':\n    pass\n"
+    found = build(
+        {
+            "harness/a.py": f"def f():\n    from rich.table import Table{main}",
+            "harness/b.py": f"import rich{main}",
+            "harness/c.py": f"from subprocess import PIPE, Popen{main}",
+            "harness/d.py": f"from subprocess import PIPE{main}",
+            "harness/e.py": f"from multiprocessing import get_context{main}",
+            "tests/test_f.py": "import rich, subprocess\n",
+        }
+    )
+    assert found == [
+        "harness.a imports rich.table.Table; that is for harness.host.terminal",
+        "harness.b imports rich; that is for harness.host.terminal",
+        "harness.c imports subprocess.Popen; that is for sw.children",
+        "harness.e imports multiprocessing.get_context; that is for sw.children and "
+        "harness.host.workers and harness.bench.worker",
+    ]

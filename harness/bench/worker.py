@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sw import children
 from sw.errors import DnaError
 
 Int8 = npt.NDArray[np.int8]
@@ -100,6 +101,7 @@ def _serve(
     connection: Connection, artifact: Path, contender: str, variant: str, threads: int
 ) -> None:
     """The child: load, then answer until the parent hangs up."""
+    children.end_with_parent()
     # Contenders log to stderr behind Python's back; what goes wrong is said over the connection.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     from harness.bench.contenders import CONTENDERS

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import click
 
+from sw import files
 from sw.errors import DnaError
+from sw.preprocessing import NAMES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +35,23 @@ def data_dir_option(function: F) -> F:
     )(function)
 
 
+def preprocessing_option(default: str | None, help_text: str) -> Callable[[F], F]:
+    """Adds ``--preprocessing NAME``: a named preprocessing or a JSON file with the fields of one.
+
+    Args:
+        default: what it is if nobody says.
+        help_text: what it is for; the choices are added.
+    """
+    return click.option(
+        "--preprocessing",
+        default=default,
+        show_default=default is not None,
+        metavar="NAME",
+        help=f"{help_text} {', '.join(sorted(NAMES))}, or a JSON file with a resize, crop and "
+        "normalisation of your own.",
+    )
+
+
 def config_option(function: F) -> F:
     """Adds ``--config NAME``, passed as ``config_name``: the machine."""
     return click.option(
@@ -42,33 +61,6 @@ def config_option(function: F) -> F:
         metavar="NAME",
         help="nano, micro, small, f100, f200, or a JSON file with the parameters of a machine.",
     )(function)
-
-
-class Numbers(click.ParamType[tuple[Any, ...]]):
-    """Positive numbers with commas between them.
-
-    Args:
-        number: int or float.
-    """
-
-    name = "A,B,..."
-
-    def __init__(self, number: type[int] | type[float]) -> None:
-        self._number = number
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[Any, ...]:
-        """Parse and check them; one that is given twice counts once."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(dict.fromkeys(self._number(part) for part in value.split(",")))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers, as 2,4,8", param, ctx)
-        if not all(0 < number < float("inf") for number in numbers):
-            self.fail(f"{value!r} has a number that is not positive", param, ctx)
-        return numbers
 
 
 def check_writable(path: Path | None) -> None:
@@ -96,16 +88,4 @@ def write_json(path: Path | None, figures: dict[str, Any]) -> None:
         DnaError: the file cannot be written.
     """
     if path is not None:
-        write_text(path, json.dumps(figures, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path``.
-
-    Raises:
-        DnaError: the file cannot be written.
-    """
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise DnaError(f"cannot write {path}: {error.strerror}") from error
+        files.write(path, json.dumps(figures, indent=1) + "\n")

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from harness.commands.numbers import CLOCK, CYCLES, PORT
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 CLOCK_MHZ = 300.0
@@ -19,7 +21,7 @@ def clock_option(function: F) -> F:
     return click.option(
         "--clock",
         "clock_mhz",
-        type=click.FloatRange(min=0, min_open=True),
+        type=CLOCK,
         default=CLOCK_MHZ,
         show_default=True,
         metavar="MHZ",
@@ -35,7 +37,7 @@ def bandwidth_option(purpose: str) -> Callable[[F], F]:
     """
     return click.option(
         "--memory-bandwidth",
-        type=click.FloatRange(min=2**-16, max=1),
+        type=PORT,
         default=1.0,
         show_default=True,
         metavar="PART",
@@ -48,7 +50,7 @@ def memory_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option(
         "--memory-latency",
-        type=click.IntRange(min=1),
+        type=CYCLES,
         default=64,
         show_default=True,
         metavar="CYCLES",

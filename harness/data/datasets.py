@@ -1,12 +1,12 @@
-"""ImageNet as MLPerf lays it out: a folder of photographs and lists of them.
+"""A data set as MLPerf lays out ImageNet: a folder of photographs and lists of them.
 
-    DATA_DIR/val_map.txt              FILE LABEL, one a line; label 0 to 999
-    DATA_DIR/*.JPEG                   the photographs, here or in val/
+    DATA_DIR/val_map.txt              FILE LABEL, one a line; label 0 to 999 in ImageNet
+    DATA_DIR/*.JPEG                   the photographs, here or in val/; or arrays, *.npy
     cal_image_list_option_1.txt       FILE, one a line
     cal_image_list_option_2.txt       FILE NUMBER, one a line
 
 The second column of MLPerf's option 2 counts the lines; it is no label. Whoever reads a list to
-calibrate with says so, and the column is ignored.
+calibrate with says so, and the column is ignored. How many classes there are the network says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from sw.errors import DnaError
 
 VAL_MAP = "val_map.txt"
 VAL_DIR = "val"
-CLASSES = 1000
 DATA_DIR_VARIABLE = "DATA_DIR"
 
 
@@ -44,7 +43,7 @@ def read_list(path: Path, *, calibration: bool = False) -> list[Entry]:
 
     Raises:
         DnaError: the list is missing, empty or not text, a line is empty or has too many columns,
-            ends in CRLF, names a file outside the folder, has a label outside 0 to 999, or some
+            ends in CRLF, names a file outside the folder, has a label that is no number, or some
             lines have labels and some have none. The message names the line.
     """
     try:
@@ -83,13 +82,8 @@ def _entry(line: str, number: int, where: str, calibration: bool) -> Entry:
     if len(columns) == 1:
         return Entry(columns[0], None, number)
     if not re.fullmatch(r"[0-9]{1,9}", columns[1]):
-        raise DnaError(f"{where}: label {columns[1]!r} is not a number from 0 to {CLASSES - 1}")
-    if calibration:
-        return Entry(columns[0], None, number)
-    label = int(columns[1])
-    if label >= CLASSES:
-        raise DnaError(f"{where}: label {label} is not in 0 to {CLASSES - 1}")
-    return Entry(columns[0], label, number)
+        raise DnaError(f"{where}: label {columns[1]!r} is not a number from 0 on")
+    return Entry(columns[0], None if calibration else int(columns[1]), number)
 
 
 def data_dir_from(option: Path | None) -> Path | None:
@@ -109,7 +103,7 @@ class Dataset:
         data_dir: the folder that was given.
         list_file: the list that was read.
         paths: one file per line.
-        labels: one class, 0 to 999, per line, or None where the list has none.
+        labels: one class per line, or None where the list has none.
 
     Raises:
         DnaError: the folder or list cannot be used (see :func:`read_list`) or photographs are
@@ -146,6 +140,24 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def check_labels(self, classes: int, count: int | None = None) -> None:
+        """Fail if no accuracy can be told.
+
+        Args:
+            classes: of the network.
+            count: how many lines count; default: all.
+
+        Raises:
+            DnaError: one of them has no label, or one that is no class of the network; the message
+                names the line.
+        """
+        for number, label in enumerate(self.labels[:count], 1):
+            if label is None or label >= classes:
+                what = "no label" if label is None else f"label {label}, of {classes} classes"
+                raise DnaError(
+                    f"{self.list_file} line {number} has {what}: no accuracy can be told"
+                )
 
     def _default_list(self) -> Path:
         path = self.data_dir / VAL_MAP

@@ -19,7 +19,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -31,10 +30,10 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import safetensors.numpy
-from rich.console import Console
 
 from harness.data.datasets import VAL_MAP, data_dir_from
-from sw import digests
+from harness.host.terminal import Console
+from sw import children, digests
 from sw.errors import DnaError
 
 CHECKSUMS = "sha256.json"
@@ -106,7 +105,7 @@ def _unpack_weights(file: Path, folder: Path) -> None:
                 values = np.frombuffer(data, "<f4", count, offset)
                 tensors[entry["name"]] = values.reshape(entry["shape"])
                 offset += values.nbytes
-        safetensors.numpy.save_file(tensors, folder / WEIGHTS)
+        (folder / WEIGHTS).write_bytes(safetensors.numpy.save(tensors))
         shutil.move(source / "ResNet50" / TOPOLOGY, folder / TOPOLOGY)
         shutil.move(source / "assets" / LABELS, folder / LABELS)
 
@@ -242,7 +241,7 @@ def _download(package: Package, work: Path) -> Path:
     target = work / "download"
     target.mkdir()
     try:
-        done = subprocess.run(command, cwd=target, capture_output=True, text=True, check=False)
+        done = children.run(command, cwd=target, capture_output=True, text=True)
     except FileNotFoundError as error:
         raise DnaError(
             f"cannot fetch {package.name}: there is no `{client}` on the PATH; install it"

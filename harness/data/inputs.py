@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from harness.data.preprocess import check_input, load_image
+from harness.data.preprocess import check_image, load_image
 from sim.quantization import quantize
 from sw.artifact import Manifest, Quantization
 from sw.errors import DnaError
+from sw.preprocessing import Preprocessing
 
 Int8 = npt.NDArray[np.int8]
 
-ARRAY = "array"
-"""The preprocessing of a network that takes arrays, and no photographs."""
 SUFFIX = ".npy"
 
 
@@ -34,54 +34,89 @@ def load_input(manifest: Manifest, path: Path) -> Int8:
     Raises:
         DnaError: the file cannot be read or does not fit the network.
     """
-    if path.suffix == SUFFIX:
+    if path.suffix.lower() == SUFFIX:
         return load_array(path, manifest.input)
-    check_photographs(manifest)
-    return quantize(load_image(path, manifest.preprocessing), manifest.input)
+    how = preprocessing_of(manifest)
+    return quantize(load_image(path, how, tuple(manifest.input.shape)), manifest.input)
 
 
-def check_photographs(manifest: Manifest) -> None:
-    """Fail if photographs cannot be made into what a network takes.
+def check_file(manifest: Manifest, path: Path) -> None:
+    """Check all that can be known of an input without reading it whole.
 
     Raises:
-        DnaError: the network takes arrays, or images of another shape.
+        DnaError: as :func:`load_input`; only damage behind the header stays unseen.
     """
-    if manifest.preprocessing == ARRAY:
+    if path.suffix.lower() == SUFFIX:
+        _check_array(_read(path, map_file=True), path, manifest.input)
+    else:
+        preprocessing_of(manifest)
+        check_image(path)
+
+
+def preprocessing_of(manifest: Manifest) -> Preprocessing:
+    """What makes photographs into the input of a network.
+
+    Raises:
+        DnaError: the network takes arrays, or the preprocessing does not fit its input.
+    """
+    how, shape = manifest.preprocessing, tuple(manifest.input.shape)
+    if how is None:
         raise DnaError(
-            f"{manifest.model} takes arrays of shape {tuple(manifest.input.shape)}, no "
-            f"photographs; give it a {SUFFIX} file, or name a --preprocessing when you import it"
+            f"{manifest.model} takes arrays of shape {shape}, no photographs; give it a {SUFFIX} "
+            "file, or name a --preprocessing when you import it"
         )
-    check_input(manifest)
+    how.check(shape)
+    return how
 
 
 def load_array(path: Path, quantization: Quantization) -> Int8:
-    """An array from a ``.npy`` file, with or without a batch of 1.
+    """An array from a ``.npy`` file: flat, or of the input's shape but for extents of 1.
 
     int8 is taken as it is, uint8 as int8 with a zero point 128 higher, float32 is quantized.
 
     Raises:
-        DnaError: the file cannot be read, or has another type or number of values.
+        DnaError: the file cannot be read, or has another type or shape, or contains NaN.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise DnaError(f"cannot read {path}: {reason}") from error
-    shape = tuple(quantization.shape)
-    if not isinstance(array, np.ndarray) or array.size != math.prod(shape):
-        raise DnaError(
-            f"{path} has shape {getattr(array, 'shape', None)}; the network takes {shape}"
-        )
-    array = array.reshape(shape)
+    array = _read(path)
+    _check_array(array, path, quantization)
+    array = array.reshape(tuple(quantization.shape))
     if array.dtype == np.float32:
-        return quantize(array, quantization)
+        try:
+            return quantize(array, quantization)
+        except DnaError as error:
+            raise DnaError(f"{path}: {error}") from error
     if array.dtype == np.uint8:
         array = (array ^ 128).view(np.int8)
-    if array.dtype != np.int8:
+    return np.asarray(array, np.int8)
+
+
+def _read(path: Path, map_file: bool = False) -> npt.NDArray[Any]:
+    try:
+        array = np.load(path, mmap_mode="r" if map_file else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DnaError(f"cannot read {path}: {reason}") from error
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise DnaError(f"cannot read {path}: it holds several arrays (.npz), not one (.npy)")
+    return array
+
+
+def _check_array(array: npt.NDArray[Any], path: Path, quantization: Quantization) -> None:
+    shape = tuple(quantization.shape)
+    if array.size != math.prod(shape) or (
+        array.ndim > 1 and _longer(array.shape) != _longer(shape)
+    ):
+        raise DnaError(f"{path} has shape {array.shape}; the network takes {shape}")
+    if array.dtype not in (np.float32, np.uint8, np.int8):
         raise DnaError(
             f"{path} holds {array.dtype}; the network takes int8, uint8 or float32 values"
         )
-    return np.asarray(array, np.int8)
+
+
+def _longer(shape: tuple[int, ...]) -> list[int]:
+    """What is left of a shape without its ones: with another order of axes it is another array."""
+    return [extent for extent in shape if extent != 1]
 
 
 def random_inputs(shape: tuple[int, ...], count: int) -> Iterator[Int8]:

@@ -1,22 +1,9 @@
 """From a photograph on disk to the float32 array that a network wants.
 
-Every preprocessing decodes alike, scales the short side to 256 pixels, cuts 224 x 224 from the
-centre and normalises. They differ in the resampling and in the numbers, because each repeats what
-its weights were trained or are judged with:
-
-============= ============== ======== ==========================================================
-name          resize         channels normalisation
-============= ============== ======== ==========================================================
-caffe         Pillow bilinear BGR     minus [103.939, 116.779, 123.68]: Keras' ResNet50
-torchvision   Pillow bilinear RGB     / 255, minus mean, / deviation: torchvision's ResNet50, and
-                                      "imagenet_pytorch" of the MLPerf reference code
-mlperf        OpenCV area     RGB     minus [123.68, 116.78, 103.94]: "imagenet" of the MLPerf
-                                      reference code (resnet50)
-============= ============== ======== ==========================================================
-
-Keras and torchvision resize with Pillow, whose bilinear filter widens when it shrinks and works in
-integers, so its pixels are the same on every CPU. The reference code resizes resnet50's images with
-OpenCV's area averaging; Pillow's box filter rounds differently, so OpenCV does it here too.
+:mod:`sw.preprocessing` says what there is to say of a preprocessing; here it is done. Keras and
+torchvision resize with Pillow, whose filters widen when they shrink and work in integers, so the
+pixels are the same on every CPU. The MLPerf reference code resizes resnet50's images with OpenCV's
+area averaging; Pillow's box filter rounds differently, so OpenCV does it here too.
 
 There is one decoder, Pillow: it says what is wrong with a file where OpenCV returns nothing. It
 yields the pixels of ``cv2.imread``, with which all of the reference code's preprocessings begin:
@@ -29,7 +16,7 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,25 +24,23 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from sw.artifact import Manifest
 from sw.errors import DnaError
+from sw.preprocessing import Preprocessing
 
 F32Array = npt.NDArray[np.float32]
 U8Array = npt.NDArray[np.uint8]
 
-SHORT_SIDE = 256
-CROP = 224
-SHAPE = (CROP, CROP, 3)
-
-CAFFE_MEANS_BGR = np.array([103.939, 116.779, 123.68], np.float32)
-MLPERF_MEANS_RGB = np.array([123.68, 116.78, 103.94], np.float32)
-TORCHVISION_MEANS_RGB = np.array([0.485, 0.456, 0.406], np.float32)
-TORCHVISION_DEVIATIONS_RGB = np.array([0.229, 0.224, 0.225], np.float32)
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "nearest": Image.Resampling.NEAREST,
+}
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF")
 FAITHFUL_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"})
 MIN_SIDE = 8
-MAX_ASPECT = 100  # a strip as thin would need gigabytes once its short side has 256 pixels
+MAX_ASPECT = 100  # a strip as thin would need gigabytes once its short side is resized
 # Pillow warns from 89 megapixels on and refuses from twice that; phones make 108. A filter for the
 # whole process, since one put up for a while is not safe with several threads.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -132,87 +117,65 @@ def _check_size(image: Image.Image, path: Path) -> None:
         )
 
 
-def _resized(image: Image.Image) -> tuple[int, int]:
-    """Width and height with the short side 256; the long one is cut off to whole pixels."""
+def _kept(image: Image.Image, share: float) -> Image.Image:
+    """The middle of an image, so much of its height and of its width."""
+    if share == 1:
+        return image
+    width, height = (max(round(side * share), 1) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
+def _target(image: Image.Image, how: Preprocessing, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Width and height to resize to; a long side in proportion is cut off to whole pixels."""
+    if how.size is None:
+        return shape[1], shape[0]
     width, height = image.size
     if width <= height:
-        return SHORT_SIDE, SHORT_SIDE * height // width
-    return SHORT_SIDE * width // height, SHORT_SIDE
+        return how.size, how.size * height // width
+    return how.size * width // height, how.size
 
 
-def _centre(pixels: U8Array, top: int, left: int) -> F32Array:
-    return pixels[top : top + CROP, left : left + CROP].astype(np.float32)
+def _resized(image: Image.Image, how: Preprocessing, shape: tuple[int, ...]) -> U8Array:
+    """Uint8 [height, width] or [height, width, 3], cut from the centre of the resized image.
 
-
-def _bilinear(image: Image.Image) -> F32Array:
-    """Float32 [224, 224, 3], 0 to 255; the crop's corner is rounded as torchvision rounds it."""
-    pixels = np.asarray(image.resize(_resized(image), Image.Resampling.BILINEAR))
-    height, width, _ = pixels.shape
-    return _centre(pixels, round((height - CROP) / 2), round((width - CROP) / 2))
-
-
-def _area(image: Image.Image) -> F32Array:
-    """Float32 [224, 224, 3], 0 to 255; the crop's corner is cut off as the reference code's is."""
-    import cv2
-
-    pixels = cv2.resize(np.asarray(image), _resized(image), interpolation=cv2.INTER_AREA)
-    height, width, _ = pixels.shape
-    return _centre(pixels.astype(np.uint8, copy=False), (height - CROP) // 2, (width - CROP) // 2)
-
-
-def _caffe(image: Image.Image) -> F32Array:
-    return _bilinear(image)[..., ::-1] - CAFFE_MEANS_BGR
-
-
-def _torchvision(image: Image.Image) -> F32Array:
-    unit = _bilinear(image) / np.float32(255)
-    return (unit - TORCHVISION_MEANS_RGB) / TORCHVISION_DEVIATIONS_RGB
-
-
-def _mlperf(image: Image.Image) -> F32Array:
-    return _area(image) - MLPERF_MEANS_RGB
-
-
-PREPROCESSINGS: dict[str, Callable[[Image.Image], F32Array]] = {
-    "caffe": _caffe,
-    "torchvision": _torchvision,
-    "mlperf": _mlperf,
-}
-"""The preprocessings by name: upright RGB image to float32 [224, 224, 3]."""
-
-
-def check_input(manifest: Manifest) -> None:
-    """Fail if photographs cannot be made into what a network takes.
-
-    Raises:
-        DnaError: there is no such preprocessing, or the network's images have another shape.
+    The corner of the cut is rounded as torchvision rounds it; of ``area`` it is cut off to whole
+    pixels, as the reference code does.
     """
-    _preprocessing(manifest.preprocessing)
-    if tuple(manifest.input.shape) != SHAPE:
-        raise DnaError(
-            f"the network takes images of shape {manifest.input.shape}; photographs become {SHAPE}"
-        )
+    size = _target(image, how, shape)
+    if how.resampling == "area":
+        import cv2
+
+        resized = cv2.resize(np.asarray(image), size, interpolation=cv2.INTER_AREA)
+        pixels = resized.astype(np.uint8, copy=False)
+        top, left = (size[1] - shape[0]) // 2, (size[0] - shape[1]) // 2
+    else:
+        pixels = np.asarray(image.resize(size, _FILTERS[how.resampling]))
+        top, left = round((size[1] - shape[0]) / 2), round((size[0] - shape[1]) / 2)
+    cut: U8Array = pixels[top : top + shape[0], left : left + shape[1]]
+    return cut
 
 
-def _preprocessing(name: str) -> Callable[[Image.Image], F32Array]:
-    if name not in PREPROCESSINGS:
-        raise DnaError(f"no preprocessing {name!r}; there are {', '.join(PREPROCESSINGS)}")
-    return PREPROCESSINGS[name]
-
-
-def load_image(path: Path, name: str) -> F32Array:
+def load_image(path: Path, how: Preprocessing, shape: tuple[int, ...]) -> F32Array:
     """Decode and preprocess a photograph.
 
     Args:
         path: an image file.
-        name: one of ``caffe``, ``torchvision``, ``mlperf``.
+        how: the preprocessing.
+        shape: of the network's input, (height, width, channels).
 
     Returns:
-        float32 [224, 224, 3] (height, width, channel), C-contiguous.
+        float32 of ``shape``, C-contiguous.
 
     Raises:
-        DnaError: there is no such preprocessing, or the file is no usable photograph; the message
-            names it.
+        DnaError: the preprocessing does not fit the shape, or the file is no usable photograph; the
+            message names it.
     """
-    preprocess = _preprocessing(name)
-    return np.ascontiguousarray(preprocess(decode(Path(path))))
+    how.check(tuple(shape))
+    image = _kept(decode(Path(path)), how.keep)
+    pixels = _resized(image.convert("L") if how.channels == "grey" else image, how, shape)
+    values = pixels.reshape(shape).astype(np.float32)
+    if how.channels == "BGR":
+        values = values[..., ::-1]
+    mean, deviation = (np.array(each, np.float32) for each in (how.mean, how.deviation))
+    return np.ascontiguousarray((values / np.float32(how.divisor) - mean) / deviation)

@@ -16,6 +16,7 @@ from harness.host import sources
 from hw.config import DnaConfig
 from sim.memory.model import MemoryModel
 from sw import artifact as artifacts
+from sw import digests
 from sw.errors import DnaError
 from sw.graph import Graph
 
@@ -66,7 +67,7 @@ class Task:
 @functools.cache
 def model_digest() -> str:
     """Changes with the sources of machine, compiler and cycle model."""
-    return sources.digest(
+    return digests.of_sources(
         (hw, "**/*.py"),
         (sw, "*.py"),
         (sw, "compiler/**/*.py"),

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from harness.explore.results import Row
 from harness.hardware.area import DEVICE
+from harness.host.terminal import Console, Table
 from sim.memory.model import MemoryModel
-
-TABLE_WIDTH = 130
-"""Columns that the table needs; a narrower terminal wraps its lines."""
 
 
 def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
@@ -25,27 +18,22 @@ def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
         model: name of the network.
         memory: behind every machine.
     """
-    console = Console(soft_wrap=True)
-    console.width = max(console.width, TABLE_WIDTH)
+    console = Console()
     table = Table(
+        "",
+        "configuration",
         title=f"{model}: latency modelled (memory latency {memory.latency} "
         f"cycles, {memory.bandwidth:g} of the DRAM port), area estimated; * is on the Pareto front",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
     )
-    table.add_column("", no_wrap=True)
-    table.add_column("configuration", no_wrap=True)
     columns = ("MACs", "lanes", "DRAM B", "KiB", "MHz", "cycles", "ms", "images/s", "used", "GB/s")
-    for name in (*columns, "k LUTs", "DSP", f"of {DEVICE}"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_columns(*columns, "k LUTs", "DSP", f"of {DEVICE}", right=True)
     for row in rows:
         config, area = row.parameters, row.area
         if config is None or area is None:
             continue
         table.add_row(
             "*" if row.front else "",
-            escape(row.name),
+            row.name,
             f"{config.macs:,}",
             str(config.lanes),
             str(config.dram_bytes_per_cycle),
@@ -63,4 +51,4 @@ def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
         )
     console.print(table)
     for name, reason in dict.fromkeys((row.name, row.refused) for row in rows if row.refused):
-        console.print(f"refused: {name}: {reason}", markup=False, highlight=False)
+        console.print(f"refused: {name}: {reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from pathlib import Path
 
 import msgspec
@@ -27,14 +28,17 @@ def configuration(name: str) -> DnaConfig:
         )
     try:
         content = path.read_bytes()
-        config = msgspec.json.decode(content, type=DnaConfig)
-    except (msgspec.MsgspecError, OSError) as error:
+        said = msgspec.json.decode(content)
+        names = [field.name for field in dataclasses.fields(DnaConfig)]
+        # First: a name that is misspelt is also one that is missing.
+        unknown = [key for key in said if key not in names] if isinstance(said, dict) else []
+        if unknown:
+            near = difflib.get_close_matches(unknown[0], names, n=1)
+            raise DnaError(
+                f"{path} is no configuration: a machine has no parameter {unknown[0]!r}; "
+                + (f"did you mean {near[0]!r}? " if near else "")
+                + f"There are {', '.join(names)}"
+            )
+        return msgspec.json.decode(content, type=DnaConfig)
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise DnaError(f"{path} is no configuration: {error}") from error
-    names = [field.name for field in dataclasses.fields(DnaConfig)]
-    unknown = [key for key in msgspec.json.decode(content) if key not in names]
-    if unknown:
-        raise DnaError(
-            f"{path} is no configuration: a machine has no parameter {unknown[0]!r}; "
-            f"there are {', '.join(names)}"
-        )
-    return config

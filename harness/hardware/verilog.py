@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from hw.config import DnaConfig
 from sim import yosys
+from sw import files
 
 TOP = "dna"
 
@@ -102,13 +102,13 @@ def write_verilog(
     Memories have no initial content: nothing in the machine depends on it.
 
     Raises:
-        DnaError: Yosys failed.
+        DnaError: Yosys failed, or ``path`` cannot be written.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "design.il").write_text(text(modules))
         yosys.run(_WRITE, folder, progress)
-        shutil.move(folder / "design.v", path)
+        files.write(path, (folder / "design.v").read_bytes())
 
 
 def text(modules: dict[str, HardwareModule]) -> str:

@@ -1,11 +1,14 @@
 """Independent tasks on processes of this computer, or on the workers of a Dask cluster.
 
 Both keep the same promises: every result arrives once, in the caller's process, as soon as it is
-there; a worker that dies costs only the time that its tasks had taken so far.
+there; a worker that dies costs only the time that its tasks had taken so far; and what is wrong in
+a worker is the error that it would be here. Processes of this computer end with the command, even
+if that is killed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import multiprocessing
 import signal
@@ -17,6 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.host import computer
+from sw import children
 from sw.errors import DnaError
 from sw.extras import needs
 
@@ -45,7 +49,8 @@ def run_tasks(
     """Call ``function`` with every task.
 
     Ctrl-C, or anything that ``done`` raises, ends the local processes at once and takes back what
-    a cluster has not begun.
+    a cluster has not begun. What a task needs time to set up, and the next one too, belongs into a
+    cache of ``function``'s module: an error there is one of the task.
 
     Args:
         function: of a module, so that other processes can import it; on a cluster the workers need
@@ -122,7 +127,9 @@ def _run_in_processes(
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end with the block: at once if an exception leaves it."""
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), children.end_with_parent
+    )
     try:
         yield pool
     except BaseException:
@@ -182,10 +189,26 @@ def _run_on_cluster(
 
 def _connect(scheduler: str) -> Client:
     with needs("cluster", "Dask (distributed)"):
-        from distributed import Client
+        from distributed import Client, Security
+        from distributed.comm import connect
+
+    class Quiet(Client):  # type: ignore[misc]  # it has no types
+        """One whose start failed says nothing more when it is thrown away."""
+
+        def __del__(self) -> None:
+            pass
+
+    async def knock() -> None:
+        """A client that cannot connect leaves threads behind that go on trying: ask first."""
+        arguments = Security().get_connection_args("client")
+        knocking = connect(scheduler, timeout=CONNECT_SECONDS, **arguments)
+        # Its own limit does not hold for what is no scheduler and never answers.
+        (await asyncio.wait_for(knocking, CONNECT_SECONDS)).abort()
+
     try:
-        client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
+        asyncio.run(knock())
+        client = Quiet(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:  # TypeError: a protocol that is not set up
         raise DnaError(
             f"no Dask scheduler answers at {scheduler!r} within {CONNECT_SECONDS} s; "
             "start one with `dask scheduler`, and give its address as tcp://host:8786"

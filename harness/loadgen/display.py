@@ -6,15 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
+from harness.host.terminal import Console, told
 from harness.loadgen.modelled import ModelledSystem
 from harness.loadgen.qsl import SampleLibrary
 from harness.loadgen.sut import System
@@ -33,19 +25,16 @@ def progress(
         system: under test.
         accuracy: whether the test ends when every photograph was answered; its rest is then known.
     """
-    clock = TimeRemainingColumn() if accuracy else TimeElapsedColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), clock)
     paced = isinstance(system, ModelledSystem)
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, auto_refresh=not paced) as bar:
-        task = bar.add_task("starting", total=len(library.paths) if accuracy else None)
+    total = len(library.paths) if accuracy else None
+    with told(Console(stderr=True), "starting", total, by_itself=not paced) as tell:
 
         def show() -> None:
             if system.completed == 0:
                 text = f"{library.loaded} photographs loaded"
             else:
                 text = f"{system.completed} images answered"
-            bar.update(task, description=text, completed=system.completed, refresh=paced)
+            tell(text, system.completed)
 
         def tick() -> None:
             if not paced or system.completed == 0:

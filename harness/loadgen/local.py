@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.loadgen.modelled import Answer
+from harness.loadgen import sut
 from harness.loadgen.qsl import Int8Array
 from harness.loadgen.settings import Scenario
-from harness.loadgen.sut import Model, answers
+from harness.loadgen.sut import Answer, Model
 from sim.functional import FunctionalModel
+from sw.artifact import Artifact
 from sw.graph import Graph
 
 
@@ -24,18 +25,19 @@ def models(graph: Graph, scenario: Scenario, threads: int) -> list[Model]:
 
 
 def answerer(
-    graph: Graph, load: Callable[[Path], Int8Array], threads: int
+    network: Artifact, load: Callable[[Path], Int8Array], threads: int
 ) -> Callable[[Path], Answer]:
     """Reads a photograph and answers it at once; for up to ``threads`` threads."""
     free: queue.SimpleQueue[FunctionalModel] = queue.SimpleQueue()
     for _ in range(threads):
-        free.put(FunctionalModel(graph, threads=1))
+        free.put(FunctionalModel(network.graph, threads=1))
+    made = sut.answerer(network.manifest)
 
     def answer(path: Path) -> Answer:
         image = load(path)
         model = free.get()
         try:
-            return answers(model.run(image[np.newaxis]))
+            return made(model.run(image[np.newaxis]))
         finally:
             free.put(model)
 

@@ -20,13 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from harness.loadgen import logs, runner
 from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.qsl import SampleLibrary
-
-Answer = npt.NDArray[np.float32]
+from harness.loadgen.sut import Answer
 
 SPIN_SECONDS = 300e-6
 """A sleep wakes up late, so the last stretch before a deadline is spent looking at the clock."""
@@ -57,7 +55,7 @@ class ModelledSystem:
         """Set up; the library must have the answers when LoadGen issues its first query.
 
         Args:
-            answers: float32 [1] of every loaded sample, by its index.
+            answers: of every loaded sample, by its index.
             latency: seconds from issue to the answer of the n-th sample of a query, n from 1.
             overhead: seconds that LoadGen sees beyond those that this class does
                 (:func:`binding_overhead`).

@@ -6,17 +6,36 @@ import dataclasses
 import importlib.metadata
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from harness.data import guessing
 from harness.host import computer
+from harness.host.terminal import Console, Table
 from harness.loadgen.machine import ModelledMachine
 from harness.loadgen.pace import TOLERANCE, Pace
 from harness.loadgen.score import Score
+from sw import classes
 from sw.artifact import Manifest
 
 
-def show(score: Score, machine: ModelledMachine | None, pace: Pace | None, folder: Path) -> None:
+def remarks(score: Score, manifest: Manifest) -> list[str]:
+    """What must be known of the answers: the class offset, or that they are those of guessing."""
+    if score.top1 is None:
+        return []
+    logits, offset = len(manifest.class_names), manifest.class_offset
+    right = round(score.top1 * score.images)
+    said = (
+        classes.remark(logits, offset),
+        guessing.remark(right, score.images, logits - (offset or 0)),
+    )
+    return [line for line in said if line is not None]
+
+
+def show(
+    score: Score,
+    machine: ModelledMachine | None,
+    pace: Pace | None,
+    folder: Path,
+    manifest: Manifest,
+) -> None:
     """Print a test's outcome to stdout.
 
     Args:
@@ -24,9 +43,10 @@ def show(score: Score, machine: ModelledMachine | None, pace: Pace | None, folde
         machine: whose speed was modelled, if one was.
         pace: how well the run kept to it, if it was a performance run.
         folder: of LoadGen's logs.
+        manifest: of the artifact that was tested.
     """
     title = f"LoadGen {score.scenario}, {score.mode}"
-    table = Table(title=f"{title}, modelled" if machine else title, show_header=False)
+    table = Table(title=f"{title}, modelled" if machine else title)
     if score.mode == "accuracy":
         table.add_row("complete", "yes" if score.valid else "NO")
     else:
@@ -46,17 +66,19 @@ def show(score: Score, machine: ModelledMachine | None, pace: Pace | None, folde
             text = f"{value}" if isinstance(value, int) else f"{value:.{decimals}f}"
             table.add_row(name, f"{text} {unit}".rstrip())
     table.add_row("logs", str(folder))
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console()
     console.print(table)
     if machine:
-        console.print(f"Timing: {machine}.", markup=False)
+        console.print(f"Timing: {machine}.")
     if machine and pace:
         _print_pace(console, score, pace)
     if score.shortfalls:
         less = "Less" if score.full_length else "Shorter"
         console.print(f"{less} than MLPerf asks: {', '.join(score.shortfalls)}.")
+    for line in remarks(score, manifest):
+        console.print(line)
     for error in score.errors:
-        console.print(f"LoadGen reports an error: {error}", markup=False)
+        console.print(f"LoadGen reports an error: {error}")
 
 
 def _print_pace(console: Console, score: Score, pace: Pace) -> None:
@@ -99,6 +121,8 @@ def figures(
     """
     return {
         **dataclasses.asdict(score),
+        "class_offset": manifest.class_offset,
+        "remarks": remarks(score, manifest),
         "timing": "modelled" if machine else "host",
         **({"device": machine.figures()} if machine else {}),
         **({"pace": dataclasses.asdict(pace)} if pace else {}),

@@ -1,4 +1,4 @@
-"""The photographs of a test: which they are, whether they can be used, how they are read."""
+"""What a test shows: photographs or arrays, whether they can be used, how they are read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.data import preprocess
 from harness.data.datasets import Dataset
+from harness.data.inputs import check_file, load_input
 from harness.loadgen.qsl import Int8Array
-from sim.quantization import quantize
 from sw.artifact import Manifest
+from sw.classes import check_classes
 from sw.errors import DnaError
 
 
@@ -37,13 +37,13 @@ def choose(manifest: Manifest, data: Dataset, count: int | None, accuracy: bool)
         accuracy: whether the answers are held against the labels.
 
     Raises:
-        DnaError: the network takes no photographs, one is listed twice or is no image, or a label
-            that counts is missing or none of the network's classes.
+        DnaError: one cannot be used by the network or is listed twice; or, where answers count, the
+            network's output is no row of logits, or a label is missing or none of its classes.
     """
     paths, labels = data.paths[:count], data.labels[:count]
-    preprocess.check_input(manifest)
     if accuracy:
-        _check_labels(labels, len(manifest.class_names), data.list_file)
+        check_classes(manifest.model, tuple(manifest.output.shape))
+        data.check_labels(len(manifest.class_names) - (manifest.class_offset or 0), count)
     first: dict[Path, int] = {}
     for number, path in enumerate(paths, 1):
         if (before := first.setdefault(path, number)) != number:
@@ -52,19 +52,10 @@ def choose(manifest: Manifest, data: Dataset, count: int | None, accuracy: bool)
                 "a photograph counts once"
             )
     for path in paths:
-        preprocess.check_image(path)
+        check_file(manifest, path)
     return Photographs(paths, labels)
 
 
-def _check_labels(labels: list[int | None], classes: int, list_file: Path) -> None:
-    for number, label in enumerate(labels, 1):
-        if label is None or label >= classes:
-            what = "no label" if label is None else f"label {label}, of {classes} classes"
-            raise DnaError(f"{list_file} line {number} has {what}: no accuracy can be told")
-
-
 def loader(manifest: Manifest) -> Callable[[Path], Int8Array]:
-    """Reads a photograph into what the network takes: int8 [height, width, channels]."""
-    return lambda path: quantize(
-        preprocess.load_image(path, manifest.preprocessing), manifest.input
-    )
+    """Reads a photograph or an array into what the network takes: int8 of its input's shape."""
+    return lambda path: load_input(manifest, path)

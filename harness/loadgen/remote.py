@@ -15,19 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 
 import harness
 import sim
 import sw
-from harness.data.preprocess import load_image
+from harness.data.inputs import load_input
 from harness.host import sources, terminal
 from harness.host.workers import run_tasks
-from harness.loadgen.modelled import Answer
+from harness.loadgen.sut import Answer
 from sim.functional import FunctionalModel
-from sim.quantization import quantize
 from sw import artifact as artifacts
+from sw import digests
+from sw.classes import best
 from sw.errors import DnaError
+from sw.preprocessing import Preprocessing
 
 Answers = npt.NDArray[np.float32]
 
@@ -46,6 +47,7 @@ class Chunk:
         artifact: absolute path; it must be there wherever the task runs.
         network: :func:`sw.artifact.network_digest` of it.
         preprocessing: of it.
+        class_offset: of it.
         sources: :func:`_sources` of who asks.
         photographs: absolute paths, which must be there, too.
         sizes: of these files, in bytes.
@@ -53,7 +55,8 @@ class Chunk:
 
     artifact: Path
     network: str
-    preprocessing: str
+    preprocessing: Preprocessing | None
+    class_offset: int | None
     sources: str
     photographs: tuple[Path, ...]
     sizes: tuple[int, ...]
@@ -88,6 +91,7 @@ def answers(
             artifact=artifact.resolve(),
             network=artifacts.network_digest(network),
             preprocessing=network.manifest.preprocessing,
+            class_offset=network.manifest.class_offset,
             sources=_sources(),
             photographs=tuple(paths),
             sizes=tuple(path.stat().st_size for path in paths),
@@ -111,7 +115,7 @@ def answerer(
 
     Arguments and errors are those of :func:`answers`.
     """
-    with terminal.counted(Console(stderr=True), "answering", len(photographs)) as answered:
+    with terminal.counted(terminal.Console(stderr=True), "answering", len(photographs)) as answered:
         found = answers(artifact, network, photographs, scheduler, answered)
     return dict(zip(photographs, found.reshape(-1, 1), strict=True)).__getitem__
 
@@ -123,7 +127,7 @@ def answer(chunk: Chunk) -> Answers:
         DnaError: see :func:`answers`.
     """
     sources.check_same(chunk.sources, _sources())
-    network, model = _open(chunk.artifact, chunk.network, chunk.preprocessing)
+    network, model = _open(chunk)
     classes = np.empty(len(chunk.photographs), np.float32)
     for number, (path, size) in enumerate(zip(chunk.photographs, chunk.sizes, strict=True)):
         if not path.is_file() or path.stat().st_size != size:
@@ -131,20 +135,20 @@ def answer(chunk: Chunk) -> Answers:
                 f"a worker has no {path} of {size} bytes; the photographs must be at the same path "
                 "on all computers"
             )
-        image = quantize(load_image(path, network.manifest.preprocessing), network.manifest.input)
-        classes[number] = np.argmax(model.run(image[np.newaxis])[0])
+        image = load_input(network.manifest, path)
+        classes[number] = best(model.run(image[np.newaxis]), network.manifest.class_offset)[0]
     return classes
 
 
-def _open(
-    path: Path, digest: str, preprocessing: str
-) -> tuple[artifacts.Artifact, FunctionalModel]:
+def _open(chunk: Chunk) -> tuple[artifacts.Artifact, FunctionalModel]:
     """The artifact and a model of it for this thread; the one used last is kept open."""
-    asked = digest, preprocessing
+    asked = chunk.network, chunk.preprocessing, chunk.class_offset
     if getattr(_opened, "asked", None) != asked:
-        network = artifacts.load(path)
-        if (artifacts.network_digest(network), network.manifest.preprocessing) != asked:
-            raise DnaError(f"a worker has another artifact at {path} than this command")
+        network = artifacts.load(chunk.artifact)
+        manifest = network.manifest
+        found = artifacts.network_digest(network), manifest.preprocessing, manifest.class_offset
+        if found != asked:
+            raise DnaError(f"a worker has another artifact at {chunk.artifact} than this command")
         _opened.network = network, FunctionalModel(network.graph, threads=1)
         _opened.asked = asked
     opened: tuple[artifacts.Artifact, FunctionalModel] = _opened.network
@@ -156,4 +160,4 @@ def _sources() -> str:
     """Changes with the sources of the program."""
     packages, suffixes = (sw, sim, harness), ("py", "cc", "h")
     places = ((package, f"**/*.{suffix}") for package in packages for suffix in suffixes)
-    return sources.digest(*places)
+    return digests.of_sources(*places)

@@ -17,13 +17,13 @@ from harness.loadgen import display, local, logs, modelled, remote, runner, sett
 from harness.loadgen import score as scores
 from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.machine import ModelledMachine
-from harness.loadgen.modelled import Answer, ModelledSystem
+from harness.loadgen.modelled import ModelledSystem
 from harness.loadgen.pace import Pace, pace
 from harness.loadgen.photographs import Photographs, loader
 from harness.loadgen.qsl import SampleLibrary
 from harness.loadgen.score import Score
 from harness.loadgen.settings import Scenario
-from harness.loadgen.sut import System, SystemUnderTest, measure
+from harness.loadgen.sut import Answer, System, SystemUnderTest, answerer, measure
 from sw.artifact import Artifact
 
 WARM_UP_SECONDS = 2.0
@@ -85,8 +85,10 @@ def _timed_here(session: Session, folder: Path) -> Score:
         image = load(session.photographs.paths[0])
         rate = measure(models, image, WARM_UP_SECONDS)
         settings.expect(session.settings, session.scenario, rate)
+    settings.check_size(session.settings, session.scenario)
     images = SampleLibrary(session.photographs.paths, load, computer.cpus())
-    seconds = _run(session, images, SystemUnderTest(images, models), folder)
+    system = SystemUnderTest(images, models, answerer(session.network.manifest))
+    seconds = _run(session, images, system, folder)
     return _score(session, folder, seconds)
 
 
@@ -94,6 +96,7 @@ def _answered_beforehand(session: Session, folder: Path) -> tuple[Score, Pace | 
     machine = session.machine
     if machine is not None and not settings.is_expected(session.settings, session.scenario):
         settings.expect(session.settings, session.scenario, machine.throughput)
+    settings.check_size(session.settings, session.scenario)
     before = time.perf_counter()
     answer = _answerer(session)
     elsewhere = time.perf_counter() - before
@@ -111,7 +114,7 @@ def _answered_beforehand(session: Session, folder: Path) -> tuple[Score, Pace | 
 def _answerer(session: Session) -> Callable[[Path], Answer]:
     network = session.network
     if session.scheduler is None:
-        return local.answerer(network.graph, loader(network.manifest), session.threads)
+        return local.answerer(network, loader(network.manifest), session.threads)
     return remote.answerer(session.path, network, session.photographs.paths, session.scheduler)
 
 

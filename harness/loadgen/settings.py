@@ -7,10 +7,12 @@ MLPerf's settings are compiled into LoadGen (mlperf.conf): at least 600 s, 1024 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from pathlib import Path
 from typing import Literal
 
+from harness.loadgen import user_conf as user_conf_file
 from harness.loadgen.binding import mlperf_loadgen
 from sw.errors import DnaError
 
@@ -24,13 +26,13 @@ SEEDS = {
 }
 """MLPerf draws new seeds for each round: of the sample library, the sample index, the schedule."""
 
+_STREAM_SLACK, _OFFLINE_SLACK = 2, 1.1  # LoadGen's own
 OFFLINE_MARGIN = 1.1  # over the measured rate, so that a run does not end before its time
 BUILT_IN, USER = 0, 1  # kinds of configuration, as LoadGen numbers them
 
 _AUDITED_SEED = re.compile(
     r"^\s*\*\.\*\.((?:qsl|sample_index|schedule)_rng_seed)\s*=\s*(\d+)", re.MULTILINE
 )
-_LINE = re.compile(r"\s*(?:[^\s=#]+\.[^.\s=#]+\.\w+\s*=\s*[^\s#]+\s*)?(?:#.*)?")
 _LARGEST_SEED = 2**64 - 1
 _EXPECTATION: dict[Scenario, str] = {
     "SingleStream": "single_stream_expected_latency_ns",
@@ -97,7 +99,7 @@ def build(
     official = _built_in(scenario)
     settings = _built_in(scenario)
     if user_conf is not None:
-        _read_user_conf(settings, user_conf, scenario)
+        _read(settings, user_conf, scenario, audit=False)
     settings.scenario = getattr(mlperf_loadgen.TestScenario, scenario)
     modes = mlperf_loadgen.TestMode
     settings.mode = modes.AccuracyOnly if accuracy else modes.PerformanceOnly
@@ -116,36 +118,13 @@ def build(
     return settings
 
 
-def _read_user_conf(
-    settings: mlperf_loadgen.TestSettings, user_conf: Path, scenario: Scenario
-) -> None:
-    _read_configuration(settings, user_conf, scenario)
-    # Of these LoadGen would make queries without end.
-    if scenario != "Offline" and getattr(settings, _EXPECTATION[scenario]) < 1:
-        raise DnaError(f"{user_conf}: target_latency, in milliseconds, must be above 0")
-    if settings.multi_stream_samples_per_query < 1:
-        raise DnaError(f"{user_conf}: samples_per_query must be at least 1")
-
-
-def _read_configuration(
-    settings: mlperf_loadgen.TestSettings, path: Path, scenario: Scenario
+def _read(
+    settings: mlperf_loadgen.TestSettings, path: Path, scenario: Scenario, *, audit: bool
 ) -> str:
-    """Set what a file in LoadGen's form says, and return its text.
-
-    LoadGen passes over lines that it does not understand; here they are refused.
-    """
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise DnaError(f"cannot read {path}: {reason}") from error
-    odd = next((line for line in text.splitlines() if not _LINE.fullmatch(line)), None)
-    if odd is not None or settings.FromConfig(str(path), MODEL, scenario, USER) != 0:
-        found = "" if odd is None else f" ({odd.strip()!r} is not)"
-        raise DnaError(
-            f"{path} is not a LoadGen configuration; its lines are "
-            f"`MODEL.SCENARIO.KEY = NUMBER`, as in resnet50.Offline.target_qps = 100{found}"
-        )
+    """Set what a file in LoadGen's form says, and return its text."""
+    text = user_conf_file.read(path, audit=audit)
+    if settings.FromConfig(str(path), MODEL, scenario, USER) != 0:
+        raise DnaError(f"{path} is not a LoadGen configuration: LoadGen refuses it")
     return text
 
 
@@ -176,8 +155,13 @@ def seed_as_audited(settings: mlperf_loadgen.TestSettings, audit_config: Path) -
         DnaError: the file is no LoadGen configuration, or a seed has more than 64 bits.
     """
     if audit_config.is_file():
-        # LoadGen reads the file itself when it starts; this only finds out whether it can.
-        text = _read_configuration(mlperf_loadgen.TestSettings(), audit_config, "Offline")
+        # LoadGen reads the file again itself when it starts.
+        scenario: Scenario = settings.scenario.name
+        audited, default = mlperf_loadgen.TestSettings(), mlperf_loadgen.TestSettings()
+        text = _read(audited, audit_config, scenario, audit=True)
+        for name in ("min_duration_ms", "min_query_count"):  # :func:`check_size` looks at them
+            if getattr(audited, name) != getattr(default, name):
+                setattr(settings, name, getattr(audited, name))
         for name, value in _AUDITED_SEED.findall(text):
             if int(value) > _LARGEST_SEED:
                 raise DnaError(f"{audit_config}: {name} is {value}, above {_LARGEST_SEED}")
@@ -198,3 +182,34 @@ def expect(settings: mlperf_loadgen.TestSettings, scenario: Scenario, rate: floa
         samples = settings.multi_stream_samples_per_query if scenario == "MultiStream" else 1
         value = samples * 1e9 / rate
     setattr(settings, _EXPECTATION[scenario], value)
+
+
+def check_size(settings: mlperf_loadgen.TestSettings, scenario: Scenario) -> None:
+    """Refuse a run for which LoadGen would make more samples than fit into memory.
+
+    It makes them before the first query: as many as the expected speed needs for the least
+    duration, with a margin (twice that time; in Offline a tenth more), and at least the least
+    count of queries.
+
+    Raises:
+        DnaError: there are more than :data:`harness.loadgen.user_conf.MOST_SAMPLES`.
+    """
+    if settings.mode == mlperf_loadgen.TestMode.AccuracyOnly:
+        return
+    seconds = settings.min_duration_ms / 1e3
+    expectation = getattr(settings, _EXPECTATION[scenario])
+    if scenario == "Offline":
+        rate, each = expectation, 1
+        queries = rate * seconds * _OFFLINE_SLACK
+    else:
+        each = settings.multi_stream_samples_per_query if scenario == "MultiStream" else 1
+        rate = 1e9 / expectation if expectation > 0 else math.inf
+        queries = rate * seconds * _STREAM_SLACK
+    samples = max(queries, settings.min_query_count) * each
+    if not samples <= user_conf_file.MOST_SAMPLES:
+        raise DnaError(
+            f"LoadGen would make {samples:.3g} samples for {seconds:g} seconds at {rate:.6g} "
+            f"queries a second (at least {settings.min_query_count}), more than the "
+            f"{user_conf_file.MOST_SAMPLES:,} that fit into memory; a shorter --min-duration or a "
+            "lower expected speed or count in user.conf makes fewer"
+        )

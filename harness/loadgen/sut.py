@@ -1,11 +1,14 @@
 """The system under test: answers LoadGen's queries with the class that the network sees.
 
-An answer is one float32, the index of the largest logit (the lowest index of several): the form in
-which the MLPerf reference code answers and which its accuracy script reads by default.
+An answer is one float32, the class: the index of the largest logit (the lowest index of several)
+less the class offset. In this form the MLPerf reference code answers, and its accuracy script reads
+it by default. A network whose output is no row of logits answers with its output; its speed can be
+measured, its accuracy cannot.
 """
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 import time
@@ -18,18 +21,30 @@ import numpy.typing as npt
 
 from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.qsl import SampleLibrary
+from sw.artifact import Manifest
+from sw.classes import best, has_classes
 
 Int8Array = npt.NDArray[np.int8]
 Model = Callable[[Int8Array], Int8Array]
-"""Runs a network: int8 [images, height, width, channels] to int8 logits [images, classes]."""
+"""Runs a network: int8 [images, height, width, channels] to int8 [images, ...], the logits."""
 
 WINDOWS = 4
 
 
-def answers(logits: Int8Array) -> npt.NDArray[np.float32]:
-    """The class of each image: float32 [images]."""
-    classes: npt.NDArray[np.float32] = np.argmax(logits, axis=1).astype(np.float32)
-    return classes
+Answer = npt.NDArray[Any]
+"""What LoadGen gets: float32 [1], the class; of a network without classes its output, int8."""
+
+
+def answers(logits: Int8Array, offset: int | None = None) -> npt.NDArray[np.float32]:
+    """The class of each image: float32 [images]; ``offset`` as in :mod:`sw.classes`."""
+    return best(logits, offset).astype(np.float32)
+
+
+def answerer(manifest: Manifest) -> Callable[[Int8Array], Answer]:
+    """What makes an answer of what a network computed for one image, int8 [1, ...]."""
+    if has_classes(tuple(manifest.output.shape)):
+        return functools.partial(answers, offset=manifest.class_offset)
+    return np.ascontiguousarray
 
 
 class System(Protocol):
@@ -71,17 +86,24 @@ class SystemUnderTest:
         failure: what went wrong in a model, if anything did.
     """
 
-    def __init__(self, library: SampleLibrary[Int8Array], models: Sequence[Model]) -> None:
+    def __init__(
+        self,
+        library: SampleLibrary[Int8Array],
+        models: Sequence[Model],
+        answer: Callable[[Int8Array], Answer] = answers,
+    ) -> None:
         """Set up the threads.
 
         Args:
             library: where the samples are.
             models: one to answer queries as they come, or several to share them.
+            answer: what makes an answer of a model's output (:func:`answerer`).
         """
         self.completed = 0
         self.failure: Exception | None = None
         self._library = library
         self._models = models
+        self._make_answer = answer
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._samples: queue.SimpleQueue[mlperf_loadgen.QuerySample | None] = queue.SimpleQueue()
@@ -113,7 +135,7 @@ class SystemUnderTest:
         address = size = 0
         if not self._stopped.is_set():
             try:
-                answer = answers(model(self._library.samples[sample.index][np.newaxis]))
+                answer = self._make_answer(model(self._library.samples[sample.index][np.newaxis]))
                 address, size = answer.ctypes.data, answer.nbytes
             except Exception as error:
                 # An exception must not unwind LoadGen's C++; it is raised once LoadGen is done.

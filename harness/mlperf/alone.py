@@ -1,20 +1,15 @@
-"""One process at a time in a folder, and no child that outlives its parent."""
+"""One process at a time in a folder."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from sw.errors import DnaError
 
 LOCK = ".lock"
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 @contextlib.contextmanager
@@ -39,19 +34,3 @@ def alone(folder: Path) -> Iterator[None]:
         except OSError as error:
             raise DnaError(f"cannot write {folder}: {error.strerror}") from error
         yield
-
-
-def ends_with_parent() -> Callable[[], None]:
-    """For ``subprocess``'s ``preexec_fn``: the child is killed with this thread, even by -9.
-
-    Only Linux can do that; elsewhere a child whose parent is killed comes to its own end.
-    """
-    parent, libc = os.getpid(), ctypes.CDLL(None)
-
-    def ask() -> None:
-        if sys.platform == "linux":
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before it was asked for
-            os._exit(1)
-
-    return ask

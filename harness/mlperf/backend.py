@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import queue
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,10 +29,11 @@ import hw
 import sw
 from harness.data import fetch
 from harness.data.datasets import Dataset
-from harness.host import sources
+from harness.hardware.configuration import configuration
 from sim.quantization import quantize
 from sim.runtime import Runtime
-from sw import artifact, digests
+from sw import artifact, children, digests
+from sw.classes import best
 from sw.errors import DnaError
 from sw.version import VERSION
 
@@ -67,7 +67,7 @@ def prepare(args: argparse.Namespace) -> None:
             args.dataset_calibration_list and Path(args.dataset_calibration_list),
             args.dna_config or DEFAULT_CONFIG,
         )
-        preprocessing = artifact.load(deployed).manifest.preprocessing
+        preprocessing = _named(artifact.load(deployed))
     except DnaError as error:
         sys.exit(f"error: {error}")
     args.model = str(deployed)
@@ -122,6 +122,7 @@ def deploy(weights_file: Path, data_dir: Path, calibration_list: Path | None, co
         raise DnaError(
             "which photographs are for calibration? name them: --dataset-calibration-list FILE"
         )
+    configuration(config)  # a bad one is found before the weights are quantized for it
     photographs = Dataset(data_dir, calibration_list, calibration=True).paths
     folder = fetch.cache_dir() / "deployed" / _key(weights_file, photographs, config)
     model, deployed = folder / "model.dna", folder / "deployed.dna"
@@ -135,7 +136,7 @@ def deploy(weights_file: Path, data_dir: Path, calibration_list: Path | None, co
 
 def _key(weights_file: Path, photographs: list[Path], config: str) -> str:
     """A name for everything that decides what is deployed: files, and our source."""
-    source = sources.digest(*((package, "**/*.py") for package in (hw, sw, harness)))
+    source = digests.of_sources(*((package, "**/*.py") for package in (hw, sw, harness)))
     digest = hashlib.sha256(f"{source} {config}".encode())
     machine = [Path(config)] if Path(config).is_file() else []
     try:
@@ -149,9 +150,14 @@ def _key(weights_file: Path, photographs: list[Path], config: str) -> str:
 def _dna(*arguments: str) -> None:
     """One step, in a process of its own: no framework stays in the one that is timed."""
     command = (sys.executable, "-m", "harness.cli", *arguments)
-    done = subprocess.run(command, stdout=sys.stderr, check=False)
+    done = children.run(command, stdout=sys.stderr, own_group=False)
     if done.returncode:
         raise DnaError(f"`dna {' '.join(arguments)}` failed")
+
+
+def _named(network: artifact.Artifact) -> str:
+    how = network.manifest.preprocessing
+    return "" if how is None else how.name
 
 
 def _turned_round(images: Int8) -> Int8:
@@ -183,6 +189,7 @@ class DnaBackend:
         self.outputs = ["logits"]
         self._idle: queue.SimpleQueue[Runtime] = queue.SimpleQueue()
         self._preprocessing = ""
+        self._offset = 0
 
     def name(self) -> str:
         """For the reference's report."""
@@ -210,7 +217,8 @@ class DnaBackend:
             DnaError: it is missing or damaged.
         """
         network = artifact.load(Path(model_path))
-        self._preprocessing = network.manifest.preprocessing
+        self._preprocessing = _named(network)
+        self._offset = network.manifest.class_offset or 0
         together = self.threads if self.one_at_a_time else 1
         for _ in range(self.threads // together):
             self._idle.put(Runtime(network, threads=together))
@@ -236,5 +244,5 @@ class DnaBackend:
         finally:
             self._idle.put(runtime)
         if self._preprocessing == "torchvision":
-            return [logits]
-        return [np.argmax(logits, axis=1) + 1]
+            return [logits[:, self._offset :]]
+        return [best(logits, self._offset) + 1]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from harness.mlperf.compliance_scripts import PAIR
 from harness.mlperf.rounds import ACCURACY_TARGET, RESULTS, Round
 from harness.mlperf.submission import MAX_ACCURACY_LOG
 from harness.mlperf.system import MODELLED, NOTES, OPTIONAL
+from sw import children
 from sw.errors import DnaError
 
 DIVISIONS = ("closed", "open")
@@ -256,13 +256,12 @@ def check_officially(tree: Path, round_: Round, reference: Path) -> tuple[bool, 
     with tempfile.TemporaryDirectory() as work:
         csv = str(Path(work) / "summary.csv")
         arguments = ["--input", str(tree.absolute()), "--version", round_.name, "--csv", csv]
-        done = subprocess.run(
+        done = children.run(
             [sys.executable, *program, *arguments],
             cwd=folder,
             capture_output=True,
             text=True,
             errors="replace",
-            check=False,
         )
     lines = (done.stdout + done.stderr).splitlines()
     if not any("SUMMARY" in line or "Results=" in line for line in lines):

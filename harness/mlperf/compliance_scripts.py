@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from harness.loadgen import logs
 from harness.mlperf.compliance import ACCURACY_VERDICT, PASS, PERFORMANCE_VERDICT, Verdict
+from sw import children
 from sw.errors import DnaError
 
 SCRIPT = "run_verification.py"
@@ -80,14 +80,13 @@ def verify(test: str, run: Path, performance: Path, accuracy: Path, reference: P
         else:
             compared = ("-r", str(results), "-c", str(tested))
         dtype = ("--dtype", "float32") if test == "TEST01" else ()
-        done = subprocess.run(
+        done = children.run(
             [sys.executable, str(script.resolve()), *compared, "-o", str(work / "out"), *dtype],
             cwd=work,
             env=_environment(),
             capture_output=True,
             text=True,
             errors="replace",
-            check=False,
         )
         speed = _said(work / "out", PERFORMANCE_VERDICT)
         answers = _said(work / "out", ACCURACY_VERDICT)

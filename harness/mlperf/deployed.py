@@ -11,6 +11,7 @@ import numpy.typing as npt
 from harness.host import computer
 from sim.runtime import Runtime
 from sw.artifact import Manifest
+from sw.classes import best, check_classes
 
 
 class DeployedModel:
@@ -43,6 +44,19 @@ class DeployedModel:
         """What the folder says of itself: input and output, preprocessing, class names."""
         return self._runtime.manifest
 
+    def classes(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """The class of each image, int64 [N]: -1 is a background in front of class 0.
+
+        Args:
+            logits: of :meth:`run`.
+
+        Raises:
+            DnaError: the network's output is no row of logits.
+        """
+        manifest = self.manifest
+        check_classes(manifest.model, tuple(manifest.output.shape))
+        return best(np.atleast_2d(logits), manifest.class_offset)
+
     def run(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Logits of one image or several.
 
@@ -51,7 +65,8 @@ class DeployedModel:
                 [height, width, channels] or [N, height, width, channels].
 
         Returns:
-            float32 [classes] or [N, classes].
+            float32 [classes] or [N, classes], whatever the rank of the logits; of a network whose
+            output is no row of logits, the output's shape or [N, ...].
 
         Raises:
             DnaError: ``images`` has another type or shape, or contains NaN.

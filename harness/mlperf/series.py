@@ -16,19 +16,18 @@ import dataclasses
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 from harness.loadgen.logs import LOGS
 from harness.loadgen.settings import MODEL, Scenario
 from harness.mlperf import compliance
-from harness.mlperf.alone import ends_with_parent
 from harness.mlperf.rounds import Round
-from sw import artifact, digests
+from sw import artifact, children, digests
 from sw.errors import DnaError
 
 ACCURACY, PERFORMANCE = "accuracy", "performance"
@@ -244,12 +243,11 @@ class Series:
             options += ["--audit-config", str(audit)]
         logs, figures = str(work), str(work / FIGURES)
         command = [sys.executable, "-m", "harness.cli", "loadgen", str(self._tested), *options]
-        done = subprocess.run(
+        done = children.run(
             [*command, "-o", logs, "--json", figures],
             cwd=work.parent,  # a stray audit.config where the user stands is none of ours
-            stdout=subprocess.DEVNULL,
-            check=False,
-            preexec_fn=ends_with_parent(),
+            stdout=DEVNULL,
+            own_group=False,  # it has an end of its own for Ctrl-C
         )
         return done.returncode
 

@@ -186,6 +186,7 @@ def _mlperf_conf(reference: Path | None) -> str:
 def _calibration(network: Artifact, said: dict[str, Any]) -> str:
     manifest = network.manifest
     source, target = manifest.input, manifest.output
+    preprocessing = "" if manifest.preprocessing is None else manifest.preprocessing.name
     return f"""# Quantization and calibration
 
 Network: {manifest.model}, from the float32 weights `{said[system.MEASUREMENT]}`, quantized after
@@ -197,7 +198,7 @@ training with {manifest.framework}. No retraining.
   least squared error on the histogram of the values that the calibration photographs produce.
 - Biases are int32, with the scale of input times weight.
 - The photographs are those of the calibration list given to `dna quantize`; they are preprocessed
-  as "{manifest.preprocessing}", as for inference.
+  as "{preprocessing}", as for inference.
 - Input: scale {source.scale!r}, zero point {source.zero_point}. Logits: scale {target.scale!r},
   zero point {target.zero_point}.
 """

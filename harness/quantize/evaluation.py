@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from harness.data.datasets import Dataset
+from harness.data.inputs import preprocessing_of
 from harness.data.preprocess import load_image
 from harness.quantize.quantized import F32Array
 from sim.functional import FunctionalModel
 from sim.quantization import quantize
-from sw.artifact import Artifact
+from sw.artifact import Artifact, Manifest
+from sw.classes import best
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +54,11 @@ def compare(
         samples: preprocessed images with their labels; at least one.
         threads: of the functional model.
     """
-    model = FunctionalModel(network.graph, threads)
+    model, offset = FunctionalModel(network.graph, threads), network.manifest.class_offset
     answers = []
     for image, label in samples:
-        integer = model.run(quantize(image, network.manifest.input)[np.newaxis])[0]
-        answers.append((label, int(fp32(image).argmax()), int(integer.argmax())))
+        integer = model.run(quantize(image, network.manifest.input)[np.newaxis])
+        answers.append((label, best(fp32(image)[np.newaxis], offset)[0], best(integer, offset)[0]))
     labels, first, second = np.array(answers).T
     return Comparison(
         images=len(answers),
@@ -67,16 +69,17 @@ def compare(
 
 
 def samples(
-    validation: Dataset, preprocessing: str, progress: Callable[[str, int], None]
+    validation: Dataset, manifest: Manifest, progress: Callable[[str, int], None]
 ) -> Iterator[tuple[F32Array, int]]:
     """Each photograph with its label, read when it is asked for.
 
     Args:
         validation: photographs with labels.
-        preprocessing: of the network.
+        manifest: of the network.
         progress: called with the stage and how many photographs are done.
     """
+    how, shape = preprocessing_of(manifest), tuple(manifest.input.shape)
     for done, (path, label) in enumerate(zip(validation.paths, validation.labels, strict=True), 1):
         assert label is not None
-        yield load_image(path, preprocessing), label
+        yield load_image(path, how, shape), label
         progress("evaluating", done)

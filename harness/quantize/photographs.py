@@ -10,6 +10,7 @@ from harness.data.datasets import Dataset, data_dir_from
 from harness.data.preprocess import load_image
 from harness.quantize.quantized import F32Array
 from sw.errors import DnaError
+from sw.preprocessing import Preprocessing, chosen
 
 
 def calibration(data_dir: Path | None, calibration_list: Path | None) -> Dataset:
@@ -42,6 +43,20 @@ def validation(calibration: Dataset, val_map: Path) -> Dataset:
     return found
 
 
-def images(dataset: Dataset, preprocessing: str) -> Iterator[F32Array]:
-    """Each photograph, float32 [H, W, C], read when it is asked for."""
-    return (load_image(path, preprocessing) for path in dataset.paths)
+def chosen_for(choice: str, shape: tuple[int, ...]) -> Preprocessing:
+    """The preprocessing of the photographs of a network whose input has ``shape``.
+
+    Raises:
+        DnaError: as :func:`sw.preprocessing.chosen`; or it takes no photographs.
+    """
+    made = chosen(choice, shape)
+    if made is None:
+        raise DnaError(f"--preprocessing {choice}: a network is calibrated on photographs here")
+    return made
+
+
+def images(
+    dataset: Dataset, preprocessing: Preprocessing, shape: tuple[int, ...]
+) -> Iterator[F32Array]:
+    """Each photograph, float32 of ``shape``, read when it is asked for."""
+    return (load_image(path, preprocessing, shape) for path in dataset.paths)

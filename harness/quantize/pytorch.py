@@ -8,14 +8,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.data.datasets import Dataset
 from harness.host import computer, terminal
-from harness.quantize.photographs import images
+from harness.quantize.photographs import chosen_for, images
 from harness.quantize.quantized import F32Array, Quantized
 from sw.extras import needs
-from sw.models.architecture import Version
+from sw.models.architecture import IMAGE, Version
 
 NOISY_LOGGERS = ("torchao", "torch.utils._pytree")
 
@@ -26,14 +24,14 @@ def quantized(
     version: Version | None,
     preprocessing: str | None,
     calibration: Dataset,
-    console: Console,
+    console: terminal.Console,
 ) -> Iterator[Quantized]:
     """ResNet50 with these weights, calibrated; its float32 network runs inside the block.
 
     Args:
         weights_file: .safetensors or .pth, Keras or torchvision names.
         version: where a stage strides; None: as the names usually do.
-        preprocessing: of the photographs; None: as the names usually have it.
+        preprocessing: of the photographs, a name or a file; None: as the names usually have it.
         calibration: photographs to calibrate with.
         console: for the progress display.
 
@@ -48,16 +46,16 @@ def quantized(
 
         with console.status(f"reading {weights_file}"):
             model, naming = resnet50.load(weights_file, version)
-        preprocessing = preprocessing or naming.preprocessing
+        how = chosen_for(preprocessing or naming.preprocessing, IMAGE)
         with terminal.staged(console, "exporting", len(calibration)) as report:
-            graph = quantize(model, images(calibration, preprocessing), progress=report)
+            graph = quantize(model, images(calibration, how, IMAGE), progress=report)
 
         def fp32(image: F32Array) -> F32Array:
             with torch.inference_mode():
                 logits: F32Array = model(torch.from_numpy(image).permute(2, 0, 1)[None])[0].numpy()
             return logits
 
-        yield Quantized(graph, f"resnet50-{model.version}", preprocessing, fp32)
+        yield Quantized(graph, f"resnet50-{model.version}", how, fp32)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sw.graph import Graph
+from sw.preprocessing import Preprocessing
 
 F32Array = npt.NDArray[np.float32]
 
@@ -27,6 +28,6 @@ class Quantized:
 
     graph: Graph
     model: str
-    preprocessing: str
+    preprocessing: Preprocessing
     fp32: Callable[[F32Array], F32Array]
     tflite: bytes | None = None

@@ -7,12 +7,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.data.datasets import Dataset
-from harness.data.preprocess import SHAPE
 from harness.host import terminal
-from harness.quantize.photographs import images
+from harness.quantize.photographs import chosen_for, images
 from harness.quantize.quantized import Quantized
 from sw.errors import DnaError
 from sw.extras import needs
@@ -27,14 +24,15 @@ def quantized(
     version: Version | None,
     preprocessing: str | None,
     calibration: Dataset,
-    console: Console,
+    console: terminal.Console,
 ) -> Iterator[Quantized]:
     """A network, calibrated; its float32 network runs inside the block.
 
     Args:
         weights_file: of ResNet50; or a .keras file or SavedModel of any network.
         version: where a stage of ResNet50 strides; None: as the names usually do.
-        preprocessing: of the photographs; None, for ResNet50: as the names usually have it.
+        preprocessing: of the photographs, a name or a file; None, for ResNet50: as the names
+            usually have it.
         calibration: photographs to calibrate with.
         console: for the progress display.
 
@@ -54,19 +52,18 @@ def quantized(
         if version is not None:
             raise DnaError(f"--version is for weights; {weights_file} is a whole network")
         model, name = tensorflow.load(weights_file), weights_file.stem
-        quantizable, read_images = model, list(images(calibration, preprocessing))
+        how = chosen_for(preprocessing, model.shape)
+        quantizable, read_images = model, list(images(calibration, how, model.shape))
     else:
         with console.status(f"reading {weights_file}"):
             network, observed, naming, version = resnet50_keras.load(weights_file, version)
         model, name = tensorflow.of_keras(network), f"resnet50-{version}"
-        preprocessing = preprocessing or naming.preprocessing
-        read_images = list(images(calibration, preprocessing))
+        how = chosen_for(preprocessing or naming.preprocessing, model.shape)
+        read_images = list(images(calibration, how, model.shape))
         with terminal.staged(console, "exporting", len(calibration)) as report:
             ranges = tensorflow.observed_ranges(observed, read_images, report)
         quantizable = tensorflow.of_keras(resnet50_keras.with_ranges(network, version, ranges))
-    if model.shape != SHAPE:
-        raise DnaError(f"{weights_file} takes images of {model.shape}; photographs become {SHAPE}")
     with terminal.staged(console, "exporting", len(calibration)) as report:
         content = quantizable.quantize(read_images, report)
     graph = import_model(read(content, "what TensorFlow made")).graph
-    yield Quantized(graph, name, preprocessing, model.run, content)
+    yield Quantized(graph, name, how, model.run, content)

@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from harness.host import computer
+from harness.host.terminal import Console, Table
 
 
 def _read(folder: Path, name: str) -> dict[str, Any]:
@@ -30,7 +28,7 @@ def summary(folder: Path) -> Table:
     stream, offline, accuracy = (
         _read(folder, name) for name in ("single_stream", "offline", "accuracy")
     )
-    table = Table("question", "answer", title="ResNet50 on the open DNA", show_lines=True)
+    table = Table("question", "answer", title="ResNet50 on the open DNA", lines=True, prose=True)
     table.add_row(
         "Is 8 bits as good as float32?",
         f"top-1 {quantized['int8_top1']:.1%} against {quantized['fp32_top1']:.1%}, agreement "
@@ -69,4 +67,4 @@ def summary(folder: Path) -> Table:
 
 
 if __name__ == "__main__":
-    Console(highlight=False).print(summary(Path(sys.argv[1])))
+    Console().print(summary(Path(sys.argv[1])))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from harness.data.fetch import photographs
-from harness.data.inputs import ARRAY, load_input, random_inputs
+from harness.data.inputs import load_input, random_inputs
+from harness.host.workers import run_tasks
 from sim.compare.engines import Comparer, Comparison
 from sim.compare.tflite import TfliteComparer, operator_name
 from sw import artifact
@@ -26,8 +25,6 @@ Int8Array = npt.NDArray[np.int8]
 
 TFLITE = ".tflite"
 RANDOM_INPUTS = 3
-
-_worker: Comparer | TfliteComparer | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +68,11 @@ def read(path: Path) -> Model:
         for step in imported.steps
         if step.graph_tensor is not None
     }
-    classes = math.prod(graph.tensors[graph.output].shape)
     manifest = artifact.make(
         graph,
         model=path.stem,
         framework="tflite",
-        preprocessing=ARRAY,
-        class_names=[""] * classes,
+        preprocessing=None,
     ).manifest
     return Model(path, graph, reads, manifest)
 
@@ -98,23 +93,50 @@ def inputs(model: Model, files: tuple[Path, ...], noise: int | None) -> list[Int
     return [load_input(model.manifest, path) for path in chosen]
 
 
-def compare(model: Model, images: list[Int8Array], processes: int) -> Iterator[list[Comparison]]:
-    """Every operator on each image, in so many processes; the results come in order."""
-    with ProcessPoolExecutor(
-        min(processes, len(images)), get_context("spawn"), _start, (model.path,)
-    ) as pool:
-        yield from pool.map(_compare, images)
+def compare(
+    model: Model, images: list[Int8Array], processes: int, done: Callable[[int], None]
+) -> list[list[Comparison]]:
+    """Every operator on each image, in so many processes.
+
+    Args:
+        model: to compare.
+        images: int8 inputs of it.
+        processes: that share them.
+        done: called with 1 as soon as another image is through.
+
+    Raises:
+        DnaError: what a process needs is missing or cannot be written.
+    """
+    found: dict[int, list[Comparison]] = {}
+
+    def keep(index: int, rows: list[Comparison]) -> None:
+        found[index] = rows
+        done(1)
+
+    _comparer.cache_clear()  # of a file that was another when it was read
+    tasks = [_Input(model.path, pixels) for pixels in images]
+    run_tasks(_compare, tasks, workers=processes, scheduler=None, done=keep)
+    return [found[index] for index in range(len(images))]
 
 
-def _start(path: Path) -> None:
-    """Build the comparer, once in each worker."""
-    global _worker
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Input:
+    """One image for the model in a file."""
+
+    path: Path
+    pixels: Int8Array
+
+    def __str__(self) -> str:
+        return f"an input of {self.path.name}"
+
+
+@functools.lru_cache(maxsize=1)
+def _comparer(path: Path) -> Comparer | TfliteComparer:
+    """Made once in each process."""
     if path.suffix == TFLITE:
-        _worker = TfliteComparer(path.read_bytes(), *import_file(path))
-    else:
-        _worker = Comparer(artifact.load(path).graph)
+        return TfliteComparer(path.read_bytes(), *import_file(path))
+    return Comparer(artifact.load(path).graph)
 
 
-def _compare(pixels: Int8Array) -> list[Comparison]:
-    assert _worker is not None
-    return _worker.image(pixels)
+def _compare(task: _Input) -> list[Comparison]:
+    return _comparer(task.path).image(task.pixels)

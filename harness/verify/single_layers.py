@@ -24,7 +24,8 @@ from sw.graph import Graph
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from rich.console import Console
+
+    from harness.host.terminal import Console
 
     Int8 = npt.NDArray[np.int8]
 
@@ -210,8 +211,7 @@ def verify_layers(
     Raises:
         DnaError: as :func:`run_layer` and :func:`harness.host.workers.run_tasks`.
     """
-    from rich.progress import Progress
-
+    from harness.host.terminal import measured
     from harness.host.workers import run_tasks
     from sim.rtl.registry import open_simulator
 
@@ -221,13 +221,13 @@ def verify_layers(
         ):
             open_simulator(tasks[0].config, tasks[0].simulator, size=1).close()
     order = sorted(range(len(tasks)), key=lambda index: -tasks[index].macs)
-    with Progress(console=console, transient=True) as progress:
-        # A layer without multiplications counts a little too, or the bar would never move.
-        bar = progress.add_task("verifying", total=sum(1 + task.macs for task in tasks))
+    # A layer without multiplications counts a little too, or the bar would never move.
+    total = sum(1 + task.macs for task in tasks)
+    with measured(console, "verifying", total) as reached:
 
         def done(position: int, run: LayerRun) -> None:
             results[order[position]] = run
-            progress.advance(bar, 1 + run.macs)
+            reached(sum(1 + result.macs for result in results.values()))
 
         run_tasks(
             run_layer,
@@ -281,9 +281,7 @@ def report(
     console.print(
         f"{len(runs)} of {wanted} layers, {sums['values']:,} values compared, "
         f"{sums['mismatches']:,} differ; {sums['cycles']:,} cycles, MAC utilization "
-        f"{sums['utilization']:.1%}; {memory_text(config, memory)}",
-        soft_wrap=True,
-        highlight=False,
+        f"{sums['utilization']:.1%}; {memory_text(config, memory)}"
     )
     for run in runs:
         lines = []
@@ -299,4 +297,4 @@ def report(
         elif run.mismatches:
             lines.append(f"{run.name}: {run.mismatches:,} values in memory differ")
         for line in lines:
-            console.print(line, markup=False, soft_wrap=True, highlight=False)
+            console.print(line)

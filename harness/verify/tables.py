@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rich import box
-from rich.table import Table
+from harness.host.terminal import Table, marked
 
 if TYPE_CHECKING:
     from hw.config import DnaConfig
@@ -39,21 +38,18 @@ class Row(Protocol):
 def layer_table(config: DnaConfig, how: str, layers: Iterable[Row]) -> Table:
     """The layers; ``how`` ends the title. Layers without cycles leave two columns empty."""
     table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
+        "layer",
         title=f"{config.name}: {config.macs} MACs, {config.modules} modules of "
         f"{config.rows} x {config.columns}; {how}",
     )
-    table.add_column("layer", no_wrap=True)
-    for heading in ("output", "values", "differ", "cycles", "used"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_columns("output", "values", "differ", "cycles", "used", right=True)
     for layer in layers:
         used = layer.macs / (config.macs * layer.cycles) if layer.cycles else 0.0
         table.add_row(
             layer.name,
             "x".join(map(str, layer.shape)),
             f"{layer.values:,}",
-            f"[bold red]{layer.mismatches:,}[/]" if layer.mismatches else "0",
+            marked(f"{layer.mismatches:,}") if layer.mismatches else "0",
             "-" if layer.cycles is None else f"{layer.cycles:,}",
             f"{used:.1%}" if layer.macs and layer.cycles is not None else "",
         )

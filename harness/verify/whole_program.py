@@ -12,9 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import Progress
-
+from harness.host.terminal import Console, measured
 from harness.verify import INTERPRETER
 from harness.verify.tables import explanation, layer_table, memory_figures, memory_text
 
@@ -100,8 +98,7 @@ def verify_whole(
 
 
 def _print_line(text: str) -> None:
-    """Print a line as it is, however long."""
-    Console(soft_wrap=True, highlight=False).print(text, markup=False)
+    Console().print(text)
 
 
 def _interpret(case: _Case) -> tuple[ProgramResult, float]:
@@ -139,14 +136,14 @@ def _simulate(
             waves=waves,
         )
     prepared = time.perf_counter()
-    with machine, Progress(console=errors, transient=True) as bar:
-        task = bar.add_task("running", total=sum(t.estimated_cycles for t in program.layers))
+    estimated = sum(layer.estimated_cycles for layer in program.layers)
+    with machine, measured(errors, "running", estimated) as reached:
         result = verify_program(
             machine,
             program,
             case.pixels,
             case.expected,
-            progress=lambda cycles: bar.update(task, completed=cycles),
+            progress=reached,
         )
     seconds = time.perf_counter() - prepared
     _report(program, result, memory, seconds)

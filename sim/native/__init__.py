@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
 
+from sw import children
 from sw.errors import DnaError
 
 COMPILER = "g++"
@@ -51,7 +51,7 @@ def library(
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             front, built = Path(scratch) / "prelude.h", Path(scratch) / made.name
             front.write_text(prelude)
-            done = subprocess.run(
+            done = children.run(
                 [*command, "-include", str(front), str(source), "-o", str(built)],
                 capture_output=True,
                 text=True,

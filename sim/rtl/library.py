@@ -15,7 +15,6 @@ import importlib.metadata
 import inspect
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +31,7 @@ from sim.native import cpus
 from sim.rtl.design import generate
 from sim.rtl.fast.split_eval import Source
 from sim.rtl.vcd import Waves, unknown_modules
+from sw import children
 from sw.errors import DnaError
 
 FOLDER = Path(__file__).parent
@@ -178,12 +178,12 @@ def _compiler(flags: Sequence[str]) -> str:
             f"{COMPILER} is missing: the cxxrtl engine compiles the hardware with it; install it "
             f"(Debian: apt install {COMPILER}) or choose --engine pysim"
         )
-    shown = subprocess.run(
+    shown = children.run(
         [COMPILER, *flags, "-E", "-v", "-x", "c++", os.devnull, "-o", os.devnull],
         capture_output=True,
         text=True,
     )
-    return shown.stderr
+    return str(shown.stderr)
 
 
 def _compile(
@@ -204,8 +204,13 @@ def _compile(
             pool.submit(_run_compiler, *flags, *folders, "-c", *unit, "-o", to)
             for unit, to in zip(units, objects, strict=True)
         ]
-        for each in compiled:
-            each.result()
+        try:
+            for each in compiled:
+                each.result()
+        except BaseException:  # Ctrl-C is ours alone, and the threads wait for their compilers
+            pool.shutdown(wait=False, cancel_futures=True)
+            children.kill_all()
+            raise
     result = folder / "design.so"
     _run_compiler(*flags, *objects, "-o", result)
     return result
@@ -224,7 +229,7 @@ def _units(parts: Sequence[str]) -> Iterator[str]:
 
 
 def _run_compiler(*arguments: str | Path) -> None:
-    done = subprocess.run([COMPILER, *arguments], capture_output=True, text=True)
+    done = children.run([COMPILER, *arguments], capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if "error" in line] or [done.stderr]
         raise DnaError(f"{COMPILER} failed on the generated simulator: {lines[0]}")

@@ -13,6 +13,8 @@ Estimates are of a ``platform``. The same input gives the same bytes.
 
 from __future__ import annotations
 
+import msgspec
+
 from hw.config import DnaConfig
 from sw.compiler.candidates import Candidates
 from sw.compiler.emission import emit
@@ -47,7 +49,7 @@ def compile_graph(graph: Graph, config: DnaConfig, bandwidth: float = 1.0) -> Pr
     splits = choose_splits(candidates)
     plans = place(candidates, splits, outside=(*graph.sources, graph.output))
     plans = overlap(candidates, plans)
-    return emit(graph, config, plans)
+    return msgspec.structs.replace(emit(graph, config, plans), bandwidth=bandwidth)
 
 
 __all__ = ["Program", "compile_graph"]

@@ -13,6 +13,9 @@ from sw.errors import DnaError
 from sw.operators.row import Constraint, Proposal
 from sw.operators.shapes import outputs
 
+MAX_STEP = 32767
+"""The most rows or columns of a stride or a padding; more is no network but a damaged file."""
+
 
 def _spatial(proposal: Proposal) -> str | None:
     source = proposal.source
@@ -55,13 +58,17 @@ def _kernel(proposal: Proposal) -> str | None:
 
 def _steps(proposal: Proposal) -> str | None:
     stride = proposal.operation.stride
-    return None if min(stride) >= 1 else f"stride {stride!r} must be at least 1"
+    if min(stride) < 1:
+        return f"stride {stride!r} must be at least 1"
+    return None if max(stride) <= MAX_STEP else f"stride {stride!r} is more than {MAX_STEP}"
 
 
 def _padding(proposal: Proposal) -> str | None:
     pads = proposal.operation.padding
-    negative = min(pads.top, pads.bottom, pads.left, pads.right) < 0
-    return f"{pads} is less than nothing" if negative else None
+    sides = (pads.top, pads.bottom, pads.left, pads.right)
+    if min(sides) < 0:
+        return f"{pads} is less than nothing"
+    return f"{pads} is more than {MAX_STEP}" if max(sides) > MAX_STEP else None
 
 
 def _fits(proposal: Proposal) -> str | None:

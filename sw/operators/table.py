@@ -37,7 +37,7 @@ CONVOLUTION = Operator(
         ),
         "onnx": Spelling(
             names=("Conv", "QLinearConv"),
-            note="explicit pads, no dilation",
+            note="explicit pads, no dilation; once for each quantization of the result",
             instead_of={"ConvTranspose": "Conv", "ConvInteger": "QLinearConv"},
         ),
         "pytorch": Spelling(
@@ -264,8 +264,8 @@ ACTIVATION = Operator(
             note="Clip to 0..6; between quantizations of their own an identity convolution",
             instead_of=dict.fromkeys(
                 (
-                    *("LeakyRelu", "PRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Elu"),
-                    *("QLinearSigmoid", "QLinearLeakyRelu"),
+                    *("LeakyRelu", "PRelu", "HardSwish", "HardSigmoid", "Tanh", "Elu"),
+                    "QLinearLeakyRelu",
                 ),
                 _FUSED_ONNX,
             ),
@@ -301,8 +301,12 @@ VIEW = Operator(
             instead_of={"TRANSPOSE": "RESHAPE, where it moves nothing"},
         ),
         "onnx": Spelling(
-            names=("Flatten", "Reshape", "Squeeze", "Unsqueeze"),
-            instead_of={"Transpose": "Reshape, where it moves nothing"},
+            names=(
+                *("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose"),
+                *("Identity", "Dropout"),
+            ),
+            note="Transpose between channels first and last, around the network or in front of "
+            "Flatten; dropout outside training",
         ),
         "pytorch": Spelling(
             names=(
@@ -343,7 +347,12 @@ SOFTMAX = Operator(
     machine="none: the host's",
     spelling={
         "tflite": Spelling(names=("SOFTMAX",), instead_of={"LOG_SOFTMAX": "SOFTMAX"}),
-        "onnx": Spelling(names=("Softmax", "QLinearSoftmax"), instead_of={"LogSoftmax": "Softmax"}),
+        "onnx": Spelling(
+            names=(
+                *("Softmax", "QLinearSoftmax", "LogSoftmax", "Sigmoid", "QLinearSigmoid"),
+                "ArgMax",
+            ),
+        ),
         "pytorch": Spelling(
             names=("aten.softmax.int",), instead_of={"aten.log_softmax.int": "aten.softmax"}
         ),

@@ -9,11 +9,11 @@ import time
 
 import numpy as np
 
-from harness.data.preprocess import load_image
 from harness.loadgen import logs
 from sim.quantization import quantize
 from sim.reference import ReferenceModel
 from sw import artifact
+from tests.support.tiny import load_image
 
 PHOTOGRAPHS = 20
 

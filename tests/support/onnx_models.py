@@ -91,11 +91,14 @@ def save_float(path: Path, *, flatten_map: bool = False) -> Path:
     return net.save(logits, path, (1, 10))
 
 
-def quantized(float_file: Path, form: str, kind: str, *, symmetric: bool = False) -> Path:
+def quantized(
+    float_file: Path, form: str, kind: str, *, symmetric: bool = False, **extra: Any
+) -> Path:
     """A float network, quantized, beside it.
 
     Args:
         symmetric: activations have the zero point 0 (of int8), and so keep what bounds them.
+        extra: more options of the quantizer.
     """
     path = float_file.with_name(f"{float_file.stem}-{form}-{kind}.onnx")
     quantize_static(
@@ -106,7 +109,7 @@ def quantized(float_file: Path, form: str, kind: str, *, symmetric: bool = False
         per_channel=True,
         activation_type=QuantType[kind],
         weight_type=QuantType.QInt8,
-        extra_options={"ActivationSymmetric": symmetric},
+        extra_options={"ActivationSymmetric": symmetric, **extra},
     )
     return path
 

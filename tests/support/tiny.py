@@ -5,12 +5,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from harness.data import preprocess
 from hw.config import DnaConfig
 from sw import artifact
 from sw.compiler import compile_graph
+from sw.preprocessing import named
 from tests.support.graphs import random_small_graph
 
 CLASSES = 10
+
+
+def load_image(path: Path, name: str = "caffe", shape: tuple[int, ...] = (224, 224, 3)):
+    """A photograph as the preprocessing of that name makes it: float32 of ``shape``."""
+    how = named(name, shape)
+    assert how is not None
+    return preprocess.load_image(path, how, shape)
 
 
 def save_artifact(path: Path, *, side: int = 224, preprocessing: str = "caffe") -> Path:

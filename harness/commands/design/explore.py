@@ -9,22 +9,21 @@ import click
 
 from harness.commands.common import (
     PATH,
-    Numbers,
     check_writable,
     json_option,
     write_json,
-    write_text,
 )
 from harness.commands.modelled import CLOCK_MHZ, memory_options
+from harness.commands.numbers import CLOCK, WORKERS, Count, Many
+from sw import files
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from harness.explore.evaluate import Task
     from harness.explore.results import Row
     from harness.explore.space import Candidate
     from harness.explore.state import State
+    from harness.host.terminal import Console
     from sim.memory.model import MemoryModel
 
 NOTHING_RUNS = 1
@@ -42,13 +41,21 @@ INTERRUPTED = 130
     help="Where what is not varied comes from: lanes and DRAM in proportion to the arrays, "
     "memories of the same size.",
 )
-@click.option("--modules", type=Numbers(int), help="Convolution modules.")
-@click.option("--array", type=Numbers(int), help="Rows, and columns, of a module's array.")
-@click.option("--lanes", type=Numbers(int), help="Channels that post-processing takes per cycle.")
-@click.option("--depth", type=Numbers(int), help="Pixels of an accumulation tile.")
-@click.option("--feature", type=Numbers(int), help="KiB of feature memory.")
-@click.option("--fifo", type=Numbers(int), help="KiB of the weight FIFO.")
-@click.option("--dram", type=Numbers(int), help="Bytes of DRAM per cycle.")
+@click.option("--modules", type=Many(Count("modules", 4096)), help="Convolution modules.")
+@click.option(
+    "--array", type=Many(Count("rows", 4096)), help="Rows, and columns, of a module's array."
+)
+@click.option(
+    "--lanes",
+    type=Many(Count("lanes", 4096)),
+    help="Channels that post-processing takes per cycle.",
+)
+@click.option(
+    "--depth", type=Many(Count("pixels", 1 << 20)), help="Pixels of an accumulation tile."
+)
+@click.option("--feature", type=Many(Count("KiB", 1 << 20)), help="KiB of feature memory.")
+@click.option("--fifo", type=Many(Count("KiB", 1 << 20)), help="KiB of the weight FIFO.")
+@click.option("--dram", type=Many(Count("bytes", 1 << 20)), help="Bytes of DRAM per cycle.")
 @click.option(
     "--configs",
     "configs_file",
@@ -59,13 +66,13 @@ INTERRUPTED = 130
 @click.option(
     "--clock",
     "clocks",
-    type=Numbers(float),
+    type=Many(CLOCK),
     default=(CLOCK_MHZ,),
     show_default=f"{CLOCK_MHZ:g}",
     help="MHz. Assumed, whatever the configuration.",
 )
 @memory_options
-@click.option("--workers", type=click.IntRange(min=1), help="Processes here. Default: all CPUs.")
+@click.option("--workers", type=WORKERS, help="Processes here. Default: all CPUs.")
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
@@ -105,13 +112,12 @@ def command(
     Example:
       dna explore resnet50.dna --modules 2,4,8 --array 16,32 --dram 64,128 --picture pareto.svg
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.explore import sweep
     from harness.explore.picture import picture
     from harness.explore.results import ranked
     from harness.explore.state import State
     from harness.explore.table import show
+    from harness.host.terminal import Console
     from sw import artifact as artifacts
 
     candidates = _candidates(base, configs_file, choices)
@@ -121,7 +127,7 @@ def command(
     network = artifacts.load(artifact)
     tasks = sweep.tasks(artifact, network, candidates, memory)
     state = State(state_file)
-    errors = Console(stderr=True, soft_wrap=True)
+    errors = Console(stderr=True)
     _run(list(tasks.values()), state, workers, scheduler, errors, state_file)
 
     rows = ranked(sweep.rows(candidates, clocks, tasks, state))
@@ -130,12 +136,12 @@ def command(
     show(rows, model, memory)
     write_json(json_file, _figures(rows, model, memory))
     if not runs:
-        errors.print("[bold red]error:[/] none of the configurations runs this network")
+        errors.fail("none of the configurations runs this network")
         raise SystemExit(NOTHING_RUNS)
     if picture_file is not None:
         assumed = " or ".join(f"{clock:g}" for clock in clocks)
         title = f"{model}: {len(runs)} machines, modelled at {assumed} MHz"
-        write_text(picture_file, picture(rows, title))
+        files.write(picture_file, picture(rows, title))
 
 
 def _candidates(

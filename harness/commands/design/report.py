@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json, write_text
+from harness.commands.common import PATH, check_writable, json_option, write_json
 from harness.commands.modelled import clock_option, memory_options
+from sw import files
 
 if TYPE_CHECKING:
     from harness.report.figures import Report
@@ -44,8 +45,8 @@ def command(
       dna report resnet50.f200 -o report.html --json report.json --trace trace.json
     """  # noqa: D301 (click reads the escape)
     import msgspec
-    from rich.console import Console
 
+    from harness.host.terminal import Console
     from harness.report.figures import report
     from harness.report.page import page
     from harness.report.trace import trace as trace_events
@@ -67,39 +68,28 @@ def command(
             model=network.manifest.model,
         )
     if output is not None:
-        write_text(output, page(figures))
+        files.write(output, page(figures))
     if trace is not None:
-        write_text(trace, json.dumps(trace_events(figures)) + "\n")
+        files.write(trace, json.dumps(trace_events(figures)) + "\n")
     write_json(json_file, msgspec.to_builtins(figures))
     _print(figures)
 
 
 def _print(figures: Report) -> None:
     """The score, and the layers that lose most."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
+    from harness.host.terminal import Console, Table
     from harness.report.figures import Use
 
     config, memory = figures.parameters, figures.memory
-    console = Console(soft_wrap=True, highlight=False)
-    table = Table(
-        title=f"The {LAYERS_SHOWN} layers that lose most cycles (modelled)",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("layer", no_wrap=True)
-    for name in ("cycles", "used", "lost"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("bound", no_wrap=True)
+    console = Console()
+    table = Table("layer", title=f"The {LAYERS_SHOWN} layers that lose most cycles (modelled)")
+    table.add_columns("cycles", "used", "lost", right=True)
+    table.add_columns("bound")
     lost = {layer.number: layer.cycles - layer.macs / config.macs for layer in figures.layers}
     for number in sorted(lost, key=lost.__getitem__, reverse=True)[:LAYERS_SHOWN]:
         layer = figures.layers[number]
         table.add_row(
-            escape(layer.name),
+            layer.name,
             f"{layer.cycles:,}",
             f"{layer.utilization:.1%}" if layer.macs else "",
             f"{lost[number]:,.0f}",
@@ -116,6 +106,5 @@ def _print(figures: Report) -> None:
         f"{figures.throughput_per_s:.1f} images/s, MAC utilization {figures.utilization:.1%}; "
         f"{figures.cycles:,} cycles at {figures.clock_mhz:g} MHz, memory of "
         f"{memory['bytes_per_cycle']:g} bytes a cycle, latency {memory['latency_cycles']} cycles; "
-        f"lost: {stalls}",
-        markup=False,
+        f"lost: {stalls}"
     )

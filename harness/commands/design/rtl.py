@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
+from sw import files
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from harness.hardware.resources import Estimate
+    from harness.host.terminal import Table
     from hw.config import DnaConfig
 
 CHECK_FAILED = 1
 VERILOG, REGISTERS, RESOURCES = "dna.v", "registers.md", "resources.json"
-TABLE_WIDTH = 100
-"""Columns that the tables need; a narrower terminal wraps their lines."""
 
 
 @click.command("rtl", short_help="Write a machine as Verilog and estimate its size.")
@@ -38,10 +36,9 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
     Example:
       dna rtl --config nano -o build/nano
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.hardware import resources, verilog
     from harness.hardware.configuration import configuration
+    from harness.host.terminal import Console
     from hw.bus import registers
 
     config = configuration(config_name)
@@ -50,7 +47,7 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
 
     with Console(stderr=True).status(f"elaborating {config.name}") as status:
         modules = verilog.design(config)
-        (output / REGISTERS).write_text(registers.document())
+        files.write(output / REGISTERS, registers.document())
         verilog.write_verilog(
             modules, output / VERILOG, lambda step: status.update(f"writing Verilog: {step}")
         )
@@ -59,8 +56,7 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
         )
     figures = _figures(config, estimate)
     write_json(output / RESOURCES, figures)
-    console = Console(soft_wrap=True)
-    console.width = max(console.width, TABLE_WIDTH)
+    console = Console()
     console.print(_blocks(config, estimate))
     console.print(_memories(estimate))
     write_json(json_file, figures)
@@ -96,23 +92,17 @@ def _figures(config: DnaConfig, estimate: Estimate) -> dict[str, Any]:
 
 
 def _blocks(config: DnaConfig, estimate: Estimate) -> Table:
-    from rich.box import SIMPLE
-    from rich.markup import escape
-    from rich.table import Table
+    from harness.host.terminal import Table
 
     table = Table(
+        "block",
         title=f"{config.name} on UltraScale+, estimated block by block with {estimate.yosys}",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
     )
-    table.add_column("block", no_wrap=True)
-    for name in ("count", "LUT", "of them RAM", "FF", "DSP", "BRAM36", "URAM"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_columns("count", "LUT", "of them RAM", "FF", "DSP", "BRAM36", "URAM", right=True)
     for block in estimate.blocks:
         size = block.resources
         table.add_row(
-            "  " * block.depth + escape(block.name.rpartition(".")[2]),
+            "  " * block.depth + block.name.rpartition(".")[2],
             str(block.count),
             *(
                 f"{value:,.1f}".removesuffix(".0") if value else ""
@@ -123,25 +113,15 @@ def _blocks(config: DnaConfig, estimate: Estimate) -> Table:
 
 
 def _memories(estimate: Estimate) -> Table:
-    from rich.box import SIMPLE
-    from rich.markup import escape
-    from rich.table import Table
-
     from harness.hardware.resources import RAM_WORDS
+    from harness.host.terminal import Table
 
-    table = Table(
-        title=f"Memories of more than {RAM_WORDS} words",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("memory", overflow="fold")
-    for name in ("count", "words", "bits", "RAM"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = Table("memory", title=f"Memories of more than {RAM_WORDS} words")
+    table.add_columns("count", "words", "bits", "RAM", right=True)
     for memory in estimate.memories:
         if memory.words > RAM_WORDS:
             table.add_row(
-                escape(memory.name),
+                memory.name,
                 str(memory.count),
                 f"{memory.words:,}",
                 str(memory.width),

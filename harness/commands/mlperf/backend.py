@@ -43,5 +43,8 @@ def remove(reference_dir: Path) -> None:
     """Take the backend out of REFERENCE_DIR again: its files are as they were."""
     from harness.mlperf import reference
 
-    for path in reference.remove(reference_dir):
+    changed = reference.remove(reference_dir)
+    for path in changed:
         click.echo(path)
+    if not changed:
+        click.echo(f"nothing to remove: the backend is not in {reference_dir}")

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 from harness.commands.common import PATH, check_writable, data_dir_option, json_option, write_json
 from harness.commands.modelled import clock_option, memory_options
+from harness.commands.numbers import DURATION, THREADS, Count
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ MODELLED_JSON = "modelled.json"
     "at the same paths.",
 )
 @data_dir_option
-@click.option("--count", type=click.IntRange(min=1), help="Only the first COUNT photographs.")
+@click.option("--count", type=Count("photographs"), help="Only the first COUNT photographs.")
 @click.option(
     "--round",
     "round_name",
@@ -63,18 +64,18 @@ MODELLED_JSON = "modelled.json"
 @click.option("--user-conf", type=PATH, metavar="FILE", help="LoadGen's user.conf.")
 @click.option(
     "--min-duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=DURATION,
     metavar="SECONDS",
     help="Default: MLPerf's 600. A shorter run is said to be shorter.",
 )
 @click.option(
     "--samples",
-    type=click.IntRange(min=1),
+    type=Count("photographs"),
     help="Photographs held in memory at a time. Default: MLPerf's 1024, or all if fewer.",
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=THREADS,
     help="Default: all CPUs. They share a query, or Offline each takes its own.",
 )
 @click.option(
@@ -122,11 +123,10 @@ def command(
       dna loadgen resnet50.dna --scenario Offline --accuracy --scheduler tcp://10.0.0.1:8786
       dna loadgen f200.dna --scenario SingleStream --timing modelled --clock 300
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.data import fetch
     from harness.data.datasets import Dataset
     from harness.host import computer
+    from harness.host.terminal import Console
     from harness.loadgen import outcome, photographs, runner, session, settings
     from harness.loadgen.machine import modelled_machine
     from sw import artifact as artifacts
@@ -169,7 +169,7 @@ def command(
     )
     with runner.new_folder(output, scenario, accuracy) as folder:
         score, pace = session.run(asked, folder)
-    outcome.show(score, machine, pace, folder)
+    outcome.show(score, machine, pace, folder, network.manifest)
     figures = outcome.figures(
         score,
         machine,

@@ -14,8 +14,9 @@ from harness.commands.common import (
     data_dir_option,
     json_option,
     write_json,
-    write_text,
 )
+from harness.commands.numbers import CLOCK, CYCLES, DURATION, PORT
+from sw import files
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def template(output: Path) -> None:
 
     if output.exists():
         raise DnaError(f"{output} exists; choose another --output")
-    write_text(output, json.dumps(system.template(), indent=2) + "\n")
+    files.write(output, json.dumps(system.template(), indent=2) + "\n")
     for name, meaning in system.ASKED.items():
         click.echo(f"{name}: {meaning}")
 
@@ -73,13 +74,13 @@ def template(output: Path) -> None:
 @click.option(
     "--timing", type=click.Choice(["host", "modelled"]), default="host", show_default=True
 )
-@click.option("--clock", type=click.FloatRange(min=0, min_open=True), metavar="MHZ")
-@click.option("--memory-latency", type=click.IntRange(min=1), metavar="CYCLES")
-@click.option("--memory-bandwidth", type=click.FloatRange(min=2**-16, max=1), metavar="PART")
+@click.option("--clock", type=CLOCK, metavar="MHZ")
+@click.option("--memory-latency", type=CYCLES, metavar="CYCLES")
+@click.option("--memory-bandwidth", type=PORT, metavar="PART")
 @data_dir_option
 @click.option(
     "--min-duration",
-    type=click.FloatRange(min=0, min_open=True),
+    type=DURATION,
     metavar="SECONDS",
     help="For a rehearsal: shorter runs, which no checker accepts.",
 )
@@ -107,11 +108,12 @@ def build(
 
     The runs go to DIR/runs, one folder each, the tree to DIR/tree. A finished run is kept: after an
     interruption the same command goes on where it stopped, and only the run in progress is lost.
+    ARTIFACT must be ResNet50 (v1 or v1.5), as which it is submitted.
     Exit code 1 means that a compliance test failed.
     """
     from harness.data import fetch
     from harness.data.datasets import Dataset
-    from harness.mlperf import compliance_scripts, rounds, submission, system
+    from harness.mlperf import compliance_scripts, resnet50, rounds, submission, system
     from harness.mlperf.alone import alone
     from harness.mlperf.series import Series
     from sw import artifact as artifacts
@@ -119,11 +121,14 @@ def build(
     round_ = rounds.find(round_name)
     said = system.read(system_file)
     network = artifacts.load(artifact)
+    if timing == "modelled":
+        artifacts.program_of(network, artifact)
     folder = fetch.data_dir(data_dir)
     photographs = Dataset(folder).list_file
     if reference is not None:
         compliance_scripts.check(reference, round_.tests)
     submission.check_output(output / "tree")
+    resnet50.check(network)
     options = ["--timing", timing, "--data-dir", str(folder.absolute())]
     for name, value in (
         ("--clock", clock),
@@ -156,9 +161,7 @@ def _report_kept(series: Series) -> None:
 
 def _show(series: Series, failed: list[str]) -> None:
     """What the runs of each scenario had."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from harness.host.terminal import Console, Table
     from harness.loadgen.score import MERIT
     from harness.mlperf.series import ACCURACY, PERFORMANCE, Run
 
@@ -178,7 +181,7 @@ def _show(series: Series, failed: list[str]) -> None:
             f"{100 * right['top1']:.3f} % of {right['images']}",
             ", ".join(tests),
         )
-    Console(soft_wrap=True, highlight=False).print(table)
+    Console().print(table)
 
 
 @command.command()

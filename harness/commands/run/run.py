@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.numbers import Count
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from rich.console import Console
+
+    from harness.host.terminal import Console
 
     F32Array = npt.NDArray[np.float32]
     F64Array = npt.NDArray[np.float64]
@@ -33,7 +35,7 @@ BAD_IMAGE = 2
     help="The fast model or the plain one; their bits are the same.",
 )
 @click.option(
-    "--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to print."
+    "--top", type=Count("classes"), default=5, show_default=True, help="Classes to print."
 )
 @json_option
 def command(
@@ -45,30 +47,33 @@ def command(
 ) -> None:
     """Run ARTIFACT on photographs, or arrays in .npy files, and print the likeliest classes.
 
-    A photograph that cannot be used does not stop the others: it is named, and the exit code is 2.
+    Classes are counted from 0 behind a background, which is -1, where a network has one. A
+    photograph that cannot be used does not stop the others: it is named, and the exit code is 2.
 
     \b
     Example:
       dna run resnet50.dna cat.jpg dog.jpg --json seen.json
     """  # noqa: D301 (click reads the escape)
-    from rich.console import Console
-
-    from harness.data.inputs import SUFFIX, check_photographs, load_input
+    from harness.data.inputs import SUFFIX, load_input, preprocessing_of
     from harness.host import computer
+    from harness.host.terminal import Console
     from sim.runtime import Runtime
+    from sw.classes import check_classes, remark
 
     check_writable(json_file)
     runtime = Runtime.load(artifact, simulator, threads=computer.cpus())
-    if any(path.suffix != SUFFIX for path in images):
-        check_photographs(runtime.manifest)
+    manifest, offset = runtime.manifest, runtime.manifest.class_offset
+    check_classes(manifest.model, tuple(manifest.output.shape))
+    if any(path.suffix.lower() != SUFFIX for path in images):
+        preprocessing_of(manifest)
     results: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
-    console, errors = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+    console, errors = Console(), Console(stderr=True)
     for path in images:
         try:
-            image = load_input(runtime.manifest, path)
+            image = load_input(manifest, path)
         except DnaError as error:
-            errors.print(f"error: {error}", markup=False, highlight=False)
+            errors.fail(str(error))
             failures.append({"file": str(path), "error": str(error)})
             continue
         with errors.status(f"running {path}"):
@@ -76,20 +81,23 @@ def command(
         best = (-probabilities).argsort(kind="stable")[:top]
         classes = [
             {
-                "index": int(index),
-                "name": runtime.manifest.class_names[index],
+                "index": int(index) - (offset or 0),
+                "name": manifest.class_names[index],
                 "probability": float(probabilities[index]),
             }
             for index in best
         ]
         _print(console, path, classes)
         results.append({"file": str(path), "classes": classes})
+    if line := remark(len(manifest.class_names), offset):
+        console.print(line, markup=False, highlight=False)
     write_json(
         json_file,
         {
             "artifact": str(artifact),
-            "model": runtime.manifest.model,
+            "model": manifest.model,
             "engine": simulator,
+            "class_offset": offset,
             "images": results,
             "failures": failures,
         },
@@ -107,10 +115,9 @@ def softmax(logits: F32Array) -> F64Array:
 
 
 def _print(console: Console, path: Path, classes: list[dict[str, Any]]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+    from harness.host.terminal import Table
 
-    table = Table(title=escape(str(path)), title_justify="left", show_header=False)
+    table = Table(title=str(path))
     for entry in classes:
-        table.add_row(f"{100 * entry['probability']:6.2f} %", escape(entry["name"]))
+        table.add_row(f"{100 * entry['probability']:6.2f} %", entry["name"])
     console.print(table)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.numbers import WORKERS
 from harness.verify import INTERPRETER
 from sim.rtl import registry
 from sw.errors import DnaError
@@ -35,7 +36,8 @@ class CycleRange(click.ParamType[tuple[int, int]]):
         if isinstance(value, tuple):
             return value
         first, colon, second = value.partition(":")
-        if not (colon and first.isdecimal() and second.isdecimal() and int(first) < int(second)):
+        digits = all(text.isdecimal() and len(text) < 19 for text in (first, second))
+        if not (colon and digits and int(first) < int(second)):
             self.fail(f"{value!r} is not a range of cycles A:B with 0 <= A < B", param, ctx)
         return int(first), int(second)
 
@@ -76,7 +78,7 @@ class CycleRange(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=WORKERS,
     help="Processes that share single layers. Default: all CPUs.",
 )
 @click.option(
@@ -192,8 +194,7 @@ def _verify_layers(
     json_file: Path | None,
 ) -> None:
     """Run, print, write; what is done is kept whatever happens to the rest."""
-    from rich.console import Console
-
+    from harness.host.terminal import Console
     from harness.verify import single_layers
 
     errors = Console(stderr=True)

@@ -17,19 +17,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from sw.errors import DnaError
+from sw.frontends.onnx.host import Host
 from sw.frontends.onnx.node import Node
 from sw.frontends.onnx.operators import BUILDERS, Computation
 from sw.frontends.onnx.passage import Passage
-from sw.frontends.onnx.values import Hosted, Pending, Value
+from sw.frontends.onnx.values import Array, Hosted, Pending, Source, Value
 from sw.graph import Graph
-from sw.graph_builder import GraphBuilder
 from sw.operators import find, spellings
-
-INPUT = "input"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +38,24 @@ class Imported:
     Attributes:
         graph: the network, int8 in and out, channels last.
         tensors: of the graph by name, the quantized tensors of the file with the same values.
-        input: name of the float input of the file.
+        views: of the graph's results by name, how the file sees those.
+        input: name of the input of the file.
+        input_last: whether that has its channels last, as the graph's has.
+        output: how the file sees the graph's output, where the host begins.
+        border: name of the file's tensor that holds it so.
         nodes: of the file, quantization included.
+        notes: what whoever uses the graph has to know, a sentence each.
     """
 
     graph: Graph
     tensors: dict[str, str]
+    views: dict[str, Value]
     input: str
+    input_last: bool
+    output: Value
+    border: str
     nodes: int
+    notes: tuple[str, ...]
 
 
 def import_file(path: Path) -> Imported:
@@ -65,16 +74,19 @@ def import_file(path: Path) -> Imported:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise DnaError(f"{path} is no ONNX model or is damaged: {reason[0][:200]}") from error
     try:
+        if model.functions or model.graph.sparse_initializer:
+            raise DnaError("functions or sparse constants; nearest: plain nodes and tensors")
         return _Importer(model.graph).run()
     except DnaError as error:
         raise DnaError(f"{path}: {error}") from error
 
 
-class _Importer(Computation, Passage):
+class _Importer(Computation, Passage, Host):
     def __init__(self, graph: Any) -> None:
         super().__init__({item.name: numpy_helper.to_array(item) for item in graph.initializer})
         self.file = graph
-        self.finished: dict[str, Value] = {}  # by the name of the float result
+        self.finished: dict[tuple[str, float, int], Value] = {}
+        """By the name of the float result and its quantization."""
 
     def run(self) -> Imported:
         inputs = [item for item in self.file.input if item.name not in self.constants]
@@ -83,11 +95,21 @@ class _Importer(Computation, Passage):
                 f"the model has {len(inputs)} inputs and {len(self.file.output)} outputs; "
                 "supported is one of each"
             )
-        self.entry = inputs[0]
+        self.enter(self.file, inputs[0])
         for index, proto in enumerate(self.file.node):
-            self.node(Node(index, proto))
-        graph = self.build.finish(self.exit().name)
-        return Imported(graph, self.tensors, self.entry.name, len(self.file.node))
+            self.node(Node(index, proto, self.alias))
+        value, border = self.exit()
+        return Imported(
+            graph=self.build.finish(value.name),
+            tensors=self.tensors,
+            views=self.views,
+            input=self.entry.name,
+            input_last=self.last,
+            output=value,
+            border=border,
+            nodes=len(self.file.node),
+            notes=tuple(self.notes),
+        )
 
     def node(self, node: Node) -> None:
         row = find("onnx", self.spelled(node))
@@ -97,20 +119,24 @@ class _Importer(Computation, Passage):
             node.unsupported()
         HANDLERS[row.name](self, node)
 
-    def exit(self) -> Value:
-        """The tensor that the model ends with."""
-        value = self.values.get(self.file.output[0].name)
-        if isinstance(value, Hosted):
-            value = value.value
+    def exit(self) -> tuple[Value, str]:
+        """The tensor that the machine ends with, and what the file calls it there."""
+        border = self.file.output[0].name
+        found = self.values.get(self.alias.get(border, border))
+        value = found
+        if isinstance(found, Hosted):
+            value, border = found.value, found.border
         if not isinstance(value, Value):
             raise DnaError("the model's output is not a quantized tensor or its DequantizeLinear")
+        if not len(self.tensors) > 1:
+            raise DnaError("the model has no operator that the machine would run")
         shape = self.build.tensor(value.name).shape
-        if value.flat and shape[:-1] != (1, 1):
-            raise DnaError(
-                f"the model's output is a flattened map of {list(shape)}, whose order would be "
-                "another; nearest: the map itself, or Gemm behind it"
+        if len(shape) == 3 and shape[:2] != (1, 1) and not value.last:
+            self.notes.append(
+                f"the output of the artifact is {list(shape)}, height, width, channels; "
+                f"in the file it is {self.seen(value)}, channels first"
             )
-        return value
+        return value, border
 
     def quantization_node(self, node: Node) -> None:
         """QuantizeLinear and DequantizeLinear."""
@@ -119,29 +145,34 @@ class _Importer(Computation, Passage):
         node.expect("saturate", 1)
         node.expect("precision", 0)
         if node.kind == "QuantizeLinear":
-            self.quantize(node)
+            self.quantize(node, axis)
         else:
             self.dequantize(node, axis)
         node.finish(3)
 
-    def quantize(self, node: Node) -> None:
+    def quantize(self, node: Node, axis: int) -> None:
         name, output = node.input(0), node.outputs[0]
+        if name in self.constants:
+            self.constants[output] = self.quantized_constant(node, axis)
+            return
         scale, zero_point, kind = self.quantization(node, 1)
         code = onnx.helper.np_dtype_to_tensor_dtype(kind)
         if node.attribute("output_dtype", 0) not in (0, code):
             node.refuse("another type than its zero point", "the same")
         self.quantized[output] = kind
-        value = self.finished.get(name, self.values.get(name))
-        if name == self.entry.name:
-            self.values[output] = self.begin(node, scale, zero_point, output)
+        value, key = self.values.get(name), (name, scale, zero_point)
+        if isinstance(value, Source):
+            self.values[output] = self.begin(node, scale, zero_point, output, last=value.last)
         elif isinstance(value, Hosted):
             self.values[output] = value
         elif isinstance(value, Value):
             self.check(node, value, scale, zero_point)
             self.values[output] = value
+        elif key in self.finished:
+            self.values[output] = self.finished[key]
         elif isinstance(value, Pending):
             self.finish(value, scale, zero_point, output)
-            self.finished[name] = self.values[output]
+            self.finished[key] = self.values[output]
         else:
             node.refuse(
                 f"{name!r} is no result of a supported operator", f"one of {spellings('onnx')}"
@@ -149,6 +180,8 @@ class _Importer(Computation, Passage):
 
     def dequantize(self, node: Node, axis: int) -> None:
         name, output = node.input(0), node.outputs[0]
+        if name == self.entry.name:
+            self.begin_with_bytes(node, 1)
         value = self.values.get(name)
         if node.attribute("output_dtype", 0) not in (0, onnx.TensorProto.FLOAT):
             node.refuse("another type than float32", "float32")
@@ -157,41 +190,36 @@ class _Importer(Computation, Passage):
         elif isinstance(value, Hosted):
             self.values[output] = value
         elif isinstance(value, Value):
-            self.check(node, value, *self.quantization(node, 1, self.quantized[name])[:2])
+            self.check_read(node, value, 0)
             self.values[output] = value
         else:
             node.refuse(f"{name!r} is not quantized", "a quantized tensor")
 
-    def begin(self, node: Node, scale: float, zero_point: int, output: str) -> Value:
-        """The network's input, quantized; once more if it has several readers."""
-        if self.builder is not None:
-            self.check(node, Value(INPUT), scale, zero_point)
-            return Value(INPUT)
-        kind = self.entry.type.tensor_type
-        dims = [d.dim_value for d in kind.shape.dim]
-        if kind.elem_type != onnx.TensorProto.FLOAT:
-            node.refuse("an input that is not float32", "float32")
-        if len(dims) != 4 or min(dims[1:]) < 1 or dims[0] > 1:
-            node.refuse(f"the input has shape {dims}", "[1, channels, height, width], fixed")
-        _, channels, height, width = dims
-        self.builder = GraphBuilder(INPUT, (height, width, channels), scale, zero_point)
-        self.tensors[INPUT] = output
-        return Value(INPUT)
-
     def constant_node(self, node: Node) -> None:
-        """Constant."""
-        value = node.attribute("value", None)
+        """Constant, in any form that holds numbers."""
+        given = {form: node.attribute(form, None) for form in CONSTANTS}
         node.finish(0)
-        if value is None:
-            node.refuse("a constant without a tensor", "attribute value")
-        self.constants[node.outputs[0]] = numpy_helper.to_array(value)
+        for form, value in given.items():
+            if value is not None:
+                self.constants[node.outputs[0]] = CONSTANTS[form](value)
+                return
+        node.refuse("a constant without numbers", f"one of {', '.join(CONSTANTS)}")
 
+
+CONSTANTS: dict[str, Callable[[Any], Array]] = {
+    "value": numpy_helper.to_array,
+    "value_float": lambda value: np.array(value, np.float32),
+    "value_floats": lambda value: np.array(value, np.float32),
+    "value_int": lambda value: np.array(value, np.int64),
+    "value_ints": lambda value: np.array(value, np.int64),
+}
+"""The attributes of Constant that are read, and what makes arrays of them."""
 
 HANDLERS: dict[str, Callable[[_Importer, Node], None]] = {
     **dict.fromkeys(BUILDERS, Computation.compute),
     "activation": Passage.activation,
     "view": Passage.view,
-    "softmax": Passage.softmax,
+    "softmax": Host.softmax,
     "quantization": _Importer.quantization_node,
     "shape arithmetic": _Importer.constant_node,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import onnx
@@ -19,17 +19,18 @@ class Node:
     Args:
         index: in the file.
         proto: the node.
+        alias: other names of tensors, and the names that they have here.
 
     Attributes:
         kind: its type; of a domain of its own with that in front.
         inputs, outputs: names, empty where one is left out.
     """
 
-    def __init__(self, index: int, proto: Any) -> None:
+    def __init__(self, index: int, proto: Any, alias: Mapping[str, str] | None = None) -> None:
         own = "" if proto.domain in DOMAINS else f"{proto.domain}."
         self.index = index
         self.kind = f"{own}{proto.op_type}"
-        self.inputs = list(proto.input)
+        self.inputs = [(alias or {}).get(name, name) for name in proto.input]
         self.outputs = list(proto.output)
         self._attributes = {
             item.name: onnx.helper.get_attribute_value(item) for item in proto.attribute

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from sw.errors import DnaError
+from sw.frontends.onnx.entry import TO_FIRST, Entry
 from sw.frontends.onnx.node import Node
-from sw.frontends.onnx.values import Array, Constant, Pending, Value, Values
+from sw.frontends.onnx.values import Array, Constant, Pending, Value
 from sw.graph_builder import Output, Weights, Window
 from sw.operations import Padding, Pair
 from sw.operators import find
@@ -50,7 +51,7 @@ LAYOUTS = {
 }
 
 
-class Computation(Values):
+class Computation(Entry):
     """Adds operations to the graph, one node after the other."""
 
     def compute(self, node: Node) -> None:
@@ -70,6 +71,8 @@ class Computation(Values):
         """An operator of the QOperator form, as the float one between its quantizations."""
         inputs: list[Any] = []
         for position in range(0, 3 * layout.activations, 3):
+            if node.input(position) == self.entry.name:
+                self.begin_with_bytes(node, position + 1)
             inputs.append(self.activation_input(node, position))
         if layout.weights is not None:
             name = node.input(layout.weights)
@@ -90,7 +93,11 @@ class Computation(Values):
         source = pending.inputs[0]
         if not isinstance(source, Value):
             node.refuse("its first operand is no activation", "one")
-        name = f"{node.kind.lower()}_{node.index}"
+        name = base = f"{node.kind.lower()}_{node.index}"
+        again = 1
+        while name in self.tensors:  # the same result with another quantization or activation
+            again += 1
+            name = f"{base}_{again}"
         try:
             made = BUILDERS[row.name](self, pending, name, pending.output(scale, zero_point))
         except DnaError as error:
@@ -101,7 +108,7 @@ class Computation(Values):
             node.refuse("its output has another scale than its input", "the same")
         layout = LAYOUTS.get(node.kind)
         node.finish(len(node.inputs) if layout else _INPUTS.get(node.kind, 1))
-        self.values[output] = made
+        self.values[output] = self.views[name] = made
         self.tensors[name] = output
 
     # Builders.
@@ -111,6 +118,8 @@ class Computation(Values):
         value: Value = pending.inputs[0]
         if value.flat:
             pending.node.refuse("its input was flattened", "Flatten in front of Gemm or MatMul")
+        if value.last:
+            pending.node.refuse("its input has the channels last", f"Transpose {TO_FIRST} in front")
         return value.name
 
     def convolution(self, pending: Pending, name: str, output: Output) -> Value:
@@ -144,19 +153,22 @@ class Computation(Values):
             node.refuse(f"it multiplies a map of {list(shape)}", "Flatten in front of it")
         if len(shape) == 3 and matrix.shape[1] == math.prod(shape):
             height, width, channels = shape
-            matrix = matrix.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
+            if not value.last:
+                matrix = matrix.reshape(-1, channels, height, width).transpose(0, 2, 3, 1)
             matrix = matrix.reshape(len(matrix), -1)
         weights = dataclasses.replace(weights, values=np.ascontiguousarray(matrix))
         return Value(self.build.fully_connected(name, value.name, weights, output))
 
     def addition(self, pending: Pending, name: str, output: Output) -> Value:
         """Add of two activations."""
-        left, right = pending.inputs
+        left: Value = pending.inputs[0]
+        right = pending.inputs[1]
         if not isinstance(right, Value):
             pending.node.refuse("it adds a constant", "two activations")
-        if left.flat != right.flat:
-            pending.node.refuse("it adds a map and a flat tensor", "two of one shape")
-        return Value(self.build.add(name, left.name, right.name, output), left.flat)
+        if (left.flat, left.last) != (right.flat, right.last):
+            pending.node.refuse("it adds a map and a flat tensor", "two of one shape and order")
+        made = self.build.add(name, left.name, right.name, output)
+        return dataclasses.replace(left, name=made)
 
     def max_pool(self, pending: Pending, name: str, output: Output) -> Value:
         """MaxPool."""
@@ -205,16 +217,22 @@ class Computation(Values):
         node, source = pending.node, self.source(pending)
         node.expect("mode", "constant")
         amounts = self.array(node, 1, "padding")
+        once = node.attribute("pads", None)  # until opset 10, of float tensors only
+        if amounts is None and once is not None and node.input(0) not in self.quantized:
+            node.expect("value", 0.0)
+            amounts = np.array(once)
         if amounts is None or amounts.shape != (8,) or node.input(3):
             node.refuse("padding of some axes only", "eight amounts")
         filler = pending.inputs[2] if node.input(2) else None
+        if isinstance(filler, Value) or (isinstance(filler, np.ndarray) and filler.size != 1):
+            node.refuse("padding with more than one value", "zero")
         if isinstance(filler, Constant):
             zero = bool((filler.values == filler.zero_point).all())
         else:
             kind = self.quantized.get(node.input(0))
             shift = 128 if kind == np.uint8 else 0
             target = 0 if kind is None else output.zero_point + shift
-            zero = float(0 if filler is None else filler) == target
+            zero = float(0 if filler is None else filler.item()) == target
         if not zero:
             node.refuse("padding with another value than zero", "zero")
         before, after = amounts[:4].tolist(), amounts[4:].tolist()
@@ -254,6 +272,10 @@ class Computation(Values):
         if bias is None:
             return np.zeros(channels, np.int32)
         if isinstance(bias, Constant):
+            if bias.scale.size > 1 and bias.axis not in (0, -1):
+                node.refuse(f"the scales of the bias along axis {bias.axis}", "axis 0")
+            if bias.scale.size not in (1, channels):
+                node.refuse(f"{bias.scale.size} scales of the bias", "one, or one a channel")
             expected = np.float32(self.build.tensor(pending.inputs[0].name).scale) * weight_scale
             if np.any(bias.zero_point) or not np.allclose(
                 bias.scale, expected, rtol=BIAS_SCALE_ERROR, atol=0

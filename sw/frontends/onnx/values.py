@@ -24,18 +24,33 @@ class Value:
 
     Attributes:
         name: of the graph's tensor.
-        flat: whether it was flattened since, channels first.
+        flat: whether the file has flattened it since.
+        last: whether the file sees its channels last, as the graph does, or saw them so when it
+            flattened it.
     """
 
     name: str
     flat: bool = False
+    last: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The float input of the network before it is quantized, its channels first or last."""
+
+    last: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class Hosted:
-    """What the host makes of ``value``, behind the network."""
+    """What the host makes of ``value``, behind the network.
+
+    Attributes:
+        border: name of the file's tensor that the host begins with.
+    """
 
     value: Value
+    border: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +81,13 @@ class Values:
 
     Attributes:
         constants: float and integer arrays of the file.
-        values: what the nodes made: a :class:`Value`, :class:`Hosted`, :class:`Constant` or
-            :class:`Pending`.
+        values: what the nodes made: a :class:`Value`, :class:`Source`, :class:`Hosted`,
+            :class:`Constant` or :class:`Pending`.
         quantized: the types of the tensors of bytes, as opposed to the float ones.
         tensors: of the graph by name, the quantized tensors of the file with the same values.
+        views: of the graph's results by name, how the file sees those tensors.
+        alias: names of tensors that are others under another name.
+        notes: what whoever uses the graph has to know, a sentence each.
     """
 
     def __init__(self, constants: dict[str, Array]) -> None:
@@ -77,7 +95,10 @@ class Values:
         self.values: dict[str, Any] = {}
         self.builder: GraphBuilder | None = None
         self.tensors: dict[str, str] = {}
+        self.views: dict[str, Value] = {}
         self.quantized: dict[str, np.dtype[Any]] = {}
+        self.alias: dict[str, str] = {}
+        self.notes: list[str] = []
 
     @property
     def build(self) -> GraphBuilder:
@@ -103,7 +124,9 @@ class Values:
         """Scales and zero points that stand at ``position`` and behind it."""
         scales = self.array(node, position, "a scale or zero point")
         zeros = self.array(node, position + 1, "a scale or zero point")
-        if scales is None or scales.dtype != np.float32:
+        if scales is None:
+            node.refuse(f"input {position}, a scale, is left out", "a scale for every tensor")
+        if scales.dtype != np.float32:
             node.refuse("a scale that is not float32", "float32")
         return np.atleast_1d(scales), None if zeros is None else np.atleast_1d(zeros)
 
@@ -132,6 +155,31 @@ class Values:
         if (tensor.scale, tensor.zero_point) != (float(np.float32(scale)), zero_point):
             node.refuse("another scale or zero point for the same values", "the same")
 
+    def quantized_constant(self, node: Node, axis: int) -> Array:
+        """The bytes of a float constant that a QuantizeLinear reads.
+
+        Args:
+            axis: that several scales belong to.
+        """
+        values = self.constants[node.input(0)]
+        scales, zeros = self.parameters(node, 1)
+        if values.dtype != np.float32 or zeros is None or zeros.dtype not in _BYTES:
+            node.refuse(f"a constant of {values.dtype} without the type of its bytes", "float32")
+        shape = [1] * values.ndim
+        if scales.size > 1:
+            if not -values.ndim <= axis < values.ndim or scales.shape != (values.shape[axis],):
+                node.refuse(f"{scales.size} scales along axis {axis}", "one, or one a channel")
+            shape[axis] = -1
+        if zeros.shape != scales.shape:
+            node.refuse(f"{scales.size} scales and {zeros.size} zero points", "as many of both")
+        with np.errstate(all="ignore"):
+            steps = np.rint(values / scales.reshape(shape)) + zeros.reshape(shape)
+        if not np.isfinite(steps).all():
+            node.refuse("a constant with infinite values", "finite ones")
+        limits = np.iinfo(zeros.dtype)
+        held: Array = np.clip(steps, limits.min, limits.max).astype(zeros.dtype)
+        return held
+
     def constant(self, node: Node, name: str, position: int, axis: int) -> Constant:
         """A quantized constant with the scales and zero points at ``position`` and behind it.
 
@@ -142,7 +190,10 @@ class Values:
             node.refuse(f"{name!r} is no constant", "constant weights")
         scales, zeros = self.parameters(node, position)
         values = self.constants[name]
-        zeros = np.zeros(1, values.dtype) if zeros is None else zeros
+        zeros = np.zeros(scales.shape, values.dtype) if zeros is None else zeros
+        if zeros.shape != scales.shape:
+            shapes = f"scales {list(scales.shape)} and zero points {list(zeros.shape)}"
+            node.refuse(shapes, "one of both, or one a channel")
         if zeros.dtype != values.dtype:
             node.refuse(f"a zero point of {zeros.dtype} for {values.dtype}", "the same type")
         if values.dtype == np.uint8:  # the same with 128 less
@@ -153,8 +204,8 @@ class Values:
         """A quantized activation."""
         value = self.values.get(name)
         if isinstance(value, Hosted):
-            node.refuse(f"it reads what the host computes ({name!r})", "Softmax at the end only")
-        if isinstance(value, Pending):
+            node.refuse(f"it reads what the host computes ({name!r})", "that at the end only")
+        if isinstance(value, Pending | Source):
             node.refuse(f"{name!r} is float within the network", "QDQ around every operator")
         if not isinstance(value, Value):
             node.refuse(f"{name!r} is not a quantized activation", "one")
@@ -189,5 +240,12 @@ class Values:
         """An activation with its scale and zero point behind it, which must be those it has."""
         name = node.input(position)
         value = self.read(node, name)
-        self.check(node, value, *self.quantization(node, position + 1, self.quantized[name])[:2])
+        self.check_read(node, value, position)
         return value
+
+    def check_read(self, node: Node, value: Value, position: int) -> None:
+        """Refuse an activation at ``position`` that is float, or is read with other parameters."""
+        kind = self.quantized.get(node.input(position))
+        if kind is None:
+            node.refuse(f"{node.input(position)!r} is float", "the tensor behind a QuantizeLinear")
+        self.check(node, value, *self.quantization(node, position + 1, kind)[:2])

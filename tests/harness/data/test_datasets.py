@@ -56,8 +56,20 @@ def test_calibration_option_2_numbers_lines(data_dir):
     data = Dataset(data_dir, numbered, calibration=True)
     assert [path.name for path in data.paths] == ["c.JPEG", "a.JPEG", "b.JPEG"]
     assert data.labels == [None, None, None]
-    with pytest.raises(DnaError, match=r"cal\.txt line 3: label 1500 is not in 0 to 999"):
-        Dataset(data_dir, numbered)
+    with pytest.raises(DnaError, match=r"cal\.txt line 3 has label 1500, of 1000 classes"):
+        Dataset(data_dir, numbered).check_labels(1000)
+
+
+def test_labels_are_held_against_the_classes_of_a_network(data_dir):
+    data = Dataset(data_dir, write(data_dir / "l", "a.JPEG 1\nb.JPEG 1000\n"))
+    assert data.labels == [1, 1000]
+    data.check_labels(1001)
+    data.check_labels(2, count=1)
+    with pytest.raises(DnaError, match="l line 2 has label 1000, of 1000 classes: no accuracy"):
+        data.check_labels(1000)
+    unlabelled = Dataset(data_dir, write(data_dir / "l", "a.JPEG\n"))
+    with pytest.raises(DnaError, match="l line 1 has no label"):
+        unlabelled.check_labels(1000)
 
 
 def test_duplicates_and_several_blanks_are_fine(tmp_path):
@@ -78,8 +90,8 @@ def test_duplicates_and_several_blanks_are_fine(tmp_path):
         ("a 1\n\n", "line 2 is empty"),
         ("a 1\r\nb 2\r\n", "line 1 ends in CRLF"),
         ("a 1\nb 2\r\n", "line 2 ends in CRLF"),
-        ("a 1\nb 1000\n", "line 2: label 1000 is not in 0 to 999"),
-        ("a -1\n", "line 1: label '-1' is not a number from 0 to 999"),
+        ("a 1\nb 1000000000\n", "line 2: label '1000000000' is not a number"),
+        ("a -1\n", "line 1: label '-1' is not a number from 0 on"),
         ("a 1.0\n", "line 1: label '1.0' is not a number"),
         ("a x\n", "line 1: label 'x' is not a number"),
         ("a ٣\n", "line 1: label '٣' is not a number"),

@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from harness.data import fetch
-from harness.data.preprocess import PREPROCESSINGS, check_image, decode, load_image
+from harness.data import fetch, preprocess
+from harness.data.preprocess import check_image, decode
 from sw.errors import DnaError
+from sw.preprocessing import PRESETS, Preprocessing
+from tests.support.tiny import load_image
 
 
 def picture(height: int, width: int, channels: int = 3) -> np.ndarray:
@@ -96,14 +98,16 @@ def test_mlperf_is_the_reference_codes_computation(tmp_path):
     np.testing.assert_array_equal(load_image(path, "mlperf"), expected)
 
 
+CAFFE_RGB = np.array([123.68, 116.779, 103.939])
 CHECKSUMS = {
     "caffe": "1b30ddbc6f8624a0ef1544496d3482d4024bc99df8db349698cd4831e79a4b26",
     "torchvision": "99f5a0d9b83a46f0bf4af9585f1bf3f7ca36d08adc400a3d46e3964af7a5316c",
     "mlperf": "93865fa8e18c04007862e567f1b1053f73628247e5487394adb2cc4b047e81fc",
+    "mobilenet": "1ec30b8db1c09ef2e7310b2e76639d1b4e4b098986fd558fecf0b8b16500bccc",
 }
 
 
-@pytest.mark.parametrize("name", PREPROCESSINGS)
+@pytest.mark.parametrize("name", PRESETS)
 def test_checksum_of_a_synthetic_picture(tmp_path, name):
     """Halved exactly, so that not even the order of OpenCV's additions could show."""
     path = save(tmp_path / "p.png", picture(512, 700))
@@ -113,6 +117,64 @@ def test_checksum_of_a_synthetic_picture(tmp_path, name):
     assert array.flags.c_contiguous
     digest = hashlib.sha256(array.astype("<f4").tobytes()).hexdigest()
     assert digest == CHECKSUMS[name]
+
+
+def test_mobilenet_is_minus_one_to_one(tmp_path):
+    path = save(tmp_path / "p.png", picture(512, 700))
+    pixels = load_image(path, "caffe")[..., ::-1] + CAFFE_RGB
+    mobilenet = load_image(path, "mobilenet")
+    np.testing.assert_allclose(mobilenet, pixels / 127.5 - 1, atol=1e-6)
+    assert -1 <= mobilenet.min() < -0.9 and 0.9 < mobilenet.max() <= 1
+
+
+@pytest.mark.parametrize("side", [32, 96, 160, 299])
+def test_other_inputs_see_the_same_part_of_a_picture(tmp_path, side):
+    """The middle 224 / 256 of the short side, whatever the size."""
+    path = save(tmp_path / "p.png", picture(768, 768))
+    pixels = load_image(path, "caffe", (side, side, 3))[..., ::-1] + CAFFE_RGB
+    short = side * 256 // 224
+    resized = bilinear_by_triangles(bilinear_by_triangles(picture(768, 768), short, 0), short, 1)
+    corner = round((short - side) / 2)
+    expected = resized[corner : corner + side, corner : corner + side]
+    assert np.abs(pixels - expected).max() <= 1.51
+
+
+def test_short_side_cuts_a_wide_input(tmp_path):
+    path = save(tmp_path / "p.png", picture(100, 150))
+    how = Preprocessing(resize="short_side", size=100)
+    array = preprocess.load_image(path, how, (60, 90, 3))
+    assert np.array_equal(array, picture(100, 150)[20:80, 30:120])
+
+
+def test_stretch_takes_all_of_the_picture(tmp_path):
+    path = save(tmp_path / "p.png", picture(90, 60))
+    array = preprocess.load_image(path, Preprocessing(resize="stretch"), (30, 40, 3))
+    halves = bilinear_by_triangles(bilinear_by_triangles(picture(90, 60), 30, 0), 40, 1)
+    assert np.abs(array - halves).max() <= 1.51
+
+
+def test_keep_takes_the_middle_first(tmp_path):
+    path = save(tmp_path / "p.png", picture(80, 160))
+    how = Preprocessing(resize="stretch", keep=0.5, resampling="nearest", channels="BGR")
+    array = preprocess.load_image(path, how, (40, 80, 3))
+    assert np.array_equal(array, picture(80, 160)[20:60, 40:120, ::-1])
+
+
+def test_grey_is_one_channel(tmp_path):
+    path = save(tmp_path / "p.png", picture(64, 64))
+    how = Preprocessing(resize="stretch", channels="grey", divisor=2, mean=(1,), deviation=(4,))
+    array = preprocess.load_image(path, how, (64, 64, 1))
+    luma = picture(64, 64) @ np.array([0.299, 0.587, 0.114])
+    assert np.abs((array[..., 0] * 4 + 1) * 2 - luma).max() <= 1
+    assert array.flags.c_contiguous and array.dtype == np.float32
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "bicubic", "lanczos", "nearest", "area"])
+def test_every_resampling_halves_a_flat_picture(tmp_path, resampling):
+    path = save(tmp_path / "p.png", np.full((40, 40, 3), (10, 20, 30), np.uint8))
+    how = Preprocessing(resize="short_side", size=20, resampling=resampling)
+    array = preprocess.load_image(path, how, (20, 20, 3))
+    assert (array == [10, 20, 30]).all()
 
 
 PHOTOGRAPHS_CHECKSUM = "20069f90c739e73bcf75ed559a9bacd86afe0c6778d444d728436866869e1689"

@@ -11,10 +11,13 @@ from harness.cli import dna
 from harness.loadgen import logs, remote
 from sw import artifact
 from sw.errors import DnaError
+from sw.preprocessing import named
 from tests.support import tiny
 from tests.support.clusters import local_cluster
 
 PHOTOGRAPHS = 20
+
+TORCHVISION = named("torchvision", (224, 224, 3))
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,7 @@ def chunk(folder, **changes):
         "artifact": folder / "tiny",
         "network": artifact.network_digest(network),
         "preprocessing": network.manifest.preprocessing,
+        "class_offset": network.manifest.class_offset,
         "sources": remote._sources(),
         "photographs": (path,),
         "sizes": (path.stat().st_size,),
@@ -95,14 +99,16 @@ def test_a_worker_refuses_what_is_not_the_same(folder, tmp_path):
     with pytest.raises(DnaError, match=r"no .*absent\.jpg"):
         remote.answer(chunk(folder, photographs=(tmp_path / "absent.jpg",)))
     with pytest.raises(DnaError, match="another artifact"):
-        remote.answer(chunk(folder, preprocessing="torchvision"))
+        remote.answer(chunk(folder, preprocessing=TORCHVISION))
+    with pytest.raises(DnaError, match="another artifact"):
+        remote.answer(chunk(folder, class_offset=1))
     with pytest.raises(DnaError, match="another artifact"):
         remote.answer(chunk(folder, network="other"))
 
 
 def test_a_worker_takes_up_another_artifact(folder):
     remote.answer(chunk(folder))
-    changed = chunk(folder, artifact=folder / "other", preprocessing="torchvision")
+    changed = chunk(folder, artifact=folder / "other", preprocessing=TORCHVISION)
     assert remote.answer(changed).shape == (1,)
 
 

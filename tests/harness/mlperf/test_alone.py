@@ -14,11 +14,11 @@ from sw.errors import DnaError
 
 ROOT = Path(__file__).parents[3]
 PARENT = """
-import subprocess, sys
 from pathlib import Path
-from harness.mlperf.alone import alone, ends_with_parent
+from harness.mlperf.alone import alone
+from sw import children
 with alone(Path("out")):
-    subprocess.run(["sh", "-c", "echo $$ > child; exec sleep 60"], preexec_fn=ends_with_parent())
+    children.run(["sh", "-c", "echo $$ > child; exec sleep 60"])
 """
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from harness.data import fetch
-from harness.host import sources
 from harness.mlperf import backend
 from harness.mlperf.backend import DnaBackend
 from sim.runtime import Runtime
+from sw import digests
 from sw.errors import DnaError
 from tests.support.tiny import save_artifact, save_photographs
 
@@ -113,7 +113,7 @@ def test_whatever_changes_the_result_deploys_anew(folder, steps, monkeypatch):
     seen.append(deployed())
     (folder / "weights.pth").write_text("other weights")
     seen.append(deployed())
-    monkeypatch.setattr(sources, "digest", lambda *places: "another compiler")
+    monkeypatch.setattr(digests, "of_sources", lambda *places: "another compiler")
     seen.append(deployed())
     assert len(set(seen)) == 6
     assert len(steps) == 12

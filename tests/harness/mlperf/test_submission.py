@@ -43,11 +43,21 @@ def folder(tmp_path_factory):
     return folder
 
 
+UNCHECKED = """
+from harness import cli
+from harness.mlperf import resnet50
+
+resnet50.check = lambda network: None
+cli.main()
+"""
+"""The command line, but the network need not be ResNet50: a whole submission of it takes hours."""
+
+
 def start(folder):
     command = ["submission", "build", "tiny", "--system", "system.json", "-o", "out"]
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "harness.cli", *command, "--round", "v1.1"),
+            *(sys.executable, "-c", UNCHECKED, *command, "--round", "v1.1"),
             *("--data-dir", "photographs", "--min-duration", "0.3", *TIMING),
         ],
         cwd=folder,

@@ -30,7 +30,7 @@ def build(source, prelude="#define MORE 2\n"):
 def test_it_runs_and_is_made_once(source, monkeypatch):
     path = build(source)
     assert native.load(path).answer() == 42
-    monkeypatch.setattr(native.subprocess, "run", None)
+    monkeypatch.setattr(native.children, "run", None)
     assert build(source) == path
 
 

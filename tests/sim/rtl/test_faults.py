@@ -10,6 +10,7 @@ from hw.bus import registers
 from hw.config import PRESETS
 from hw.isa import Engine, Instruction, Opcode
 from hw.status import Activity, Fault, waiting
+from sim.cycles import predict
 from sim.driver import Driver, MachineError
 from sim.memory.model import MemoryModel
 from sim.reference import ReferenceModel
@@ -19,16 +20,21 @@ from tests.support.programs import noise, random_network
 
 NANO = PRESETS["nano"]
 SOON = 10_000
+DAMAGED = {Opcode.LOAD, Opcode.WEIGHTS, Opcode.CONV, Opcode.POST, Opcode.STORE}
 
 
 @pytest.fixture(scope="module")
 def network():
-    """A network with weights, its program, an image and the right output."""
+    """A network whose program has something for every test to damage, an image, its output."""
     rng = np.random.default_rng(5)
-    graph = random_network(rng)
+    while True:
+        graph = random_network(rng)
+        program = compile_graph(graph, NANO)
+        opcodes = {instruction.opcode for instruction in isa.read_program(program.code)}
+        soon = predict(program, MemoryModel()).cycles < SOON
+        if soon and len(program.weights) > 500 and opcodes >= DAMAGED:
+            break
     image = noise(rng, graph)
-    program = compile_graph(graph, NANO)
-    assert len(program.weights) > 500
     return program, image, ReferenceModel(graph).run_all(image)[graph.output]
 
 

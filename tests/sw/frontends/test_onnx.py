@@ -84,7 +84,7 @@ WEIGHTS = np.ones((4, 3, 3, 3), np.int8)
 @pytest.mark.parametrize(
     ("nodes", "constants", "words"),
     [
-        ([node("Sigmoid", ["x"]), *out()], (), ["node 2 (Sigmoid)", "not supported", "nearest"]),
+        ([node("Tanh", ["x"]), *out()], (), ["node 2 (Tanh)", "not supported", "nearest"]),
         (
             [node("MaxPool", ["x"], "m", kernel_shape=[2, 2]), node("Add", ["m", "m"]), *out()],
             (),
@@ -212,7 +212,8 @@ REFUSED = {
     "view of a map": (reshaped(1, 24, 8), ["(Reshape)", "[1, 3, 8, 8] to [1, 24, 8]"]),
     "transposing view": (reshaped(1, 8, 8, 3), ["(Reshape)", "Flatten"]),
     "zeros of a view": (reshaped(1, 192, allowzero=1), ["(Reshape)", "allowzero 1"]),
-    "flat output": (reshaped(1, 192), ["output is a flattened map", "Gemm behind it"]),
+    "no operation": (reshaped(1, 192), ["no operator that the machine would run"]),
+    "host's operator inside": ([*activated(node("Sigmoid", ["x"], "m"))], ["(Sigmoid)", "a map"]),
     "other scale": (requantized(), ["(QuantizeLinear)", "another scale"]),
     "another reader": (read_with_another_scale(), ["(DequantizeLinear)", "another scale"]),
     "softmax inside": (behind_softmax(), ["(MatMul)", "host computes", "at the end"]),

@@ -101,7 +101,7 @@ def _logits(graph, images):
         graph,
         model="tiny",
         framework="pytorch",
-        preprocessing="none",
+        preprocessing="array",
         class_names=[str(n) for n in range(graph.tensors[graph.output].shape[0])],
     ).manifest
     batch = to_int8(np.stack(images), edges.input)

@@ -14,8 +14,8 @@ pytest.importorskip("torch", reason=skips.not_installed("quantize"))
 import torch
 
 from harness.data import fetch
-from harness.data.preprocess import load_image
 from sw.models import resnet50
+from tests.support.tiny import load_image
 
 
 class KerasModel:

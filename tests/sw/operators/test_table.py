@@ -72,6 +72,11 @@ def test_every_row_has_a_handler_in_every_frontend(frontend):
     assert set(module(frontend, HANDLERS).HANDLERS) == spelled(frontend)
 
 
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_every_frontend_has_a_test_of_its_own(frontend):
+    assert (Path(__file__).parents[1] / "frontends" / f"test_{frontend}.py").exists()
+
+
 @pytest.mark.parametrize("row", table.TABLE, ids=lambda row: row.name)
 def test_every_row_is_spelled_in_every_frontend_or_says_why_not(row):
     for frontend in FRONTENDS:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -118,10 +119,13 @@ def test_a_refusal_is_one_line(monkeypatch, capsys, tmp_path, model):
     assert not (tmp_path / "broken.dna").exists()
 
 
-def test_photographs_need_an_input_of_their_shape(monkeypatch, capsys, tmp_path, model):
+def test_photographs_need_an_input_of_their_shape(monkeypatch, capsys, tmp_path):
+    net = Maker(np.random.default_rng(4))
+    x = net.conv(net.input((1, 9, 8, 2)), 8, (3, 3))
+    (tmp_path / "two.tflite").write_bytes(net.finish(net.dequantize(x)))
     arguments = ("--preprocessing", "caffe", "-o", tmp_path / "little.dna")
-    assert run(monkeypatch, "import", model, *arguments) == 2
-    assert "(9, 8, 3)" in capsys.readouterr().err
+    assert run(monkeypatch, "import", tmp_path / "two.tflite", *arguments) == 2
+    assert "(9, 8, 2)" in capsys.readouterr().err
 
 
 def test_onnx_prints_how_far_its_runtime_is(monkeypatch, capsys, tmp_path):
@@ -140,3 +144,45 @@ def test_onnx_prints_how_far_its_runtime_is(monkeypatch, capsys, tmp_path):
     assert len(read["layers"]) == read["operations"] == 7
     assert artifact.load(output).manifest.framework == "onnx"
     assert "0 of 255 steps" in capsys.readouterr().out
+
+
+def test_onnx_that_computes_another_thing_is_no_artifact_unless_kept(monkeypatch, capsys, tmp_path):
+    """With an importer that takes every weight for another, as only the second net can see."""
+    from sw.frontends.onnx import operators
+    from tests.support.onnx_models import save_quantized
+
+    real = operators.Computation.weights
+
+    def turned(self, pending, rank, axis):
+        weights = real(self, pending, rank, axis)
+        return dataclasses.replace(weights, values=weights.values[::-1].copy())
+
+    monkeypatch.setattr(operators.Computation, "weights", turned)
+    path, output = save_quantized(tmp_path, "QDQ", "QUInt8"), tmp_path / "small.dna"
+    figures = tmp_path / "figures.json"
+    assert run(monkeypatch, "import", path, "-o", output, "--json", figures) == 1
+    error = capsys.readouterr().err.splitlines()
+    assert error
+    assert all(line.startswith("error: ") and "ONNX Runtime" in line for line in error)
+    assert not output.exists()
+    read = json.loads(figures.read_text())
+    assert read["artifact"] is None
+    assert len(read["faults"]) == len(error)
+    assert read["whole"]["largest"] > read["whole"]["explained"]
+    assert run(monkeypatch, "import", path, "-o", output, "--keep") == 1
+    assert artifact.load(output).manifest.framework == "onnx"
+
+
+def test_onnx_says_what_is_left_to_the_host(monkeypatch, capsys, tmp_path):
+    from tests.support.onnx_models import save_example
+
+    path, figures = save_example(tmp_path, "softmax", "QDQ"), tmp_path / "figures.json"
+    arguments = ("-o", tmp_path / "small.dna", "--json", figures)
+    assert run(monkeypatch, "import", path, *arguments) == 0
+    out = capsys.readouterr().out
+    assert "(Softmax) is left to the host" in out
+    assert "the whole network against the file" in out
+    read = json.loads(figures.read_text())
+    assert read["faults"] == []
+    assert read["whole"]["values"] > 0
+    assert len(read["notes"]) == 1

@@ -14,6 +14,7 @@ from harness.quantize.evaluation import compare
 from sw import artifact
 from sw.errors import DnaError
 from sw.graph_builder import GraphBuilder, Output, Weights
+from sw.preprocessing import named
 from tests import skips
 
 
@@ -99,7 +100,7 @@ def test_compare_counts_top1_and_agreement():
         builder.finish(output),
         model="identity",
         framework="none",
-        preprocessing="none",
+        preprocessing="array",
         class_names=["a", "b", "c"],
     )
     images = [np.roll(np.array([[[9, 0, 0]]], np.float32), shift, 2) for shift in (0, 1, 2, 0)]
@@ -160,7 +161,7 @@ def test_the_artifact_says_what_it_is(quantized):
     network = artifact.load(folder / "model.dna")
     assert network.manifest.model == "resnet50-v1"
     assert network.manifest.framework == "pytorch"
-    assert network.manifest.preprocessing == "caffe"
+    assert network.manifest.preprocessing == named("caffe", (224, 224, 3))
     assert network.manifest.class_names[0] == "tench"
     assert network.manifest.input.shape == (224, 224, 3)
     names = [operation.name for operation in network.graph.operations]

@@ -6,11 +6,10 @@ from click.testing import CliRunner
 
 from harness.cli import main
 from harness.commands.run.run import command, softmax
-from harness.data.preprocess import load_image
 from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
 from sw import artifact
-from tests.support.tiny import save_artifact, save_photographs
+from tests.support.tiny import load_image, save_artifact, save_photographs
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +99,12 @@ def test_bad_artifacts_are_one_line(tmp_path, photographs, monkeypatch, capsys):
 
     photograph = photographs / "0.jpg"
     assert "is not an artifact" in failure(tmp_path / "absent", photograph)
-    small = save_artifact(tmp_path / "small", side=32)
-    assert "takes images of shape (32, 32, 3)" in failure(small, photograph)
-    other = save_artifact(tmp_path / "other", preprocessing="vgg")
+    small = save_artifact(tmp_path / "small", side=32, preprocessing="array")
+    assert "takes arrays of shape (32, 32, 3)" in failure(small, photograph)
+    other = save_artifact(tmp_path / "other")
+    old = {"format_version": 1, "preprocessing": "vgg"}
+    manifest = other / artifact.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | old))
     assert "no preprocessing 'vgg'" in failure(other, photograph)
     unwritable = tmp_path / "absent" / "seen.json"
     assert "cannot write" in failure(small, photograph, "--json", unwritable)

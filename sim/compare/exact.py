@@ -1,0 +1,140 @@
+"""What an operation is in exact arithmetic, and what rounding explains of a difference from it.
+
+ONNX Runtime computes an operation in float32 where we compute in integers. Both round one real
+number to a step, so they may differ only where that number lies on the border between two steps, as
+closely as float32 can tell: the difference is explained there, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sim import reference
+from sw.graph import Graph
+from sw.numerics import INT8_MAX, INT8_MIN
+from sw.operations import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    DepthwiseConv2D,
+    FullyConnected,
+    MaxPool2D,
+    Mean,
+    Operation,
+)
+
+Int8 = npt.NDArray[np.int8]
+Float64 = npt.NDArray[np.float64]
+
+BIAS_SCALE_ERROR = 1e-6
+"""Relative, of the scale of a bias; as far as the importer takes one that a quantizer rounded."""
+_UNIT = 2.0**-24
+"""Relative error of one rounding to float32."""
+_DEVIATION = 6.0
+"""A sum of n products errs by at most this times sqrt(n) roundings of the sum of their magnitudes:
+Higham and Mary, A new approach to probabilistic rounding error analysis, 2019."""
+_SINGLE = 8.0
+"""Roundings that every value goes through besides: scales, their quotient, dequantization."""
+_STEPS = 256.0
+
+
+def _sum_error(terms: int) -> float:
+    return _UNIT * float(_DEVIATION * np.sqrt(terms) + _SINGLE)
+
+
+def _weighted(
+    graph: Graph, operation: Conv2D | DepthwiseConv2D | FullyConnected, inputs: list[Int8]
+) -> tuple[Float64, Float64]:
+    source, target = graph.operands(operation)[0], graph.result(operation)
+    weights, bias = (graph.constant(operation, what) for what in ("weights", "bias"))
+    scale = graph.constant(operation, "weight_scale").astype(np.float64)
+    ratio = source.scale * scale / target.scale
+    value = reference.accumulators(graph, operation, inputs[0]) * ratio + target.zero_point
+    large = np.abs(inputs[0].astype(np.int16) - source.zero_point)
+    heavy, none = np.abs(weights.astype(np.int16)), np.zeros_like(bias)
+    magnitude: Any
+    if isinstance(operation, FullyConnected):
+        magnitude = reference.fully_connected_accumulators(large, heavy, none, 0)
+    else:
+        sums = (
+            reference.convolution_accumulators
+            if isinstance(operation, Conv2D)
+            else reference.depthwise_accumulators
+        )
+        magnitude = sums(large, heavy, none, 0, operation.stride, operation.padding)
+    biased = np.abs(bias.astype(np.float64))
+    error = _sum_error(int(np.prod(weights.shape[1:]))) * (magnitude + biased)
+    return value, (error + BIAS_SCALE_ERROR * biased) * ratio
+
+
+def _add(graph: Graph, operation: Add, inputs: list[Int8]) -> tuple[Float64, Float64]:
+    target = graph.result(operation)
+    magnitude: Any
+    value, magnitude, largest = np.full(target.shape, float(target.zero_point)), 0.0, 0.0
+    for operand, tensor in zip(inputs, graph.operands(operation), strict=True):
+        ratio = tensor.scale / target.scale
+        part = (operand.astype(np.float64) - tensor.zero_point) * ratio
+        value, magnitude, largest = value + part, magnitude + np.abs(part), max(largest, ratio)
+    multipliers = 2.0**-20 * _STEPS * largest  # of 21 bits, each half a unit from its ratio
+    return value, _SINGLE * _UNIT * magnitude + multipliers
+
+
+def _max_pool(graph: Graph, operation: MaxPool2D, inputs: list[Int8]) -> tuple[Float64, Float64]:
+    value = reference.run_operation(graph, operation, inputs).astype(np.float64)
+    return value, np.zeros_like(value)
+
+
+def _average_pool(
+    _graph: Graph, operation: AveragePool2D, inputs: list[Int8]
+) -> tuple[Float64, Float64]:
+    channels, taps = inputs[0].shape[2], operation.kernel
+    ones, none = np.ones((channels, *taps), np.int8), np.zeros(channels, np.int32)
+    window = (ones, none, 0, operation.stride, operation.padding)
+    total = reference.depthwise_accumulators(inputs[0], *window).astype(np.float64)
+    count = reference.depthwise_accumulators(np.ones_like(inputs[0]), *window)
+    value = total / count
+    return value, np.full_like(value, _sum_error(int(np.prod(taps))) * _STEPS)
+
+
+def _mean(graph: Graph, operation: Mean, inputs: list[Int8]) -> tuple[Float64, Float64]:
+    source, target = graph.operands(operation)[0], graph.result(operation)
+    ratio, terms = source.scale / target.scale, int(np.prod(inputs[0].shape[:2]))
+    average = inputs[0].astype(np.float64).mean(axis=(0, 1)).reshape(target.shape)
+    value = (average - source.zero_point) * ratio + target.zero_point
+    return value, np.full_like(value, _sum_error(terms) * _STEPS * (2 * ratio))
+
+
+EXACT: dict[type[Operation], Callable[[Graph, Any, list[Int8]], tuple[Float64, Float64]]] = {
+    Conv2D: _weighted,
+    DepthwiseConv2D: _weighted,
+    FullyConnected: _weighted,
+    Add: _add,
+    MaxPool2D: _max_pool,
+    AveragePool2D: _average_pool,
+    Mean: _mean,
+}
+"""Of each class of operations: its exact result in steps, and how far float32 may be from it."""
+
+
+def unexplained(
+    graph: Graph, operation: Operation, inputs: list[Int8], got: Int8, other: Int8
+) -> int:
+    """How many values of ``got`` and ``other`` differ although rounding cannot be why.
+
+    Args:
+        inputs: int8, the operands of both.
+        got, other: int8, of the shape of the result.
+    """
+    differing = got != other
+    if not differing.any():
+        return 0
+    value, error = EXACT[type(operation)](graph, operation, inputs)
+    lo, hi = getattr(operation, "lo", INT8_MIN), getattr(operation, "hi", INT8_MAX)
+    value = np.clip(value, lo, hi)
+    reach = 0.5 + error + _SINGLE * _UNIT * _STEPS
+    near = (np.abs(got - value) <= reach) & (np.abs(other - value) <= reach)
+    return int(np.count_nonzero(differing & ~near))

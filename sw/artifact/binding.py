@@ -1,0 +1,130 @@
+"""What binds a program to its network: digests in the manifest, and the compiler itself.
+
+The compiler gives the same bytes for the same graph, machine and bandwidth. So a program that this
+version's compiler made is checked by compiling again; of one that another version's compiler made
+:mod:`sw.artifact.foreign` checks what can be checked without knowing that compiler.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+import hw
+import sw
+from sw import digests
+from sw.artifact.foreign import check_foreign
+from sw.artifact.manifest import CODE, CONSTANTS, GRAPH, LAYERS, WEIGHTS, Artifact, Target
+from sw.errors import DnaError
+from sw.graph import Graph
+from sw.program import Program
+
+_COMPILER = (
+    (sw, "compiler/**/*.py"),
+    (sw, "graph.py"),
+    (sw, "numerics.py"),
+    (sw, "operations.py"),
+    (sw, "program.py"),
+    (hw, "config.py"),
+    (hw, "isa/*.py"),
+)
+"""What decides the bytes of a program."""
+
+
+@functools.cache
+def compiler_digest() -> str:
+    """Changes with the sources of the compiler."""
+    return digests.of_sources(*_COMPILER)
+
+
+def digest_of_network(files: Mapping[str, str]) -> str:
+    """Changes with the graph and its constants.
+
+    Args:
+        files: sha256 by name, as in the manifest.
+    """
+    return hashlib.sha256((files[GRAPH] + files[CONSTANTS]).encode()).hexdigest()
+
+
+def network_digest(artifact: Artifact) -> str:
+    """Changes with the network, its graph and its constants, and with nothing else.
+
+    Args:
+        artifact: that was saved or loaded: one that was only made has no files yet.
+    """
+    return digest_of_network(artifact.manifest.files)
+
+
+def seal(target: Target, files: Mapping[str, str]) -> str:
+    """Changes with the program's files, its network, its machine and its memory window.
+
+    Args:
+        target: whatever its own seal.
+        files: sha256 by name, as in the manifest.
+    """
+    bare = msgspec.structs.replace(target, program="")
+    parts = [bare, *(files[name] for name in (CODE, WEIGHTS, LAYERS))]
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def sealed(target: Target, files: Mapping[str, str]) -> Target:
+    """``target``, bound to the network and the program whose files are given."""
+    bound = msgspec.structs.replace(target, network=digest_of_network(files))
+    return msgspec.structs.replace(bound, program=seal(bound, files))
+
+
+def check_seal(target: Target, files: Mapping[str, str], path: Path) -> None:
+    """Refuse a program of another network, or one that was changed.
+
+    Raises:
+        DnaError: a digest differs.
+    """
+    if target.network != digest_of_network(files):
+        raise DnaError(
+            f"{path} has the program of another network than its {GRAPH} and {CONSTANTS}; compile "
+            "it again with `dna compile`"
+        )
+    if target.program != seal(target, files):
+        raise DnaError(
+            f"the program of {path} is not the one that was compiled; compile it again with "
+            "`dna compile`"
+        )
+
+
+def check_program(program: Program, graph: Graph, target: Target, path: Path) -> None:
+    """Check that ``program`` computes ``graph``.
+
+    The compiler takes a third of a second for a ResNet50. A note in the user's cache folder, named
+    by the seal, says that it was found right, so that the next one who loads it need not wait.
+
+    Raises:
+        DnaError: it is not what the compiler makes of the graph, or, from another version's
+            compiler, does what the machine refuses.
+    """
+    if target.compiler != compiler_digest():
+        check_foreign(program, graph, path)
+        return
+    note = Path(platformdirs.user_cache_dir("open-dna")) / "programs" / target.program
+    if note.exists():
+        return
+    from sw.compiler import compile_graph
+
+    try:
+        right = compile_graph(graph, program.config, program.bandwidth)
+    except DnaError as error:
+        raise DnaError(f"the program of {path} cannot be: {error}") from error
+    for what in msgspec.structs.fields(Program):
+        if getattr(program, what.name) != getattr(right, what.name):
+            raise DnaError(
+                f"the program of {path} is not of its network: {what.name} differs from what the "
+                "compiler makes; compile it again with `dna compile`"
+            )
+    with contextlib.suppress(OSError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
