@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 #define private public
-#include <machine.cc>
+#include <engines/cxxrtl.cc>
 #undef private
 
 #ifdef DNA_WAVES

@@ -5,27 +5,28 @@ stalls. Untransformed it is the build with waves: no loops, no parts, no net spl
 """
 
 import ctypes
-import functools
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
-from sim.rtl.machine import open_machine
-from sim.rtl.memory import MemoryModel
-from sim.rtl.stalls import Stalls
 
 from hw.config import PRESETS
 from sim.driver import Driver
+from sim.memory.model import MemoryModel
+from sim.memory.stalls import Stalls
 from sim.reference import ReferenceModel
-from sim.rtl import cxxrtl_machine, design, library
+from sim.rtl import design, library
+from sim.rtl.engines import cxxrtl
 from sim.rtl.fast.lane_groups import Groups
 from sim.rtl.fast.split_eval import Source
+from sim.rtl.registry import open_simulator
 from sw.compiler import compile_graph
 from tests.support.graphs import random_image, random_small_graph
 
 NANO = PRESETS["nano"]
-DRIVER = library.FOLDER.parents[1] / "tests/sim/rtl/fast/lockstep.cc"
+DRIVER = Path(__file__).with_name("lockstep.cc")
 MEMORY = MemoryModel(latency=9, bandwidth=0.5, reorder=True, stalls=Stalls(0.3, 7))
 # What is left in the transformed design: name in the hierarchy, width of a register or of a
 # memory's rows, member of the class, rows.
@@ -78,6 +79,7 @@ class Table:
                 "Put put) {",
                 *memories,
                 "}",
+                "",
             ]
         )
 
@@ -131,13 +133,11 @@ def watch(tmp_path, monkeypatch):
         return Source(source.declarations, source.main + tables[0].code, source.parts)
 
     def machine(size, *, transformed):
-        build = functools.partial(library.build, waves=not transformed)
-        monkeypatch.setattr(
-            cxxrtl_machine,
-            "build",
-            lambda component, parameters, driver, waves: build(component, parameters, str(DRIVER)),
-        )
-        made = open_machine(NANO, size=size, memory=MEMORY)
+        def build(component, parameters, driver, prelude, *, waves):
+            return library.build(component, parameters, DRIVER, prelude, waves=not transformed)
+
+        monkeypatch.setattr(cxxrtl, "build", build)
+        made = open_simulator(NANO, size=size, memory=MEMORY)
         made.memory[:] = np.random.default_rng(3).integers(0, 256, size, np.uint8)
         return Watched(made, tables[0])
 
