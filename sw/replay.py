@@ -27,6 +27,7 @@ from sw.operations import (
     Operation,
     Tensor,
 )
+from sw.operators import row_of
 
 Replayed = Callable[[GraphBuilder, Graph, Any, Output], str]
 """Adds an operation of a graph to a builder."""
@@ -61,7 +62,7 @@ def _tensor(graph: Graph, name: str) -> Tensor:
 
 def _replay(builder: GraphBuilder, graph: Graph, operation: Operation) -> None:
     name = operation.name
-    operands = 2 if isinstance(operation, Add) else 1
+    operands = row_of(type(operation)).operands
     if len(operation.inputs) != operands:
         raise DnaError(f"{name} has {len(operation.inputs)} inputs, not {operands}")
     tensor = _tensor(graph, name)

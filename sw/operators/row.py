@@ -86,6 +86,7 @@ class Operator:
         graph: what becomes of it in the integer graph.
         machine: what becomes of it on the machine.
         spelling: of each frontend.
+        operands: activations that it reads.
         constraints: checked in this order.
         shape: of the result of a proposal that keeps to the constraints.
         keeps_quantization: its result has the scale and zero point of its input.
@@ -98,6 +99,7 @@ class Operator:
     graph: str
     machine: str
     spelling: Mapping[Frontend, Spelling]
+    operands: int = 1
     constraints: tuple[Constraint, ...] = ()
     shape: Callable[[Proposal], Shape] | None = None
     keeps_quantization: bool = False

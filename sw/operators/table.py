@@ -135,6 +135,7 @@ ADDITION = Operator(
             instead_of={"aten.sub.Tensor": "aten.add"},
         ),
     },
+    operands=2,
     constraints=(constraints.ONE_SHAPE,),
     shape=shapes.same,
     takes_activation=True,

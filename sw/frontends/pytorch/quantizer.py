@@ -26,7 +26,6 @@ from sw.errors import DnaError
 from sw.frontends.pytorch.observer import LeastErrorObserver
 from sw.numerics import Activation
 from sw.operators import Operator, find, nearest
-from sw.operators.constraints import ONE_SHAPE
 
 WEIGHTED = ("convolution", "depthwise convolution", "fully connected")
 CONVOLUTION = torch.ops.aten.conv2d.default
@@ -142,7 +141,7 @@ def _fault(node: Node) -> str | None:
         return f"; nearest: {nearest('pytorch', str(node.target))}"
     source = node.args[0]
     assert isinstance(source, Node)
-    if ONE_SHAPE in found.constraints and (node.kwargs or not all(map(_is_computed, node.args))):
+    if found.operands > 1 and (node.kwargs or not all(map(_is_computed, node.args))):
         return ": only a plain sum of two tensors"
     if node.kwargs:
         return f": {', '.join(node.kwargs)} given by name"
@@ -203,7 +202,7 @@ class DnaQuantizer(Quantizer):  # type: ignore[misc]
         operands: dict[Any, Any] = dict.fromkeys(node.args[:1], ACTIVATION)
         if found.name in WEIGHTED:
             operands[node.args[1]] = WEIGHT
-        elif ONE_SHAPE in found.constraints:
+        elif found.operands > 1:
             operands = dict.fromkeys(node.args, ACTIVATION)
         result: Any = ACTIVATION
         if found.keeps_quantization:
