@@ -19,7 +19,7 @@ from harness.mlperf.series import Run, Series
 from hw.config import PRESETS
 from sw import artifact
 from sw.errors import DnaError
-from tests.support.tiny import save_compiled, save_photographs
+from tests.support.tiny import save_artifact, save_compiled, save_photographs
 
 V1_1 = rounds.find("v1.1")
 SAID = {
@@ -424,7 +424,6 @@ def test_what_is_wrong_is_found_before_the_runs(folder, tmp_path):
         return str(done.exception)
 
     assert "has no compliance/TEST" in build("--reference", tmp_path)
-    assert "dna compile" in build("--timing", "modelled")
     assert "is missing or not a folder" in build("--data-dir", tmp_path / "absent")
     tree = tmp_path / "out" / "tree"
     tree.mkdir(parents=True)
@@ -434,6 +433,16 @@ def test_what_is_wrong_is_found_before_the_runs(folder, tmp_path):
     tree.rmdir()
     tree.touch()
     assert "holds something else than a submission" in build()
+
+
+def test_a_modelled_build_needs_a_compiled_artifact(folder, tmp_path):
+    artifact = save_artifact(tmp_path / "plain")
+    given = ("--system", folder / "system.json", "--data-dir", folder / "photographs")
+    words = [*given, "--timing", "modelled", "-o", tmp_path / "out"]
+    done = CliRunner().invoke(dna, ["submission", "build", str(artifact), *map(str, words)])
+    assert isinstance(done.exception, DnaError)
+    assert "dna compile" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_tree_is_whole_or_as_it_was(built, folder, tmp_path, monkeypatch):
