@@ -70,12 +70,14 @@ class SharedModule:
 
     Attributes:
         name: path of the first of its instances.
+        component: what it is made of; None for the top module.
         fragment: what is in it; other such modules are instances.
         ports: all of them, but for outputs that are read nowhere.
         signals: all that it names, by ``id()``.
     """
 
     name: str
+    component: Any
     fragment: Fragment
     ports: Ports
     signals: dict[int, Signal] = dataclasses.field(default_factory=dict)
@@ -319,7 +321,9 @@ class _Instances:
         for name in own.keys() & inputs.keys():
             raise ValueError(f"the port {name} of {path} has the name of one of the clock domain")
         ports = {name: (value, PortDirection.Input) for name, value in inputs.items()}
-        self._modules[key, (*names,)] = module = SharedModule(path, fragment, {**ports, **own})
+        self._modules[key, (*names,)] = module = SharedModule(
+            path, definition.component, fragment, {**ports, **own}
+        )
         self.fill(module)
         return module
 
@@ -351,7 +355,7 @@ def share(top: Any, name: str, ports: Ports) -> list[SharedModule]:
             refers to a signal of a component that is not a port of it.
     """
     watch = _Watch()
-    whole = SharedModule(name, watch.elaborate(top), ports)
+    whole = SharedModule(name, None, watch.elaborate(top), ports)
     domain = whole.fragment.domains.get(DOMAIN)
     instances = _Instances(watch.definitions, domain is not None and domain.rst is None)
     instances.fill(whole)
@@ -361,13 +365,14 @@ def share(top: Any, name: str, ports: Ports) -> list[SharedModule]:
 
 
 def _check_borders(modules: list[SharedModule]) -> None:
-    owners: dict[int, str] = {}
+    owners: dict[int, SharedModule] = {}
     for module in modules:
         ports = {id(value) for value, _ in module.ports.values()}
         for key in module.signals.keys() - ports:
-            if key in owners:
+            owner = owners.setdefault(key, module)
+            # The same component under other controls is another module.
+            if owner.component is not module.component:
                 raise ValueError(
-                    f"{module.signals[key].name} of {owners[key]} is used in {module.name}, "
+                    f"{module.signals[key].name} of {owner.name} is used in {module.name}, "
                     "but is no port"
                 )
-            owners[key] = module.name

@@ -158,7 +158,7 @@ def test_queues_without_a_signature_are_shared():
 
 def test_outputs_that_nobody_reads_are_no_ports():
     text = rtlil.convert(Row((1, 1)))
-    ports = re.findall(r"^  wire .*(?:input|output) \d+ \\(\S+)$", text, re.MULTILINE)
+    ports = re.findall(r"^  wire .*(?:input|output) \d+ +\\(\S+)$", text, re.MULTILINE)
     assert {"count", "step", "clk", "rst"} <= set(ports)
     assert not {"total", "unread"} & set(ports)
 
