@@ -16,6 +16,14 @@ COUNT = 10_000_000
 RANDOM_INPUTS = 10_000
 
 
+class Implausible(click.BadParameter):
+    """A number that cannot be meant; the message names its option, and what it counts."""
+
+    def format_message(self) -> str:
+        """The message alone, without click's words in front of it."""
+        return self.message
+
+
 class Quantity(click.ParamType[float]):
     """A number with a unit.
 
@@ -40,10 +48,11 @@ class Quantity(click.ParamType[float]):
         except ValueError:
             number = math.nan
         if not self._least <= number <= self._most:
-            raise click.UsageError(
+            raise Implausible(
                 f"{_name(param)} is in {self._unit}; {value} is no {self._of} "
                 f"({self._least:.12g} to {self._most:.12g})",
                 ctx,
+                param,
             )
         return number
 
@@ -69,10 +78,11 @@ class Count(click.ParamType[int]):
         except ValueError:
             number = self._least - 1
         if not self._least <= number <= self._most:
-            raise click.UsageError(
+            raise Implausible(
                 f"{_name(param)} is a number of {self._things}; {value} is none "
                 f"({self._least} to {self._most})",
                 ctx,
+                param,
             )
         return number
 
