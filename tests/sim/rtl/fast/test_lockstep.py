@@ -6,7 +6,6 @@ stalls. Untransformed it is the build with waves: no loops, no parts, no net spl
 
 import ctypes
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -115,8 +114,6 @@ class Watched:
 @pytest.fixture
 def watch(tmp_path, monkeypatch):
     """Function from whether the machine is transformed to the machine, watched."""
-    if shutil.which("g++") is None:
-        pytest.skip("needs g++")
     captured, tables = [], []
 
     class Captured(Groups):
