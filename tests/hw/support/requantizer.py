@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import EnableInserter, Module, Signal, signed, unsigned
+from amaranth.hdl import EnableInserter, Module, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.post.requantize import RequantizerLane
+from hw.streams.pipeline import PipelineControl
 
 
 def accumulator_layout(lanes: int) -> data.StructLayout:
@@ -66,18 +67,16 @@ class Requantizer(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the lanes, the valid bits beside them, and one enable for all."""
+        """Build the lanes and what moves them."""
         m = Module()
-        enable = Signal()
         pipeline = Module()
-        m.submodules.pipeline = EnableInserter(enable)(pipeline)
-
-        valid = Signal(RequantizerLane.LATENCY)
-        pipeline.d.sync += valid.eq((valid << 1) | self.i.valid)
+        m.submodules.control = control = PipelineControl(latency=RequantizerLane.LATENCY)
+        m.submodules.pipeline = EnableInserter(control.moves)(pipeline)
         m.d.comb += [
-            self.o.valid.eq(valid[-1]),
-            enable.eq(~self.o.valid | self.o.ready),
-            self.i.ready.eq(enable),
+            control.enters.eq(self.i.valid),
+            self.i.ready.eq(control.free),
+            self.o.valid.eq(control.valid),
+            control.ready.eq(self.o.ready),
         ]
         for index in range(self._lanes):
             lane = RequantizerLane()
