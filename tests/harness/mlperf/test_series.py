@@ -1,5 +1,7 @@
 """What a series of runs does when the world around it changes; its runs here are made by hand."""
 
+import json
+
 import pytest
 
 from harness.loadgen import logs
@@ -64,6 +66,31 @@ def test_what_is_tested_may_not_change(open_series, tmp_path, name):
     (tmp_path / name).unlink()
     with pytest.raises(DnaError, match=rf"cannot read .*{name}: No such file"):
         open_series()
+
+
+@pytest.mark.parametrize(
+    ("pace", "good"),
+    [({}, True), ({"pace": {"kept": True}}, True), ({"pace": {"kept": False}}, False)],
+)
+def test_an_unpaired_run_may_be_invalid_but_not_off_its_pace(open_series, pace, good):
+    series = open_series()
+    series.code = 1
+    series.runs = [Run("SingleStream", "TEST04-A")]
+    place = series.place(series.runs[0])
+    work = place.parent
+
+    def figures():
+        for path in work.glob(f".TEST04-A-*/{FIGURES}"):
+            path.write_text(json.dumps(pace))
+
+    series.during = figures
+    if good:
+        series.complete(announce)
+        assert place.exists()
+    else:
+        with pytest.raises(DnaError, match="missed the pace of the model, 3 times"):
+            series.complete(announce)
+        assert not place.exists()
 
 
 def test_a_failed_run_leaves_nothing(open_series, tmp_path):
