@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from sw.errors import DnaError
 from sw.models.checkpoint import FLOATS, Dictionary, Tensor, dictionaries
-from sw.models.naming import KERAS, NAMINGS, TORCHVISION, Naming
+from sw.models.naming import NAMINGS, Naming
 
 Array = npt.NDArray[Any]
 F32Array = npt.NDArray[np.float32]
@@ -62,8 +62,11 @@ def read(path: Path) -> Weights:
     ]
     if not places:
         raise DnaError(
-            f"weights {path} have neither {KERAS.mark!r} (Keras) nor {TORCHVISION.mark!r} "
-            "(torchvision) and the layers behind it: not a ResNet50"
+            f"weights {path} are not a ResNet50: "
+            + " nor ".join(
+                f"{start}{naming.mark!r} beside '{naming.first_stage}...' ({naming.name}'s names)"
+                for start, naming in zip(("neither ", ""), NAMINGS, strict=True)
+            )
         )
     if len(places) > 1:
         names = " and ".join(_place(dictionary, prefix) for dictionary, prefix, _ in places)

@@ -180,7 +180,7 @@ REFUSED = {
     ),
     "a prefix on one key": (
         {f"module.{name}" if name.startswith("conv1") else name: VALUES for name in net()},
-        "have neither 'conv1/kernel' (Keras) nor 'conv1.weight' (torchvision)",
+        "not a ResNet50: neither 'conv1/kernel' beside 'res2a_...' (keras's names)",
     ),
     "a normalization in front": (
         {"mean": torch.zeros(3), "std": torch.ones(3)} | net("model."),
@@ -190,11 +190,11 @@ REFUSED = {
         {"logit_scale": torch.tensor(3.0)} | net("visual."),
         "tensor 'logit_scale' is none of those that begin with 'visual.'",
     ),
-    "no network": ({"epoch": 3, "optimizer": {"a": torch.zeros(1)}}, "not a ResNet50"),
-    "nothing": ({}, "not a ResNet50"),
+    "no network": ({"epoch": 3, "optimizer": {"a": torch.zeros(1)}}, "are not a ResNet50"),
+    "nothing": ({}, "are not a ResNet50"),
     "other names": (
         {"resnet.embedder.embedder.convolution.weight": VALUES},
-        "not a ResNet50",
+        "are not a ResNet50",
     ),
     "a tensor": (torch.zeros(3), "hold a Tensor, not a state dictionary"),
     "a list": ([net()], "hold a list, not a state dictionary"),

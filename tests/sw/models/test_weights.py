@@ -204,7 +204,7 @@ def _changed(name, change):
     [
         (lambda s: s.pop("module.layer1.0.conv1.weight"), r"0\.conv1\.weight' is missing"),
         (lambda s: s.pop("module.fc.bias"), r"'module\.fc\.bias' is missing"),
-        (lambda s: s.pop("module.conv1.weight"), "not a ResNet50"),
+        (lambda s: s.pop("module.conv1.weight"), "are not a ResNet50"),
         (_changed("fc.weight", lambda v: v[:3]), r"\.weight' has shape \[3, 4\], expected \[5, 4"),
         (_changed("bn1.bias", lambda v: v * np.nan), r"'module\.bn1\.bias' holds NaN"),
         (_changed("conv1.weight", lambda v: v / 0), r"'module\.conv1\.weight' holds NaN"),
