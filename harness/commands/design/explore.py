@@ -11,6 +11,7 @@ from harness.commands.common import (
     PATH,
     check_writable,
     json_option,
+    say_written,
     write_json,
 )
 from harness.commands.modelled import CLOCK_MHZ, memory_options
@@ -142,6 +143,7 @@ def command(
         assumed = " or ".join(f"{clock:g}" for clock in clocks)
         title = f"{model}: {len(runs)} machines, modelled at {assumed} MHz"
         files.write(picture_file, picture(rows, title))
+    say_written(picture_file, json_file, state_file)
 
 
 def _candidates(
