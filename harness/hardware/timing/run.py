@@ -1,0 +1,39 @@
+"""A target's figures for a machine, and what they rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from harness.hardware.timing import design
+from harness.hardware.timing.levels import FAMILY, OFTEN, Levels
+from harness.hardware.timing.result import Timing
+from hw.config import DnaConfig
+from sim import yosys
+
+_LEVELS = [
+    f"levels of 6-input LUTs after synth_xilinx -family {FAMILY}: a LUT 1, a CARRY8 and a MUXF 1/4, "
+    "a RAM that is read 2, a DSP block without registers 4",
+    "wires are not counted",
+    "no path is false and none takes several cycles",
+    f"what multiplies and is there {OFTEN} times or more is judged once",
+]
+
+
+def levels(config: DnaConfig, blocks: Sequence[str], progress: Callable[[str], None]) -> Timing:
+    """Levels of ``blocks``, all of them if none is named."""
+    machine = design.elaborate(config, progress)
+    judge = Levels(machine, progress)
+    judged = [judge.block(name) for name in (*blocks,) or (*machine.blocks, design.MACHINE)]
+    return Timing(
+        config=config.name,
+        digest=config.digest,
+        hardware=design.hardware(),
+        target="levels",
+        tools={yosys.PACKAGE: yosys.version()},
+        corner=None,
+        fmax_mhz=None,
+        assumptions=_LEVELS,
+        blocks=[one.block for one in judged],
+        paths=[path for one in judged for path in one.paths],
+        area={},
+    )
