@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
+from harness.commands.common import check_writable, config_option, json_option, write_json
 from harness.commands.numbers import Count
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     help="Only this one, as core.sequencer; several times for several; `machine` is all of it. "
     "Default: every block of the machine, then all of it.",
 )
-@click.option("--paths", type=Count("paths", 40), default=5, show_default=True, help="Shown of each block.")
+@click.option(
+    "--paths", type=Count("paths", 40), default=5, show_default=True, help="Shown of each block."
+)
 @json_option
 def command(
     config_name: str, target: str, blocks: tuple[str, ...], paths: int, json_file: Path | None
@@ -80,7 +82,9 @@ def _print(timing: Timing, shown: int) -> None:
     summary = Table("block", title=f"{timing.config}: {timing.target}")
     summary.add_columns("levels", "open", "too long", right=True)
     for block in timing.blocks:
-        summary.add_row(block.name, _levels(block.levels), _levels(block.open_levels), str(block.over))
+        summary.add_row(
+            block.name, _levels(block.levels), _levels(block.open_levels), str(block.over)
+        )
     console.print(summary)
 
 

@@ -71,7 +71,9 @@ class Borders:
             }
             return json.dumps(kept)
 
-        return cls(json.loads(cache.text(cache.digest("borders", yosys.version(), _SCRIPT, text), make)))
+        return cls(
+            json.loads(cache.text(cache.digest("borders", yosys.version(), _SCRIPT, text), make))
+        )
 
     def driven_by_register(self, module: str, port: str, place: int) -> bool:
         """Whether a register (or a constant) drives that bit of an input wherever ``module`` is."""
@@ -149,7 +151,9 @@ class Borders:
 
     @cached_property
     def _drivers(self) -> dict[str, dict[int, tuple[str, str, int]]]:
-        return {name: self._ends(module, "input", "output") for name, module in self._modules.items()}
+        return {
+            name: self._ends(module, "input", "output") for name, module in self._modules.items()
+        }
 
     def _ends(
         self, module: Mapping[str, Any], port_way: str, pin_way: str
@@ -163,7 +167,9 @@ class Borders:
             for pin, bits in connections.items():
                 if ways[pin] == pin_way:
                     for place, bit in enumerate(bits):
-                        inner = kind if kind in self._modules else "register" if clocked else "logic"
+                        inner = (
+                            kind if kind in self._modules else "register" if clocked else "logic"
+                        )
                         found[bit] = (inner, pin, place)
         return found
 
@@ -179,7 +185,9 @@ class Borders:
             for kind, clocked, ways, connections in module["cells"]:
                 for pin, bits in connections.items():
                     if ways[pin] == "input" and pin not in _CLOCKS:
-                        inner = kind if kind in self._modules else "register" if clocked else "logic"
+                        inner = (
+                            kind if kind in self._modules else "register" if clocked else "logic"
+                        )
                         for place, bit in enumerate(bits):
                             of[bit].append((inner, pin, place))
         return readers

@@ -19,8 +19,10 @@ from sw.errors import DnaError
 MACHINE = "machine"
 """What the whole of it is called among the blocks."""
 
-_REGISTER = re.compile(r"^  cell \$s?dffc?e? [^\n]*\n(?:    [^\n]*\n)*?    connect \\Q \\(\S+)", re.M)
-_PORT = re.compile(r"^  wire (?:width (\d+) )?(input|output) \d+ (?:signed )?(\\\S+)$", re.M)
+_REGISTER = re.compile(
+    r"^  cell \$s?dffc?e? [^\n]*\n(?:    [^\n]*\n)*?    connect \\Q \\(\S+)", re.M
+)
+_PORT = re.compile(r"^  wire (?:width (\d+) )?(input|output) \d+ +(\\\S+)$", re.M)
 _SIGNED = re.compile(r"^(  wire [^\n]*)signed ", re.M)
 _SOURCE = re.compile(r'^ *attribute \\src "[^"]*"\n', re.M)
 _INDEX = re.compile(r"(?<=[^\s\]])\[(\d+)\]")
@@ -115,9 +117,7 @@ class Design:
                 multiplies[inner] for inner in module.instances.values()
             )
         return frozenset(
-            name
-            for name, count in self.counts.items()
-            if count >= at_least and multiplies[name]
+            name for name, count in self.counts.items() if count >= at_least and multiplies[name]
         )
 
     def ports(self, module: str) -> dict[str, tuple[str, int]]:

@@ -93,7 +93,9 @@ class Levels:
         stubs = self._design.arrays(OFTEN) - {module}
         inside = [stub for stub in self._design.below(module, stubs) if stub in stubs]
         text = self._design.text(module, stubs)
-        models = {stub: self._judge(stub, stub.removeprefix(f"{TOP}."), None).ports for stub in inside}
+        models = {
+            stub: self._judge(stub, stub.removeprefix(f"{TOP}."), None).ports for stub in inside
+        }
         closed = self._closed(module, borders)
         key = cache.digest(
             "levels",
@@ -107,7 +109,9 @@ class Levels:
         )
 
         def make() -> str:
-            return msgspec.json.encode(self._count(module, name, text, stubs, models, closed)).decode()
+            return msgspec.json.encode(
+                self._count(module, name, text, stubs, models, closed)
+            ).decode()
 
         return msgspec.json.decode(cache.text(key, make), type=Judged)
 
@@ -172,9 +176,7 @@ class _Count:
     def _model(self, kind: str, cell: Mapping[str, Any]) -> CellTiming:
         if kind in self._models:
             return _black_box(self._models[kind], cell["connections"])
-        return xilinx.timing(
-            kind, cell["parameters"], cell["connections"], cell["port_directions"]
-        )
+        return xilinx.timing(kind, cell["parameters"], cell["connections"], cell["port_directions"])
 
     def judged(self) -> Judged:
         """All that is known of the block."""
@@ -205,7 +207,11 @@ class _Count:
                 open_levels=max((path.levels for path in found if path.open), default=None),
                 over=sum(count for levels, count in ends.items() if levels > WANTED),
             ),
-            paths=[path for way in (False, True) for path in [p for p in found if p.open == way][:PATHS]],
+            paths=[
+                path
+                for way in (False, True)
+                for path in [p for p in found if p.open == way][:PATHS]
+            ],
             ports=self._ports(),
         )
 
@@ -295,7 +301,9 @@ class _Paths:
         self._describe = describe
         self._found: dict[tuple[str, str, bool], TimedPath] = {}
 
-    def add(self, bit: int, levels: float, cell: str, pin: str, arrivals: Arrivals, *, is_open: bool) -> None:
+    def add(
+        self, bit: int, levels: float, cell: str, pin: str, arrivals: Arrivals, *, is_open: bool
+    ) -> None:
         """One more, if it has any levels."""
         if levels < 1:
             return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 
 import msgspec
 
+from sw.errors import DnaError
 
 VERSION = 1
 
@@ -80,3 +82,21 @@ class Timing(msgspec.Struct, frozen=True):
     paths: list[TimedPath]
     area: dict[str, dict[str, float]]
     version: int = VERSION
+
+
+def read(path: Path) -> Timing:
+    """What `dna timing --json` wrote.
+
+    Raises:
+        DnaError: it cannot be read, or is none, or of another version.
+    """
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=Timing)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DnaError(
+            f"{path} is no timing file ({reason}); make one with `dna timing --json FILE`"
+        ) from error
+    if found.version != VERSION:
+        raise DnaError(f"{path} is a timing file of version {found.version}, not {VERSION}")
+    return found

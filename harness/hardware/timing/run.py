@@ -11,8 +11,8 @@ from hw.config import DnaConfig
 from sim import yosys
 
 _LEVELS = [
-    f"levels of 6-input LUTs after synth_xilinx -family {FAMILY}: a LUT 1, a CARRY8 and a MUXF 1/4, "
-    "a RAM that is read 2, a DSP block without registers 4",
+    f"levels of 6-input LUTs after synth_xilinx -family {FAMILY}: a LUT 1, a CARRY8 and a MUXF "
+    "1/4, a RAM that is read 2, a DSP block without registers 4",
     "wires are not counted",
     "no path is false and none takes several cycles",
     f"what multiplies and is there {OFTEN} times or more is judged once",

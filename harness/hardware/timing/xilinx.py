@@ -28,7 +28,9 @@ _SIDE = re.compile(r"DOUTP?_?([AB])")
 Connections = Mapping[str, Sequence[int | str]]
 
 
-def timing(kind: str, parameters: Mapping[str, Any], pins: Connections, ways: Mapping[str, str]) -> CellTiming:
+def timing(
+    kind: str, parameters: Mapping[str, Any], pins: Connections, ways: Mapping[str, str]
+) -> CellTiming:
     """What is in front of, behind and through a cell.
 
     Args:
@@ -122,7 +124,9 @@ def _dsp(parameters: Mapping[str, Any], ins: Connections, outs: Connections) -> 
         return bool(_number(parameters.get(register, 1)))
 
     m, p = has("MREG"), has("PREG")
-    results = [bit for pin in ("P", "PCOUT", "CARRYOUT", "CARRYCASCOUT") for bit in outs.get(pin, ())]
+    results = [
+        bit for pin in ("P", "PCOUT", "CARRYOUT", "CARRYCASCOUT") for bit in outs.get(pin, ())
+    ]
     ends: list[tuple[int | str, float, str]] = []
     starts: dict[int | str, float] = dict.fromkeys(results, ADDER if m and not p else 0.0)
     arcs = []
