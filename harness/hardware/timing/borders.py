@@ -75,6 +75,17 @@ class Borders:
             json.loads(cache.text(cache.digest("borders", yosys.version(), _SCRIPT, text), make))
         )
 
+    def closed(self, module: str, ports: Mapping[str, tuple[str, int]]) -> list[list[str | int]]:
+        """Name and place of the bits of a module's ports where a register stands outside."""
+        return [
+            [port, place]
+            for port, (way, width) in ports.items()
+            for place in range(width)
+            if (self.driven_by_register if way == "input" else self.taken_by_register)(
+                module, port, place
+            )
+        ]
+
     def driven_by_register(self, module: str, port: str, place: int) -> bool:
         """Whether a register (or a constant) drives that bit of an input wherever ``module`` is."""
         return self._memo("above", (module, port, place), self._from_above)

@@ -96,7 +96,7 @@ class Levels:
         models = {
             stub: self._judge(stub, stub.removeprefix(f"{TOP}."), None).ports for stub in inside
         }
-        closed = self._closed(module, borders)
+        closed = [] if borders is None else borders.closed(module, self._design.ports(module))
         key = cache.digest(
             "levels",
             _RECIPE,
@@ -114,19 +114,6 @@ class Levels:
             ).decode()
 
         return msgspec.json.decode(cache.text(key, make), type=Judged)
-
-    def _closed(self, module: str, borders: Borders | None) -> list[list[str | int]]:
-        """The bits of ports where a register stands outside."""
-        if borders is None:
-            return []
-        return [
-            [port, place]
-            for port, (way, width) in self._design.ports(module).items()
-            for place in range(width)
-            if (borders.driven_by_register if way == "input" else borders.taken_by_register)(
-                module, port, place
-            )
-        ]
 
     def _count(
         self,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from harness.hardware.timing import design
+from harness.hardware.timing import design, liberty, sta
+from harness.hardware.timing.asic import Asic
 from harness.hardware.timing.levels import FAMILY, OFTEN, Levels
+from harness.hardware.timing.memories import Sram
 from harness.hardware.timing.result import Timing
 from hw.config import DnaConfig
 from sim import yosys
@@ -36,4 +39,46 @@ def levels(config: DnaConfig, blocks: Sequence[str], progress: Callable[[str], N
         blocks=[one.block for one in judged],
         paths=[path for one in judged for path in one.paths],
         area={},
+    )
+
+
+def cells(
+    config: DnaConfig,
+    blocks: Sequence[str],
+    progress: Callable[[str], None],
+    *,
+    file: Path,
+    sram: Sram,
+    wanted_mhz: float,
+) -> Timing:
+    """``blocks``, all of them if none is named, in the cells of a Liberty ``file``."""
+    tool = sta.version()
+    progress(f"reading {file}")
+    library = liberty.read(file)
+    machine = design.elaborate(config, progress)
+    judge = Asic(machine, library, sram, wanted_mhz, progress)
+    judged = [judge.block(name) for name in (*blocks,) or (*machine.blocks, design.MACHINE)]
+    whole = next((one for one in judged if one.block.name == design.MACHINE), None)
+    return Timing(
+        config=config.name,
+        digest=config.digest,
+        hardware=design.hardware(),
+        target=library.name,
+        tools={yosys.PACKAGE: yosys.version(), "OpenSTA": tool},
+        corner=library.corner,
+        fmax_mhz=None if whole is None else whole.block.fmax_mhz,
+        assumptions=[
+            "before wires: no net has a length, and the clock no skew",
+            str(sram),
+            f"mapped and sized by abc for {wanted_mhz:g} MHz at this corner",
+            "no path is false and none takes several cycles",
+        ],
+        blocks=[one.block for one in judged],
+        paths=[path for one in judged for path in one.paths],
+        area={
+            name: {"cells": size}
+            for one in judged
+            if whole is None or one is whole
+            for name, size in one.area.items()
+        },
     )
