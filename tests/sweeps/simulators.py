@@ -46,7 +46,7 @@ def verilated(
     from amaranth.hdl import ClockDomain, Module
 
     from hw import rtlil
-    from hw.shared_modules import component_ports
+    from hw.component_ports import component_ports
     from sim import yosys
     from sim.rtl import library
 
