@@ -46,7 +46,7 @@ def test_no_text_leaves_its_box_or_the_picture():
             }
             outer, texts = boxes.values()
             for left, top, right, bottom, text in texts:
-                assert 0 <= left and right <= WIDTH and 0 <= top and bottom <= HEIGHT, text
+                assert left >= 0 and right <= WIDTH and top >= 0 and bottom <= HEIGHT, text
                 for a, b, c, d, _ in outer:
                     apart = right <= a or c <= left or bottom <= b or d <= top
                     inside = a <= left and right <= c and b <= top and bottom <= d
