@@ -80,7 +80,7 @@ INTERRUPTED = 130
     "--scheduler",
     metavar="ADDRESS",
     help="Instead: the Dask cluster of this scheduler. Its workers need this version of the "
-    "program, and ARTIFACT at the same path.",
+    "program, and ARTIFACT at the same path. It is trusted with code (docs/simulation.md).",
 )
 @click.option(
     "--state",
