@@ -208,7 +208,7 @@ class Asic:
             through = dict.fromkeys(told.named(path.stages))
             worst[key] = TimedPath(
                 of=name,
-                block=prefix + block_of(end.removeprefix(prefix), blocks) or name,
+                block=(prefix + block_of(end.removeprefix(prefix), blocks)).rstrip(".") or name,
                 start=start,
                 end=end,
                 levels=float(sum(1 for cell, _ in path.stages if not gates.is_clocked(cell))),

@@ -240,7 +240,7 @@ class _Count:
         through.pop(without_bit(end), None)
         return TimedPath(
             of=self._name,
-            block=self._prefix + block_of(end, self._blocks) or self._name,
+            block=(self._prefix + block_of(end, self._blocks)).rstrip(".") or self._name,
             start=self._prefix + start,
             end=self._prefix + end,
             levels=levels,
