@@ -68,7 +68,7 @@ def picture(rows: Sequence[Row], title: str) -> str:
             _text(title, RIGHT, 34, WIDTH - 2 * RIGHT, "title", size=20),
             *_axes(x, y),
             *_points(shown, front, x, y),
-            *_key(front, several_clocks=len({row.clock_mhz for row in shown}) > 1),
+            *_key(front, several_clocks=len({row.clock.mhz for row in shown}) > 1),
             "</svg>\n",
         ]
     )
@@ -119,8 +119,8 @@ def _points(rows: Sequence[Row], front: Sequence[Row], x: Scale, y: Scale) -> It
     for row in sorted(rows, key=lambda row: row.front):
         place = places[id(row)]
         about = (
-            f"{_name(row)}: {row.latency_ms:.3f} ms, {row.utilization:.1%} of the MACs, "
-            f"{row.luts / 1e3:,.0f} k LUTs"
+            f"{row.name} at {row.clock}: {row.latency_ms:.3f} ms, "
+            f"{row.utilization:.1%} of the MACs, {row.luts / 1e3:,.0f} k LUTs"
         )
         kind = "dot best" if row.front else "dot"
         yield (
@@ -164,4 +164,4 @@ def _key(front: Sequence[Row], *, several_clocks: bool) -> Iterator[str]:
 
 
 def _name(row: Row) -> str:
-    return f"{row.name} at {row.clock_mhz:g} MHz"
+    return f"{row.name} at {row.clock.mhz:g} MHz"

@@ -4,6 +4,7 @@ import pytest
 
 from harness.explore.picture import BOTTOM, LEFT, TOP, WIDTH, picture
 from harness.explore.results import Row, ranked
+from harness.hardware.timing.clock import Clock
 from tests.support.browser import chromium
 
 
@@ -20,12 +21,16 @@ def rows(*places, name="<{}>", clocks=(300.0,)):
     return ranked(
         [
             Row(
-                name=name.format(number), parameters=None, clock_mhz=clock, latency_ms=ms, luts=luts
+                name=name.format(number),
+                parameters=None,
+                clock=Clock(clock),
+                latency_ms=ms,
+                luts=luts,
             )
             for number, (ms, luts) in enumerate(places)
             for clock in clocks
         ]
-        + [Row(name="refused", parameters=None, clock_mhz=300, refused="no")]
+        + [Row(name="refused", parameters=None, clock=Clock(300.0), refused="no")]
     )
 
 
