@@ -9,8 +9,16 @@ from __future__ import annotations
 INSTRUCTIONS_UNDER_WAY = 4
 """Instructions of one engine whose effects are not all visible yet, at most."""
 
-OUTSTANDING_WINDOWS = 3
-"""Windows that CONV has asked for and not got, at most. More than any memory here needs."""
+WALK_LATENCY = 2
+"""From the cycle in which CONV lets a pixel in to that in which its window is asked for."""
+WINDOW_LATENCY = 3
+"""From a window's request to its words at the entry of the arrays: bank, register, crossbar."""
+ENTRY_LATENCY = WALK_LATENCY + WINDOW_LATENCY
+"""From the decision that lets a pixel or a row of weights in to the arrays."""
+ELEMENT_LATENCY = 3
+"""From the activation at a processing element to its sum: operand, product and sum registers."""
+ACCUMULATION_LATENCY = 4
+"""From the read of an accumulator to the first one that sees what has been added to it."""
 OUTSTANDING_WEIGHTS = 4
 """WEIGHTS instructions whose words may be on the way at a time."""
 RESIDUAL_WORDS = 8

@@ -20,6 +20,7 @@ from unittest import mock
 from amaranth.hdl import (
     ClockDomain,
     ClockSignal,
+    Const,
     DomainRenamer,
     Elaboratable,
     EnableInserter,
@@ -47,7 +48,10 @@ Ports = Mapping[str, tuple[Value, PortDirection | None]]
 
 
 def component_ports(component: Any) -> Ports:
-    """The ports of a component by name, parts of a name joined by two underscores."""
+    """The ports of a component by name, parts of a name joined by two underscores.
+
+    What is constant, as the ``ready`` of a stream that nobody may stop, is no port.
+    """
     if isinstance(component, fifo.FIFOInterface):
         return {
             **{name: (getattr(component, name), PortDirection.Input) for name in _FIFO_INPUTS},
@@ -61,6 +65,7 @@ def component_ports(component: Any) -> Ports:
             PortDirection.Input if member.flow is wiring.In else PortDirection.Output,
         )
         for path, member, value in component.signature.flatten(component)
+        if not isinstance(value, Const)
     }
 
 

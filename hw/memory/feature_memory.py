@@ -20,6 +20,7 @@ from hw.interfaces import (
     WindowReadSignature,
 )
 from hw.status import Fault
+from hw.streams.delay import delay
 from hw.streams.skid_buffer import SkidBuffer
 
 
@@ -67,11 +68,12 @@ class FeatureMemory(wiring.Component):
 
     Rate: one window a cycle, and of the other requests as many as their banks allow.
 
-    Latency: the answer to a request taken in one cycle is there in the next. A word written in one
-    cycle is read by requests taken in later ones; until then its reader gets the old one.
+    Latency: the answer to a request taken in one cycle is there in the next, that to a window
+    ``WINDOW_LATENCY`` cycles later. A word written in one cycle is read by requests taken in later
+    ones; until then its reader gets the old one.
 
-    Stall: a request is ready when its banks are free and, if it reads, no answer to its reader is
-    left waiting in this cycle.
+    Stall: none for windows. Any other request is ready when its banks are free and, if it reads, no
+    answer to its reader is left waiting in this cycle.
 
     Args:
         config: uses ``modules`` G, ``rows`` R, ``lanes`` and ``feature_words``.
@@ -132,13 +134,7 @@ class FeatureMemory(wiring.Component):
         """Read a window at port A of the banks."""
         lanes = len(banks)
         window = self.window.requests.payload
-        m.submodules.window_buffer = buffer = SkidBuffer(self.window.responses.payload.shape())
-        wiring.connect(m, buffer.output, wiring.flipped(self.window.responses))
-        taken = Signal()
-        m.d.comb += [
-            self.window.requests.ready.eq(buffer.room),
-            taken.eq(self.window.requests.valid & buffer.room),
-        ]
+        taken = self.window.requests.valid
 
         first = window.addresses[0][: self._bank_bits]
         conflicts = Cat(
@@ -146,12 +142,12 @@ class FeatureMemory(wiring.Component):
             & (window.addresses[lane][: self._bank_bits] != (first + lane)[: self._bank_bits])
             for lane in range(1, lanes)
         )
-        with m.If(taken & conflicts.any() & ~self.fault.valid):
-            m.d.sync += [
-                self.fault.valid.eq(1),
-                self.fault.code.eq(Fault.BANK_CONFLICT),
-                self.fault.address.eq(window.addresses[0]),
-            ]
+        conflict = Signal()
+        m.d.sync += conflict.eq(taken & conflicts.any())
+        with m.If(~self.fault.valid & ~conflict):
+            m.d.sync += self.fault.address.eq(window.addresses[0])
+        with m.If(conflict):
+            m.d.sync += [self.fault.valid.eq(1), self.fault.code.eq(Fault.BANK_CONFLICT)]
 
         back = _negative(m, first)
         rows = _rotate(m, [a[self._bank_bits :] for a in window.addresses], back, count=lanes)
@@ -159,23 +155,27 @@ class FeatureMemory(wiring.Component):
         for bank, row, enable in zip(banks, rows, enables, strict=True):
             m.d.comb += [bank.a.addr.eq(row), bank.a.en.eq(taken & enable)]
 
-        answer_first = Signal.like(first, reset_less=True)
-        answer = Signal.like(window, reset_less=True)
-        m.d.sync += buffer.arrives.eq(taken)
-        with m.If(taken):
-            m.d.sync += [
-                answer_first.eq(first),
-                answer.enable.eq(window.enable),
-                answer.fill.eq(window.fill),
-                answer.tag.eq(window.tag),
-            ]
-        words = _rotate(m, [bank.a.data for bank in banks], answer_first, count=lanes)
-        fill = answer.fill.as_unsigned().replicate(self._config.rows)
-        m.d.comb += buffer.word.tag.eq(answer.tag)
-        m.d.comb += [
-            buffer.word.words[lane].eq(Mux(answer.enable[lane], word, fill))
-            for lane, word in enumerate(words)
+        # Which bank each module gets its word from is worked out while the banks read, so that
+        # behind them there is nothing but a register, the choice, and the register of the arrays.
+        outputs = [Signal.like(bank.a.data, reset_less=True) for bank in banks]
+        m.d.sync += [
+            output.eq(bank.a.data) for output, bank in zip(outputs, banks, strict=True)
         ]
+        fill = delay(m, window.fill, 2, "fill").as_unsigned().replicate(self._config.rows)
+        for module, word in enumerate(self.window.words):
+            lane = Signal.like(first, name=f"lane_{module}")
+            m.d.comb += lane.eq(module & ((1 << window.split) - 1))
+            source = delay(m, (first + lane)[: len(first)], 2, f"source_{module}")
+            enable = delay(m, window.enable.bit_select(lane, 1), 2, f"enable_{module}")
+            chosen = Signal.like(outputs[0], name=f"chosen_{module}", reset_less=False)
+            m.d.comb += chosen.eq(outputs[0])
+            with m.Switch(source):
+                for number, output in enumerate(outputs[1:], 1):
+                    with m.Case(number):
+                        m.d.comb += chosen.eq(output)
+            register = Signal.like(chosen, name=f"word_{module}", reset_less=True)
+            m.d.sync += register.eq(Mux(enable, chosen, fill))
+            m.d.comb += word.as_value().eq(register)
 
     def _share_port_b(self, m: Module, banks: list[_Bank]) -> None:
         """Give port B of each bank to the first in the order that needs it."""

@@ -61,7 +61,7 @@ private:
         bool unpacker_word = weights.fifo.r_rdy();
 
         conv.settle(offered[CONV]);
-        post.settle(offered[POST], conv.memory.valid);
+        post.settle(offered[POST], conv.memory.valid());
         bool rows_ready = post.parameters.ready();
         bool last_row = rows_ready && conv.unpacker.parameters(unpacker_word) &&
                         conv.unpacker.last_parameters();
@@ -157,7 +157,7 @@ private:
         if (conv.pixel_enters())
             mark(sequencer.trace(conv.current()).start, cycle);
         if (conv.done)
-            sequencer.trace(conv.current()).end = cycle;
+            sequencer.trace(conv.finished).end = cycle;
         if (finished)
             traces.back().end = cycle;
     }
