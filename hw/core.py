@@ -62,8 +62,8 @@ class WriteTraceSignature(wiring.Signature):
 class Core(wiring.Component):
     """Sequencer, engines, memories and DMA, connected.
 
-    Latency and stall: those of the blocks. Where several report a fault in one cycle, sequencer,
-    DMA and feature memory come before the engines.
+    Latency and stall: those of the blocks; ``fault`` and ``progress`` a cycle later. Where several report a fault in one cycle, sequencer, DMA and feature memory come
+    before the engines.
 
     Args:
         config: all of it.
@@ -185,8 +185,8 @@ class Core(wiring.Component):
                     self.axi.w.valid & self.axi.w.ready,
                 )
             ),
-            self.progress.eq(moves.any()),
         ]
+        m.d.sync += self.progress.eq(moves.any())
         for engine in Engine:
             m.d.comb += [
                 self.activity[engine].eq(sequencer.activity[engine]),
@@ -195,10 +195,10 @@ class Core(wiring.Component):
 
         faults = [sequencer.fault, reader.fault, writer.fault, features.fault]
         faults += [block.engine.fault for block in engines.values()]
+        m.d.sync += self.fault.valid.eq(Cat(each.valid for each in faults).any())
         for fault in reversed(faults):
             with m.If(fault.valid):
-                m.d.comb += [
-                    self.fault.valid.eq(1),
+                m.d.sync += [
                     self.fault.code.eq(fault.code),
                     self.fault.address.eq(fault.address),
                 ]

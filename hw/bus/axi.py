@@ -16,6 +16,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Flow, In, Member, Out
 
 ADDRESS_BITS = 64
+WINDOW_ALIGNMENT_BITS = 12
+"""The memory window begins at a multiple of 4 KiB, so that no burst that is aligned in it crosses
+one."""
 _LARGEST_SIZE = 7
 """``ARSIZE`` and ``AWSIZE`` of 128 bytes, the widest that there is."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw import isa
 from hw.bus import registers
-from hw.bus.axi import ADDRESS_BITS, AxiLiteSignature
+from hw.bus.axi import ADDRESS_BITS, WINDOW_ALIGNMENT_BITS, AxiLiteSignature
 from hw.bus.register_file import RegisterFile
 from hw.config import DnaConfig
 from hw.control.run_control import ActivityCounters, RunControl
@@ -35,7 +35,7 @@ class ControlRegisters(wiring.Component):
         halt: out, start no more transfers and dispatch nothing.
         busy: out, a program runs.
         interrupt: out, level.
-        window_base: out, unsigned(64); window_size, write_base, write_size, program, watchdog:
+        window_base: out, unsigned(64), a multiple of 4 KiB; window_size, write_base, write_size, program, watchdog:
             out, unsigned(32); register values.
         finished: in, one cycle high when the program ends.
         idle: in, no transfer is under way.
@@ -82,14 +82,21 @@ class ControlRegisters(wiring.Component):
         m.d.comb += [
             run.asks_start.eq(fields.control.start),
             run.asks_reset.eq(fields.control.reset),
-            run.program.eq(fields.program.value),
+            run.asks_force.eq(fields.control.force),
+            file.locked.eq(run.locked),
             run.finished.eq(self.finished),
             run.idle.eq(self.idle),
             self.start.eq(run.start),
             self.clear.eq(run.clear),
             self.halt.eq(run.halt),
             self.busy.eq(run.busy),
-            self.window_base.eq(Cat(fields.window_base_low.value, fields.window_base_high.value)),
+            self.window_base.eq(
+                Cat(
+                    Const(0, WINDOW_ALIGNMENT_BITS),
+                    fields.window_base_low.value[WINDOW_ALIGNMENT_BITS:],
+                    fields.window_base_high.value,
+                )
+            ),
             self.window_size.eq(fields.window_size.value),
             self.write_base.eq(fields.write_base.value),
             self.write_size.eq(fields.write_size.value),

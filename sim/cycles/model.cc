@@ -87,15 +87,21 @@ private:
         used |= store.asked ? store.read_banks : 0;
         pool.settle(offered[POOL], pool_writes, !(used & pool.read_banks));
 
-        bool go[ENGINES] = {false,     load.finish, weights.go, conv.go,
-                            post.finish, pool.finish, store.finish};
+        bool go[ENGINES] = {false,
+                            load.control.taken,
+                            weights.go,
+                            conv.go,
+                            post.control.taken,
+                            pool.control.taken,
+                            store.control.taken};
         bool done[ENGINES] = {false,     load.finish, weights.done, conv.done,
                               post.finish, pool.finish, store.finish};
-        bool finished = sequencer.finished();
+        bool finished = sequencer.finished;
         trace_all(offered, finished);
         Activity activity[ENGINES] = {
-            sequencer.ending() ? WAIT_TOKEN
-                               : sequencer.fetch.activity(sequencer.fetch_taken(go)),
+            finished             ? IDLE
+            : sequencer.ending() ? WAIT_TOKEN
+                                 : sequencer.fetch.activity(sequencer.fetch_taken()),
             load.activity, weights.activity, conv.activity,
             post.activity, pool.activity,    store.activity};
         bool moves = dram.rvalid;

@@ -9,6 +9,7 @@
 namespace {
 
 constexpr int BUS_LIMIT = 1000;   // cycles for an access to a register
+constexpr int NO_ANSWER = -1;
 constexpr int CLOCK_STRIDE = 256; // cycles between looks at the wall clock
 
 class WritePort {
@@ -37,43 +38,56 @@ public:
         }
     }
 
-    bool write_register(uint32_t offset, uint32_t value) {
+    // The response to a write of a register, or NO_ANSWER.
+    int write_register(uint32_t offset, uint32_t value) {
         *lite("awaddr") = offset;
         *lite("wdata") = value;
         *lite("wstrb") = 0xF;
         *lite("bready") = 1;
         uint32_t *awvalid = lite("awvalid"), *wvalid = lite("wvalid");
         const uint32_t *awready = lite("awready"), *wready = lite("wready");
-        const uint32_t *bvalid = lite("bvalid");
+        const uint32_t *bvalid = lite("bvalid"), *bresp = lite("bresp");
         *awvalid = *wvalid = 1;
         for (int i = 0; i < BUS_LIMIT; i++) {
-            bool aw = false, w = false, b = false;
-            step([&] { aw = *awready, w = *wready, b = *bvalid; });
+            bool aw = false, w = false;
+            int response = NO_ANSWER;
+            step([&] {
+                aw = *awready, w = *wready;
+                if (*bvalid)
+                    response = int(*bresp);
+            });
             if (aw)
                 *awvalid = 0;
             if (w)
                 *wvalid = 0;
-            if (b)
-                return true;
+            if (response != NO_ANSWER)
+                return response;
         }
-        return false;
+        return NO_ANSWER;
     }
 
-    bool read_register(uint32_t offset, uint32_t *value) {
+    // The same for a read.
+    int read_register(uint32_t offset, uint32_t *value) {
         *lite("araddr") = offset;
         *lite("rready") = 1;
         uint32_t *arvalid = lite("arvalid");
-        const uint32_t *arready = lite("arready"), *rvalid = lite("rvalid"), *rdata = lite("rdata");
+        const uint32_t *arready = lite("arready"), *rvalid = lite("rvalid");
+        const uint32_t *rdata = lite("rdata"), *rresp = lite("rresp");
         *arvalid = 1;
         for (int i = 0; i < BUS_LIMIT; i++) {
-            bool ar = false, r = false;
-            step([&] { ar = *arready, r = *rvalid, *value = *rdata; });
+            bool ar = false;
+            int response = NO_ANSWER;
+            step([&] {
+                ar = *arready, *value = *rdata;
+                if (*rvalid)
+                    response = int(*rresp);
+            });
             if (ar)
                 *arvalid = 0;
-            if (r)
-                return true;
+            if (response != NO_ANSWER)
+                return response;
         }
-        return false;
+        return NO_ANSWER;
     }
 
     // Runs until the interrupt is high, but at most `budget` cycles and not much longer than

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hw.bus.axi_codes import Response
 from hw.config import DnaConfig
 from hw.isa import Engine
 from hw.status import Activity
@@ -133,7 +134,7 @@ class PysimSimulator(Simulator):
         """Write the waves."""
         self._simulation.close()
 
-    def _write_register(self, offset: int, value: int) -> None:
+    def _write_register(self, offset: int, value: int) -> Response:
         self._drive(awaddr=offset, wdata=value, wstrb=0xF, bready=1, awvalid=1, wvalid=1)
         for _ in range(_BUS_LIMIT):
             pins = self._step()
@@ -141,17 +142,17 @@ class PysimSimulator(Simulator):
                 if pins[f"s_axil_{channel}ready"]:
                     self._drive(**{f"{channel}valid": 0})
             if pins["s_axil_bvalid"]:
-                return
+                return Response(pins["s_axil_bresp"])
         raise BusError(f"a write to register {offset:#x} got no answer by cycle {self._cycle}")
 
-    def _read_register(self, offset: int) -> int:
+    def _read_register(self, offset: int) -> tuple[int, Response]:
         self._drive(araddr=offset, rready=1, arvalid=1)
         for _ in range(_BUS_LIMIT):
             pins = self._step()
             if pins["s_axil_arready"]:
                 self._drive(arvalid=0)
             if pins["s_axil_rvalid"]:
-                return pins["s_axil_rdata"]
+                return pins["s_axil_rdata"], Response(pins["s_axil_rresp"])
         raise BusError(f"a read of register {offset:#x} got no answer by cycle {self._cycle}")
 
     def _run(self, max_cycles: int) -> bool:
