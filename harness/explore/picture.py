@@ -98,7 +98,7 @@ def _points(rows: Sequence[Row], x: Scale, y: Scale) -> Iterator[str]:
     for row in sorted(rows, key=lambda row: row.front):
         left, top = places[id(row)]
         about = (
-            f"{row.name} at {row.clock_mhz:g} MHz: {row.latency_ms:.3f} ms, "
+            f"{row.name} at {row.clock}: {row.latency_ms:.3f} ms, "
             f"{row.utilization:.1%} of the MACs, {row.luts / 1e3:,.0f} k LUTs"
         )
         kind = "dot best" if row.front else "dot"

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.hardware.area import Area, area
+from harness.hardware.timing.clock import Clock
+from harness.hardware.timing.result import Timing
 from harness.report.memory_use import Block, blocks, most_words
 from hw.config import DnaConfig
 from hw.isa import Engine, read_program
@@ -107,7 +109,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         model: what the network is called.
         config: name of the configuration.
         parameters: all of its parameters.
-        clock_mhz: assumed.
+        clock: of the machine, and what proves it.
         memory: the memory model's parameters.
         cycles: from start to interrupt.
         tail_cycles: of them after the end of the last layer: the interrupt.
@@ -117,13 +119,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         uses: cycles of CONV by what became of them; they add up to ``cycles``.
         engines: cycles by engine and activity.
         most_feature_words: most words of the feature memory in use at a time.
+        area: an estimate, by arithmetic on the configuration.
+        proved_area: by block, in the units of the target, from the run that proves the clock;
+            empty if there is none.
     """
 
     modelled: bool
     model: str
     config: str
     parameters: DnaConfig
-    clock_mhz: float
+    clock: Clock
     memory: dict[str, float | bool]
     cycles: int
     tail_cycles: int
@@ -140,6 +145,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     feature_memory: list[Block]
     most_feature_words: int
     area: Area
+    proved_area: dict[str, dict[str, float]]
 
 
 def report(
@@ -147,13 +153,15 @@ def report(
     prediction: Prediction,
     *,
     memory: MemoryModel,
-    clock_mhz: float,
+    clock: Clock,
+    timing: Timing | None = None,
     model: str,
 ) -> Report:
     """The figures of ``prediction``, a run of ``program`` with ``memory``.
 
     Args:
-        clock_mhz: the machine's clock.
+        clock: of the machine.
+        timing: what proves it, if anything does.
         model: what the network is called.
     """
     config = program.config
@@ -161,14 +169,14 @@ def report(
     macs = sum(table.macs for table in program.layers)
     layers = _layers(program, prediction)
     held = blocks(program, prediction.spans)
-    latency = prediction.cycles / (clock_mhz * 1e3)
+    latency = prediction.cycles / (clock.mhz * 1e3)
     conv = prediction.activity[Engine.CONV].sum(axis=0)
     return Report(
         modelled=True,
         model=model,
         config=config.name,
         parameters=config,
-        clock_mhz=clock_mhz,
+        clock=clock,
         memory={
             "latency_cycles": memory.latency,
             "words_per_cycle": memory.bandwidth,
@@ -206,6 +214,7 @@ def report(
         feature_memory=held,
         most_feature_words=most_words(held, config.feature_words),
         area=area(config),
+        proved_area={} if timing is None else timing.area,
     )
 
 

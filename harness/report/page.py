@@ -38,6 +38,7 @@ def page(report: Report) -> str:
         bounds=sorted({layer.bound for layer in layers}),
         tracks=[engine.name for engine in TRACKS],
         roofline=_roofline(report),
+        kinds=list(dict.fromkeys(kind for of in report.proved_area.values() for kind in of)),
     )
 
 

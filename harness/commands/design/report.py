@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
-from harness.commands.modelled import clock_option, memory_options
+from harness.commands.modelled import clock_option, memory_options, timing_option
 from sw import files
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ LAYERS_SHOWN = 8
 @click.argument("artifact", type=PATH)
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the page, HTML.")
 @click.option("--trace", type=PATH, metavar="FILE", help="Write a trace for Perfetto, JSON.")
+@timing_option
 @clock_option
 @memory_options
 @json_option
@@ -30,7 +31,8 @@ def command(
     artifact: Path,
     output: Path | None,
     trace: Path | None,
-    clock_mhz: float,
+    timing_file: Path | None,
+    clock_mhz: float | None,
     memory: MemoryModel,
     json_file: Path | None,
 ) -> None:
@@ -38,14 +40,17 @@ def command(
 
     All of it is modelled: latency, images per second and utilization of the whole network, cycles
     and stalls of each layer, roofline, what each engine does when, what is in the feature memory,
-    and an estimate of the area. The page needs no network and no other file.
+    and the area: an estimate, and beside it what the timing file has. The page needs no network and
+    no other file.
 
     \b
-    Example:
+    Examples:
       dna report resnet50.f200 -o report.html --json report.json --trace trace.json
+      dna report resnet50.nano --timing nano.json
     """  # noqa: D301 (click reads the escape)
     import msgspec
 
+    from harness.hardware.timing import clock
     from harness.host.terminal import Console
     from harness.report.figures import report
     from harness.report.page import page
@@ -57,6 +62,7 @@ def command(
         check_writable(path)
     network = artifacts.load(artifact)
     program = artifacts.program_of(network, artifact)
+    machine_clock, timing = clock.chosen(program.config, timing_file, clock_mhz)
     errors = Console(stderr=True)
     with errors.status(f"modelling {program.config.name}"):
         prediction = predict(program, memory)
@@ -64,7 +70,8 @@ def command(
             program,
             prediction,
             memory=memory,
-            clock_mhz=clock_mhz,
+            clock=machine_clock,
+            timing=timing,
             model=network.manifest.model,
         )
     if output is not None:
@@ -104,7 +111,7 @@ def _print(figures: Report) -> None:
     console.print(
         f"{figures.model} on {figures.config}, modelled: {figures.latency_ms:.3f} ms, "
         f"{figures.throughput_per_s:.1f} images/s, MAC utilization {figures.utilization:.1%}; "
-        f"{figures.cycles:,} cycles at {figures.clock_mhz:g} MHz, memory of "
+        f"{figures.cycles:,} cycles at {figures.clock}, memory of "
         f"{memory['bytes_per_cycle']:g} bytes a cycle, latency {memory['latency_cycles']} cycles; "
         f"lost: {stalls}"
     )

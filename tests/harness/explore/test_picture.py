@@ -4,6 +4,7 @@ import pytest
 
 from harness.explore.picture import HEIGHT, WIDTH, picture
 from harness.explore.results import Row, ranked
+from harness.hardware.timing.clock import Clock
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -11,10 +12,10 @@ SVG = "{http://www.w3.org/2000/svg}"
 def rows(*places):
     return ranked(
         [
-            Row(name=f"<{number}>", parameters=None, clock_mhz=300, latency_ms=ms, luts=luts)
+            Row(name=f"<{number}>", parameters=None, clock=Clock(300.0), latency_ms=ms, luts=luts)
             for number, (ms, luts) in enumerate(places)
         ]
-        + [Row(name="refused", parameters=None, clock_mhz=300, refused="no")]
+        + [Row(name="refused", parameters=None, clock=Clock(300.0), refused="no")]
     )
 
 

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from harness.hardware.timing.clock import Clock
 from harness.report.figures import MEANINGS, Use
 from hw.isa import Engine
 from hw.status import Activity
@@ -33,7 +34,7 @@ def test_the_score():
     assert figures.throughput_per_s == pytest.approx(1e3 / figures.latency_ms)
     assert figures.macs == sum(table.macs for table in compiled().layers)
     assert figures.utilization == pytest.approx(figures.macs / (config.macs * figures.cycles))
-    assert made(clock_mhz=400.0).latency_ms == pytest.approx(figures.latency_ms / 2)
+    assert made(clock=Clock(400.0)).latency_ms == pytest.approx(figures.latency_ms / 2)
     assert figures.modelled
 
 
