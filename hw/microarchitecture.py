@@ -31,13 +31,25 @@ BIAS_BITS, SCALE_BITS = 32, 32
 PARAMETER_BYTES = (BIAS_BITS + SCALE_BITS) // 8
 """What requantization needs of an output channel: int32 bias and the bits of a float32 scale."""
 
-INT_TO_FLOAT_LATENCY = 3
-FLOAT_MULTIPLIER_LATENCY = 2
-FLOAT_ADDER_LATENCY = 5
-FLOAT_TO_INT_LATENCY = 1
-REQUANTIZER_LATENCY = 2 + INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_TO_INT_LATENCY
-"""The float blocks between the addition of the bias and the clamp."""
-RESIDUAL_LATENCY = 4
+NORMALIZE_LATENCY = 2
+"""Registers of the shifter that brings a number's highest bit to the front."""
+PRODUCT_LATENCY = 4
+"""Of two significands: products of their halves, the middle ones added, low and high sum."""
+INT_TO_FLOAT_LATENCY = 2 + NORMALIZE_LATENCY + 2
+"""Low and high half of the magnitude; then the choice of the bits to keep, and their rounding."""
+FLOAT_MULTIPLIER_LATENCY = PRODUCT_LATENCY + 2
+FLOAT_ADDER_LATENCY = 5 + 2 + NORMALIZE_LATENCY + 2
+"""Comparison, exchange, alignment in two steps and what falls off; two halves of the sum; then as
+in a conversion."""
+FLOAT_TO_INT_LATENCY = 3
+BIAS_LATENCY = 2
+"""The halves of the sum of an accumulator and its bias."""
+REQUANTIZER_LATENCY = (
+    BIAS_LATENCY + INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_TO_INT_LATENCY + 1
+)
+"""The last stage is the clamp."""
+RESIDUAL_LATENCY = 7
+"""Differences, products, two halves of their sum, shift, rounding, clamp."""
 MEAN_LATENCY = (
     INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_ADDER_LATENCY + FLOAT_TO_INT_LATENCY
 )
