@@ -182,9 +182,9 @@ class ConvolutionEngine(wiring.Component):
         ]
         m.d.comb += [
             sums.valid.eq(valids[-1]),
-            Cat(
-                sums.payload.first, sums.payload.last, sums.payload.final, sums.payload.split
-            ).eq(beside[len(flags) * (latency - 1) :]),
+            Cat(sums.payload.first, sums.payload.last, sums.payload.final, sums.payload.split).eq(
+                beside[len(flags) * (latency - 1) :]
+            ),
         ]
         for number, array in enumerate(arrays):
             m.d.comb += [

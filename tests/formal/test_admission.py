@@ -115,9 +115,19 @@ def test_admission(bench):
         (credits, "self.released - paid", "self.released - taken", "a_credit_for_each_free_tile"),
         (credits, "((self.credits != 0) | ~pixel.begins)", "1", "never_more_tiles_than_fit"),
         (weights, "~(complete & in_use)", "1", "no_weights_are_overwritten"),
-        (weights, "self.swap.eq(complete & ~in_use)", "self.swap.eq(complete)", "weights_in_use_stay"),
+        (
+            weights,
+            "self.swap.eq(complete & ~in_use)",
+            "self.swap.eq(complete)",
+            "weights_in_use_stay",
+        ),
         (weights, "self._rows - 1)", "self._rows - 2)", "only_complete_weights_are_used"),
-        (weights, "self.has_weights.eq(in_use | complete)", "self.has_weights.eq(1)", "a_pixel_has_weights"),
+        (
+            weights,
+            "self.has_weights.eq(in_use | complete)",
+            "self.has_weights.eq(1)",
+            "a_pixel_has_weights",
+        ),
         (progress, "~(complete & in_use)", "in_use", "a_pixel_enters_in_time"),
     ],
 )

@@ -50,9 +50,7 @@ class Bench:
             send = False
             if todo:
                 number, n, word = todo[0]
-                allowed = number < 2 + len(self.released) and cycle >= touched.get(
-                    (number, n), 0
-                )
+                allowed = number < 2 + len(self.released) and cycle >= touched.get((number, n), 0)
                 send = allowed and self.random.random() < self.paces[0]
                 ctx.set(dut.sums.payload, word)
             ctx.set(dut.sums.valid, send)
