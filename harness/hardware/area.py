@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import msgspec
 
 from hw.config import LOAD_CHUNKS, DnaConfig
+from hw.microarchitecture import ELEMENT_LATENCY, ENTRY_LATENCY
 
 DEVICE = "XCVU13P"
 DEVICE_HAS = {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 2_688, "uram": 1_280}
@@ -149,7 +150,8 @@ def _blocks(config: DnaConfig) -> Iterator[tuple[str, AreaBlock, list[_Memory]]]
     )
     yield (
         "feature memory",
-        # Two buffers at each of the two kinds of port; words rotate to and from their banks.
+        # Two registers on the way of a window, a buffer and its bank's output at the other port;
+        # words rotate to and from their banks.
         AreaBlock("", lut=2 * (window + stream) + 9 * window, ff=2 * (window + stream) + 60),
         [_Memory(config.feature_words // config.modules, 8 * config.rows, config.modules)],
     )
@@ -169,8 +171,7 @@ def _blocks(config: DnaConfig) -> Iterator[tuple[str, AreaBlock, list[_Memory]]]
         AreaBlock(
             "",
             lut=900 + 170 * config.modules + 0.35 * wide_row,
-            ff=550 + 65 * config.modules + 0.68 * wide_row,
-            dsp=1,
+            ff=900 + 100 * config.modules + 0.68 * wide_row,
         ),
         [],
     )
@@ -213,26 +214,28 @@ def _load(config: DnaConfig, stream: int) -> tuple[str, AreaBlock, list[_Memory]
 
 
 def _arrays(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
-    """The processing elements, and the delay lines that skew what goes in and out."""
-    rows, columns = config.rows, config.columns
+    """The processing elements, and the delay lines around them."""
+    rows, columns, modules = config.rows, config.columns, config.modules
     sum_bits = 16 + int(math.log2(rows))
-    # Two weights, activation, plane, sum; the last column passes nothing on, the first row of sums
-    # starts with 16 bits.
-    element_bits = 16 + 8 + 1 + sum_bits
-    elements = rows * columns * element_bits - 9 * rows - (sum_bits - 16) * columns
+    # Weight, next weight, activation, swap, product, sum; the last column passes no swap on, the
+    # first row of sums starts with 16 bits.
+    element_bits = 8 + 8 + 8 + 1 + 16 + sum_bits
+    elements = rows * columns * element_bits - rows - (sum_bits - 16) * columns
     # A delay of up to two cycles is in flip-flops, a longer one in shift registers of up to 32.
     skewed = 8 + 8 + sum_bits
     shift = sum(math.ceil(cycles / 32) for cycles in range(3, rows)) * skewed
-    # The pulses that load rows, and the flags of a pixel, keep flip-flops.
-    control = (rows + 2) * (columns - 1) + 4 * (rows + columns - 1)
-    modules = config.modules
+    # The pulses that load rows and swap weights keep flip-flops, and whether there is a pixel.
+    control = (rows + 1) * (columns - 1)
+    latency = ENTRY_LATENCY + rows + columns - 2 + ELEMENT_LATENCY
+    flags = 3 + modules.bit_length()
     return (
         "CONV arrays",
         AreaBlock(
             "",
-            # Which of two weights, and an adder.
-            lut=modules * (rows * columns * (8 + sum_bits) + shift),
-            ff=modules * (elements + 3 * skewed + control),
+            # An adder each; weights wait as long as a window takes.
+            lut=modules * (rows * columns * sum_bits + shift + 8 * columns)
+            + flags * math.ceil(latency / 32),
+            ff=modules * (elements + 3 * skewed + control) + latency,
             dsp=config.macs,
         ),
         [],
@@ -240,27 +243,26 @@ def _arrays(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
 
 
 def _interconnect(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
-    """The tree of adders, and the choice of a level for each bank."""
-    modules = config.modules
+    """The stages of adders: a register for each bank and column, and a choice before each adder."""
+    modules, columns = config.modules, config.columns
     sum_bits = 16 + int(math.log2(config.rows))
-    levels = int(math.log2(modules))
-    tree = sum(
-        (modules >> level) * config.columns * (sum_bits + level) for level in range(1, levels + 1)
-    )
-    choice = modules // 2 * config.columns * (sum_bits + levels)
-    return "CONV interconnect", AreaBlock("", lut=tree + choice, ff=tree + 10), []
+    levels = range(1, int(math.log2(modules)) + 1)
+    adders = sum((modules >> level) * columns * (sum_bits + level) for level in levels)
+    registers = sum(modules * columns * (sum_bits + level) for level in levels)
+    return "CONV interconnect", AreaBlock("", lut=2 * adders, ff=registers + 10), []
 
 
 def _banks(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
-    """The accumulation memory: two tiles a bank, each with what it has just written bypassed."""
+    """The accumulation memory: two tiles a bank, sums in stages, two slots for what leaves."""
     sum_bits = 16 + int(math.log2(config.rows * config.modules))
     modules, columns = config.modules, config.columns
     return (
         "CONV accumulation",
         AreaBlock(
             "",
-            lut=modules * (198 * columns + 80),
-            ff=modules * ((64 + sum_bits) * columns + 110),
+            # What comes in is sum_bits wide for three stages; old, half a sum and two slots.
+            lut=modules * (137 * columns + 60),
+            ff=modules * ((3 * sum_bits + 32 + 17 + 64) * columns + 90),
         ),
         [_Memory(config.accumulation_depth, 32 * columns, 2 * modules, registers=False)],
     )

@@ -40,7 +40,8 @@ class Admission(wiring.Component):
         swap: out, from the pixel of this cycle on, the next weights are those in use.
         load: out, a row is taken; it is row ``load_row`` (out).
         released: in, a tile has left the accumulation memory.
-        has_weights, has_credit: out, whether there are weights for a pixel, and a credit.
+        has_weights: out, there are weights for a pixel.
+        credits: out, tiles that may begin.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -54,7 +55,7 @@ class Admission(wiring.Component):
                 "load_row": Out(range(config.rows)),
                 "released": In(1),
                 "has_weights": Out(1),
-                "has_credit": Out(1),
+                "credits": Out(range(3), init=2),
             }
         )
 
@@ -63,12 +64,10 @@ class Admission(wiring.Component):
         m = Module()
         pixel = self.pixels.payload
         in_use, complete = Signal(), Signal()
-        credits = Signal(range(3), init=2)
         taken, paid, ends_pass, last_row = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.has_weights.eq(in_use | complete),
-            self.has_credit.eq(credits != 0),
-            self.pixels.ready.eq(self.has_weights & (self.has_credit | ~pixel.begins)),
+            self.pixels.ready.eq(self.has_weights & ((self.credits != 0) | ~pixel.begins)),
             taken.eq(self.pixels.valid & self.pixels.ready),
             paid.eq(taken & pixel.begins),
             ends_pass.eq(taken & pixel.last),
@@ -80,7 +79,7 @@ class Admission(wiring.Component):
         m.d.sync += [
             in_use.eq(self.has_weights & ~ends_pass),
             complete.eq((complete & ~self.swap) | last_row),
-            credits.eq(credits + self.released - paid),
+            self.credits.eq(self.credits + self.released - paid),
         ]
         with m.If(self.load):
             m.d.sync += self.load_row.eq(Mux(last_row, 0, self.load_row + 1))

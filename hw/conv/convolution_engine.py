@@ -107,7 +107,7 @@ class ConvolutionEngine(wiring.Component):
             m.d.comb += self.engine.activity.eq(Activity.IDLE)
         with m.Elif(pixels.valid & pixels.ready):
             m.d.comb += self.engine.activity.eq(Activity.BUSY)
-        with m.Elif(pixels.valid & pixels.payload.begins & ~admission.has_credit):
+        with m.Elif(pixels.valid & pixels.payload.begins & (admission.credits == 0)):
             m.d.comb += self.engine.activity.eq(Activity.WAIT_ACCUMULATION)
         with m.Elif(~admission.has_weights):
             m.d.comb += self.engine.activity.eq(Activity.WAIT_WEIGHTS)
@@ -182,9 +182,9 @@ class ConvolutionEngine(wiring.Component):
         ]
         m.d.comb += [
             sums.valid.eq(valids[-1]),
-            Cat(
-                sums.payload.first, sums.payload.last, sums.payload.final, sums.payload.split
-            ).eq(beside[len(flags) * (latency - 1) :]),
+            Cat(sums.payload.first, sums.payload.last, sums.payload.final, sums.payload.split).eq(
+                beside[len(flags) * (latency - 1) :]
+            ),
         ]
         for number, array in enumerate(arrays):
             m.d.comb += [

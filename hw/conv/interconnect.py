@@ -108,7 +108,5 @@ class Interconnect(wiring.Component):
             banks.split.eq(split),
         ]
         for bank, columns in enumerate(banks.data):
-            m.d.comb += [
-                target.eq(node) for target, node in zip(columns, nodes[bank], strict=True)
-            ]
+            m.d.comb += [target.eq(node) for target, node in zip(columns, nodes[bank], strict=True)]
         return m

@@ -76,7 +76,7 @@ class WeightUnpacker(wiring.Component):
         new = self.instructions.payload
         row_bits = exact_log2(self._config.rows)
         tag = Signal.like(new.tag)
-        header = Signal(2 * len(tag))
+        wrong = Signal()
         # What follows the current row of its kind, and whether nothing does; and the current tile.
         rows_left = Signal(range(max(PARAMETER_BYTES, 1 << (len(new.passes) + row_bits))))
         ends = Signal()
@@ -102,12 +102,12 @@ class WeightUnpacker(wiring.Component):
             with m.State("HEADER"):
                 m.d.comb += row_ready.eq(1)
                 m.d.sync += [rows_left.eq(last_parameter_row), ends.eq(last_parameter_row == 0)]
+                m.d.sync += wrong.eq(row[: 2 * len(tag)] != Cat(tag, ~tag))
                 with m.If(row_valid):
-                    m.d.sync += header.eq(row[: len(header)])
                     m.next = "CHECK"
             with m.State("CHECK"):
                 m.next = "PARAMETERS"
-                with m.If(header != Cat(tag, ~tag)):
+                with m.If(wrong):
                     m.d.sync += [
                         self.fault.valid.eq(1),
                         self.fault.code.eq(Fault.WEIGHT_HEADER),

@@ -158,9 +158,7 @@ class FeatureMemory(wiring.Component):
         # Which bank each module gets its word from is worked out while the banks read, so that
         # behind them there is nothing but a register, the choice, and the register of the arrays.
         outputs = [Signal.like(bank.a.data, reset_less=True) for bank in banks]
-        m.d.sync += [
-            output.eq(bank.a.data) for output, bank in zip(outputs, banks, strict=True)
-        ]
+        m.d.sync += [output.eq(bank.a.data) for output, bank in zip(outputs, banks, strict=True)]
         fill = delay(m, window.fill, 2, "fill").as_unsigned().replicate(self._config.rows)
         for module, word in enumerate(self.window.words):
             lane = Signal.like(first, name=f"lane_{module}")

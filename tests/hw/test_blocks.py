@@ -18,6 +18,7 @@ WITHIN = {
     "hw.bus.burst_splitter": "tests/hw/bus/test_dma_read.py",
     "hw.control.watchdog": "tests/hw/bus/test_csr.py",
     "hw.conv.pixel_walker": "tests/hw/conv/test_activation_reader.py",
+    "hw.conv.preparation": "tests/hw/conv/test_activation_reader.py",
     "hw.core": "tests/sim/test_driver.py",
     "hw.memory.parameter_memory": "tests/hw/post/test_post_engine.py",
     "hw.pool.group_writer": "tests/hw/pool/test_pool_engine.py",

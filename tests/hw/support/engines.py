@@ -149,24 +149,6 @@ def reads(port, feature, chance, latency=2, nothing=False):
     return [Sink(port.requests, chance, take), responses]
 
 
-def window_reads(port, feature, chance, latency=3):
-    """Models for a port with ``WindowReadSignature``."""
-    config = feature.config
-    lanes, rows, bits_each = config.modules, config.rows, config.feature_address_bits
-    responses = Source(port.responses, chance, latency=latency)
-
-    def take(bits, cycle):
-        *addresses, enable, fill, tag = unpack(bits, *[bits_each] * lanes, lanes, 8, 3)
-        words = np.full((lanes, rows), np.uint8(fill).astype(np.int8))
-        for lane in range(lanes):
-            if enable >> lane & 1:
-                assert addresses[lane] % lanes == (addresses[0] + lane) % lanes, "bank conflict"
-                words[lane] = feature.words[addresses[lane]]
-        responses.push(word_bits(words) | tag << 8 * rows * lanes, cycle)
-
-    return [Sink(port.requests, chance, take), responses]
-
-
 class Dram:
     """The memory window: bytes, in DRAM words of ``dram_bytes_per_cycle``."""
 
