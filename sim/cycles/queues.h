@@ -77,6 +77,25 @@ private:
     bool arrives = false, kept = false;
 };
 
+// hw/streams/register_slice.py.
+class RegisterSlice {
+public:
+    bool ready() const { return !kept; }
+    bool valid() const { return output; }
+
+    void clock(bool word, bool taken) {
+        if (!output || taken) {
+            output = kept || word;
+            kept = false;
+        } else if (word && !kept) {
+            kept = true;
+        }
+    }
+
+private:
+    bool output = false, kept = false;
+};
+
 // hw/streams/stream_fork.py with two outputs.
 class StreamFork {
 public:
