@@ -7,10 +7,11 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
 
 from hw import isa
 from hw.bus import registers
-from hw.bus.axi import ADDRESS_BITS, WINDOW_ALIGNMENT_BITS, AxiLiteSignature
+from hw.bus.axi import ADDRESS_BITS, AxiLiteSignature
 from hw.bus.register_file import RegisterFile
 from hw.config import DnaConfig
 from hw.control.run_control import ActivityCounters, RunControl
@@ -26,7 +27,7 @@ class ControlRegisters(wiring.Component):
     the machine, those of :class:`hw.control.run_control.RunControl`.
 
     Args:
-        config: uses ``digest``.
+        config: uses ``digest`` and ``window_alignment``.
 
     Ports:
         bus: in, :class:`hw.bus.axi.AxiLiteSignature`.
@@ -35,7 +36,8 @@ class ControlRegisters(wiring.Component):
         halt: out, start no more transfers and dispatch nothing.
         busy: out, a program runs.
         interrupt: out, level.
-        window_base: out, unsigned(64), a multiple of 4 KiB; window_size, write_base, write_size, program, watchdog:
+        window_base: out, unsigned(64), a multiple of
+            ``config.window_alignment``; window_size, write_base, write_size, program, watchdog:
             out, unsigned(32); register values.
         finished: in, one cycle high when the program ends.
         idle: in, no transfer is under way.
@@ -78,6 +80,7 @@ class ControlRegisters(wiring.Component):
         connect(m, flipped(self.fault), run.fault)
         fields = file.fields
         digest = int(self._config.digest, 16)
+        zeros = ceil_log2(self._config.window_alignment)
 
         m.d.comb += [
             run.asks_start.eq(fields.control.start),
@@ -92,8 +95,8 @@ class ControlRegisters(wiring.Component):
             self.busy.eq(run.busy),
             self.window_base.eq(
                 Cat(
-                    Const(0, WINDOW_ALIGNMENT_BITS),
-                    fields.window_base_low.value[WINDOW_ALIGNMENT_BITS:],
+                    Const(0, zeros),
+                    fields.window_base_low.value[zeros:],
                     fields.window_base_high.value,
                 )
             ),

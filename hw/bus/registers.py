@@ -87,7 +87,8 @@ REGISTERS = (
         0x28,
         _word(
             Access.RW,
-            "byte address of the memory window, low half; the lowest 12 bits count as 0",
+            "byte address of the memory window, low half; the lowest 12 bits, or "
+            "those below dram_ports x port_granule_bytes, count as 0",
             locked=True,
         ),
     ),

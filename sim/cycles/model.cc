@@ -21,11 +21,14 @@ public:
             std::vector<Instruction> code, int64_t layers, uint64_t patience)
         : config(config), program(std::move(code)),
           traces(program.size(), Trace{NEVER, NEVER, NEVER, {}}),
-          sequencer(this->config, program, traces), dram(timing, first_cycle, READ_IDS),
+          sequencer(this->config, program, traces),
           reader(this->config, READERS), writer(this->config), load(this->config),
           weights(this->config), conv(this->config), post(this->config), pool(this->config),
           store(this->config), counts(ENGINES * layers * ACTIVITIES), layers(layers),
-          patience(patience) {}
+          patience(patience) {
+        for (int64_t port = 0; port < this->config.dram_ports; port++)
+            drams.emplace_back(timing, size_t(port), first_cycle, READ_IDS);
+    }
 
     Verdict run(uint64_t budget) {
         for (; budget > 0; budget--) {
@@ -42,7 +45,14 @@ public:
         return RUNNING;
     }
 
-    Result result = {};
+    // Figures up to now.
+    Result figures() {
+        for (int index = 0; index < READERS; index++)
+            result.words_read[index] = beats_read[index] / drams.size();
+        result.words_written = writer.words_sent;
+        return result;
+    }
+
     const std::vector<uint64_t> &histogram() const { return counts; }
     const std::vector<Trace> &trace() const { return traces; }
 
@@ -50,7 +60,8 @@ private:
     // One cycle; whether it was the last.
     bool step() {
         uint64_t cycle = result.cycles;
-        dram.offer();
+        for (Dram &dram : drams)
+            dram.offer();
         const Instruction *const *offered = sequencer.offered;
 
         bool load_word = reader.word_valid(READER_LOAD);
@@ -83,7 +94,7 @@ private:
         load.settle(offered[LOAD], load_word, load_writes);
         weights.settle(offered[WEIGHTS], weight_word, request_ready[READER_WEIGHTS]);
         bool store_words = writer.word_ready(), store_requests = writer.request_ready();
-        store.settle(offered[STORE], store_reads, store_words, writer.done(dram));
+        store.settle(offered[STORE], store_reads, store_words, writer.done());
         used |= store.asked ? store.read_banks : 0;
         pool.settle(offered[POOL], pool_writes, !(used & pool.read_banks));
 
@@ -104,7 +115,9 @@ private:
                                  : sequencer.fetch.activity(sequencer.fetch_taken()),
             load.activity, weights.activity, conv.activity,
             post.activity, pool.activity,    store.activity};
-        bool moves = dram.rvalid;
+        bool moves = false;
+        for (const Dram &dram : drams)
+            moves |= dram.rvalid;
         const Instruction *current[ENGINES];
         for (int engine = 0; engine < ENGINES; engine++) {
             current[engine] = sequencer.next(engine);
@@ -119,8 +132,9 @@ private:
         for (int engine = 0; engine < ENGINES; engine++)
             record(engine, activity[engine], current[engine], false);
 
-        if (dram.rvalid)
-            result.words_read[dram.rid]++;
+        for (const Dram &dram : drams)
+            if (dram.rvalid)
+                beats_read[dram.rid]++;
         result.most_weights = std::max(result.most_weights, uint64_t(weights.fifo.level()));
         bool unpacker_ready = conv.word_ready(rows_ready);
         result.weights_empty += conv.current() && unpacker_ready && !unpacker_word;
@@ -135,9 +149,8 @@ private:
         int64_t offset = store.offset, length = store.length;
         bool request = store.request, word = store.word;
         store.clock(offered[STORE], store_requests, store_words);
-        reader.clock(dram, clients);
-        bool sent = writer.clock(dram, request, offset, length, word);
-        result.words_written += sent;
+        reader.clock(drams, clients);
+        bool sent = writer.clock(drams, request, offset, length, word);
         sequencer.clock(cycle, go, done, request_ready[READER_FETCH], fetch_word);
 
         result.cycles++;
@@ -199,6 +212,8 @@ private:
         now = {activity, op, layer, flush ? 0u : 1u};
     }
 
+    Result result = {};
+
     struct Stretch {
         Activity activity = IDLE;
         const Instruction *op = nullptr;
@@ -210,7 +225,8 @@ private:
     std::vector<Instruction> program;
     std::vector<Trace> traces;
     Sequencer sequencer;
-    Dram dram;
+    std::vector<Dram> drams; // by port
+    uint64_t beats_read[READ_IDS] = {};
     DmaReader reader;
     DmaWriter writer;
     LoadEngine load;
@@ -235,7 +251,7 @@ Machine *dna_open(const Config *config, const MemoryTiming *timing, uint64_t fir
 }
 
 int dna_run(Machine *machine, uint64_t budget) { return machine->run(budget); }
-void dna_result(const Machine *machine, Result *result) { *result = machine->result; }
+void dna_result(Machine *machine, Result *result) { *result = machine->figures(); }
 const uint64_t *dna_histogram(const Machine *machine) { return machine->histogram().data(); }
 const Trace *dna_trace(const Machine *machine) { return machine->trace().data(); }
 void dna_close(Machine *machine) { delete machine; }

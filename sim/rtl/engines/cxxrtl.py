@@ -119,6 +119,8 @@ class CxxrtlSimulator(Simulator):
             size=size,
             errors=errors,
             error_count=len(errors),
+            ports=config.dram_ports,
+            granule=config.port_granule_bytes,
         )
         self._runner = code.dna_open(
             ctypes.byref(content), ctypes.byref(timing(model)), record_writes

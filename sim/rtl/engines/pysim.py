@@ -96,7 +96,10 @@ class PysimSimulator(Simulator):
             waves=waves,
         )
         self._simulation = _Simulation(component(config=config), waves)
-        self._memory = AxiMemory(model, self.memory, word_bytes=config.dram_bytes_per_cycle)
+        self._ports = [
+            AxiMemory(model, self.memory, config=config, port=port)
+            for port in range(config.dram_ports)
+        ]
         self._record_writes = record_writes
         self._cycle = 0
         self._busy = False
@@ -162,10 +165,13 @@ class PysimSimulator(Simulator):
         self._lite |= {f"s_axil_{name}": value for name, value in pins.items()}
 
     def _step(self) -> dict[str, int]:
-        driven = {**self._memory.offer(self._cycle), **self._lite}
+        driven = dict(self._lite)
+        for port in self._ports:
+            driven |= port.offer(self._cycle)
         pins = self._simulation.clock(self._cycle, driven)
         try:
-            self._memory.observe(self._cycle, pins)
+            for port in self._ports:
+                port.observe(self._cycle, pins)
         except BusError as error:
             raise BusError(f"{error}, by cycle {self._cycle + 1}") from None
         self._record(pins)

@@ -59,9 +59,9 @@ class Copier(wiring.Component):
         connect_flat(top, csr.bus, self, "s_axil")
         m.submodules.reader = reader = DmaReader(config, clients=READERS)
         m.submodules.writer = writer = DmaWriter(config)
-        connect_flat(m, reader.axi, self, "m_axi")
-        connect_flat(m, writer.axi, self, "m_axi")
-        m.d.comb += self.m_axi_araddr.eq(reader.axi.ar.payload.addr + self.skew)
+        connect_flat(m, reader.axi[0], self, "m_axi")
+        connect_flat(m, writer.axi[0], self, "m_axi")
+        m.d.comb += self.m_axi_araddr.eq(reader.axi[0].ar.payload.addr + self.skew)
 
         length, source, done = Signal(32), Signal(32), Signal(32)
         words = [client.words for client in reader.clients]
