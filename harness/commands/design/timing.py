@@ -13,7 +13,7 @@ from harness.commands.numbers import CLOCK, Count, Quantity
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
-    from harness.hardware.timing.result import Timing, TimedPath
+    from harness.hardware.timing.result import TimedPath, Timing
 
 LEVELS, ECP5 = "levels", "ecp5"
 DELAY = Quantity("ns", 0, 1000, "time of a memory")
@@ -100,6 +100,8 @@ def command(
     with Console(stderr=True).status(f"timing {config.name}") as status:
         if target == LEVELS:
             timing = run.levels(config, blocks, status.update)
+        elif target == ECP5:
+            timing = run.routed(config, status.update)
         else:
             timing = run.cells(
                 config,
@@ -118,6 +120,8 @@ def _check_options(target: str) -> None:
     context = click.get_current_context()
     if target not in (LEVELS, ECP5):
         return
+    if target == ECP5 and context.params["blocks"]:
+        raise DnaError("--block goes with levels or a Liberty file: ecp5 places the whole machine")
     for parameter in context.command.params:
         given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
         if given and parameter.name in ("sram_access", "sram_setup", "wanted_mhz"):

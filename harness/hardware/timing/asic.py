@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from harness.hardware.timing import cache, memories, sta
+from harness.hardware.timing.blocks import Pins, block_of, by_block
 from harness.hardware.timing.borders import Borders
 from harness.hardware.timing.design import MACHINE, Design
 from harness.hardware.timing.gates import Gates
@@ -111,39 +112,43 @@ class Asic:
         Raises:
             DnaError: there is no such block, or Yosys or OpenSTA failed or is not there.
         """
-        module = self._design.module_of(path)
-        name = MACHINE if module == TOP else path.removeprefix(f"{TOP}.")
-        if module != TOP and self._borders is None:
-            self._borders = Borders.of(self._design, self._progress)
-        closed = (
-            []
-            if module == TOP or self._borders is None
-            else self._borders.closed(module, self._design.ports(module))
-        )
-        text = self._design.text(module)
-        script = _SYNTHESIS.format(top=module, picoseconds=round(1e6 / self._mhz))
-        key = cache.digest(
+
+        def make() -> str:
+            return msgspec.json.encode(self._time(*self._find(path))).decode()
+
+        return msgspec.json.decode(cache.text(self.key(path), make), type=Judged)
+
+    def key(self, path: str) -> str:
+        """Changes with everything that :meth:`block` depends on; itself it takes little time."""
+        module, name, closed = self._find(path)
+        return cache.digest(
             "liberty",
             _RECIPE,
             yosys.version(),
             sta.version(),
-            script,
+            self._script(module),
             memories.TECHMAP,
             repr(self._sram),
             self._library_digest,
-            text,
+            self._design.text(module),
             name,
             json.dumps(closed),
         )
 
-        def make() -> str:
-            return msgspec.json.encode(self._time(module, name, text, script, closed)).decode()
+    def _find(self, path: str) -> tuple[str, str, list[list[str | int]]]:
+        """Module and name of a block, and the bits of its ports where a register stands outside."""
+        module = self._design.module_of(path)
+        if module == TOP:
+            return module, MACHINE, []
+        if self._borders is None:
+            self._borders = Borders.of(self._design, self._progress)
+        closed = self._borders.closed(module, self._design.ports(module))
+        return module, path.removeprefix(f"{TOP}."), closed
 
-        return msgspec.json.decode(cache.text(key, make), type=Judged)
+    def _script(self, module: str) -> str:
+        return _SYNTHESIS.format(top=module, picoseconds=round(1e6 / self._mhz))
 
-    def _time(
-        self, module: str, name: str, text: str, script: str, closed: list[list[str | int]]
-    ) -> Judged:
+    def _time(self, module: str, name: str, closed: list[list[str | int]]) -> Judged:
         library = self._library
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
@@ -152,12 +157,12 @@ class Asic:
                 ("boxes.v", memories.DECLARATIONS),
                 ("boxes.lib", memories.library(memories.boxes(self._sram))),
                 ("memory.v", memories.TECHMAP),
-                ("design.il", text),
+                ("design.il", self._design.text(module)),
                 ("constraints", f"set_driving_cell {library.buffer.name}\nset_load 10.0\n"),
             ):
                 (folder / file).write_text(content)
             self._progress(f"{name}: synthesis")
-            yosys.run(script, folder, lambda step: self._progress(f"{name}: {step}"))
+            yosys.run(self._script(module), folder, lambda step: self._progress(f"{name}: {step}"))
             netlist = json.loads((folder / "netlist.json").read_text())["modules"][module]
             others = {kind: box.cell(kind) for kind, box in memories.boxes(self._sram).items()}
             gates = Gates(netlist, library, others)
@@ -203,7 +208,7 @@ class Asic:
             through = dict.fromkeys(told.named(path.stages))
             worst[key] = TimedPath(
                 of=name,
-                block=_block_of(end, blocks, prefix, name),
+                block=(prefix + block_of(end.removeprefix(prefix), blocks)).rstrip(".") or name,
                 start=start,
                 end=end,
                 levels=float(sum(1 for cell, _ in path.stages if not gates.is_clocked(cell))),
@@ -260,56 +265,16 @@ class _Told:
         return found
 
 
-def _block_of(signal: str, blocks: set[str], prefix: str, name: str) -> str:
-    path = signal.removeprefix(prefix)
-    while path:
-        path = path.rpartition(".")[0]
-        if f"{path}." in blocks:
-            return f"{prefix}{path}"
-    return name
-
-
-def _area(gates: Gates, names: Names, blocks: set[str]) -> dict[str, float]:
-    """Area by block, two steps deep; a cell without a name is with the one that it drives."""
-    readers: dict[int, str] = {}
+def _area(gates: Gates, names: Names, paths: set[str]) -> dict[str, float]:
+    """Area by block, two steps deep."""
+    cells = {}
     for cell, gate in gates.gates.items():
+        ways: dict[str, list[int]] = {"input": [], "output": []}
         for pin, bit in gate.pins.items():
-            if isinstance(bit, int) and gates.direction(cell, pin) == "input":
-                readers.setdefault(bit, cell)
-    of: dict[str, str] = {}
-
-    def place(cell: str) -> str:
-        chain: list[str] = []
-        here: str | None = cell
-        found = ""
-        while here is not None and here not in chain:
-            if here in of:
-                found = of[here]
-                break
-            chain.append(here)
-            bits = [
-                bit
-                for pin, bit in gates.gates[here].pins.items()
-                if isinstance(bit, int) and gates.direction(here, pin) == "output"
-            ]
-            name = next((name for bit in bits if (name := names.of(bit))), None)
-            if name is not None:
-                found = _shallow(name, blocks)
-                break
-            here = next((readers[bit] for bit in bits if bit in readers), None)
-        for one in chain:
-            of[one] = found
-        return found
-
-    areas: Counter[str] = Counter()
-    for cell in gates.gates:
-        areas[place(cell)] += gates.area(cell)  # type: ignore[assignment]
+            if isinstance(bit, int):
+                ways[gates.direction(cell, pin)].append(bit)
+        cells[cell] = Pins(ways["input"], ways["output"])
+    areas: dict[str, float] = defaultdict(float)
+    for cell, block in by_block(cells, names, paths).items():
+        areas[block] += gates.area(cell)
     return dict(areas)
-
-
-def _shallow(signal: str, blocks: set[str]) -> str:
-    """The block of a signal, at most two steps below."""
-    parts = signal.split(".")[:-1][:2]
-    while parts and ".".join(parts) + "." not in blocks:
-        parts.pop()
-    return ".".join(parts)

@@ -64,14 +64,9 @@ class Gates:
                     "lacks a kind of cell that the machine needs"
                 )
         self._next = max(
-            (
-                bit
-                for gate in self.gates.values()
-                for bit in gate.pins.values()
-                if not _constant(bit)
-            ),
+            (bit for g in self.gates.values() for bit in g.pins.values() if isinstance(bit, int)),
             default=0,
-        )  # type: ignore[assignment]
+        )
         ports = module["ports"]
         self.clock = int(ports["clk"]["bits"][0]) if "clk" in ports else None
         self.ports: dict[str, tuple[int, bool]] = {}
@@ -201,10 +196,6 @@ def _pins(connections: Mapping[str, list[int | str]]) -> list[tuple[str, int | s
         for pin, bits in connections.items()
         for place, bit in enumerate(bits)
     ]
-
-
-def _constant(bit: int | str) -> bool:
-    return isinstance(bit, str)
 
 
 def _literal(bit: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from harness.hardware.timing import cache, xilinx
+from harness.hardware.timing.blocks import block_of
 from harness.hardware.timing.borders import Borders
 from harness.hardware.timing.design import MACHINE, Design
 from harness.hardware.timing.graph import Arrivals, CellTiming, Names, Netlist, without_bit
@@ -40,6 +41,10 @@ _SYNTHESIS = "synth_xilinx -family {family} -uram -nosrl -flatten -noiopad -nocl
 _WRITE = "select -module {top}\nwrite_json -selected netlist.json\ntee -q -o area.json stat -json\n"
 _RECIPE = "1"
 """Another one when the same netlist is counted otherwise: what was kept before is not taken."""
+
+
+_Bits = list[list[str | int]]
+"""Names of ports and places in them."""
 
 
 class Ports(msgspec.Struct, frozen=True):
@@ -83,37 +88,52 @@ class Levels:
         Raises:
             DnaError: there is no such block, or Yosys failed.
         """
-        module = self._design.module_of(path)
-        name = MACHINE if module == TOP else path.removeprefix(f"{TOP}.")
-        if module != TOP and self._borders is None:
-            self._borders = Borders.of(self._design, self._progress)
-        return self._judge(module, name, self._borders if module != TOP else None)
+        module, name, closed = self._find(path)
+        return self._judge(module, name, closed)
 
-    def _judge(self, module: str, name: str, borders: Borders | None) -> Judged:
+    def key(self, path: str) -> str:
+        """Changes with everything that :meth:`block` depends on; itself it takes little time."""
+        return self._key(*self._find(path))
+
+    def _find(self, path: str) -> tuple[str, str, _Bits]:
+        """Module and name of a block, and the bits of its ports where a register stands outside."""
+        module = self._design.module_of(path)
+        if module == TOP:
+            return module, MACHINE, []
+        if self._borders is None:
+            self._borders = Borders.of(self._design, self._progress)
+        closed = self._borders.closed(module, self._design.ports(module))
+        return module, path.removeprefix(f"{TOP}."), closed
+
+    def _stubs(self, module: str) -> tuple[frozenset[str], list[str]]:
+        """What is judged once, and what of it is in ``module``."""
         stubs = self._design.arrays(OFTEN) - {module}
-        inside = [stub for stub in self._design.below(module, stubs) if stub in stubs]
-        text = self._design.text(module, stubs)
-        models = {
-            stub: self._judge(stub, stub.removeprefix(f"{TOP}."), None).ports for stub in inside
-        }
-        closed = [] if borders is None else borders.closed(module, self._design.ports(module))
-        key = cache.digest(
+        return stubs, [stub for stub in self._design.below(module, stubs) if stub in stubs]
+
+    def _key(self, module: str, name: str, closed: _Bits) -> str:
+        stubs, inside = self._stubs(module)
+        return cache.digest(
             "levels",
             _RECIPE,
             yosys.version(),
             _SYNTHESIS,
-            text,
+            self._design.text(module, stubs),
             name,
-            msgspec.json.encode(models).decode(),
             json.dumps(closed),
+            *(self._key(stub, stub.removeprefix(f"{TOP}."), []) for stub in inside),
         )
 
+    def _judge(self, module: str, name: str, closed: _Bits) -> Judged:
         def make() -> str:
-            return msgspec.json.encode(
-                self._count(module, name, text, stubs, models, closed)
-            ).decode()
+            stubs, inside = self._stubs(module)
+            models = {
+                stub: self._judge(stub, stub.removeprefix(f"{TOP}."), []).ports for stub in inside
+            }
+            text = self._design.text(module, stubs)
+            judged = self._count(module, name, text, stubs, models, closed)
+            return msgspec.json.encode(judged).decode()
 
-        return msgspec.json.decode(cache.text(key, make), type=Judged)
+        return msgspec.json.decode(cache.text(self._key(module, name, closed), make), type=Judged)
 
     def _count(
         self,
@@ -122,7 +142,7 @@ class Levels:
         text: str,
         stubs: frozenset[str],
         models: Mapping[str, Ports],
-        closed: list[list[str | int]],
+        closed: _Bits,
     ) -> Judged:
         self._progress(f"{name}: synthesis")
         memories = any(self._design.modules[m].memories for m in self._design.below(module, stubs))
@@ -150,7 +170,7 @@ class _Count:
         netlist: Mapping[str, Any],
         stubs: frozenset[str],
         models: Mapping[str, Ports],
-        closed: list[list[str | int]],
+        closed: _Bits,
     ) -> None:
         self._prefix = "" if module == TOP else f"{name}."
         self._name = name
@@ -220,7 +240,7 @@ class _Count:
         through.pop(without_bit(end), None)
         return TimedPath(
             of=self._name,
-            block=self._block_of(end),
+            block=(self._prefix + block_of(end, self._blocks)).rstrip(".") or self._name,
             start=self._prefix + start,
             end=self._prefix + end,
             levels=levels,
@@ -248,14 +268,6 @@ class _Count:
                     if isinstance(bit, int) and (name := self._names.of(bit)):
                         return f"{without_bit(name)}({content['type']})"
         return f"{cell.rpartition('$')[0] or cell}({content['type']})"
-
-    def _block_of(self, signal: str) -> str:
-        path = signal
-        while path:
-            path = path.rpartition(".")[0]
-            if f"{path}." in self._blocks:
-                return self._prefix + path
-        return self._name
 
     def _ports(self) -> Ports:
         netlist = self._netlist

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.hardware.timing import design, liberty, sta
+from harness.hardware.timing import design, ecp5, liberty, sta
 from harness.hardware.timing.asic import Asic
 from harness.hardware.timing.levels import FAMILY, OFTEN, Levels
 from harness.hardware.timing.memories import Sram
@@ -81,4 +81,27 @@ def cells(
             if whole is None or one is whole
             for name, size in one.area.items()
         },
+    )
+
+
+def routed(config: DnaConfig, progress: Callable[[str], None]) -> Timing:
+    """The machine placed and routed on an ECP5."""
+    tool = ecp5.version()
+    found = ecp5.routed(design.elaborate(config, progress), progress)
+    return Timing(
+        config=config.name,
+        digest=config.digest,
+        hardware=design.hardware(),
+        target="ecp5",
+        tools={yosys.PACKAGE: yosys.version(), "nextpnr-ecp5": tool},
+        corner=ecp5.CORNER,
+        fmax_mhz=found.block.fmax_mhz,
+        assumptions=[
+            "placed and routed alone: no pins, no memory controller, nothing beside it",
+            "what enters and leaves at the ports is not timed",
+            "no path is false and none takes several cycles",
+        ],
+        blocks=[found.block],
+        paths=found.paths,
+        area=found.area,
     )
