@@ -96,11 +96,13 @@ class WindowReadSignature(wiring.Signature):
 class FeatureWriteSignature(wiring.Signature):
     """Writes up to ``post_words`` consecutive words a cycle; from the writer's side.
 
-    A word is in memory for every reader in the cycle after it was taken.
+    Words that were taken are in memory for every reader when ``pending`` is low. It is high from
+    the cycle after one in which some were taken.
 
     Members:
         requests: out, stream of {address: unsigned, enable: unsigned(post_words),
             words: feature word [post_words]}; word i goes to ``address + i``.
+        pending: in, some are not in memory yet.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -111,7 +113,7 @@ class FeatureWriteSignature(wiring.Signature):
                 "words": data.ArrayLayout(word_layout(config), config.post_words),
             }
         )
-        super().__init__({"requests": Out(stream.Signature(request))})
+        super().__init__({"requests": Out(stream.Signature(request)), "pending": In(1)})
 
 
 class FeatureReadSignature(wiring.Signature):

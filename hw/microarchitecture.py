@@ -21,11 +21,16 @@ ACCUMULATION_LATENCY = 4
 """From the read of an accumulator to the first one that sees what has been added to it."""
 OUTSTANDING_WEIGHTS = 4
 """WEIGHTS instructions whose words may be on the way at a time."""
-RESIDUAL_WORDS = 8
-"""Words of the other operand of an addition that POST reads ahead, ``lanes`` channels each: more
-than a read of the feature memory takes."""
-POOL_READS = 4
-"""Reads that POOL has under way: more than the feature memory has answers for at a time."""
+FEATURE_READ_LATENCY = 5
+"""From a read of the feature memory to its answer at best: request, bank, two registers, queue."""
+FEATURE_READS = 8
+"""Reads that a client of the feature memory has under way at most: more than that latency."""
+POOL_PREPARATION = 6
+"""From the start of a walk over windows to its first step: four of a product, difference, begin."""
+POST_WORDS_UNDER_WAY = 32
+"""Words that POST has in its pipelines and in front of the write port, and words of the other
+operand of an addition that it has read ahead, ``lanes`` channels each: more than the pipelines are
+long."""
 
 BIAS_BITS, SCALE_BITS = 32, 32
 PARAMETER_BYTES = (BIAS_BITS + SCALE_BITS) // 8

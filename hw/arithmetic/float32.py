@@ -93,17 +93,23 @@ def rounding(m: Module, normal: Value) -> tuple[Value, Value]:
     return kept, _rounds_up(kept[0], discarded)
 
 
-def round_significand(m: Module, kept: Value, up: Value) -> tuple[Value, Value]:
-    """Round a significand up, or not.
+def round_up(m: Module, kept: Value, up: Value, exponent: Value, negative: Value) -> Signal:
+    """A register for the number with the significand ``kept``, or the next one if ``up``.
 
     Returns:
-        The significand, and the carry that the exponent goes up by.
+        ``FLOAT_LAYOUT``.
     """
+    output = Signal(FLOAT_LAYOUT, name="output", reset_less=True)
     rounded = Signal(SIGNIFICAND_BITS + 1)
     m.d.comb += rounded.eq(kept + up)
     carry = rounded[-1]
-    # With a carry all other bits are 0.
-    return Cat(rounded[:FRACTION_BITS], rounded[FRACTION_BITS] | carry), carry
+    m.d.sync += [
+        # With a carry all other bits are 0.
+        output.significand.eq(Cat(rounded[:FRACTION_BITS], rounded[FRACTION_BITS] | carry)),
+        output.exponent.eq(Mux(carry, exponent + 1, exponent)),
+        output.negative.eq(negative),
+    ]
+    return output
 
 
 class IntToFloat(wiring.Component):
@@ -146,14 +152,7 @@ class IntToFloat(wiring.Component):
         shifted_kept, rounds_up = rounding(m, shifted)
         m.d.sync += [kept.eq(shifted_kept), up.eq(rounds_up), exponent.eq(~leading_zeros)]
 
-        output = Signal(FLOAT_LAYOUT, reset_less=True)
-        significand, carry = round_significand(m, kept, up)
-        m.d.sync += [
-            output.significand.eq(significand),
-            output.exponent.eq(Mux(carry, exponent + 1, exponent)),
-            output.negative.eq(negative),
-        ]
-        m.d.comb += self.o.eq(output)
+        m.d.comb += self.o.eq(round_up(m, kept, up, exponent, negative))
         return m
 
 
@@ -212,14 +211,7 @@ class FloatMultiplier(wiring.Component):
             exponent.eq(product_exponent + large),
         ]
 
-        output = Signal(FLOAT_LAYOUT, reset_less=True)
-        significand, carry = round_significand(m, kept, up)
-        m.d.sync += [
-            output.significand.eq(significand),
-            output.exponent.eq(Mux(carry, exponent + 1, exponent)),
-            output.negative.eq(negative),
-        ]
-        m.d.comb += self.o.eq(output)
+        m.d.comb += self.o.eq(round_up(m, kept, up, exponent, negative))
         return m
 
 

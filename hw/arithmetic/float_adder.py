@@ -12,7 +12,7 @@ from hw.arithmetic.float32 import (
     FLOAT_LAYOUT,
     SIGNIFICAND_BITS,
     normalize,
-    round_significand,
+    round_up,
     rounding,
 )
 from hw.microarchitecture import FLOAT_ADDER_LATENCY, NORMALIZE_LATENCY
@@ -125,10 +125,5 @@ class FloatAdder(wiring.Component):
             exponent.eq(total_exponent + 1 - leading_zeros),
         ]
 
-        significand, carry = round_significand(m, kept, up)
-        m.d.sync += [
-            self.o.significand.eq(significand),
-            self.o.exponent.eq(Mux(carry, exponent + 1, exponent)),
-            self.o.negative.eq(negative),
-        ]
+        m.d.comb += self.o.eq(round_up(m, kept, up, exponent, negative))
         return m

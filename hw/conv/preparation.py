@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from hw.arithmetic.serial_multiplier import SerialMultiplier
 from hw.config import DnaConfig
 from hw.interfaces import FaultSignature
 from hw.isa import Opcode
@@ -16,42 +17,6 @@ from hw.isa.layout import instruction_layout
 from hw.status import Fault
 
 _CONV = instruction_layout(Opcode.CONV)
-_FACTOR_BITS = 8
-"""Of the factors: paddings are signed numbers of as many bits, strides are smaller."""
-
-
-class _Multiplier:
-    """``target + factor * multiplicand`` or minus, two bits of the factor a cycle (Booth 1951).
-
-    Args:
-        m: gets registers and adder.
-        target: register, in which the sum grows.
-        factor: the signed number that it begins with.
-        subtract: whether the product is taken away.
-    """
-
-    def __init__(self, m: Module, target: Signal, factor: Value, *, subtract: bool) -> None:
-        self._target, self._factor = target, factor
-        # A bit of weight 1/2 below the factor.
-        self._bits = Signal(_FACTOR_BITS + 1, name=f"{target.name}_factor")
-        below, low, high = self._bits[0], self._bits[1], self._bits[2]
-        self._one = low ^ below
-        self._two = (high != low) & (low == below)
-        self._negative = ~high if subtract else high
-
-    def begin(self, start: Any) -> list[Any]:
-        """Statements of the first cycle."""
-        return [self._target.eq(start), self._bits.eq(Cat(0, self._factor))]
-
-    def step(self, multiplicand: Signal) -> list[Any]:
-        """Statements of one of the others; the multiplicand grows by two bits each time."""
-        width = len(self._target)
-        addend = Mux(self._two, multiplicand << 1, Mux(self._one, multiplicand, 0))[:width]
-        addend = Mux(self._negative, ~addend, addend)
-        return [
-            self._target.eq(self._target + addend + self._negative),
-            self._bits.eq(self._bits.shift_right(2)),
-        ]
 
 
 class Preparation(wiring.Component):
@@ -101,7 +66,7 @@ class Preparation(wiring.Component):
         """Build a counter of turns, the multipliers beside it, and the judge."""
         m = Module()
         new = self.instruction
-        products = _FACTOR_BITS // 2
+        products = SerialMultiplier.STEPS
         turn = Signal(range(products + 2))
         with m.If(self.taken):
             m.d.sync += [turn.eq(0), self.prepared.eq(0)]
@@ -112,10 +77,10 @@ class Preparation(wiring.Component):
         pitch, words = (Signal.like(self.origin, name=name) for name in ("pitch", "words"))
         across = Signal.like(self.origin)
         multipliers = [
-            (_Multiplier(m, self.origin, new.pad_top, subtract=True), new.in_base, pitch),
-            (_Multiplier(m, across, new.pad_left, subtract=False), 0, words),
-            (_Multiplier(m, self.step_x, stride, subtract=False), 0, words),
-            (_Multiplier(m, self.step_y, new.stride, subtract=False), 0, pitch),
+            (SerialMultiplier(m, self.origin, new.pad_top, subtract=True), new.in_base, pitch),
+            (SerialMultiplier(m, across, new.pad_left, subtract=False), 0, words),
+            (SerialMultiplier(m, self.step_x, stride, subtract=False), 0, words),
+            (SerialMultiplier(m, self.step_y, new.stride, subtract=False), 0, pitch),
         ]
         with m.If(turn == 0):
             m.d.sync += [pitch.eq(new.in_pitch), words.eq(new.in_words)]

@@ -242,7 +242,7 @@ class LoadEngine(wiring.Component):
         with m.If(control.start):
             m.d.sync += [rows_left.eq(load.rows), is_done.eq(0), next_begin.eq(load.dram)]
             m.d.sync += address.row.eq(load.out_base - load.out_pitch)
-        m.d.comb += control.finish.eq(is_done & empty)
+        m.d.comb += control.finish.eq(is_done & empty & ~self.results.pending)
 
         with m.If(issue | ring.write | row_finished):
             m.d.comb += control.activity.eq(Activity.BUSY)

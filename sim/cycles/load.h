@@ -4,27 +4,23 @@
 #pragma once
 
 #include "control.h"
+#include "features.h"
 
 namespace {
 
 class LoadEngine {
 public:
-    explicit LoadEngine(const Config &config)
-        : config(config), word_bytes(config.dram_bytes_per_cycle),
+    LoadEngine(const Config &config, FeatureMemory &features)
+        : config(config), features(features), word_bytes(config.dram_bytes_per_cycle),
           chunk_bytes(std::max(config.dram_bytes_per_cycle, config.lanes)),
           post_words(config.lanes / config.rows) {}
 
     EngineControl control;
     ReadClient client;
     bool finish = false;
-    uint32_t write_banks = 0;
     Activity activity = IDLE;
 
-    void offer_write() {
-        write_banks = writes.valid() ? banks(config, write.address, write.count) : 0;
-    }
-
-    void settle(const Instruction *offered, bool word, bool ready) {
+    void settle(const Instruction *offered, bool word) {
         client = {};
         if (control.idle(offered)) {
             activity = IDLE;
@@ -36,13 +32,13 @@ public:
         client.length = asked_length;
         client.ready = receiving && (room > 0 || windows_left == 0);
         came = word && client.ready;
-        write_ready = ready;
+        write_ready = features.ready(LOAD_WRITE);
         moves = writes.ready();
         bool there = !receiving || bytes_left <= 0 || ahead >= config.lanes;
         issue = open && windows_left != 0 && there && moves;
         row_finished = open && windows_left == 0 && !receiving && (!stages[0].valid || moves);
         bool empty = !stages[0].valid && !stages[1].valid && !stages[2].valid && !writes.valid();
-        finish = control.running && done && empty;
+        finish = control.running && done && empty && !features.pending(LOAD_WRITE);
         Activity own = BUSY;
         if (!issue && !came && !row_finished) {
             if (!moves)
@@ -68,6 +64,8 @@ public:
             request_start = (request_start + op->dram_pitch) & 0xFFFFFFFF;
         }
 
+        if (writes.valid() && write_ready)
+            features.ask(LOAD_WRITE, banks(config, write.address, write.count));
         // The write that is offered is the oldest that is in the slice.
         if (writes.valid() && write_ready)
             write = next_write;
@@ -151,6 +149,7 @@ private:
     }
 
     const Config &config;
+    FeatureMemory &features;
     int64_t word_bytes, chunk_bytes, post_words;
     int64_t rows_to_request = 0, request_start = 0, asked_word = 0, asked_length = 0;
     int64_t next_begin = 0, to_receive = 0, position = 0, next_window = 0, ahead = 0;

@@ -22,10 +22,10 @@ public:
         : config(config), program(std::move(code)),
           traces(program.size(), Trace{NEVER, NEVER, NEVER, {}}),
           sequencer(this->config, program, traces),
-          reader(this->config, READERS), writer(this->config), load(this->config),
-          weights(this->config), conv(this->config), post(this->config), pool(this->config),
-          store(this->config), counts(ENGINES * layers * ACTIVITIES), layers(layers),
-          patience(patience) {
+          reader(this->config, READERS), writer(this->config), load(this->config, features),
+          weights(this->config), conv(this->config), post(this->config, features),
+          pool(this->config, features), store(this->config, features),
+          counts(ENGINES * layers * ACTIVITIES), layers(layers), patience(patience) {
         for (int64_t port = 0; port < this->config.dram_ports; port++)
             drams.emplace_back(timing, size_t(port), first_cycle, READ_IDS);
     }
@@ -77,26 +77,11 @@ private:
         bool last_row = rows_ready && conv.unpacker.parameters(unpacker_word) &&
                         conv.unpacker.last_parameters();
 
-        // Port B of the feature memory: POST, POOL and LOAD write, POST, STORE and POOL read.
-        pool.offer();
-        load.offer_write();
-        store.offer_read();
-        uint32_t used = post.write_banks;
-        bool pool_writes = !(used & pool.write_banks);
-        used |= pool_writes ? pool.write_banks : 0;
-        bool load_writes = !(used & load.write_banks);
-        used |= load_writes ? load.write_banks : 0;
-        bool residual_asked =
-            post.read_banks && !(used & post.read_banks) && post.residual_room();
-        used |= residual_asked ? post.read_banks : 0;
-        bool store_reads = !(used & store.read_banks);
-
-        load.settle(offered[LOAD], load_word, load_writes);
+        load.settle(offered[LOAD], load_word);
         weights.settle(offered[WEIGHTS], weight_word, request_ready[READER_WEIGHTS]);
         bool store_words = writer.word_ready(), store_requests = writer.request_ready();
-        store.settle(offered[STORE], store_reads, store_words, writer.done());
-        used |= store.asked ? store.read_banks : 0;
-        pool.settle(offered[POOL], pool_writes, !(used & pool.read_banks));
+        store.settle(offered[STORE], store_words, writer.done());
+        pool.settle(offered[POOL]);
 
         bool go[ENGINES] = {false,
                             load.control.taken,
@@ -143,12 +128,13 @@ private:
         bool fetch_word = reader.word_valid(READER_FETCH);
         load.clock(offered[LOAD], request_ready[READER_LOAD]);
         weights.clock(offered[WEIGHTS], unpacker_ready);
-        post.clock(offered[POST], last_row, residual_asked);
+        post.clock(offered[POST], last_row);
         conv.clock(unpacker_word, rows_ready, post.drained);
         pool.clock(offered[POOL]);
         int64_t offset = store.offset, length = store.length;
         bool request = store.request, word = store.word;
         store.clock(offered[STORE], store_requests, store_words);
+        features.clock();
         reader.clock(drams, clients);
         bool sent = writer.clock(drams, request, offset, length, word);
         sequencer.clock(cycle, go, done, request_ready[READER_FETCH], fetch_word);
@@ -229,6 +215,7 @@ private:
     uint64_t beats_read[READ_IDS] = {};
     DmaReader reader;
     DmaWriter writer;
+    FeatureMemory features;
     LoadEngine load;
     WeightEngine weights;
     ConvolutionEngine conv;

@@ -103,8 +103,11 @@ def _constants() -> dict[str, int]:
         "OUTSTANDING_WEIGHTS": microarchitecture.OUTSTANDING_WEIGHTS,
         "PARAMETER_BYTES": microarchitecture.PARAMETER_BYTES,
         "REQUANTIZER_LATENCY": microarchitecture.REQUANTIZER_LATENCY,
-        "ADDER_LATENCY": microarchitecture.RESIDUAL_LATENCY,
-        "RESIDUAL_WORDS": microarchitecture.RESIDUAL_WORDS,
+        "RESIDUAL_LATENCY": microarchitecture.RESIDUAL_LATENCY,
+        "POST_WORDS_UNDER_WAY": microarchitecture.POST_WORDS_UNDER_WAY,
+        "FEATURE_READS": microarchitecture.FEATURE_READS,
+        "FEATURE_READ_LATENCY": microarchitecture.FEATURE_READ_LATENCY,
+        "POOL_PREPARATION": microarchitecture.POOL_PREPARATION,
         "MEAN_PIPELINE": microarchitecture.MEAN_LATENCY,
         "RING_CHUNKS": LOAD_CHUNKS,
     }

@@ -62,21 +62,6 @@ private:
     bool out = false;
 };
 
-// hw/streams/skid_buffer.py: the answer of a memory that comes a cycle after it was asked for.
-class SkidBuffer {
-public:
-    bool valid() const { return arrives || kept; }
-    bool room(bool ready) const { return !valid() || ready; }
-
-    void clock(bool asked, bool ready) {
-        kept = valid() && !ready;
-        arrives = asked;
-    }
-
-private:
-    bool arrives = false, kept = false;
-};
-
 // hw/streams/register_slice.py.
 class RegisterSlice {
 public:

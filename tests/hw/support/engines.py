@@ -125,7 +125,25 @@ def writes(port, feature, chance):
                 feature.words[address + index] = words[index]
                 feature.written[address + index] += 1
 
-    return [Sink(port.requests, chance, take)]
+    sink = Sink(port.requests, chance, take)
+    return [sink, Pending(port.pending, sink)]
+
+
+class Pending:
+    """Says for ``AFTER`` cycles behind every write that it is not in memory yet."""
+
+    AFTER = 2
+    signals = ()
+
+    def __init__(self, pending, sink):
+        self.pending, self.sink = pending, sink
+
+    def drive(self, ctx, cycle):
+        cycles = self.sink.cycles
+        ctx.set(self.pending, bool(cycles) and cycle - cycles[-1] <= self.AFTER)
+
+    def observe(self, cycle):
+        pass
 
 
 def reads(port, feature, chance, latency=2, nothing=False):
