@@ -6,7 +6,7 @@ BIN      := $(VENV)/bin
 BUILD    := build
 PYTHON   ?= python3
 # All extras of pyproject.toml but tensorflow (2 GB). EXTRAS without quantize needs no PyTorch.
-EXTRAS   := quantize,loadgen,bench,cluster,dev
+EXTRAS   := quantize,loadgen,bench,cluster,timing,dev
 # Command and the Debian package that brings it.
 PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-headless-shell
 JOBS     ?= 2
