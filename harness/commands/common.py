@@ -89,3 +89,16 @@ def write_json(path: Path | None, figures: dict[str, Any]) -> None:
     """
     if path is not None:
         files.write(path, json.dumps(figures, indent=1) + "\n")
+
+
+def say_written(*paths: Path | None) -> None:
+    """Print which files were written, where a command may write several.
+
+    Args:
+        paths: the files; None: one that nobody asked for.
+    """
+    from harness.host.terminal import Console
+
+    written = [str(path) for path in paths if path is not None]
+    if written:
+        Console().print(f"wrote {', '.join(written)}")

@@ -45,7 +45,7 @@ class ActivationReader(wiring.Component):
     Ports:
         instructions: in, stream of ``instruction_layout(Opcode.CONV)``.
         judged: out, the instruction on offer is good.
-        window: out, :class:`WindowReadSignature`, but what comes back.
+        requests: out, for windows, as in :class:`WindowReadSignature`.
         pixels: out, stream of :func:`hw.conv.pixel_walker.entry_layout`.
         running: out, high while there are pixels left of an instruction.
         done: out, one cycle high when the last window of an instruction is read.
@@ -59,7 +59,7 @@ class ActivationReader(wiring.Component):
             {
                 "instructions": In(stream.Signature(_CONV)),
                 "judged": Out(1),
-                "window": Out(WindowReadSignature(config)),
+                "requests": Out(WindowReadSignature(config).members["requests"].signature),
                 "pixels": Out(stream.Signature(entry_layout(config))),
                 "running": Out(1),
                 "done": Out(1),
@@ -79,7 +79,7 @@ class ActivationReader(wiring.Component):
         connect(m, fork.outputs[0], stepper.instructions)
         connect(m, stepper.passes, walker.passes)
         connect(m, walker.pixels, flipped(self.pixels))
-        connect(m, walker.requests, flipped(self.window.requests))
+        connect(m, walker.requests, flipped(self.requests))
         connect(m, preparation.fault, flipped(self.fault))
         m.d.comb += [
             preparation.instruction.eq(self.instructions.payload),

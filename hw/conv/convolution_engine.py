@@ -87,10 +87,7 @@ class ConvolutionEngine(wiring.Component):
             m.submodules[f"array_{number}"] = array
 
         self._dispatch(m, reader, unpacker)
-        m.d.comb += [
-            self.window.requests.valid.eq(reader.window.requests.valid),
-            self.window.requests.payload.eq(reader.window.requests.payload),
-        ]
+        connect(m, reader.requests, flipped(self.window.requests))
         connect(m, flipped(self.weights), unpacker.words)
         connect(m, unpacker.parameters, flipped(self.parameters))
         connect(m, reader.pixels, admission.pixels)
@@ -116,7 +113,12 @@ class ConvolutionEngine(wiring.Component):
         return m
 
     def _dispatch(self, m: Module, reader: ActivationReader, unpacker: WeightUnpacker) -> None:
-        """Give instructions to the reader, which judges them, and to the unpacker."""
+        """Give instructions to the reader, which judges them, and to the unpacker.
+
+        The reader forgets its judgement when it takes the instruction. By then the unpacker has it:
+        it waits only for the judgement and for rows of the instruction before, all of which have
+        been used when the reader can begin.
+        """
         instructions, fault = self.engine.instructions, self.engine.fault
         m.submodules.fork = fork = StreamFork(instruction_layout(Opcode.CONV), consumers=2)
         connect(m, fork.outputs[0], reader.instructions)

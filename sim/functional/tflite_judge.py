@@ -11,14 +11,14 @@ from ai_edge_litert import schema_py_generated as schema
 from sim.functional.litert import BUILT_IN, LiteRT
 from sim.functional.tflite_writer import packed
 from sw.frontends.tflite import Imported
-from sw.frontends.tflite.file import TfliteModel, TfliteTensor
+from sw.frontends.tflite.file import TfliteModel
 
 Int8 = npt.NDArray[np.int8]
 
 EXACT_ANYWHERE = BUILT_IN | {
     *("MAX_POOL_2D", "PAD", "PADV2", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"),
     *("SHAPE", "STRIDED_SLICE", "PACK"),
-    *("SOFTMAX", "QUANTIZE", "DEQUANTIZE"),
+    *("TRANSPOSE", "SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "ARG_MAX", "QUANTIZE", "DEQUANTIZE"),
 }
 """Operators that need not be in the delegate: they have no arithmetic, or it is the host's."""
 
@@ -50,6 +50,7 @@ class TfliteJudge:
         self._input = model.tensors[model.inputs[0]]
         self._entry = model.tensors[imported.input]
         self.tensors = [step.tensor for step in imported.steps if step.graph_tensor is not None]
+        self._arrival = imported.arrival
         self._last = imported.output
         self._whole = LiteRT(with_outputs(content, self.tensors), built_in=EXACT_ANYWHERE)
         self._plain = LiteRT(with_outputs(content, [self._last]), built_in=EXACT_ANYWHERE)
@@ -62,9 +63,9 @@ class TfliteJudge:
             image: int8, the graph's input.
 
         Returns:
-            int8 arrays without the batch.
+            int8 arrays without a batch of 1.
         """
-        fed = _fed(image, self._input, self._entry)
+        fed = self._fed(image)
         outputs = self._whole.run(fed)
         results = dict(zip(self.tensors, outputs[-len(self.tensors) :], strict=True))
         alone = self._plain.run(fed)[-1]
@@ -73,13 +74,15 @@ class TfliteJudge:
             raise AssertionError("LiteRT gives other bits when its inner tensors are looked at")
         return results
 
-
-def _fed(image: Int8, source: TfliteTensor, entry: TfliteTensor) -> npt.NDArray[np.generic]:
-    """The graph's input as the model takes it, without the batch."""
-    shaped = image.reshape(source.shape[1:])
-    if source.type == "UINT8":
-        return (shaped.view(np.uint8) ^ 128).astype(np.uint8)
-    if source.type == "FLOAT32":
-        real = shaped.astype(np.float32) - np.float32(entry.zero_points[0])
-        return np.asarray(real * entry.scales[0], np.float32)
-    return shaped
+    def _fed(self, image: Int8) -> npt.NDArray[np.generic]:
+        """The graph's input as the model takes it."""
+        shaped = np.empty(self._input.shape, np.int8)
+        axes = self._arrival
+        places = np.lib.stride_tricks.as_strided(shaped, axes.extents, axes.steps)
+        places[...] = image.reshape(axes.extents)
+        if self._input.type == "UINT8":
+            return (shaped.view(np.uint8) ^ 128).astype(np.uint8)
+        if self._input.type == "FLOAT32":
+            real = shaped.astype(np.float32) - np.float32(self._entry.zero_points[0])
+            return np.asarray(real * self._entry.scales[0], np.float32)
+        return shaped

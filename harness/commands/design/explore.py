@@ -11,6 +11,7 @@ from harness.commands.common import (
     PATH,
     check_writable,
     json_option,
+    say_written,
     write_json,
 )
 from harness.commands.modelled import memory_options
@@ -152,6 +153,7 @@ def command(
         at = " or ".join(dict.fromkeys(str(row.clock) for row in runs))
         title = f"{model}: {len(runs)} machines, modelled at {at}"
         files.write(picture_file, picture(rows, title))
+    say_written(picture_file, json_file, state_file)
 
 
 def _candidates(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.common import PATH, check_writable, json_option, say_written, write_json
 from harness.commands.modelled import clock_option, memory_options, timing_option
 from sw import files
 
@@ -80,29 +80,41 @@ def command(
         files.write(trace, json.dumps(trace_events(figures)) + "\n")
     write_json(json_file, msgspec.to_builtins(figures))
     _print(figures)
+    say_written(output, trace, json_file)
 
 
 def _print(figures: Report) -> None:
     """The score, and the layers that lose most."""
     from harness.host.terminal import Console, Table
-    from harness.report.figures import Use
+    from harness.report.figures import OVER, Use
 
-    config, memory = figures.parameters, figures.memory
+    memory = figures.memory
     console = Console()
     table = Table("layer", title=f"The {LAYERS_SHOWN} layers that lose most cycles (modelled)")
-    table.add_columns("cycles", "used", "lost", right=True)
-    table.add_columns("bound")
-    lost = {layer.number: layer.cycles - layer.macs / config.macs for layer in figures.layers}
-    for number in sorted(lost, key=lost.__getitem__, reverse=True)[:LAYERS_SHOWN]:
-        layer = figures.layers[number]
+    table.add_columns("cycles", "ms", "used", "lost", right=True)
+    table.add_columns("to", "bound")
+    shown = sorted(figures.layers, key=lambda layer: layer.lost, reverse=True)[:LAYERS_SHOWN]
+    for layer in shown:
+        causes = {use: cycles for use, cycles in layer.uses.items() if use != Use.MACS}
         table.add_row(
             layer.name,
             f"{layer.cycles:,}",
+            f"{layer.cycles / (figures.clock.mhz * 1e3):.3f}",
             f"{layer.utilization:.1%}" if layer.macs else "",
-            f"{lost[number]:,.0f}",
+            f"{layer.lost:,}",
+            ", ".join(
+                f"{cycles:,} {use}"
+                for use, cycles in sorted(causes.items(), key=lambda cause: -cause[1])
+            ),
             layer.bound,
         )
     console.print(table)
+    for layer in shown:
+        if layer.utilization > OVER:
+            console.print(
+                f"{layer.name} uses more than 100%: it began {layer.early:,} cycles early, beside "
+                "the layers before it, in whose time these are counted"
+            )
     stalls = ", ".join(
         f"{cycles / figures.cycles:.1%} {use}"
         for use, cycles in figures.uses.items()

@@ -83,7 +83,7 @@ class Bench:
         return self
 
     async def testbench(self, ctx):
-        dut, request = self.dut, self.dut.window.requests
+        dut, request = self.dut, self.dut.requests
         sent, offered = 0, False
         cycle = last_transfer = 0
         signals = [

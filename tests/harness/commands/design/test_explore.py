@@ -119,6 +119,7 @@ def test_table_and_picture(model, tmp_path):
     result = invoke(model, *SWEEP, *files, "--workers", 1)
     assert result.exit_code == 0, result.output
     assert "2x8x8-w1-d8" in result.output and "modelled" in result.output
+    assert f"wrote {files[3]}, {files[1]}" in result.output
     dots = ElementTree.parse(tmp_path / "pareto.svg").findall("{http://www.w3.org/2000/svg}circle")
     assert len(dots) == 6
 

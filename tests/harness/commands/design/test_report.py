@@ -44,6 +44,23 @@ def test_all_that_it_writes(compiled, tmp_path):
     assert f"{cycles:,}" in files[0].read_text()
     assert json.loads(files[1].read_text())["traceEvents"]
     assert f"{figures['latency_ms']:.3f} ms" in result.output and "modelled" in result.output
+    assert f"wrote {', '.join(map(str, files))}" in result.output
+
+
+def test_the_worst_layers_say_to_what_they_lose(compiled, tmp_path):
+    result = invoke(compiled, "--json", tmp_path / "report.json")
+    layers = json.loads((tmp_path / "report.json").read_text())["layers"]
+    worst = max(layers, key=lambda layer: layer["lost"])
+    (line,) = (line for line in result.output.splitlines() if line.startswith(f" {worst['name']} "))
+    assert f"{worst['lost']:,}" in line
+    for use, cycles in worst["uses"].items():
+        assert (f"{cycles:,} {use}" in line) is (use != "macs")
+    over = [layer for layer in layers if f"{layer['name']} uses more than 100%" in result.output]
+    assert all(layer["utilization"] > 1 and layer["early"] for layer in over)
+
+
+def test_nothing_was_written(compiled):
+    assert "wrote" not in invoke(compiled).output
 
 
 def test_clock_and_memory(compiled, tmp_path):
