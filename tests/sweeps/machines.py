@@ -13,6 +13,7 @@ MACHINES = {
     config.name: config
     for config in (
         PRESETS["nano"],
+        PRESETS["micro"],
         DnaConfig(
             name="1x8x8",
             modules=1,
