@@ -155,26 +155,26 @@ class PoolEngine(wiring.Component):
             [held.payload.words[lane][i] for i in range(config.rows)]
             for lane in range(config.post_words)
         ]
-        with m.If(~fields.is_mean), m.Switch(fields.in_words):
-            for shift in reversed(range(ceil_log2(config.post_words))):
-                half = 1 << shift
-                folded = []
-                for lane in range(half):
-                    greatest = Signal(
-                        data.ArrayLayout(signed(8), config.rows), name=f"of_{half}_{lane}"
-                    )
-                    m.d.comb += [
-                        greatest[i].eq(Mux(a > b, a, b))
-                        for i, (a, b) in enumerate(
-                            zip(lanes[lane], lanes[lane + half], strict=True)
-                        )
-                    ]
-                    folded.append(greatest)
-                lanes = [[word[i] for i in range(config.rows)] for word in folded]
-                with m.Case(half):
-                    m.d.comb += [
-                        write.payload.words[lane].eq(word) for lane, word in enumerate(folded)
-                    ]
+        # Pixels of 1 << n words are read together.
+        together = Signal(ceil_log2(config.post_words))
+        m.d.sync += together.eq(
+            Cat(~fields.is_mean & (fields.in_words == 1 << n) for n in range(len(together)))
+        )
+        for shift in reversed(range(len(together))):
+            half = 1 << shift
+            folded = []
+            for lane in range(half):
+                greatest = Signal(
+                    data.ArrayLayout(signed(8), config.rows), name=f"of_{half}_{lane}"
+                )
+                m.d.comb += [
+                    greatest[i].eq(Mux(a > b, a, b))
+                    for i, (a, b) in enumerate(zip(lanes[lane], lanes[lane + half], strict=True))
+                ]
+                folded.append(greatest)
+            lanes = [[word[i] for i in range(config.rows)] for word in folded]
+            with m.If(together[shift]):
+                m.d.comb += [write.payload.words[lane].eq(word) for lane, word in enumerate(folded)]
 
     def elaborate(self, platform: Any) -> Module:
         """Build the reads, the two ways to reduce a window, and the writes."""

@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
-from hw.control.engine import EngineControl, field_registers
+from hw.control.engine import EngineControl, field_registers, instruction_view
 from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
 from hw.isa import Opcode
 from hw.memory.parameter_memory import ParameterMemory
@@ -24,10 +24,15 @@ from hw.status import Activity, Fault
 from hw.streams.layouts import parameter_row_layout
 
 
-def _refusal(config: DnaConfig, post: SimpleNamespace) -> Value:
-    """The :class:`Fault` of a POST instruction."""
-    group = config.modules >> post.split
-    covered = (post.channel_tiles * config.modules) >> post.split
+def _refusal(m: Module, config: DnaConfig, control: EngineControl, post: SimpleNamespace) -> Value:
+    """The :class:`Fault` of a POST instruction, in the cycle after ``load``."""
+    new = instruction_view(control, Opcode.POST)
+    covered = Signal(len(post.channel_tiles) + ceil_log2(config.modules), reset_less=True)
+    too_many = Signal(len(post.out_words) + 1, reset_less=True)
+    m.d.sync += [
+        covered.eq((new.channel_tiles * config.modules) >> new.split),
+        too_many.eq(new.out_words + (config.modules >> new.split)),
+    ]
     bad_fields = [
         post.out_width == 0,
         post.out_words == 0,
@@ -36,7 +41,7 @@ def _refusal(config: DnaConfig, post: SimpleNamespace) -> Value:
         post.last_pixels == 0,
         post.last_pixels > post.tile_pixels,
         covered < post.out_words,
-        covered >= post.out_words + group,
+        covered >= too_many,
         post.out_base >= config.feature_words,
         post.residual & (post.res_base >= config.feature_words),
         post.residual & ((post.shift < MIN_SHIFT) | (post.shift > MAX_SHIFT)),
@@ -270,7 +275,7 @@ class PostEngine(wiring.Component):
             written.eq(write.valid & write.ready),
             results.r_en.eq(written),
             targets.r_en.eq(written),
-            control.refuse.eq(_refusal(config, post)),
+            control.refuse.eq(_refusal(m, config, control, post)),
             control.finish.eq(ended & ~self.results.pending),
         ]
         m.d.sync += ended.eq((written & current.last) | (ended & ~control.finish))

@@ -14,6 +14,7 @@ from hw.config import DnaConfig
 from hw.isa import Opcode, field_widths
 from hw.memory.row_address import RowAddress
 from hw.streams.countdown import Countdown
+from hw.streams.register_slice import RegisterSlice
 
 _WIDTHS = field_widths(Opcode.POST)
 
@@ -86,7 +87,10 @@ class TileWalker(wiring.Component):
         What ends with a step is in registers before it.
         """
         m = Module()
-        config, step = self._config, self.steps.payload
+        config = self._config
+        m.submodules.offered = offered = RegisterSlice(step_layout(config))
+        wiring.connect(m, offered.output, wiring.flipped(self.steps))
+        step = offered.input.payload
 
         group = Signal(range(config.modules + 1))
         words = Signal.like(group)  # of a pixel in this channel tile
@@ -113,7 +117,8 @@ class TileWalker(wiring.Component):
         m.d.comb += [
             group.eq(config.modules >> self.split),
             next_tile_address.eq(tile_address + group),
-            moves.eq(walking & (~self.steps.valid | self.steps.ready)),
+            moves.eq(walking & offered.input.ready),
+            offered.input.valid.eq(walking),
             ends_pixel.eq(left <= config.post_words),
             ends_tile.eq(ends_pixel & pixels.last),
             ends_channels.eq(ends_tile & tiles.last),
@@ -129,17 +134,16 @@ class TileWalker(wiring.Component):
             count = Mux(full, group, there[: len(words)])
             return [words.eq(count), left.eq(count)]
 
-        with m.If(self.steps.ready):
-            m.d.sync += self.steps.valid.eq(0)
+        m.d.comb += [
+            step.address.eq(pixel_address.here + first_word),
+            step.enable.eq(thermometer(left, config.post_words)),
+            step.chunk.eq(first_word >> ceil_log2(config.post_words)),
+            step.ends_pixel.eq(ends_pixel),
+            step.ends_tile.eq(ends_tile),
+            step.ends_layer.eq(ends_channels & last_channels),
+        ]
         with m.If(moves):
             m.d.sync += [
-                self.steps.valid.eq(1),
-                step.address.eq(pixel_address.here + first_word),
-                step.enable.eq(thermometer(left, config.post_words)),
-                step.chunk.eq(first_word >> ceil_log2(config.post_words)),
-                step.ends_pixel.eq(ends_pixel),
-                step.ends_tile.eq(ends_tile),
-                step.ends_layer.eq(ends_channels & last_channels),
                 first_word.eq(first_word + config.post_words),
                 left.eq(left - config.post_words),
             ]
