@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -41,7 +41,7 @@ class Admission(wiring.Component):
         load: out, a row is taken; it is row ``load_row`` (out).
         released: in, a tile has left the accumulation memory.
         has_weights: out, there are weights for a pixel.
-        credits: out, tiles that may begin.
+        credits: out, unsigned(2), tiles that may begin: a bit each, from bit 0 on.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -55,19 +55,19 @@ class Admission(wiring.Component):
                 "load_row": Out(range(config.rows)),
                 "released": In(1),
                 "has_weights": Out(1),
-                "credits": Out(range(3), init=2),
+                "credits": Out(2, init=0b11),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build two flags for the weights and a counter of credits."""
+        """Build two flags for the weights and two credits."""
         m = Module()
         pixel = self.pixels.payload
         in_use, complete = Signal(), Signal()
         taken, paid, ends_pass, last_row = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             self.has_weights.eq(in_use | complete),
-            self.pixels.ready.eq(self.has_weights & ((self.credits != 0) | ~pixel.begins)),
+            self.pixels.ready.eq(self.has_weights & (self.credits[0] | ~pixel.begins)),
             taken.eq(self.pixels.valid & self.pixels.ready),
             paid.eq(taken & pixel.begins),
             ends_pass.eq(taken & pixel.last),
@@ -79,8 +79,11 @@ class Admission(wiring.Component):
         m.d.sync += [
             in_use.eq(self.has_weights & ~ends_pass),
             complete.eq((complete & ~self.swap) | last_row),
-            self.credits.eq(self.credits + self.released - paid),
         ]
+        with m.If(self.released & ~paid):
+            m.d.sync += self.credits.eq(Cat(1, self.credits))
+        with m.If(paid & ~self.released):
+            m.d.sync += self.credits.eq(self.credits >> 1)
         with m.If(self.load):
             m.d.sync += self.load_row.eq(Mux(last_row, 0, self.load_row + 1))
         return m

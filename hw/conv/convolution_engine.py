@@ -104,7 +104,7 @@ class ConvolutionEngine(wiring.Component):
             m.d.comb += self.engine.activity.eq(Activity.IDLE)
         with m.Elif(pixels.valid & pixels.ready):
             m.d.comb += self.engine.activity.eq(Activity.BUSY)
-        with m.Elif(pixels.valid & pixels.payload.begins & (admission.credits == 0)):
+        with m.Elif(pixels.valid & pixels.payload.begins & ~admission.credits[0]):
             m.d.comb += self.engine.activity.eq(Activity.WAIT_ACCUMULATION)
         with m.Elif(~admission.has_weights):
             m.d.comb += self.engine.activity.eq(Activity.WAIT_WEIGHTS)

@@ -159,15 +159,17 @@ class PixelWalker(wiring.Component):
         pixels_left = Signal.like(tile.more)
         rest = Signal.like(tile.rest)
         next_rest = Signal.like(rest)
+        waiting = Signal()  # for the rest, if there is any
         taken, ends_pass = Signal(), Signal()
         m.d.comb += [
-            self.pixels.valid.eq(active & (rest == 0)),
+            self.pixels.valid.eq(active & ~waiting),
             taken.eq(self.pixels.valid & self.pixels.ready),
             ends_pass.eq(taken & pixel.last),
             self.ends.eq(ends_pass & closes),
             self.passes.ready.eq(self.running & (~active | (ends_pass & ~closes))),
         ]
-        with m.If(rest != 0):
+        m.d.sync += waiting.eq(rest > 1)
+        with m.If(waiting):
             m.d.sync += rest.eq(rest - 1)
         with m.If(taken):
             m.d.sync += [
@@ -177,7 +179,7 @@ class PixelWalker(wiring.Component):
                 pixel.begins.eq(0),
             ]
         with m.If(ends_pass):
-            m.d.sync += [active.eq(0), rest.eq(next_rest)]
+            m.d.sync += [active.eq(0), rest.eq(next_rest), waiting.eq(next_rest != 0)]
             with m.If(closes):
                 m.d.sync += self.running.eq(0)
             with m.If(~pixel.final):

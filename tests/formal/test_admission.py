@@ -45,7 +45,8 @@ def credits(module=admission):
     def fill(m):
         dut, enters, _, inside = place(m, module)
         claim(m, "never_more_tiles_than_fit", inside <= TILES)
-        claim(m, "a_credit_for_each_free_tile", dut.credits + inside == TILES)
+        claim(m, "the_first_credit_first", dut.credits[0] | ~dut.credits[1])
+        claim(m, "a_credit_for_each_free_tile", dut.credits[0] + dut.credits[1] + inside == TILES)
         reach(m, "full", (inside == TILES) & before(m, enters))
 
     return fill
@@ -86,7 +87,7 @@ def progress(module=admission):
             m.d.sync += rows.eq(1)
         with m.Elif(dut.load):
             m.d.sync += rows.eq(rows + 1)
-        blocked = dut.pixels.payload.begins & (dut.credits == 0)
+        blocked = dut.pixels.payload.begins & ~dut.credits[0]
         with m.If(enters | blocked):
             m.d.sync += waited.eq(0)
         with m.Else():
@@ -111,9 +112,9 @@ def test_admission(bench):
 @pytest.mark.parametrize(
     ("bench", "old", "new", "violated"),
     [
-        (credits, "range(3), init=2", "range(4), init=3", "never_more_tiles_than_fit"),
-        (credits, "self.released - paid", "self.released - taken", "a_credit_for_each_free_tile"),
-        (credits, "((self.credits != 0) | ~pixel.begins)", "1", "never_more_tiles_than_fit"),
+        (credits, "Out(2, init=0b11)", "Out(3, init=0b111)", "never_more_tiles_than_fit"),
+        (credits, "paid & ~self.released", "taken & ~self.released", "a_credit_for_each_free_tile"),
+        (credits, "(self.credits[0] | ~pixel.begins)", "1", "never_more_tiles_than_fit"),
         (weights, "~(complete & in_use)", "1", "no_weights_are_overwritten"),
         (
             weights,
