@@ -47,7 +47,8 @@ class BurstSplitter(wiring.Component):
         requests: in, stream of ``DRAM_REQUEST_LAYOUT``.
         bursts: out, stream of :func:`burst_layout`.
         base: in, unsigned(32), first byte offset that may be touched.
-        size: in, unsigned(32), bytes that may be touched. Neither changes while there are requests.
+        size: in, unsigned(32), bytes that may be touched; those behind 4 GiB may not. Neither
+            changes while there are requests.
         fault: out, OUT_OF_WINDOW or BAD_FIELD, with the request's offset.
     """
 
@@ -112,7 +113,7 @@ class BurstSplitter(wiring.Component):
                 judged.eq(1),
                 judged_offset.eq(summed_offset),
                 last_word.eq(reach - 1),
-                wrong.eq(bad | below | long | (end > limit)),
+                wrong.eq(bad | below | long | (end > limit) | (end[32] & end[:32].any())),
                 self.fault.code.eq(Mux(bad, Fault.BAD_FIELD, Fault.OUT_OF_WINDOW)),
             ]
         m.d.comb += [
