@@ -1,15 +1,13 @@
 """A small machine in a library of cells, by Yosys, abc and OpenSTA."""
 
-import shutil
-
 import pytest
 
-from harness.hardware.timing import liberty, sta
+from harness.hardware.timing import asic, liberty, memories, sta
 from harness.hardware.timing.asic import Asic
 from harness.hardware.timing.memories import Sram
 from sw.errors import DnaError
 from tests import skips
-from tests.support.timing_designs import Chain, Pair, design
+from tests.support.timing_designs import Array, Chain, Pair, design
 
 
 @skips.needs_cells
@@ -47,10 +45,34 @@ def test_without_the_program(monkeypatch):
         sta.version()
 
 
-@pytest.mark.skipif(not shutil.which("sta"), reason=skips.CELLS)
+@skips.needs_cells
+def test_what_is_there_often_is_judged_once(monkeypatch):
+    """As a box with the times at its pins; if logic leads through it, it is judged in its place."""
+    library = liberty.read(skips.OSU018)
+    machine = design(Array(through=False))
+    found = {}
+    for often in (5, 4):
+        monkeypatch.setattr(asic, "OFTEN", often)
+        judge = Asic(machine, library, Sram(), 1000.0, lambda text: None)
+        found[often] = judge.block("machine")
+    whole, boxed = found[5].block, found[4].block
+    assert boxed.ns == pytest.approx(whole.ns, rel=0.15)
+    assert boxed.area["cells"] == pytest.approx(whole.area["cells"], rel=0.1)
+    (longest, *_) = found[4].paths
+    assert longest.start.startswith("element_")
+
+    open_one = design(Array(through=True))
+    judge = Asic(open_one, library, Sram(), 1000.0, lambda text: None)
+    stubs, boxes = judge._boxes("dna")
+    assert not stubs and set(boxes) == {memories.SRAM_OUT, memories.SRAM_IN}
+
+
+@skips.needs_cells
 def test_what_opensta_objects_to_is_an_error(tmp_path):
-    (tmp_path / "bad.lib").write_text("library (x) {")
-    (tmp_path / "n.v").write_text("module block (p0); input p0; NONE c (.A(p0)); endmodule\n")
+    (tmp_path / "cells.lib").write_text("library (x) {")
+    (tmp_path / "boxes.lib").write_text(memories.library(memories.boxes(Sram())))
+    netlist = "module block (p0); input p0; NONE c (.A(p0)); endmodule\n"
+    (tmp_path / sta.NETLIST).write_text(netlist)
     with pytest.raises(DnaError, match="OpenSTA failed"):
-        sta.longest([tmp_path / "bad.lib"], tmp_path / "n.v", "block", "p0", tmp_path, 1)
+        sta.longest("p0", tmp_path, 1)
     assert sta.version()[0].isdigit()

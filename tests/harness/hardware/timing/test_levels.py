@@ -79,7 +79,7 @@ def test_what_is_there_often_is_judged_once(monkeypatch):
     assert whole.levels > 2 and abs(whole.levels - stubbed.levels) < 1
     assert abs(whole.open_levels - stubbed.open_levels) < 1
     (longest, *_) = found[4].paths
-    assert longest.start.startswith("element_") and longest.end == "o[17]"
+    assert longest.start.startswith("element_") and longest.end.startswith("o[")
 
 
 def test_what_is_kept_is_not_judged_again(monkeypatch):
