@@ -10,6 +10,7 @@ from amaranth.lib.wiring import Out, connect, flipped
 
 from hw.bus import registers
 from hw.bus.axi import AxiLiteSignature, connect_flat, flat_members
+from hw.bus.axi_codes import memory_prefixes
 from hw.bus.csr import ControlRegisters
 from hw.config import DnaConfig
 from hw.control.watchdog import Watchdog
@@ -35,7 +36,8 @@ class Dna(wiring.Component):
     Ports:
         s_axil_awvalid, ...: the wires of an :class:`hw.bus.axi.AxiLiteSignature`, in: the registers
             of :mod:`hw.bus.registers`.
-        m_axi_arvalid, ...: the wires of an :class:`hw.bus.axi.AxiSignature`, out: the memory.
+        m_axi_arvalid, ...: the wires of an :class:`hw.bus.axi.AxiSignature`, out: the memory. With
+            several ports ``m_axi0_arvalid``, ..., ``m_axi1_arvalid``, ...
         interrupt: out, level.
         busy: out, a program runs; for verification, may be left open.
         post_trace, pool_trace, load_trace: out, :class:`hw.core.WriteTraceSignature`; for
@@ -49,7 +51,11 @@ class Dna(wiring.Component):
         super().__init__(
             {
                 **flat_members("s_axil", registers_bus.flip()),
-                **flat_members("m_axi", memory_signature(config)),
+                **{
+                    name: member
+                    for prefix in memory_prefixes(config)
+                    for name, member in flat_members(prefix, memory_signature(config)).items()
+                },
                 "interrupt": Out(1),
                 "busy": Out(1),
                 "post_trace": Out(WriteTraceSignature(config)),
@@ -69,7 +75,8 @@ class Dna(wiring.Component):
         m.submodules.core = ResetInserter(csr.clear)(core)
 
         connect_flat(m, csr.bus, self, "s_axil")
-        connect_flat(m, core.axi, self, "m_axi")
+        for prefix, port in zip(memory_prefixes(self._config), core.axi, strict=True):
+            connect_flat(m, port, self, prefix)
         connect(m, core.post_trace, flipped(self.post_trace))
         connect(m, core.pool_trace, flipped(self.pool_trace))
         connect(m, core.load_trace, flipped(self.load_trace))

@@ -18,7 +18,9 @@ WITHIN = {
     "hw.bus.burst_splitter": "tests/hw/bus/test_dma_read.py",
     "hw.control.watchdog": "tests/hw/bus/test_csr.py",
     "hw.conv.pixel_walker": "tests/hw/conv/test_activation_reader.py",
+    "hw.conv.preparation": "tests/hw/conv/test_activation_reader.py",
     "hw.core": "tests/sim/test_driver.py",
+    "hw.memory.feature_port": "tests/hw/memory/test_feature_memory.py",
     "hw.memory.parameter_memory": "tests/hw/post/test_post_engine.py",
     "hw.pool.group_writer": "tests/hw/pool/test_pool_engine.py",
     "hw.pool.window_walker": "tests/hw/pool/test_pool_engine.py",
@@ -56,7 +58,7 @@ def own_test(name):
 
 
 def test_blocks_are_found():
-    assert {"hw.control.sequencer", "hw.streams.skid_buffer", "hw.top"} <= set(BLOCKS)
+    assert {"hw.control.sequencer", "hw.streams.stream_fork", "hw.top"} <= set(BLOCKS)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
