@@ -83,6 +83,9 @@ class LiteRT:
             dequantizes for itself.
         """
         self._interpreter.set_tensor(self._input, image.reshape(self._shape))
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise DnaError(f"LiteRT cannot run the network: {reason(error)}") from error
         outputs = [self._interpreter.get_tensor(index) for index in self._outputs]
         return [output[0] if output.shape[:1] == (1,) else output for output in outputs]

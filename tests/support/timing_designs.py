@@ -19,7 +19,7 @@ class Chain(wiring.Component):
     """Registers, logic of a kind, registers.
 
     Args:
-        kind: xor, sum, product, product_registered, memory.
+        kind: xor, sum, memory.
         width: bits that come in.
     """
 
@@ -39,9 +39,6 @@ class Chain(wiring.Component):
                 m.d.sync += after[0].eq(before.xor())
             case "sum":
                 m.d.sync += after.eq(low + high)
-            case "product":
-                with m.If(self.take):  # a register with an enable is none of a DSP block's here
-                    m.d.sync += after.eq((low * high) ^ after[: self._width])
             case "memory":
                 m.submodules.memory = memory = Memory(shape=self._width, depth=1024, init=[])
                 read, write = memory.read_port(), memory.write_port()

@@ -10,6 +10,7 @@ import click
 from harness.commands.common import (
     PATH,
     check_writable,
+    complete_config,
     json_option,
     say_written,
     write_json,
@@ -39,6 +40,7 @@ INTERRUPTED = 130
     default="f200",
     show_default=True,
     metavar="NAME",
+    shell_complete=complete_config,
     help="Where what is not varied comes from: lanes and DRAM in proportion to the arrays, "
     "memories of the same size.",
 )
@@ -86,7 +88,7 @@ INTERRUPTED = 130
     "--scheduler",
     metavar="ADDRESS",
     help="Instead: the Dask cluster of this scheduler. Its workers need this version of the "
-    "program, and ARTIFACT at the same path.",
+    "program, and ARTIFACT at the same path. It is trusted with code (docs/simulation.md).",
 )
 @click.option(
     "--state",

@@ -47,7 +47,7 @@ MODELLED_JSON = "modelled.json"
     metavar="ADDRESS",
     help="With --accuracy: the Dask cluster of this scheduler works out the answers, before "
     "LoadGen asks. Its workers need this version of the program, and ARTIFACT and the photographs "
-    "at the same paths.",
+    "at the same paths. It is trusted with code (docs/simulation.md).",
 )
 @data_dir_option
 @click.option("--count", type=Count("photographs"), help="Only the first COUNT photographs.")

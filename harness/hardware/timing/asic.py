@@ -22,16 +22,18 @@ from harness.hardware.timing import cache, memories, sta
 from harness.hardware.timing.blocks import Pins, block_of, by_block
 from harness.hardware.timing.borders import Borders
 from harness.hardware.timing.design import MACHINE, Design
-from harness.hardware.timing.gates import Gates
+from harness.hardware.timing.gates import Gates, plain
 from harness.hardware.timing.graph import Names, without_bit
 from harness.hardware.timing.liberty import Library
-from harness.hardware.timing.memories import Sram
-from harness.hardware.timing.result import BlockTiming, TimedPath
+from harness.hardware.timing.memories import Box, Sram
+from harness.hardware.timing.result import BlockTiming, TimedPath, with_inner
 from harness.hardware.verilog import TOP
 from sim import yosys
 
 PATHS = 40
 """Paths that are kept of each block."""
+OFTEN = 32
+"""What multiplies and is there so often is judged once, unless logic leads through it."""
 ENDS = 1000
 """Ends of paths that OpenSTA reports, the worst first."""
 _RECIPE = "1"
@@ -71,12 +73,23 @@ write_json -selected netlist.json
 """
 
 
+_Bits = list[list[str | int]]
+"""Names of ports and places in them."""
+
+
 class Judged(msgspec.Struct, frozen=True):
     """A block, its longest paths, its area by the blocks in it."""
 
     block: BlockTiming
     paths: list[TimedPath]
     area: dict[str, float]
+
+
+class _Boxed(msgspec.Struct, frozen=True):
+    """What is judged once: the times at its pins, and what is inside of it."""
+
+    box: Box | None = None
+    judged: Judged | None = None
 
 
 class Asic:
@@ -105,6 +118,7 @@ class Asic:
         self._progress = progress
         self._borders: Borders | None = None
         self._library_digest = cache.digest(library.text)
+        self._tool = sta.version()
 
     def block(self, path: str) -> Judged:
         """The block at ``path``, alone, or the machine.
@@ -121,21 +135,27 @@ class Asic:
     def key(self, path: str) -> str:
         """Changes with everything that :meth:`block` depends on; itself it takes little time."""
         module, name, closed = self._find(path)
+        return self._key("block", module, name, closed)
+
+    def _key(self, kind: str, module: str, name: str, closed: _Bits) -> str:
+        stubs = self._design.arrays(OFTEN) - {module}
         return cache.digest(
             "liberty",
+            kind,
             _RECIPE,
             yosys.version(),
-            sta.version(),
+            self._tool,
             self._script(module),
             memories.TECHMAP,
             repr(self._sram),
             self._library_digest,
-            self._design.text(module),
+            self._design.text(module, frozenset()),
             name,
             json.dumps(closed),
+            json.dumps(sorted(stubs & set(self._design.below(module)))),
         )
 
-    def _find(self, path: str) -> tuple[str, str, list[list[str | int]]]:
+    def _find(self, path: str) -> tuple[str, str, _Bits]:
         """Module and name of a block, and the bits of its ports where a register stands outside."""
         module = self._design.module_of(path)
         if module == TOP:
@@ -148,42 +168,87 @@ class Asic:
     def _script(self, module: str) -> str:
         return _SYNTHESIS.format(top=module, picoseconds=round(1e6 / self._mhz))
 
-    def _time(self, module: str, name: str, closed: list[list[str | int]]) -> Judged:
-        library = self._library
+    def _time(self, module: str, name: str, closed: _Bits) -> Judged:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            for file, content in (
-                ("cells.lib", library.text),
-                ("boxes.v", memories.DECLARATIONS),
-                ("boxes.lib", memories.library(memories.boxes(self._sram))),
-                ("memory.v", memories.TECHMAP),
-                ("design.il", self._design.text(module)),
-                ("constraints", f"set_driving_cell {library.buffer.name}\nset_load 10.0\n"),
-            ):
-                (folder / file).write_text(content)
-            self._progress(f"{name}: synthesis")
-            yosys.run(self._script(module), folder, lambda step: self._progress(f"{name}: {step}"))
-            netlist = json.loads((folder / "netlist.json").read_text())["modules"][module]
-            others = {kind: box.cell(kind) for kind, box in memories.boxes(self._sram).items()}
-            gates = Gates(netlist, library, others)
-            gates.register_borders(closed)
-            gates.buffer()
-            (folder / "netlist.v").write_text(gates.verilog("block"))
+            netlist, gates, stubs = self._map(module, name, closed, folder)
             clock = gates.clock_port()
             self._progress(f"{name}: timing")
-            found = (
-                []
-                if clock is None
-                else sta.longest(
-                    [Path("cells.lib"), Path("boxes.lib")],
-                    Path("netlist.v"),
-                    "block",
-                    clock,
-                    folder,
-                    ENDS,
-                )
+            found = [] if clock is None else sta.longest(clock, folder, ENDS)
+        outer = self._judged(module, name, netlist, gates, stubs, found)
+        inner = [judged for stub in stubs if (judged := self._boxed(stub).judged) is not None]
+        block, paths = with_inner(outer.block, outer.paths, [(i.block, i.paths) for i in inner])
+        return msgspec.structs.replace(outer, block=block, paths=paths)
+
+    def _map(
+        self, module: str, name: str, closed: _Bits, folder: Path
+    ) -> tuple[Mapping[str, Any], Gates, frozenset[str]]:
+        """Netlist, its gates and what is a box in it; files for OpenSTA are in ``folder``."""
+        library = self._library
+        stubs, boxes = self._boxes(module)
+        for file, content in (
+            ("cells.lib", library.text),
+            ("boxes.v", memories.DECLARATIONS),
+            ("boxes.lib", memories.library(boxes)),
+            ("memory.v", memories.TECHMAP),
+            ("design.il", self._design.text(module, stubs)),
+            ("constraints", f"set_driving_cell {library.buffer.name}\nset_load 10.0\n"),
+        ):
+            (folder / file).write_text(content)
+        self._progress(f"{name}: synthesis")
+        yosys.run(self._script(module), folder, lambda step: self._progress(f"{name}: {step}"))
+        netlist = json.loads((folder / "netlist.json").read_text())["modules"][module]
+        gates = Gates(netlist, library, {kind: box.cell(kind) for kind, box in boxes.items()})
+        gates.register_borders(closed)
+        gates.buffer()
+        (folder / sta.NETLIST).write_text(gates.verilog(sta.MODULE))
+        return netlist, gates, stubs
+
+    def _boxes(self, module: str) -> tuple[frozenset[str], dict[str, Box]]:
+        """What in a module is judged once: the modules, and all boxes by plain name."""
+        stubs = self._design.arrays(OFTEN) - {module}
+        while True:
+            inside = [stub for stub in self._design.below(module, stubs) if stub in stubs]
+            found = {stub: self._boxed(stub).box for stub in inside}
+            open_ones = {stub for stub, box in found.items() if box is None}
+            if not open_ones:
+                break
+            stubs -= open_ones
+        boxes = {plain(stub): box for stub, box in found.items() if box is not None}
+        return frozenset(inside), {**memories.boxes(self._sram), **boxes}
+
+    def _boxed(self, module: str) -> _Boxed:
+        """A module as a box, if no logic leads from an input of it to an output."""
+        name = module.removeprefix(f"{TOP}.")
+        ports = self._design.ports(module)
+        closed: _Bits = [[p, i] for p, (_, width) in ports.items() for i in range(width)]
+
+        def make() -> str:
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = Path(scratch)
+                netlist, gates, stubs = self._map(module, name, closed, folder)
+                clock, borders = gates.clock_port(), gates.borders()
+                if clock is None or gates.crosses():
+                    return msgspec.json.encode(_Boxed()).decode()
+                self._progress(f"{name}: timing")
+                found = sta.through(clock, folder, {c: b[2] for c, b in borders.items()})
+                paths = sta.longest(clock, folder, ENDS)
+            box = Box(
+                "clk", {}, {}, round(sum(gates.area(c) for c in gates.gates if c not in borders), 1)
             )
-        return self._judged(module, name, netlist, gates, found)
+            for cell, (port, place, starts) in borders.items():
+                pin = plain(port if ports[port][1] == 1 else f"{port}_{place}")
+                path = found.get(cell)
+                if starts:
+                    box.setups[pin] = round(path.ns - path.launch, 4) if path else 0.0
+                else:
+                    box.delays[pin] = round(path.ns - path.setup, 4) if path else 0.0
+            inside = [p for p in paths if p.start not in borders and p.end not in borders]
+            judged = self._judged(module, name, netlist, gates, stubs, inside)
+            return msgspec.json.encode(_Boxed(box, judged)).decode()
+
+        kept = cache.text(self._key("box", module, name, closed), make)
+        return msgspec.json.decode(kept, type=_Boxed)
 
     def _judged(
         self,
@@ -191,12 +256,13 @@ class Asic:
         name: str,
         netlist: Mapping[str, Any],
         gates: Gates,
+        stubs: frozenset[str],
         found: list[sta.StaPath],
     ) -> Judged:
         prefix = "" if module == TOP else f"{name}."
-        names = Names(netlist, self._design.registers(module))
-        blocks = {path for path, _ in self._design.paths(module)}
-        told = _Told(gates, names, prefix)
+        names = Names(netlist, self._design.registers(module, stubs))
+        blocks = {path for path, _ in self._design.paths(module, stubs)}
+        told = _Told(gates, names, prefix, {plain(stub) for stub in stubs})
         worst: dict[tuple[str, str], TimedPath] = {}
         for path in found:
             start, end = told.register(path.start), told.register(path.end)
@@ -208,7 +274,7 @@ class Asic:
             through = dict.fromkeys(told.named(path.stages))
             worst[key] = TimedPath(
                 of=name,
-                block=prefix + block_of(end.removeprefix(prefix), blocks) or name,
+                block=(prefix + block_of(end.removeprefix(prefix), blocks)).rstrip(".") or name,
                 start=start,
                 end=end,
                 levels=float(sum(1 for cell, _ in path.stages if not gates.is_clocked(cell))),
@@ -237,8 +303,9 @@ class Asic:
 class _Told:
     """What cells of the netlist are called in the sources."""
 
-    def __init__(self, gates: Gates, names: Names, prefix: str) -> None:
+    def __init__(self, gates: Gates, names: Names, prefix: str, stubs: set[str]) -> None:
         self._gates = gates
+        self._stubs = stubs
         self._names = names
         self._prefix = prefix
 
@@ -247,6 +314,8 @@ class _Told:
         if cell in self._gates.ports:
             return "a port"
         source = self._gates.sources[cell]
+        if self._gates.gates[cell].kind in self._stubs:
+            return f"{self._prefix}{source}"
         for pin, bit in self._gates.gates[cell].pins.items():
             if isinstance(bit, int) and self._gates.direction(cell, pin) == "output":
                 if cell.startswith("b"):

@@ -8,6 +8,7 @@ assigned.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from harness.hardware.timing.liberty import Cell, Library
 from sw.errors import DnaError
 
+_OTHER = re.compile(r"\W")
 FAN_OUT = 16
 """Inputs that a net drives without buffers."""
 
@@ -52,13 +54,14 @@ class Gates:
         self._cells = {**library.cells, **others}
         self.gates: dict[str, Gate] = {}
         self.sources: dict[str, str] = {}
+        self._borders: dict[str, tuple[str, int, bool]] = {}
         for number, (name, content) in enumerate(module["cells"].items()):
             if content["type"] == "$scopeinfo":
                 continue
-            plain = f"c{number}"
-            self.sources[plain] = name
-            self.gates[plain] = Gate(content["type"], dict(_pins(content["connections"])))
-            if content["type"] not in self._cells:
+            cell = f"c{number}"
+            self.sources[cell] = name
+            self.gates[cell] = Gate(plain(content["type"]), dict(_pins(content["connections"])))
+            if plain(content["type"]) not in self._cells:
                 raise DnaError(
                     f"{content['type']} is in the netlist, but not in {library.name}: the library "
                     "lacks a kind of cell that the machine needs"
@@ -114,6 +117,32 @@ class Gates:
             name = f"b{len(self.sources)}"
             self.gates[name] = Gate(kind, pins)
             self.sources[name] = f"{port}[{place}] outside"
+            self._borders[name] = (str(port), int(place), driven)
+
+    def crosses(self) -> bool:
+        """Whether logic leads from a port to a port, both with registers at the border."""
+        readers: dict[int | str, list[str]] = defaultdict(list)
+        for name, gate in self.gates.items():
+            for pin, bit in gate.pins.items():
+                if self.direction(name, pin) == "input" and bit != self.clock:
+                    readers[bit].append(name)
+        wanted = [name for name in self.gates if name.startswith("b")]
+        seen: set[str] = set()
+        while wanted:
+            name = wanted.pop()
+            for pin, bit in self.gates[name].pins.items():
+                if self.direction(name, pin) == "output":
+                    for reader in readers.get(bit, ()):
+                        if reader.startswith("b"):
+                            return True
+                        if reader not in seen and not self.is_clocked(reader):
+                            seen.add(reader)
+                            wanted.append(reader)
+        return False
+
+    def borders(self) -> dict[str, tuple[str, int, bool]]:
+        """By register at the border: port and place, and whether it is outside of an input."""
+        return dict(self._borders)
 
     def _register(self) -> tuple[str, str, str, str]:
         """Type of the register that the netlist has most of; its pins for data, clock, output."""
@@ -192,10 +221,15 @@ class Gates:
 def _pins(connections: Mapping[str, list[int | str]]) -> list[tuple[str, int | str]]:
     """Pins of one bit each: those of wider ports with their place behind an underscore."""
     return [
-        (pin if len(bits) == 1 else f"{pin}_{place}", bit)
+        (plain(pin if len(bits) == 1 else f"{pin}_{place}"), bit)
         for pin, bits in connections.items()
         for place, bit in enumerate(bits)
     ]
+
+
+def plain(name: str) -> str:
+    """A name that OpenSTA reads in Verilog and in a Liberty file."""
+    return _OTHER.sub("_", name)
 
 
 def _literal(bit: str) -> str:

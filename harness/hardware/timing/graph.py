@@ -190,9 +190,10 @@ class Names:
     def __init__(self, module: Mapping[str, Any], registers: set[str]) -> None:
         self._of: dict[int, str] = {}
         rank: dict[int, tuple[int, int]] = {}
-        for name, net in module["netnames"].items():
-            if name.startswith("$"):
+        for written, net in module["netnames"].items():
+            if written.startswith("$"):
                 continue
+            name = written.removeprefix("\\")  # in front of a name of ours that begins with $
             value = (0 if name in registers else 1, -len(name))
             wide = len(net["bits"]) > 1
             for place, bit in enumerate(net["bits"]):

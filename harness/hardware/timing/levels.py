@@ -24,7 +24,7 @@ from harness.hardware.timing.blocks import block_of
 from harness.hardware.timing.borders import Borders
 from harness.hardware.timing.design import MACHINE, Design
 from harness.hardware.timing.graph import Arrivals, CellTiming, Names, Netlist, without_bit
-from harness.hardware.timing.result import BlockTiming, TimedPath
+from harness.hardware.timing.result import BlockTiming, TimedPath, with_inner
 from harness.hardware.verilog import TOP
 from sim import yosys
 
@@ -120,17 +120,20 @@ class Levels:
             self._design.text(module, stubs),
             name,
             json.dumps(closed),
-            *(self._key(stub, stub.removeprefix(f"{TOP}."), []) for stub in inside),
+            *(f"box {self._key(stub, stub.removeprefix(f'{TOP}.'), [])}" for stub in inside),
         )
 
     def _judge(self, module: str, name: str, closed: _Bits) -> Judged:
         def make() -> str:
             stubs, inside = self._stubs(module)
-            models = {
-                stub: self._judge(stub, stub.removeprefix(f"{TOP}."), []).ports for stub in inside
-            }
+            inner = {stub: self._judge(stub, stub.removeprefix(f"{TOP}."), []) for stub in inside}
+            models = {stub: judged.ports for stub, judged in inner.items()}
             text = self._design.text(module, stubs)
-            judged = self._count(module, name, text, stubs, models, closed)
+            outer = self._count(module, name, text, stubs, models, closed)
+            block, paths = with_inner(
+                outer.block, outer.paths, [(one.block, one.paths) for one in inner.values()]
+            )
+            judged = msgspec.structs.replace(outer, block=block, paths=paths)
             return msgspec.json.encode(judged).decode()
 
         return msgspec.json.decode(cache.text(self._key(module, name, closed), make), type=Judged)
@@ -234,19 +237,27 @@ class _Count:
     ) -> TimedPath:
         nets = arrivals.path(bit)
         named = [self._names.of(net) for net in nets]
-        start = named[0] or self._cell_name(self._netlist.drivers.get(nets[0], "?"))
+        start = self._start_name(nets[0])
         end = self._end_name(cell, pin)
         through = dict.fromkeys(without_bit(name) for name in named[1:] if name)
         through.pop(without_bit(end), None)
         return TimedPath(
             of=self._name,
-            block=self._prefix + block_of(end, self._blocks) or self._name,
+            block=(self._prefix + block_of(end, self._blocks)).rstrip(".") or self._name,
             start=self._prefix + start,
             end=self._prefix + end,
             levels=levels,
             through=tuple(self._prefix + name for name in through),
             open=is_open,
         )
+
+    def _start_name(self, bit: int) -> str:
+        """A register or a port by its signal, what was judged before by instance and port."""
+        cell = self._netlist.drivers.get(bit)
+        if cell is not None and self._netlist.cells[cell]["type"] in self._models:
+            pins = self._netlist.cells[cell]["connections"]
+            return f"{cell}.{next(pin for pin, bits in pins.items() if bit in bits)}"
+        return self._names.of(bit) or self._cell_name(cell or "?")
 
     def _end_name(self, cell: str, pin: str) -> str:
         if not cell:

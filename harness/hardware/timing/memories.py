@@ -41,11 +41,14 @@ class Box(msgspec.Struct, frozen=True):
     clock: str
     setups: dict[str, float]
     delays: dict[str, float]
+    area: float = 0.0
 
     def cell(self, name: str) -> Cell:
-        """As a cell of a library; its area is counted elsewhere."""
+        """As a cell of a library."""
         ways = {self.clock: "input", **dict.fromkeys(self.setups, "input")}
-        return Cell(name, 0.0, {**ways, **dict.fromkeys(self.delays, "output")}, {}, {self.clock})
+        return Cell(
+            name, self.area, {**ways, **dict.fromkeys(self.delays, "output")}, {}, {self.clock}
+        )
 
 
 def boxes(sram: Sram) -> dict[str, Box]:

@@ -84,6 +84,29 @@ class Timing(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
+def with_inner(
+    block: BlockTiming, paths: list[TimedPath], inner: list[tuple[BlockTiming, list[TimedPath]]]
+) -> tuple[BlockTiming, list[TimedPath]]:
+    """A block and its paths, longest first, with what was judged of boxes inside it.
+
+    Args:
+        block, paths: what is outside of the boxes.
+        inner: of each kind of box: itself alone.
+    """
+    whole = [*paths]
+    for box, inside in inner:
+        slower = box.ns is not None and (block.ns is None or box.ns > block.ns)
+        block = msgspec.structs.replace(
+            block,
+            levels=max((n for n in (block.levels, box.levels) if n is not None), default=None),
+            over=block.over + box.over,
+            **({"ns": box.ns, "fmax_mhz": box.fmax_mhz} if slower else {}),
+        )
+        whole += [msgspec.structs.replace(p, of=block.name) for p in inside if not p.open]
+    whole.sort(key=lambda path: (path.open, -(path.ns or 0.0), -path.levels))
+    return block, whole
+
+
 def read(path: Path) -> Timing:
     """What `dna timing --json` wrote.
 

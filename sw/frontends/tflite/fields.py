@@ -54,7 +54,10 @@ def _others(item: Any) -> Iterator[tuple[str, Any]]:
 
 
 def says_nothing(value: Any, default: Any) -> bool:
-    """Whether a field has its default value, or is a vector without an entry but zeros."""
-    if value is None or isinstance(value, list | np.ndarray):
-        return value is None or not np.any(np.asarray(value, dtype=object))
+    """Whether a field has its default value, or is a vector that is empty or all False."""
+    if value is None:
+        return True
+    if isinstance(value, list | np.ndarray):
+        vector = np.asarray(value)
+        return not len(vector) or (vector.dtype == np.bool_ and not vector.any())
     return bool(value == default)

@@ -174,12 +174,10 @@ class _Reader:
     def data(self, number: int, kind: str, shape: tuple[int, ...]) -> Array | None:
         """The constant in a buffer; None if there is none, or it is of a type for nobody here."""
         buffer = self.file.buffers[number]
-        if buffer.offset > _INLINE_OFFSETS:
-            if buffer.offset + buffer.size > len(self.content):
-                raise ValueError("a buffer ends behind the file")
-            raw = np.frombuffer(self.content, np.uint8, buffer.size, buffer.offset)
-        elif len(_present(buffer.data)):
+        if len(_present(buffer.data)):  # which LiteRT takes before anything outside
             raw = buffer.data
+        elif buffer.offset > _INLINE_OFFSETS:
+            raw = np.frombuffer(outside(self.content, buffer), np.uint8)
         else:
             return None
         if kind not in _DTYPES or DYNAMIC in shape:
@@ -204,6 +202,18 @@ class _Reader:
             defaults={} if table is None else vars(type(table)()),
             fault=unread(operator),
         )
+
+
+def outside(content: bytes, buffer: Any) -> bytes:
+    """The data of a buffer that stand behind the flatbuffer, in a file of more than 2 GB.
+
+    Raises:
+        ValueError: the file ends before they do.
+    """
+    data = content[buffer.offset : buffer.offset + buffer.size]
+    if len(data) != buffer.size:
+        raise ValueError("a buffer ends behind the file")
+    return data
 
 
 def _present(vector: Any) -> Any:

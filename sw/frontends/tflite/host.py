@@ -17,9 +17,18 @@ class Host(Operands):
         index, output = operator.input(0), operator.outputs[0]
         if index not in self.hosted:
             assert self.operand(operator).padding == Padding()  # only a window's input is left one
-        before, after = self.model.tensors[index].shape, self.model.tensors[output].shape
-        if before != after and operator.code != "ARG_MAX":
-            operator.refuse(f"it makes {list(after)} of {list(before)}", "one shape")
+        read, made = self.model.tensors[index], self.model.tensors[output]
+        types = MADE.get(operator.code, (read.type,))
+        if made.type not in types:
+            operator.refuse(f"it makes {made.type} of {read.type}", " or ".join(types))
+        low, high = RANGES.get(made.type, (-math.inf, math.inf))
+        zeros, scales = made.zero_points.tolist(), made.scales.tolist()
+        if any(not low <= zero <= high for zero in zeros):
+            operator.refuse(f"a zero point of {zeros}", f"{low} to {high}")
+        if made.type in RANGES and not (len(scales) == 1 and 0 < scales[0] < math.inf):
+            operator.refuse(f"scales {scales}", "one above 0")
+        if made.shape != read.shape and operator.code != "ARG_MAX":
+            operator.refuse(f"it makes {list(made.shape)} of {list(read.shape)}", "one shape")
         self.hosted[output] = Hosted(self.hosted[index].border if index in self.hosted else index)
 
     def softmax(self, operator: TfliteOperator) -> None:
@@ -59,6 +68,16 @@ class Host(Operands):
             index = operator.inputs[0]
         return notes[::-1]
 
+
+MADE = {
+    "QUANTIZE": ("INT8", "UINT8"),
+    "DEQUANTIZE": ("FLOAT32",),
+    "ARG_MAX": ("INT32", "INT64"),
+}
+"""Types of results; all others keep that of what they read."""
+
+RANGES = {"INT8": (-128, 127), "UINT8": (0, 255)}
+"""Least and greatest zero point of the types that have one."""
 
 QUIET = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 """What changes neither an answer nor the place of a value."""

@@ -105,7 +105,7 @@ class _Importer(Translation):
         if output not in self.values:
             raise DnaError("the model's output is not computed by its operators")
         graph = self.builder.finish(self.values[output].name)
-        if not graph.operations:
+        if graph.output == graph.input:
             raise DnaError("the model has no operator that the machine would run")
         notes = (*self.arrival_notes, *self.notes(last))
         return Imported(graph, steps, entry, self.arrival, output, notes)

@@ -91,6 +91,11 @@ class Operands:
             raise DnaError(
                 f"{name} has {len(tensor.scales)} scales; nearest: one for the whole tensor"
             )
+        if tensor.dimension:
+            raise DnaError(
+                f"{name} has a scale of dimension {tensor.dimension}, which LiteRT's delegate does "
+                "not take; nearest: dimension 0"
+            )
 
     def activation(self, operator: TfliteOperator, index: int) -> TfliteTensor:
         """A tensor that is int8 with one scale and a fixed shape."""
@@ -235,7 +240,8 @@ class Operands:
                 f"{bias.type} bias of shape {list(bias.data.shape)}",
                 f"INT32 [{channels}]",
             )
-        if not len(bias.scales) or bias.zero_points.any():
+        usable = len(bias.scales) and np.isfinite(bias.scales).all() and (bias.scales > 0).all()
+        if not usable or bias.zero_points.any():
             operator.refuse(
                 "a bias without scale or with a zero point, which LiteRT's delegate does not take",
                 "a bias with scale s_in * s_w and zero point 0",

@@ -36,6 +36,10 @@ TABLES = {
 LiteRT reads no other one: it takes zeros instead.
 """
 
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+BIAS = 2
+"""The input that these may leave out. Where another one is, LiteRT can crash."""
+
 
 class TfliteOperator:
     """An operator.
@@ -86,8 +90,11 @@ class TfliteOperator:
             self.refuse(self.fault, "the same without it")
         if len(self.outputs) != 1 or self.outputs[0] < 0:
             self.refuse(f"{len(self.outputs)} outputs", "one")
-        if not self.inputs or self.inputs[0] < 0:
+        if not self.inputs:
             self.refuse("it has no input", "one")
+        for position, index in enumerate(self.inputs):
+            if index < 0 and not (self.code in WEIGHTED and position == BIAS):
+                self.refuse(f"input {position} is left out", "an input that is there")
         if self.table not in ("", TABLES.get(self.code, "")):
             self.refuse(
                 f"its options are {self.table}", TABLES.get(self.code, "no table of options")

@@ -143,9 +143,11 @@ class Translation(Entry, Host, ShapeArithmetic):
     def mean(self, operator: TfliteOperator, name: str) -> Built:
         """MEAN."""
         value = self.map(operator)
-        axes = self.integers(operator, 1, "axes").reshape(-1).tolist()
-        if not {-4, *axes} <= set(range(-4, 4)) or {axis % 4 for axis in axes} != {1, 2}:
-            operator.refuse(f"axes {axes}", "axes 1 and 2, height and width")
+        given = self.integers(operator, 1, "axes")
+        axes = given.reshape(-1).tolist()
+        known = given.ndim == 1 and all(-4 <= axis < 4 for axis in axes)
+        if not known or {axis % 4 for axis in axes} != {1, 2}:
+            operator.refuse(f"axes {given.tolist()}", "axes 1 and 2, height and width")
         keep = bool(operator.option("keepDims"))
         done = self.builder.mean(name, value.name, self.output(operator), keep_dims=True)
         channels = value.shape[3]

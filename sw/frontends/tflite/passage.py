@@ -54,6 +54,8 @@ class Passage(Operands):
 
     def order(self, operator: TfliteOperator, rank: int) -> list[int]:
         """Which axes of its input a TRANSPOSE takes, one after the other."""
+        if self.model.tensors[operator.input(1)].type != "INT32":
+            operator.refuse("axes that are not INT32, which LiteRT does not load", "INT32")
         order: list[int] = self.integers(operator, 1, "axes").tolist()
         if not isinstance(order, list) or sorted(order) != list(range(rank)):
             operator.refuse(f"axes {order} of {rank}", f"each of 0 to {rank - 1} once")
