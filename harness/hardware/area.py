@@ -136,15 +136,20 @@ def _blocks(config: DnaConfig) -> Iterator[tuple[str, AreaBlock, list[_Memory]]]
         "DMA",
         AreaBlock("", lut=1620, ff=610 + word),
         [
-            _Memory(config.burst_words * config.outstanding_bursts, word, READERS, registers=False),
+            # Words of each reader at each port; bursts of each reader; words to be written.
             _Memory(
-                config.burst_words * config.outstanding_bursts,
-                32,
-                READERS,
-                in_luts=True,
+                config.burst_words * config.outstanding_bursts // config.dram_ports,
+                word + 1,
+                READERS * config.dram_ports,
                 registers=False,
             ),
-            _Memory(2 * config.burst_words, word, registers=False),
+            _Memory(
+                config.burst_words * config.outstanding_bursts,
+                33 + config.burst_words.bit_length(),
+                READERS,
+                registers=False,
+            ),
+            _Memory(2 * config.burst_words, word + 1, config.dram_ports, registers=False),
         ],
     )
     yield (
