@@ -131,10 +131,17 @@ def _blocks(config: DnaConfig) -> Iterator[tuple[str, AreaBlock, list[_Memory]]]
     window = 8 * config.rows * config.modules  # bits that the arrays, and POOL, read in a cycle
     wide_row = 8 * config.modules * config.columns
     stream = 8 * config.lanes
-    yield "control", AreaBlock("", lut=3220, ff=6170), []
+    yield "control", AreaBlock("", lut=2560, ff=6680), []
     yield (
         "DMA",
-        AreaBlock("", lut=1620, ff=610 + word),
+        # A word and its error of each reader at the end, and at each port all but its last beat.
+        AreaBlock(
+            "",
+            lut=1560 + word * (2 * config.dram_ports - 1),
+            ff=2400
+            + READERS * (word + 1)
+            + READERS * config.dram_ports * (word - 8 * config.port_bytes),
+        ),
         [
             # Words of each reader at each port; bursts of each reader; words to be written.
             _Memory(
