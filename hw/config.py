@@ -158,8 +158,10 @@ class DnaConfig:
 
     @property
     def window_alignment(self) -> int:
-        """Bytes of which the memory window begins at a multiple: no burst crosses 4 KiB then, and
-        each is behind the port that its offset says."""
+        """Bytes of which the memory window begins at a multiple.
+
+        No burst crosses 4 KiB then, and each is behind the port that its offset says.
+        """
         return max(4096, self.dram_ports * self.port_granule_bytes if self.dram_ports > 1 else 0)
 
     @property
