@@ -219,7 +219,12 @@ def _load(config: DnaConfig, stream: int) -> tuple[str, AreaBlock, list[_Memory]
     shifter = 1.5 * stream * math.log2(chunk)
     return (
         "LOAD",
-        AreaBlock("", lut=710 + 1.4 * stream + shifter, ff=520 + 1.2 * stream),
+        # Two chunks and what the shifter's first step leaves of them; two writes that wait.
+        AreaBlock(
+            "",
+            lut=980 + 1.4 * stream + shifter,
+            ff=1080 + 16 * chunk + 3 * stream + 8 * min(16, chunk),
+        ),
         [_Memory(LOAD_CHUNKS // 2, 8 * chunk, 2)],
     )
 
