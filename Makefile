@@ -6,13 +6,13 @@ BIN      := $(VENV)/bin
 BUILD    := build
 PYTHON   ?= python3
 # All extras of pyproject.toml but tensorflow (2 GB). EXTRAS without quantize needs no PyTorch.
-EXTRAS   := quantize,loadgen,bench,cluster,dev
+EXTRAS   := quantize,loadgen,bench,cluster,timing,dev
 # Command and the Debian package that brings it.
 PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-headless-shell
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles imports damage imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage timing imagenet check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -46,20 +46,32 @@ test-newest: ## the same on the newest Python of this computer, without PyTorch,
 
 N    ?= 2000
 SEED ?= 0
-fuzz: setup ## N random cases (2000) of a SEED (0) on compiled RTL against the reference (4 minutes, 12 when new)
+fuzz: setup ## N random cases (2000) of a SEED (0) on compiled RTL against the reference (6 minutes, 20 when new)
 	@mkdir -p $(BUILD)
+	$(BIN)/python -m tests.sweeps.kept
 	$(BIN)/python -m tests.sweeps.fuzz --cases $(N) --seed $(SEED) --json $(BUILD)/fuzz.json
 
-cycles: setup ## 200 random cases of a SEED (0): cycle model against RTL, every counter (4 minutes, 8 when new)
+cycles: setup ## 500 random cases of a SEED (0): cycle model against RTL, every counter (8 minutes, 20 when new)
 	@mkdir -p $(BUILD)
-	$(BIN)/python -m tests.sweeps.cycles_sweep --cases 200 --seed $(SEED) --json $(BUILD)/cycles.json
+	$(BIN)/python -m tests.sweeps.cycles_sweep --cases 500 --seed $(SEED) --json $(BUILD)/cycles.json
+
+area: setup ## ask Yosys anew what small machines take of an FPGA, and fit the area model (20 minutes)
+	$(BIN)/python -m tests.sweeps.area
 
 imports: setup ## 300 random TFLite models against LiteRT, 50 of them on RTL (5 minutes)
 	@mkdir -p $(BUILD)
 	$(BIN)/python -m tests.sweeps.import_sweep --models 300 --rtl 50 --seed $(SEED)
 
+mutations: setup ## every field of the ONNX and TFLite operators set to other values (6 minutes)
+	$(BIN)/python -m tests.sweeps.onnx_mutation_sweep
+	$(BIN)/python -m tests.sweeps.tflite_mutation_sweep
+
 damage: setup ## 10000 damaged artifacts of a SEED (0): refused, or all engines agree (1 minute)
 	$(BIN)/python -m tests.sweeps.damage --cases 10000 --seed $(SEED)
+
+timing: setup ## levels, standard cells (osu018) and ECP5 of nano, every block and the machine (20 minutes)
+	@scripts/system-packages sta:opensta /usr/share/qflow/tech/osu018/osu018_stdcells.lib:qflow-tech-osu018
+	$(BIN)/python -m tests.sweeps.timing
 
 check: setup ## lint, format, types
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -28,40 +28,21 @@ from amaranth.hdl import (
     ResetSignal,
     Signal,
     Value,
+    ValueCastable,
 )
 from amaranth.hdl._ast import Switch
 from amaranth.hdl._ir import Fragment, PortDirection
 from amaranth.hdl._xfrm import DomainCollector, FragmentTransformer, LHSMaskCollector
-from amaranth.lib import data, fifo, wiring
+from amaranth.lib import data, wiring
+
+from hw.component_ports import Ports, component_ports
 
 DOMAIN = "sync"
 """The clock domain of components that can be shared; any other, and they are not."""
 
 _INSERTERS = {"enable": EnableInserter, "reset": ResetInserter}
-# Amaranth's FIFOs have no signature.
-_FIFO_INPUTS = ("w_data", "w_en", "r_en")
-_FIFO_OUTPUTS = ("w_rdy", "w_level", "r_data", "r_rdy", "r_level")
 _Key = tuple[Any, ...]
 _Controls = list[tuple[str, Value]]
-Ports = Mapping[str, tuple[Value, PortDirection | None]]
-
-
-def component_ports(component: Any) -> Ports:
-    """The ports of a component by name, parts of a name joined by two underscores."""
-    if isinstance(component, fifo.FIFOInterface):
-        return {
-            **{name: (getattr(component, name), PortDirection.Input) for name in _FIFO_INPUTS},
-            **{name: (getattr(component, name), PortDirection.Output) for name in _FIFO_OUTPUTS},
-        }
-    if not isinstance(component, wiring.Component):
-        return {}
-    return {
-        "__".join(map(str, path)): (
-            Value.cast(value),
-            PortDirection.Input if member.flow is wiring.In else PortDirection.Output,
-        )
-        for path, member, value in component.signature.flatten(component)
-    }
 
 
 @dataclasses.dataclass(eq=False)
@@ -260,8 +241,11 @@ class _Instances:
         for outer in self.finished:
             for site in outer.sites:
                 ports = component_ports(site.component)
-                for name in ports.keys() & read[site.module]:
-                    site.instance.ports[name] = ports[name][0], "o"
+                site.instance.ports |= {
+                    name: (value, "o")
+                    for name, (value, _) in ports.items()
+                    if name in read[site.module]
+                }
         for module, names in read.items():
             module.ports = {
                 name: (value, way)
@@ -364,7 +348,31 @@ def share(top: Any, name: str, ports: Ports) -> list[SharedModule]:
     return instances.finished[::-1]
 
 
+def _attributes(value: Any) -> Iterator[Signal]:
+    """The signals in an attribute of a component."""
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _attributes(part)
+    elif isinstance(value, dict):
+        yield from _attributes([*value.values()])
+    elif isinstance(value, wiring.PureInterface):
+        yield from _attributes(vars(value))
+    elif isinstance(value, Value | ValueCastable):
+        collector = _SignalCollector()
+        collector.on_value(Value.cast(value))
+        yield from collector.found.values()
+
+
 def _check_borders(modules: list[SharedModule]) -> None:
+    """What a component has inside nobody else may name; of most there is no inside."""
+    for site in (site for module in modules for site in module.sites):
+        if site.component is site.module.component:
+            continue
+        ports = {id(value) for value, _ in component_ports(site.component).values()}
+        for signal in _attributes(vars(site.component)):
+            for module in modules:
+                if id(signal) not in ports and id(signal) in module.signals:
+                    raise _inside(signal, site.module, module)
     owners: dict[int, SharedModule] = {}
     for module in modules:
         ports = {id(value) for value, _ in module.ports.values()}
@@ -372,7 +380,8 @@ def _check_borders(modules: list[SharedModule]) -> None:
             owner = owners.setdefault(key, module)
             # The same component under other controls is another module.
             if owner.component is not module.component:
-                raise ValueError(
-                    f"{module.signals[key].name} of {owner.name} is used in {module.name}, "
-                    "but is no port"
-                )
+                raise _inside(module.signals[key], owner, module)
+
+
+def _inside(signal: Signal, owner: SharedModule, user: SharedModule) -> ValueError:
+    return ValueError(f"{signal.name} of {owner.name} is used in {user.name}, but is no port")

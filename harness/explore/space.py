@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from harness.hardware.configuration import unknown_parameter
 from hw.config import DnaConfig
 from sw.errors import DnaError
 
@@ -77,9 +78,9 @@ def _named(base: DnaConfig, chosen: Mapping[str, int]) -> Candidate:
 
 def _candidate(parameters: dict[str, Any], fallback: str | None) -> Candidate:
     name = str(parameters.get("name", fallback))
-    unknown = parameters.keys() - {field.name for field in dataclasses.fields(DnaConfig)}
-    if unknown:
-        return Candidate(name, None, f"a machine has no parameter {min(unknown)!r}")
+    fault = unknown_parameter(parameters)
+    if fault is not None:
+        return Candidate(name, None, fault)
     try:
         return Candidate(name, msgspec.convert({"name": name, **parameters}, type=DnaConfig))
     except msgspec.ValidationError as error:

@@ -197,11 +197,11 @@ def _compile(
         unit = folder / f"unit_{number}.cc"
         unit.write_text(text)
         units.append([unit, "-include", folder / "declarations.h"])
-    folders = (f"-I{yosys.headers()}", f"-I{FOLDER}")
+    common = (f"-I{yosys.headers()}", f"-I{FOLDER}", "-include", FOLDER / "one_row.h")
     objects = [folder / f"{number}.o" for number in range(len(units))]
     with ThreadPoolExecutor(cpus()) as pool:
         compiled = [
-            pool.submit(_run_compiler, *flags, *folders, "-c", *unit, "-o", to)
+            pool.submit(_run_compiler, *flags, *common, "-c", *unit, "-o", to)
             for unit, to in zip(units, objects, strict=True)
         ]
         try:

@@ -102,7 +102,7 @@ def test_controls_around_shared_components_act_as_in_amaranth():
 class Row(wiring.Component):
     """Counters one after another."""
 
-    def __init__(self, starts, *, peek=False, queues=0):
+    def __init__(self, starts, *, peek=None, queues=0):
         self.starts = starts
         self.peek = peek
         self.queues = queues
@@ -115,7 +115,8 @@ class Row(wiring.Component):
             counter = Private(start=start) if self.peek else Counter(start=start)
             m.submodules[f"counter_{number}"] = counter
             m.d.comb += counter.step.eq(step)
-            step = counter.hidden if self.peek else counter.count
+            last = number == len(self.starts) - 1
+            step = counter.hidden if self.peek and (last or self.peek == "all") else counter.count
         for number in range(self.queues):
             m.submodules[f"queue_{number}"] = queue = fifo.SyncFIFO(width=4, depth=3)
             m.d.comb += [queue.w_data.eq(step), queue.w_en.eq(1), queue.r_en.eq(1)]
@@ -156,6 +157,49 @@ def test_queues_without_a_signature_are_shared():
     assert sum("queue" in name for name in modules(Row((), queues=3))) == 1
 
 
+class Queues(wiring.Component):
+    """Equal queues one after another; how full they are is read of ``watched`` alone."""
+
+    def __init__(self, *, watched):
+        self.watched = watched
+        super().__init__(
+            {"words": In(stream.Signature(8)), "levels": Out(stream.Signature(8))},
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        queues = [fifo.SyncFIFOBuffered(width=8, depth=5) for _ in range(2)]
+        m.submodules += queues
+        first, second = queues
+        level = queues[self.watched].level
+        m.d.comb += [
+            first.w_data.eq(self.words.p),
+            first.w_en.eq(self.words.valid),
+            self.words.ready.eq(first.w_rdy),
+            second.w_data.eq(first.r_data),
+            second.w_en.eq(first.r_rdy),
+            first.r_en.eq(second.w_rdy),
+            self.levels.p.eq(Cat(second.r_data[:5], level)),
+            self.levels.valid.eq(second.r_rdy),
+            second.r_en.eq(self.levels.ready),
+        ]
+        return m
+
+
+@pytest.mark.parametrize("watched", range(2))
+def test_whatever_is_read_of_a_queue_is_a_port(watched):
+    """``level`` was none, and 0 wherever the queue was not the first of its kind."""
+    words = np.random.default_rng(2).integers(0, 256, (WORDS, 1), np.uint8)
+    fast, slow = (
+        open_engine(engine, Queues, watched=watched).run(
+            {"words": words}, {"levels": WORDS}, stalls=Stalls(0.4, 1)
+        )
+        for engine in ENGINES
+    )
+    assert np.array_equal(fast.outputs["levels"], slow.outputs["levels"])
+    assert len(np.unique(fast.outputs["levels"] >> 5)) > 3
+
+
 def test_outputs_that_nobody_reads_are_no_ports():
     text = rtlil.convert(Row((1, 1)))
     ports = re.findall(r"^  wire .*(?:input|output) \d+ +\\(\S+)$", text, re.MULTILINE)
@@ -163,13 +207,14 @@ def test_outputs_that_nobody_reads_are_no_ports():
     assert not {"total", "unread"} & set(ports)
 
 
-def test_a_signal_inside_is_no_port():
+@pytest.mark.parametrize("peek", ["all", "last"])
+def test_a_signal_inside_is_no_port(peek):
     with pytest.raises(ValueError, match=r"hidden of .*counter_0 is used in top, but is no port"):
-        rtlil.convert(Row((1, 1), peek=True))
+        rtlil.convert(Row((1, 1), peek=peek))
 
 
 def test_one_component_may_be_looked_into():
-    assert "hidden" in rtlil.convert(Row((1, 2), peek=True))
+    assert "hidden" in rtlil.convert(Row((1, 2), peek="all"))
 
 
 class Clocked(wiring.Component):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hw.config import DnaConfig
+from hw.isa import FORMATS, Opcode
 from sim.reference import ReferenceModel
 from sim.verify.interpreter import interpret_program
 from sw.compiler import Program, compile_graph
@@ -18,8 +19,11 @@ from sw.operators import table
 LAYER_MACS = 300_000
 """Of the largest random layer."""
 
-LAYER_SIZE = {"fully connected": 15}
-"""Rows and columns, at most, where 24 would be much."""
+LAYER_SIZE = {"fully connected": 40}
+"""Rows and columns, at most, where it is not 24."""
+
+WINDOW_LIMITS = {field.name: field.range[1] for field in FORMATS[Opcode.CONV].fields}
+"""The largest kernel and stride that an instruction can name."""
 
 
 def listed(name: str) -> bool:
@@ -132,15 +136,16 @@ class RandomNetwork:
         self.spatial.append(name)
         return name
 
-    def depthwise(self, x: str, window: Window | None = None) -> None:
+    def depthwise(self, x: str, window: Window | None = None, times: int | None = None) -> str:
         window = window or self.window(x)
         channels = self.builder.tensor(x).shape[2]
-        times = int(self.rng.integers(1, 3)) if channels < 20 else 1
+        times = times or (int(self.rng.integers(1, 5)) if channels < 20 else 1)
         weights = self.weights((times * channels, *window.kernel))
         name = self.builder.depthwise_conv2d(
             self.name("depthwise"), x, weights, self.output(), window
         )
         self.spatial.append(name)
+        return name
 
     def max_pool(self, x: str, window: Window | None = None) -> None:
         window = window or self.window(x, square=bool(self.rng.integers(2)))
@@ -150,33 +155,38 @@ class RandomNetwork:
         window = window or self.window(x, seen=True)
         self.spatial.append(self.builder.average_pool2d(self.name("average"), x, window))
 
-    def add(self, a: str, b: str) -> None:
-        name = self.builder.add(self.name("add"), a, b, self.output(factor=2))
-        self.spatial.append(name)
+    def add(self, a: str, b: str) -> str:
+        return self.builder.add(self.name("add"), a, b, self.output(factor=2))
 
     def residual(self) -> None:
         """An addition of one of the forms that networks have, and some that they have not."""
         x = self.pick()
+        self.spatial.append(self.add(*self.operands(x)))
+
+    def operands(self, x: str) -> tuple[str, str]:
+        """Two maps to be added, one of them perhaps ``x``."""
         channels = self.builder.tensor(x).shape[2]
         same, point = Window((3, 3), padding=Padding(1, 1, 1, 1)), Window((1, 1))
-        match int(self.rng.integers(0, 5)) if listed("convolution") else 1:
-            case 0:
-                self.add(self.conv(x, channels, same), x)
-            case 1:
-                self.add(x, x)
-            case 2:
-                shortcut = self.conv(x, 12, point)
-                self.add(self.conv(x, 12, same), shortcut)
-            case 3:
-                main = self.conv(x, 12, same)
-                self.add(main, self.conv(x, 12, point))
-            case 4:
-                branch = self.conv(x, channels, same)
-                self.conv(branch)
-                self.add(x, branch)
+        forms = [lambda: (x, x)]
+        if listed("convolution"):
+            forms += [
+                lambda: (self.conv(x, channels, same), x),
+                lambda: (self.conv(x, 12, same), self.conv(x, 12, point)),
+                lambda: (self.conv(x, 12, point), self.conv(x, 12, same))[::-1],
+                lambda: (x, self.read_twice(self.conv(x, channels, same))),
+            ]
+        if listed("depthwise convolution"):
+            forms.append(lambda: (x, self.depthwise(x, same, 1)))
+        return forms[int(self.rng.integers(len(forms)))]()
+
+    def read_twice(self, x: str) -> str:
+        """``x``, which another operation reads, too."""
+        self.conv(x)
+        return x
 
     def mean(self, x: str) -> str:
-        return self.builder.mean(self.name("mean"), x, self.output("none"))
+        keep_dims = bool(self.rng.integers(2))
+        return self.builder.mean(self.name("mean"), x, self.output("none"), keep_dims=keep_dims)
 
     def dense(self, x: str, outputs: int | None = None) -> str:
         inputs = int(np.prod(self.builder.tensor(x).shape))
@@ -190,12 +200,14 @@ class RandomNetwork:
             steps[int(self.rng.integers(len(steps)))](self)
         x = self.spatial[-1]
         if x == "input" or self.rng.random() < 0.6:
-            large = max(self.builder.tensor(x).shape[:2]) > 15
-            if "mean" in rows and (large or self.rng.random() < 0.7):
+            if "mean" in rows and self.rng.random() < 0.7:
                 x = self.mean(x)
             if "fully connected" in rows:
                 for _ in range(int(self.rng.integers(1, 3))):
                     x = self.dense(x)
+                if "addition" in rows and self.rng.random() < 0.2:
+                    classes = self.builder.tensor(x).shape[0]
+                    x = self.add(x, self.dense(x, classes))
         return self.builder.finish(x)
 
 
@@ -229,7 +241,8 @@ def random_network(rng: np.random.Generator) -> Graph:
 def random_layer(rng: np.random.Generator) -> Graph:
     """One operation (two for half of the additions) as no network has it.
 
-    Large kernels, strides that leave rows out, channels that fill no word.
+    Large kernels, strides that leave rows out, channels that fill no word, maps too large for the
+    kernel of a classifier.
     """
     kinds = [row.name for row in table.TABLE if row.operation is not None]
     kind = str(rng.choice([*kinds, "image"] if listed("convolution") else kinds))
@@ -243,8 +256,12 @@ def random_layer(rng: np.random.Generator) -> Graph:
         outputs = int(rng.choice([1, 3, 4, 5, 8, 15, 16, 33, 64, 70]))
         sides = [int(n) for n in rng.integers(0, 6, 4)]
         rows, columns = height + sides[0] + sides[1], width + sides[2] + sides[3]
-        kernel = tuple(int(rng.integers(1, min(12, size) + 1)) for size in (rows, columns))
-        stride = tuple(int(n) for n in rng.integers(1, 6, 2))
+        largest = (
+            min(rows, WINDOW_LIMITS["kernel_height"]),
+            min(columns, WINDOW_LIMITS["kernel_width"]),
+        )
+        kernel = tuple(int(rng.integers(1, size + 1)) for size in largest)
+        stride = tuple(int(n) for n in rng.integers(1, WINDOW_LIMITS["stride"] + 1, 2))
         taps = kernel[0] * kernel[1] if "convolution" in kind else 1
         work = height * width * channels * outputs * taps // (stride[0] * stride[1])
         if work <= LAYER_MACS:
@@ -258,10 +275,11 @@ def random_layer(rng: np.random.Generator) -> Graph:
     return network.builder.finish(name)
 
 
-def _lone_addition(network: RandomNetwork, _window: Window, _outputs: int) -> None:
+def _lone_addition(network: RandomNetwork, _window: Window, _outputs: int) -> str:
     channels = network.builder.tensor("input").shape[2]
     half = listed("convolution") and network.rng.random() < 0.5
-    network.add("input", network.conv("input", channels, Window((1, 1))) if half else "input")
+    operand = network.conv("input", channels, Window((1, 1))) if half else "input"
+    return network.add("input", operand)
 
 
 LAYERS: dict[str, Callable[[RandomNetwork, Window, int], str | None]] = {
@@ -293,8 +311,8 @@ def _first_layer(network: RandomNetwork) -> Graph:
     outputs = int(rng.integers(1, 25))
     x = network.conv("input", outputs, window)
     if listed("addition") and rng.random() < 0.5:
-        network.add(x, network.conv("input", outputs, window))
-    return network.builder.finish(network.spatial[-1])
+        x = network.add(x, network.conv("input", outputs, window))
+    return network.builder.finish(x)
 
 
 def noise(rng: np.random.Generator, graph: Graph) -> np.ndarray:

@@ -30,7 +30,7 @@ from sw.artifact.manifest import Target
 from sw.compiler import compile_graph
 from sw.errors import DnaError
 from tests.support.programs import noise, random_network
-from tests.sweeps.fuzz_cases import MACHINES
+from tests.sweeps.machines import MACHINES
 
 Files = dict[str, bytes]
 Rng = np.random.Generator

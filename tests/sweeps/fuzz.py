@@ -3,14 +3,16 @@
     python -m tests.sweeps.fuzz --cases 2000 --seed 0 --json fuzz.json
     python -m tests.sweeps.fuzz --case 0:17 --config nano
 
-The second form repeats case 17 of seed 0 on one machine. Exit code 0 means that values were
-compared and no case failed; 1 that one did, or none was compared; 130 that it was interrupted.
+The second form repeats case 17 of seed 0 on one machine. A case that fails is made simpler and kept
+as a file (:mod:`tests.sweeps.findings`). Exit code 0 means that values were compared and no case
+failed; 1 that one did, or none was compared; 130 that it was interrupted.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -22,36 +24,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from harness.commands.common import check_writable, json_option, write_json
+from harness.commands.common import check_writable, write_json
 from hw.config import DnaConfig
 from sim.rtl.registry import open_simulator
 from sw.errors import DnaError
-from tests.sweeps.fuzz_cases import (
-    MACHINES,
-    Case,
-    Expect,
-    Failure,
-    Outcome,
-    draw,
-    right,
-    run,
-    shrink,
-)
+from tests.sweeps import findings
+from tests.sweeps.findings import Finding
+from tests.sweeps.fuzz_cases import Case, Expect, Failure, Outcome, draw, right, run
+from tests.sweeps.options import BAD_USE, FAILED, INTERRUPTED, PLAIN_WIDTH, Asked, case_options
 
-PLAIN_WIDTH = 120
-FAILED, BAD_USE, INTERRUPTED = 1, 2, 130
 MOST_FAILURES = 5
 """The fuzzer gives up after so many; each takes a while to shrink."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Found:
-    """A failure and its reproducer."""
-
-    command: str
-    failure: Failure
-    shrunk: Case
-    shrunk_failure: Failure
 
 
 @dataclasses.dataclass
@@ -83,7 +66,7 @@ class Report:
     seed: int
     tallies: dict[str, Tally] = dataclasses.field(default_factory=dict)
     refusals: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    found: list[Found] = dataclasses.field(default_factory=list)
+    found: list[Finding] = dataclasses.field(default_factory=list)
 
     @property
     def total(self) -> Tally:
@@ -95,6 +78,10 @@ class Report:
     def clean(self) -> bool:
         """Whether something was compared and nothing failed."""
         return self.total.values > 0 and self.total.failed == 0
+
+
+def _fault(case: Case, config: DnaConfig, expect: Expect) -> Failure | None:
+    return run(case, config, expect).failure
 
 
 def fuzz(
@@ -109,65 +96,34 @@ def fuzz(
         if outcome.refused is not None:
             report.refusals[outcome.refused] += 1
         if outcome.failure is not None:
-            command = (
-                f"python -m tests.sweeps.fuzz --case {report.seed}:{number} --config {config.name}"
-            )
-            report.found.append(Found(command, outcome.failure, *shrink(case, config, expect)))
+            judge = functools.partial(_fault, config=config, expect=expect)
+            report.found.append(findings.simplest("fuzz", report.seed, number, config, case, judge))
         yield number, config, outcome
         if len(report.found) == MOST_FAILURES:
             return
 
 
-class CaseNumber(click.ParamType[tuple[int, int]]):
-    """``SEED:NUMBER``."""
-
-    name = "SEED:NUMBER"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        """Parse and check the two numbers."""
-        seed, colon, number = value.partition(":")
-        if not (colon and seed.isdecimal() and number.isdecimal()):
-            self.fail(f"{value!r} is not SEED:NUMBER", param, ctx)
-        return int(seed), int(number)
-
-
 @click.command()
-@click.option("--cases", type=click.IntRange(min=1), default=2000, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option(
-    "--config", "name", type=click.Choice(list(MACHINES)), help="One machine. Default: all."
-)
-@click.option("--case", "single", type=CaseNumber(), help="Only this case; needs --config.")
-@json_option
-def main(
-    cases: int, seed: int, name: str | None, single: tuple[int, int] | None, json_file: Path | None
-) -> None:
+@case_options(cases=2000)
+def main(asked: Asked, json_file: Path | None) -> None:
     """Run random cases on compiled RTL and compare every value with the reference."""
     width = None if sys.stdout.isatty() else PLAIN_WIDTH
     out, errors = Console(highlight=False, soft_wrap=True, width=width), Console(stderr=True)
-    if single is not None and name is None:
-        raise click.UsageError("--case needs --config: it says on which machine")
-    configs = [MACHINES[name]] if name else list(MACHINES.values())
-    numbers: Iterable[int] = range(cases)
-    if single is not None:
-        seed, numbers, cases = single[0], [single[1]], 1
-    report, started, interrupted = Report(seed), time.perf_counter(), False
-    out.print(f"seed {seed}, {cases} cases")
+    report, started, interrupted = Report(asked.seed), time.perf_counter(), False
+    out.print(f"seed {asked.seed}, {len(asked.numbers)} cases")
     try:
         check_writable(json_file)
-        _compile(configs, errors)
+        _compile(asked.configs, errors)
         started = time.perf_counter()
-        _run(report, numbers, cases, configs, out, errors)
+        _run(report, asked, out, errors)
     except KeyboardInterrupt:
         interrupted = True
     except DnaError as error:
         errors.print(f"error: {error}", soft_wrap=True)
         sys.exit(BAD_USE)
     seconds = time.perf_counter() - started
-    _show(report, cases, seconds, out)
-    write_json(json_file, _figures(report, cases, seconds))
+    _show(report, asked, seconds, out)
+    write_json(json_file, _figures(report, asked, seconds))
     sys.exit(INTERRUPTED if interrupted else 0 if report.clean else FAILED)
 
 
@@ -177,62 +133,54 @@ def _compile(configs: list[DnaConfig], errors: Console) -> None:
             open_simulator(config, size=1).close()
 
 
-def _run(
-    report: Report,
-    numbers: Iterable[int],
-    cases: int,
-    configs: list[DnaConfig],
-    out: Console,
-    errors: Console,
-) -> None:
+def _run(report: Report, asked: Asked, out: Console, errors: Console) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=errors, transient=True) as progress:
-        task = progress.add_task("fuzzing", total=cases)
-        for number, config, outcome in fuzz(report, numbers, configs):
+        task = progress.add_task("fuzzing", total=len(asked.numbers))
+        for number, config, outcome in fuzz(report, asked.numbers, asked.configs):
             case = f"case {report.seed}:{number} on {config.name}"
             if outcome.refused is not None:
                 out.print(f"{case}: refused: {outcome.refused}", markup=False)
             if outcome.failure is not None:
-                found = report.found[-1]
-                out.print(f"{case}: FAILED: {found.failure.kind}", style="red", markup=False)
-                out.print(found.failure.text, markup=False)
-                out.print(f"shrunk to:\n{found.shrunk}", markup=False)
-                out.print(f"which fails with: {found.shrunk_failure.text}", markup=False)
-                out.print(f"again with: {found.command}", markup=False)
+                out.print(f"{case}: FAILED: {outcome.failure.kind}", style="red", markup=False)
+                out.print(outcome.failure.text, markup=False)
+                for line in findings.kept(report.found[-1], asked.folder):
+                    out.print(line, markup=False)
             progress.advance(task)
 
 
-def _show(report: Report, cases: int, seconds: float, out: Console) -> None:
+def _show(report: Report, asked: Asked, seconds: float, out: Console) -> None:
     names = [field.name for field in dataclasses.fields(Tally)]
     table = Table("machine", *names)
     for name, tally in [*report.tallies.items(), ("all", report.total)]:
         table.add_row(name, *(f"{number:,}" for number in dataclasses.astuple(tally)))
     out.print(table)
     done = report.total.cases
-    out.print(f"{done} of {cases} cases of seed {report.seed} in {seconds:.0f} s")
+    out.print(f"{done} of {len(asked.numbers)} cases of seed {report.seed} in {seconds:.0f} s")
     if not report.total.values:
         out.print("no value was compared")
 
 
-def _figures(report: Report, cases: int, seconds: float) -> dict[str, Any]:
+def _figures(report: Report, asked: Asked, seconds: float) -> dict[str, Any]:
     return {
         "seed": report.seed,
-        "asked": cases,
+        "asked": len(asked.numbers),
         "seconds": round(seconds, 1),
         **dataclasses.asdict(report.total),
         "configs": {
-            name: dataclasses.asdict(MACHINES[name])
-            | {"digest": MACHINES[name].digest}
-            | dataclasses.asdict(tally)
-            for name, tally in report.tallies.items()
+            config.name: dataclasses.asdict(config)
+            | {"digest": config.digest}
+            | dataclasses.asdict(report.tallies[config.name])
+            for config in asked.configs
+            if config.name in report.tallies
         },
         "refusals": dict(report.refusals.most_common()),
         "failures": [
             {
                 "command": found.command,
                 **dataclasses.asdict(found.failure),
-                "shrunk": str(found.shrunk),
-                "shrunk_text": found.shrunk_failure.text,
+                "machine": found.machine.name,
+                "shrunk": str(found.case),
             }
             for found in report.found
         ],

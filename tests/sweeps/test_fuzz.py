@@ -8,8 +8,11 @@ from click.testing import CliRunner
 
 from sim.memory.model import MemoryModel
 from sw.operations import Conv2D
-from tests.sweeps.fuzz import INTERRUPTED, MOST_FAILURES, Report, fuzz, main
-from tests.sweeps.fuzz_cases import MACHINES, Outcome, draw, rebuild, right
+from tests.sweeps.fuzz import MOST_FAILURES, Report, fuzz, main
+from tests.sweeps.fuzz_cases import Outcome, draw, right
+from tests.sweeps.machines import MACHINES
+from tests.sweeps.options import INTERRUPTED
+from tests.sweeps.shrinking import rebuild
 
 NANO = MACHINES["nano"]
 CASES = 15
@@ -44,12 +47,12 @@ def test_a_wrong_expectation_is_caught_and_shrunk():
             break
     (found,) = report.found
     assert not report.clean
-    assert found.failure.kind == found.shrunk_failure.kind == "mismatch"
-    (operation,) = found.shrunk.graph.operations
+    assert found.failure.kind == "mismatch"
+    (operation,) = found.case.graph.operations
     assert isinstance(operation, Conv2D)
-    assert found.shrunk.image.shape[2] == 3
-    assert found.shrunk.image.size <= 12
-    assert found.shrunk.memory == MemoryModel()
+    assert found.case.image.shape[2] == 3
+    assert found.case.image.size <= 12
+    assert found.case.memory == MemoryModel()
     assert found.command.endswith("--config nano")
 
 
@@ -57,7 +60,7 @@ def test_it_gives_up_after_some_failures(monkeypatch):
     def always_wrong(graph, image):
         return {name: tensor ^ 1 for name, tensor in right(graph, image).items()}
 
-    monkeypatch.setattr("tests.sweeps.fuzz_cases.MOST_ATTEMPTS", 1)
+    monkeypatch.setattr("tests.sweeps.shrinking.MOST_ATTEMPTS", 1)
     report = Report(seed=0)
     assert sum(1 for _ in fuzz(report, range(100), [NANO], always_wrong)) < 100
     assert len(report.found) == report.total.failed == MOST_FAILURES

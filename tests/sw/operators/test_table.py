@@ -15,7 +15,7 @@ from sw.operations import Conv2D, Operation
 from sw.operators import FRONTENDS, find, nearest, row_of, spellings, table
 from tests import skips
 from tests.support import programs, tflite_models
-from tests.sweeps import fuzz_cases
+from tests.sweeps import shrinking
 
 ROWS = {row.name: row for row in table.TABLE}
 OPERATIONS = {row.operation for row in table.TABLE if row.operation is not None}
@@ -24,7 +24,7 @@ BY_OPERATION = {
     "the kernels": kernels.FILLERS,
     "the flatbuffer writer": flatbuffer.WRITERS,
     "the compiler's lowering": LOWERINGS,
-    "the fuzzer's rebuild": fuzz_cases.REBUILD,
+    "the sweeps' rebuild": shrinking.REBUILD,
 }
 HANDLERS = {
     "tflite": "sw.frontends.tflite.operators",

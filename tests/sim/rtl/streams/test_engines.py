@@ -4,8 +4,12 @@ import re
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
 
 from sim.memory.stalls import NO_STALLS, Stalls
+from sim.rtl import library
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError
 from tests.sim.rtl.streams.engines import ENGINES, open_engine
@@ -181,3 +185,33 @@ def test_waves_do_not_change_the_run(engine, packets, tmp_path):
 def test_unwritable_waves(engine, packets, tmp_path):
     with pytest.raises(DnaError, match="cannot write"):
         run(engine, packets, waves=Waves(tmp_path / "absent" / "w.vcd", 0, 5))
+
+
+class Pair(wiring.Component):
+    """A queue of two words, one of them in a memory that has no address."""
+
+    words: In(stream.Signature(48))
+    same: Out(stream.Signature(48))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=48, depth=2)
+        m.d.comb += [
+            queue.w_data.eq(self.words.p),
+            queue.w_en.eq(self.words.valid),
+            self.words.ready.eq(queue.w_rdy),
+            self.same.p.eq(queue.r_data),
+            self.same.valid.eq(queue.r_rdy),
+            queue.r_en.eq(self.same.ready),
+        ]
+        return m
+
+
+def test_a_memory_of_one_row(tmp_path, monkeypatch):
+    """CXXRTL's index of it is whatever lies on the stack, which -O0 leaves there."""
+    monkeypatch.setattr(library, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(library, "FLAGS", ("-O0", *library.FLAGS[1:], "-DCXXRTL_NDEBUG"))
+    words = np.random.default_rng(1).integers(0, 256, (100, 6), dtype=np.uint8)
+    for engine in ENGINES:
+        found = open_engine(engine, Pair).run({"words": words}, {"same": len(words)})
+        assert np.array_equal(found.outputs["same"], words)

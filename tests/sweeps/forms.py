@@ -1,0 +1,136 @@
+"""The forms in which an operator can stand in a network, by its name in the table of operators.
+
+What the sweeps draw must have all of them: ``tests/sweeps/test_forms.py`` looks at what the
+compiler makes of their cases. Another operator needs a line here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from hw.config import DnaConfig
+from sw.compiler.layers import AveragePool, Layer, MeanPool
+from sw.compiler.lowering import lower
+from sw.graph import Graph
+from sw.operations import Padding
+from sw.operators import row_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """An operation where it stands, and the layer that computes it."""
+
+    graph: Graph
+    operation: Any
+    layer: Any
+
+    @property
+    def kind(self) -> str:
+        """Name of its row in the table."""
+        return row_of(type(self.operation)).name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what it reads first."""
+        return self.graph.operands(self.operation)[0].shape
+
+    @property
+    def computed_with(self) -> str | None:
+        """The operator of the other operation of its layer, if there is one."""
+        others = [name for name in self.layer.operations if name != self.operation.name]
+        return row_of(type(self.graph.find(others[0]))).name if others else None
+
+
+Form = Callable[[Place], bool]
+
+WINDOWS: dict[str, Form] = {
+    "one stride": lambda it: it.operation.stride[0] == it.operation.stride[1] > 1,
+    "uneven strides": lambda it: it.operation.stride[0] != it.operation.stride[1],
+    "a stride beyond the kernel": lambda it: bool(
+        np.any(np.greater(it.operation.stride, it.operation.kernel))
+    ),
+    "an uneven kernel": lambda it: it.operation.kernel[0] != it.operation.kernel[1],
+    "no padding": lambda it: it.operation.padding == Padding(),
+    "padding": lambda it: it.operation.padding != Padding(),
+}
+
+ACTIVATIONS: dict[str, Form] = {
+    "no activation": lambda it: it.operation.activation == "none",
+    "relu": lambda it: it.operation.activation == "relu",
+    "relu6": lambda it: it.operation.activation == "relu6",
+}
+
+
+def _multiplier(place: Place) -> int:
+    return place.graph.result(place.operation).shape[2] // place.shape[2]
+
+
+def _twice(place: Place) -> bool:
+    return len(set(place.operation.inputs)) == 1
+
+
+FORMS: Mapping[str, Mapping[str, Form]] = {
+    "convolution": {
+        **WINDOWS,
+        **ACTIVATIONS,
+        "packed windows": lambda it: it.layer.packing is not None,
+        "packed windows of several columns": lambda it: (
+            it.layer.packing is not None and it.layer.packing.columns > 1
+        ),
+    },
+    "depthwise convolution": {
+        **WINDOWS,
+        **ACTIVATIONS,
+        "a channel to a channel": lambda it: _multiplier(it) == 1 < it.shape[2],
+        "several to a channel": lambda it: _multiplier(it) > 1 and it.shape[2] > 1,
+    },
+    "fully connected": {
+        **ACTIVATIONS,
+        "of a map": lambda it: len(it.shape) == 3 and it.shape[:2] != (1, 1),
+        "of a map as one flat pixel": lambda it: it.layer.stored is not None,
+        "of a flat tensor": lambda it: len(it.shape) == 1,
+    },
+    "addition": {
+        **ACTIVATIONS,
+        "by itself": lambda it: it.computed_with is None and not _twice(it),
+        "to itself": _twice,
+        "behind a convolution": lambda it: it.computed_with == "convolution",
+        "behind a depthwise convolution": lambda it: it.computed_with == "depthwise convolution",
+        "behind a classifier": lambda it: it.computed_with == "fully connected",
+        "of packed windows": lambda it: it.layer.packing is not None,
+        "of flat tensors": lambda it: len(it.shape) == 1,
+    },
+    "max-pool": WINDOWS,
+    "average-pool": {
+        **WINDOWS,
+        "of windows": lambda it: isinstance(it.layer, AveragePool),
+        "of the whole map": lambda it: isinstance(it.layer, MeanPool),
+    },
+    "mean": {
+        "to a map of one pixel": lambda it: len(it.graph.result(it.operation).shape) == 3,
+        "to a flat tensor": lambda it: len(it.graph.result(it.operation).shape) == 1,
+    },
+}
+"""Forms of each row of the table that is an operation of the graph."""
+
+
+def places(graph: Graph, config: DnaConfig) -> Iterator[Place]:
+    """Each operation of ``graph`` with the layer that computes it on ``config``.
+
+    Raises:
+        DnaError: the instruction set has no counterpart for one of them.
+    """
+    layers: dict[str, Layer] = {
+        name: layer for layer in lower(graph, config) for name in layer.operations
+    }
+    for operation in graph.operations:
+        yield Place(graph, operation, layers[operation.name])
+
+
+def forms_of(place: Place) -> set[tuple[str, str]]:
+    """Name of the row and name of the form, of all that it has."""
+    return {(place.kind, name) for name, form in FORMS[place.kind].items() if form(place)}
