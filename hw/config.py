@@ -6,13 +6,12 @@ import dataclasses
 import hashlib
 import json
 
-from hw.isa.formats import Opcode, field_widths
-
 LOAD_CHUNKS = 8
 """Chunks of a row that LOAD keeps: two to read from, and what overlapping windows come back to."""
 
-FEATURE_WORDS_LIMIT = 1 << field_widths(Opcode.CONV)["in_base"]
-TILE_PIXELS_LIMIT = (1 << field_widths(Opcode.CONV)["tile_pixels"]) >> 1
+# What the fields of instructions can say: an address of 24 bits, pixels of a tile in 14.
+FEATURE_WORDS_LIMIT = 1 << 24
+TILE_PIXELS_LIMIT = 1 << 13
 
 
 def _is_power_of_two(value: int) -> bool:

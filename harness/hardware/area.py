@@ -163,30 +163,20 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
     word = 8 * config.dram_bytes_per_cycle
     window = 8 * config.rows * config.modules  # bits that the arrays, and POOL, read in a cycle
     stream = 8 * config.lanes
+    burst_words = config.burst_words * config.outstanding_bursts
     yield Part(name="control", sizes=(1,))
     yield Part(
         name="DMA",
-        sizes=(1,),
-        # A word and its error of each reader at the end, and at each port all but its last beat.
-        counted=AreaBlock(
-            "",
-            lut=word * (2 * config.dram_ports - 1),
-            ff=READERS * (word + 1) + READERS * config.dram_ports * (word - 8 * config.port_bytes),
-        ),
+        sizes=(1, word),
         memories=(
             # Words of each reader at each port; bursts of each reader; words to be written.
             Memory(
-                config.burst_words * config.outstanding_bursts // config.dram_ports,
+                burst_words // config.dram_ports,
                 word + 1,
                 READERS * config.dram_ports,
                 registers=False,
             ),
-            Memory(
-                config.burst_words * config.outstanding_bursts,
-                33 + config.burst_words.bit_length(),
-                READERS,
-                registers=False,
-            ),
+            Memory(burst_words, 33 + config.burst_words.bit_length(), READERS, registers=False),
             Memory(2 * config.burst_words, word + 1, config.dram_ports, registers=False),
         ),
     )

@@ -1,7 +1,8 @@
 """AXI4's rules for a manager's reads, and that no beat comes without a place for it.
 
 The bursts are any that the splitter may give. That an address stays is proved by induction.
-What a reader gets is proved for as many cycles as it takes to use up its credits, to get some back and to ask again.
+What a reader gets is proved for as many cycles as it takes to use up its credits, to get some back
+and to ask again.
 """
 
 import inspect

@@ -28,7 +28,7 @@ def test_what_is_verified_is_what_is_shipped_and_ports():
         assert len(cells[0]) > 2
         assert cells[0] == cells[1]
     ports = [
-        set(re.findall(r"^  wire .*?(?:input|output) \d+ (?:signed )?\\(\S+)$", top["dna"], re.M))
+        set(re.findall(r"^  wire .*?(?:input|output) \d+ +(?:signed )?\\(\S+)$", top["dna"], re.M))
         for top in (shipped, observed)
     ]
     assert "interrupt" in ports[0] and not any("trace" in port for port in ports[0])
