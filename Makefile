@@ -12,7 +12,7 @@ PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-h
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles imports mutations damage timing imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage timing imagenet check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -46,13 +46,17 @@ test-newest: ## the same on the newest Python of this computer, without PyTorch,
 
 N    ?= 2000
 SEED ?= 0
-fuzz: setup ## N random cases (2000) of a SEED (0) on compiled RTL against the reference (4 minutes, 12 when new)
+fuzz: setup ## N random cases (2000) of a SEED (0) on compiled RTL against the reference (6 minutes, 20 when new)
 	@mkdir -p $(BUILD)
+	$(BIN)/python -m tests.sweeps.kept
 	$(BIN)/python -m tests.sweeps.fuzz --cases $(N) --seed $(SEED) --json $(BUILD)/fuzz.json
 
-cycles: setup ## 200 random cases of a SEED (0): cycle model against RTL, every counter (4 minutes, 8 when new)
+cycles: setup ## 500 random cases of a SEED (0): cycle model against RTL, every counter (8 minutes, 20 when new)
 	@mkdir -p $(BUILD)
-	$(BIN)/python -m tests.sweeps.cycles_sweep --cases 200 --seed $(SEED) --json $(BUILD)/cycles.json
+	$(BIN)/python -m tests.sweeps.cycles_sweep --cases 500 --seed $(SEED) --json $(BUILD)/cycles.json
+
+area: setup ## ask Yosys anew what small machines take of an FPGA, and fit the area model (20 minutes)
+	$(BIN)/python -m tests.sweeps.area
 
 imports: setup ## 300 random TFLite models against LiteRT, 50 of them on RTL (5 minutes)
 	@mkdir -p $(BUILD)

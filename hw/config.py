@@ -6,13 +6,12 @@ import dataclasses
 import hashlib
 import json
 
-from hw.isa.formats import Opcode, field_widths
-
 LOAD_CHUNKS = 8
 """Chunks of a row that LOAD keeps: two to read from, and what overlapping windows come back to."""
 
-FEATURE_WORDS_LIMIT = 1 << field_widths(Opcode.CONV)["in_base"]
-TILE_PIXELS_LIMIT = (1 << field_widths(Opcode.CONV)["tile_pixels"]) >> 1
+# What the fields of instructions can say: an address of 24 bits, pixels of a tile in 14.
+FEATURE_WORDS_LIMIT = 1 << 24
+TILE_PIXELS_LIMIT = 1 << 13
 
 
 def _is_power_of_two(value: int) -> bool:
@@ -158,8 +157,10 @@ class DnaConfig:
 
     @property
     def window_alignment(self) -> int:
-        """Bytes of which the memory window begins at a multiple: no burst crosses 4 KiB then, and
-        each is behind the port that its offset says."""
+        """Bytes of which the memory window begins at a multiple.
+
+        No burst crosses 4 KiB then, and each is behind the port that its offset says.
+        """
         return max(4096, self.dram_ports * self.port_granule_bytes if self.dram_ports > 1 else 0)
 
     @property

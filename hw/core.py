@@ -57,8 +57,9 @@ class WriteTraceSignature(wiring.Signature):
 class Core(wiring.Component):
     """Sequencer, engines, memories and DMA, connected.
 
-    Latency and stall: those of the blocks; ``fault`` and ``progress`` a cycle later. Where several report a fault in one cycle, sequencer, DMA and feature memory come
-    before the engines.
+    Latency and stall: those of the blocks; ``fault`` and ``progress`` a cycle later.
+    Where several report a fault in one cycle, sequencer, DMA and feature memory come before the
+    engines.
 
     Args:
         config: all of it.

@@ -241,8 +241,11 @@ class _Instances:
         for outer in self.finished:
             for site in outer.sites:
                 ports = component_ports(site.component)
-                for name in ports.keys() & read[site.module]:
-                    site.instance.ports[name] = ports[name][0], "o"
+                site.instance.ports |= {
+                    name: (value, "o")
+                    for name, (value, _) in ports.items()
+                    if name in read[site.module]
+                }
         for module, names in read.items():
             module.ports = {
                 name: (value, way)

@@ -1,10 +1,10 @@
 """How large a machine is, by arithmetic on its configuration: an estimate for reports and sweeps.
 
 Memories, multipliers, processing elements, adder tree and delay lines are counted as ``hw/`` builds
-them. The control logic around them, which grows little, was measured: Yosys' estimate
-(``harness/hardware/resources.py``, minutes to hours a machine) of two small machines, nano and one
-of 4 modules of 8 x 8, gave the constants below. docs/machine.md says how far it is from Yosys'.
-Nothing was placed or routed.
+them. The control logic around them was measured: each block has sizes that it grows with, and how
+much for each (``area_constants.py``) is fitted to Yosys' estimate (``resources.py``, minutes a
+machine) of small machines by ``python -m tests.sweeps.area``. docs/machine.md says how far it is
+from Yosys'. Nothing was placed or routed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from harness.hardware.area_constants import CONSTANTS
 from hw.config import LOAD_CHUNKS, DnaConfig
-from hw.microarchitecture import ELEMENT_LATENCY, ENTRY_LATENCY
+from hw.microarchitecture import FEATURE_READS, POST_WORDS_UNDER_WAY
 
 DEVICE = "XCVU13P"
 DEVICE_HAS = {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 2_688, "uram": 1_280}
@@ -23,6 +24,8 @@ DEVICE_HAS = {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 2_688, "
 
 READERS = 3
 """Clients of the DMA that read: instructions, LOAD, WEIGHTS."""
+FEATURE_READERS = 3
+"""Of the feature memory's shared port: POST, STORE, POOL."""
 
 _DISTRIBUTED_WORDS = 64
 """Memories of at most so many words are put into LUTs."""
@@ -69,7 +72,7 @@ class Area(msgspec.Struct, frozen=True):
         return max(self.shares.values()) <= 1
 
 
-class _Memory(msgspec.Struct, frozen=True):
+class Memory(msgspec.Struct, frozen=True):
     """``count`` memories; with ``registers`` their output is in flip-flops if they are in LUTs."""
 
     words: int
@@ -79,6 +82,7 @@ class _Memory(msgspec.Struct, frozen=True):
     registers: bool = True
 
     def area(self, name: str) -> AreaBlock:
+        """What they take, as a block of this name."""
         count = self.count
         if self.in_luts or self.words <= _DISTRIBUTED_WORDS:
             # A RAM32M16 or RAM64M8 has 8 LUTs and 14 or 7 bits of a word (AMD UG574).
@@ -95,12 +99,44 @@ class _Memory(msgspec.Struct, frozen=True):
         return AreaBlock(name, bram=blocks * count)
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A block before it is added up.
+
+    Attributes:
+        sizes: what the logic around grows with; ``CONSTANTS`` has a factor for each.
+        counted: what is counted as ``hw/`` builds it.
+        memories: in it.
+    """
+
+    name: str
+    sizes: tuple[float, ...]
+    counted: AreaBlock = AreaBlock("")
+    memories: tuple[Memory, ...] = ()
+
+    @property
+    def known(self) -> AreaBlock:
+        """All but what ``CONSTANTS`` say."""
+        return _sum(
+            self.name, [self.counted, *(memory.area(self.name) for memory in self.memories)]
+        )
+
+    @property
+    def area(self) -> AreaBlock:
+        """All of it."""
+        around = {
+            kind: sum(
+                factor * size
+                for factor, size in zip(CONSTANTS[self.name][kind], self.sizes, strict=True)
+            )
+            for kind in ("lut", "ff")
+        }
+        return _sum(self.name, [self.known, AreaBlock(self.name, **around)])
+
+
 def area(config: DnaConfig) -> Area:
     """Estimate the machine ``config``."""
-    blocks = [
-        _sum(name, [logic, *(memory.area(name) for memory in memories)])
-        for name, logic, memories in _blocks(config)
-    ]
+    parts = [*parts_of(config)]
+    blocks = [part.area for part in parts]
     total = _sum("machine", blocks)
     figures = {kind: getattr(total, kind) for kind in DEVICE_HAS}
     return Area(
@@ -113,9 +149,7 @@ def area(config: DnaConfig) -> Area:
             for kind in ("lut", "dsp", "bram", "uram")
         ),
         memory_bits=sum(
-            memory.words * memory.width * memory.count
-            for _, _, memories in _blocks(config)
-            for memory in memories
+            memory.words * memory.width * memory.count for part in parts for memory in part.memories
         ),
     )
 
@@ -126,143 +160,125 @@ def _sum(name: str, blocks: list[AreaBlock]) -> AreaBlock:
     )
 
 
-def _blocks(config: DnaConfig) -> Iterator[tuple[str, AreaBlock, list[_Memory]]]:
-    """Name, logic and memories of each block."""
+def parts_of(config: DnaConfig) -> Iterator[Part]:
+    """The blocks of a machine."""
     word = 8 * config.dram_bytes_per_cycle
     window = 8 * config.rows * config.modules  # bits that the arrays, and POOL, read in a cycle
-    wide_row = 8 * config.modules * config.columns
     stream = 8 * config.lanes
-    yield "control", AreaBlock("", lut=3220, ff=6170), []
-    yield (
-        "DMA",
-        AreaBlock("", lut=1620, ff=610 + word),
-        [
-            _Memory(config.burst_words * config.outstanding_bursts, word, READERS, registers=False),
-            _Memory(
-                config.burst_words * config.outstanding_bursts,
-                32,
-                READERS,
-                in_luts=True,
+    burst_words = config.burst_words * config.outstanding_bursts
+    yield Part(name="control", sizes=(1,))
+    yield Part(
+        name="DMA",
+        sizes=(1, word),
+        memories=(
+            # Words of each reader at each port; bursts of each reader; words to be written.
+            Memory(
+                burst_words // config.dram_ports,
+                word + 1,
+                READERS * config.dram_ports,
                 registers=False,
             ),
-            _Memory(2 * config.burst_words, word, registers=False),
-        ],
-    )
-    yield (
-        "feature memory",
-        # Two registers on the way of a window, a buffer and its bank's output at the other port;
-        # words rotate to and from their banks.
-        AreaBlock("", lut=2 * (window + stream) + 9 * window, ff=2 * (window + stream) + 60),
-        [_Memory(config.feature_words // config.modules, 8 * config.rows, config.modules)],
-    )
-    yield _load(config, stream)
-    yield (
-        "WEIGHTS",
-        AreaBlock("", lut=90, ff=75),
-        [_Memory(config.weight_fifo_words, word)],
-    )
-    yield (
-        "STORE",
-        AreaBlock("", lut=390 + 0.74 * stream, ff=351 + 0.72 * stream),
-        [],
-    )
-    yield (
-        "CONV reader, unpacker",
-        AreaBlock(
-            "",
-            lut=900 + 170 * config.modules + 0.35 * wide_row,
-            ff=900 + 100 * config.modules + 0.68 * wide_row,
+            Memory(burst_words, 33 + config.burst_words.bit_length(), READERS, registers=False),
+            Memory(2 * config.burst_words, word + 1, config.dram_ports, registers=False),
         ),
-        [],
+    )
+    yield Part(
+        name="feature memory",
+        # Two buffers at each of the two kinds of port; words rotate to and from their banks.
+        sizes=(1, window + stream, window * math.log2(config.modules)),
+        memories=(
+            Memory(config.feature_words // config.modules, 8 * config.rows, config.modules),
+            Memory(FEATURE_READS, stream, FEATURE_READERS, registers=False),
+        ),
+    )
+    chunk = config.load_chunk_bytes
+    yield Part(
+        name="LOAD",
+        # A ring of chunks, and a shifter of any number of bytes behind it.
+        sizes=(1, stream, stream * math.log2(chunk)),
+        memories=(Memory(LOAD_CHUNKS // 2, 8 * chunk, 2),),
+    )
+    yield Part(
+        name="WEIGHTS",
+        sizes=(1,),
+        memories=(Memory(config.weight_fifo_words, word),),
+    )
+    yield Part(name="STORE", sizes=(1, stream))
+    yield Part(
+        name="CONV reader, unpacker",
+        sizes=(1, config.modules, 8 * config.modules * config.columns),
+        counted=AreaBlock("", dsp=1),
     )
     yield _arrays(config)
     yield _interconnect(config)
     yield _banks(config)
-    yield (
-        "POST",
+    yield Part(
+        name="POST",
+        sizes=(1, config.lanes),
         # Each lane: a requantizer and an adder, two multipliers of 2 DSP blocks.
-        AreaBlock(
-            "", lut=860 + 743 * config.lanes, ff=490 + 397 * config.lanes, dsp=4 * config.lanes
-        ),
-        [
+        counted=AreaBlock("", dsp=4 * config.lanes),
+        memories=(
             # The parameters of two tiles, 64 bits a channel.
-            _Memory(2 * config.modules // config.post_words, 64 * config.lanes),
-            _Memory(8, stream, registers=False),
-        ],
-    )
-    yield (
-        "POOL",
-        AreaBlock(
-            "",
-            lut=1643 + 44.6 * config.lanes + 3.43 * window,
-            ff=960 + 31 * config.lanes + 2 * window,
-            dsp=7,
+            Memory(2 * config.modules // config.post_words, 64 * config.lanes),
+            # The other operand of an addition, read ahead; what waits for the write port.
+            Memory(POST_WORDS_UNDER_WAY, stream, 2, registers=False),
         ),
-        [],
+    )
+    yield Part(
+        name="POOL",
+        sizes=(1, config.lanes, window),
+        counted=AreaBlock("", dsp=7),
     )
 
 
-def _load(config: DnaConfig, stream: int) -> tuple[str, AreaBlock, list[_Memory]]:
-    """LOAD: a ring of chunks, and a shifter of any number of bytes behind it."""
-    chunk = config.load_chunk_bytes
-    shifter = 1.5 * stream * math.log2(chunk)
-    return (
-        "LOAD",
-        AreaBlock("", lut=710 + 1.4 * stream + shifter, ff=520 + 1.2 * stream),
-        [_Memory(LOAD_CHUNKS // 2, 8 * chunk, 2)],
-    )
-
-
-def _arrays(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
-    """The processing elements, and the delay lines around them."""
-    rows, columns, modules = config.rows, config.columns, config.modules
+def _arrays(config: DnaConfig) -> Part:
+    """The processing elements, and the delay lines that skew what goes in and out."""
+    rows, columns = config.rows, config.columns
     sum_bits = 16 + int(math.log2(rows))
-    # Weight, next weight, activation, swap, product, sum; the last column passes no swap on, the
-    # first row of sums starts with 16 bits.
-    element_bits = 8 + 8 + 8 + 1 + 16 + sum_bits
-    elements = rows * columns * element_bits - rows - (sum_bits - 16) * columns
+    # Two weights, activation, plane, sum; the last column passes nothing on, the first row of sums
+    # starts with 16 bits.
+    element_bits = 16 + 8 + 1 + sum_bits
+    elements = rows * columns * element_bits - 9 * rows - (sum_bits - 16) * columns
     # A delay of up to two cycles is in flip-flops, a longer one in shift registers of up to 32.
     skewed = 8 + 8 + sum_bits
     shift = sum(math.ceil(cycles / 32) for cycles in range(3, rows)) * skewed
-    # The pulses that load rows and swap weights keep flip-flops, and whether there is a pixel.
-    control = (rows + 1) * (columns - 1)
-    latency = ENTRY_LATENCY + rows + columns - 2 + ELEMENT_LATENCY
-    flags = 3 + modules.bit_length()
-    return (
-        "CONV arrays",
-        AreaBlock(
+    # The pulses that load rows, and the flags of a pixel, keep flip-flops.
+    control = (rows + 2) * (columns - 1) + 4 * (rows + columns - 1)
+    modules = config.modules
+    return Part(
+        name="CONV arrays",
+        sizes=(modules, modules * rows * columns),
+        counted=AreaBlock(
             "",
-            # An adder each; weights wait as long as a window takes.
-            lut=modules * (rows * columns * sum_bits + shift + 8 * columns)
-            + flags * math.ceil(latency / 32),
-            ff=modules * (elements + 3 * skewed + control) + latency,
+            # Which of two weights, and an adder.
+            lut=modules * (rows * columns * (8 + sum_bits) + shift),
+            ff=modules * (elements + 3 * skewed + control),
             dsp=config.macs,
         ),
-        [],
     )
 
 
-def _interconnect(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
-    """The stages of adders: a register for each bank and column, and a choice before each adder."""
-    modules, columns = config.modules, config.columns
+def _interconnect(config: DnaConfig) -> Part:
+    """The tree of adders, and the choice of a level for each bank."""
+    modules = config.modules
     sum_bits = 16 + int(math.log2(config.rows))
-    levels = range(1, int(math.log2(modules)) + 1)
-    adders = sum((modules >> level) * columns * (sum_bits + level) for level in levels)
-    registers = sum(modules * columns * (sum_bits + level) for level in levels)
-    return "CONV interconnect", AreaBlock("", lut=2 * adders, ff=registers + 10), []
+    levels = int(math.log2(modules))
+    tree = sum(
+        (modules >> level) * config.columns * (sum_bits + level) for level in range(1, levels + 1)
+    )
+    choice = modules // 2 * config.columns * (sum_bits + levels)
+    return Part(
+        name="CONV interconnect", sizes=(1,), counted=AreaBlock("", lut=tree + choice, ff=tree)
+    )
 
 
-def _banks(config: DnaConfig) -> tuple[str, AreaBlock, list[_Memory]]:
-    """The accumulation memory: two tiles a bank, sums in stages, two slots for what leaves."""
+def _banks(config: DnaConfig) -> Part:
+    """The accumulation memory: two tiles a bank, each with what it has just written bypassed."""
     sum_bits = 16 + int(math.log2(config.rows * config.modules))
     modules, columns = config.modules, config.columns
-    return (
-        "CONV accumulation",
-        AreaBlock(
-            "",
-            # What comes in is sum_bits wide for three stages; old, half a sum and two slots.
-            lut=modules * (137 * columns + 60),
-            ff=modules * ((3 * sum_bits + 32 + 17 + 64) * columns + 90),
-        ),
-        [_Memory(config.accumulation_depth, 32 * columns, 2 * modules, registers=False)],
+    return Part(
+        name="CONV accumulation",
+        sizes=(modules, modules * columns),
+        counted=AreaBlock("", ff=modules * sum_bits * columns),
+        memories=(Memory(config.accumulation_depth, 32 * columns, 2 * modules, registers=False),),
     )

@@ -22,6 +22,7 @@ WINDOW_ALIGNMENT_BITS = 12
 """The memory window begins at a multiple of 4 KiB, so that no burst that is aligned in it crosses
 one."""
 
+
 def size_code(data_bytes: int) -> int:
     """``ARSIZE`` and ``AWSIZE`` of whole words.
 

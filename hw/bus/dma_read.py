@@ -92,9 +92,7 @@ class DmaReader(wiring.Component):
                 ]
         return m
 
-    def _port(
-        self, m: Module, number: int, queues: list[ReadQueue], taken: list[Signal]
-    ) -> Signal:
+    def _port(self, m: Module, number: int, queues: list[ReadQueue], taken: list[Signal]) -> Signal:
         """Build a port; returns whether it rests."""
         config, axi = self._config, self.axi[number]
         beat = axi.r.payload

@@ -165,8 +165,9 @@ def document() -> str:
         "# Registers",
         "",
         "32-bit registers over AXI4-Lite. An address without a register answers DECERR. A write "
-        "that is not done, or not in all of its fields, answers SLVERR: to a register that is only read, with some byte strobes "
-        "missing, or to what is refused while a program runs or a fault has stopped the machine.",
+        "that is not done, or not in all of its fields, answers SLVERR: to a register that is "
+        "only read, with some byte strobes missing, or to what is refused while a "
+        "program runs or a fault has stopped the machine.",
         "",
         "| offset | name | access | what |",
         "|---|---|---|---|",

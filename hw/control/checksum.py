@@ -45,7 +45,9 @@ class ChecksumAdder(wiring.Component):
 
     def __init__(self, *, piece_bytes: int) -> None:
         if piece_bytes not in (4, 8, 16, 32, isa.INSTRUCTION_BYTES):
-            raise ValueError(f"piece_bytes must be a power of two from 4 to 64, not {piece_bytes!r}")
+            raise ValueError(
+                f"piece_bytes must be a power of two from 4 to 64, not {piece_bytes!r}"
+            )
         super().__init__(
             {
                 "clear": In(1),

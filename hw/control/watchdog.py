@@ -16,7 +16,9 @@ from hw.status import ACTIVITY_BITS, Fault
 class Watchdog(wiring.Component):
     """Counts cycles in which nothing progresses and reports when they reach ``limit``.
 
-    Latency: the fault is there in the 2nd cycle after the last of ``limit`` such cycles. Stall: none.
+    Latency: the fault is there in the 2nd cycle after the last of ``limit`` such cycles.
+
+    Stall: none.
 
     Ports:
         busy: in, a program runs.

@@ -306,8 +306,9 @@ class LoadEngine(wiring.Component):
         read_position, read_bytes = Signal.like(position), Signal.like(bytes_left)
         until_row, in_row = Signal(signed(ROW_BITS)), Signal(signed(ROW_BITS))
         in_window = Signal.like(bytes_left)
-        first, row_end, window_end = (Signal(range(step_bytes + 1), name=name) for name in (
-            "first", "row_end", "window_end"))
+        first, row_end, window_end = (
+            Signal(range(step_bytes + 1), name=name) for name in ("first", "row_end", "window_end")
+        )
         with m.If(moves):
             m.d.sync += [
                 valid.eq(Cat(issue, valid)),

@@ -31,8 +31,10 @@ class Range(ctypes.Structure):
 
 
 class MemoryContent(ctypes.Structure):
-    """The memory's bytes, where they are on the bus, which of them answer with an error, and how
-    they are dealt out to ports: ``granule`` bytes to each in turn."""
+    """The memory's bytes, where they are on the bus, which of them answer with an error.
+
+    They are dealt out to the ports, ``granule`` bytes to each in turn.
+    """
 
     _fields_ = (
         ("bytes", ctypes.POINTER(ctypes.c_uint8)),

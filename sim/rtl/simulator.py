@@ -60,7 +60,7 @@ class Simulator(abc.ABC):
     constructor, which takes the same arguments.
 
     Args:
-        component: the hardware, a class with the ports of :class:`hw.top.Dna`.
+        component: the hardware, a class with the ports of :class:`hw.top.ObservedDna`.
         config: of the machine.
         size: bytes of the memory.
         model: how the memory behaves.

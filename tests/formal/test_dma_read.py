@@ -1,7 +1,8 @@
 """AXI4's rules for a manager's reads, and that no beat comes without a place for it.
 
-The bursts are any that the splitter may give. That an address stays is proved by induction. What a reader gets is proved for as many
-cycles as it takes to use up its credits, to get some back and to ask again.
+The bursts are any that the splitter may give. That an address stays is proved by induction.
+What a reader gets is proved for as many cycles as it takes to use up its credits, to get some back
+and to ask again.
 """
 
 import inspect
@@ -42,7 +43,9 @@ class CheckedFifo(fifo.SyncFIFOBuffered):
 def bench(*changes):
     def fill(m):
         changed = [
-            variant(source, *[change for change in changes if change[0] in inspect.getsource(source)])
+            variant(
+                source, *[change for change in changes if change[0] in inspect.getsource(source)]
+            )
             for source in (dma_read, read_queue, burst_address)
         ]
         module, queue, address = changed
@@ -141,7 +144,11 @@ FREE = "(pick(free, port) >= burst.length)"
     [
         (FREE, "(pick(free, port) != 0)", "every_beat_has_a_place"),
         (FREE, "(burst.length != 0)", "no_more_than_credits"),
-        ("Cat(kept, comes.beat.data, bad", "Cat(kept, comes.beat.bad.replicate(64), bad", "words_in_order"),
+        (
+            "Cat(kept, comes.beat.data, bad",
+            "Cat(kept, comes.beat.bad.replicate(64), bad",
+            "words_in_order",
+        ),
         ("axi.r.valid & (beat.id == index)", "axi.r.valid", "words_are_beats_that_came"),
         ("with m.If(channel.ready):", "with m.If(1):", "ar_stays"),
         ("(~channel.valid | channel.ready)", "1", "ar_is_stable"),

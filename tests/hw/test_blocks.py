@@ -15,7 +15,11 @@ PAGE = (ROOT / "docs" / "machine.md").read_text()
 
 WITHIN = {
     "hw.arithmetic.float32": "tests/formal/test_float32.py",
-    "hw.bus.burst_splitter": "tests/hw/bus/test_dma_read.py",
+    "hw.axi_top": "tests/harness/commands/design/test_rtl.py",
+    "hw.bus.burst_address": "tests/hw/bus/test_dma_read.py",
+    "hw.bus.burst_splitter": "tests/formal/test_burst_splitter.py",
+    "hw.bus.read_queue": "tests/hw/bus/test_dma_read.py",
+    "hw.control.checksum": "tests/hw/control/test_instruction_fetch.py",
     "hw.control.watchdog": "tests/hw/bus/test_csr.py",
     "hw.conv.pixel_walker": "tests/hw/conv/test_activation_reader.py",
     "hw.conv.preparation": "tests/hw/conv/test_activation_reader.py",
@@ -25,7 +29,6 @@ WITHIN = {
     "hw.pool.group_writer": "tests/hw/pool/test_pool_engine.py",
     "hw.pool.window_walker": "tests/hw/pool/test_pool_engine.py",
     "hw.post.tile_walker": "tests/hw/post/test_post_engine.py",
-    "hw.top": "tests/sim/test_driver.py",
     "hw.transfer.row_ring": "tests/hw/transfer/test_load.py",
 }
 """Parts without a test file of their own: that of the block that they are a part of."""

@@ -58,7 +58,7 @@ _TENSOR: dict[str, Values] = {
     "shape": _shapes,
     "type": lambda item: [kind for kind in KINDS if kind != item.type],
     "buffer": lambda item: [0, 1, 2, 3, 999],
-    "name": always(None, b"", b"another [/name]"),
+    "name": always(None, b"", b"another [/name]", b"\xff"),
     "quantization": always(None, schema.QuantizationParametersT()),
     "isVariable": always(True),
     "sparsity": _sparse,

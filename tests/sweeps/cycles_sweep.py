@@ -196,7 +196,7 @@ class Sweep:
 
 
 @click.command()
-@case_options(cases=200)
+@case_options(cases=500)
 def main(asked: Asked, json_file: Path | None) -> None:
     """Compare the cycle model with compiled RTL on random cases."""
     width = None if sys.stdout.isatty() else PLAIN_WIDTH

@@ -158,7 +158,7 @@ class Groups:
                 simple[wire].append((place, chunks[0].low, chunks[0].width))
                 continue
             value, constant = self._joined(chunks)
-            target = code.setup if constant else code.gather
+            target = code.setup if constant and place not in covered else code.gather
             target.append(f"{array}[{place}] = {element}({value});")
         for wire, places in simple.items():
             pin = member(self._pins[wire])

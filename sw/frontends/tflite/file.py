@@ -136,6 +136,9 @@ class _Reader:
         if used - {-1} - set(range(len(tensors))):
             raise IndexError("an operator names a tensor that is not there")
         fault = unread(self.file) or unread(self.graph)
+        for index, tensor in enumerate(self.graph.tensors):
+            if not _is_text(tensor.name):  # LiteRT in Python fails where it lists its tensors
+                fault = fault or f"the name of tensor {index} is no UTF-8"
         return TfliteModel(tensors, operators, inputs, outputs, fault)
 
     def tensor(self, index: int, tensor: Any) -> TfliteTensor:
@@ -214,6 +217,14 @@ def outside(content: bytes, buffer: Any) -> bytes:
     if len(data) != buffer.size:
         raise ValueError("a buffer ends behind the file")
     return data
+
+
+def _is_text(name: bytes | None) -> bool:
+    try:
+        (name or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _present(vector: Any) -> Any:

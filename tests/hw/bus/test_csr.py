@@ -42,7 +42,9 @@ async def read_at(ctx, bus, offset, response=Response.OKAY):
     await ctx.tick().until(bus.ar.ready)
     ctx.set(bus.ar.valid, 0)
     ctx.set(bus.r.ready, 1)
-    value, found = await ctx.tick().sample(bus.r.payload.data, bus.r.payload.resp).until(bus.r.valid)
+    value, found = (
+        await ctx.tick().sample(bus.r.payload.data, bus.r.payload.resp).until(bus.r.valid)
+    )
     ctx.set(bus.r.ready, 0)
     assert found == response
     return value

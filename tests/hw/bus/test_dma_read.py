@@ -152,9 +152,11 @@ def test_a_window_high_up():
             ctx.set(dut.bursts.payload.offset, offset)
             ctx.set(dut.bursts.payload.len, 3)
             await ctx.tick().until(dut.bursts.ready)
-            address, size = await ctx.tick().sample(
-                dut.channel.payload.addr, dut.channel.payload.size
-            ).until(dut.channel.valid)
+            address, size = (
+                await ctx.tick()
+                .sample(dut.channel.payload.addr, dut.channel.payload.size)
+                .until(dut.channel.valid)
+            )
             assert (address, size) == (base + offset, 3)
             seen.append(address)
 

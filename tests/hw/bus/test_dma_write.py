@@ -29,10 +29,11 @@ def run(requests, *, pace=1.0, seed=0, refuse=None, withhold=0, ports=1, latency
 
         async def serve(ctx):
             bursts, came, answers, answer, cycle = [], [], [], None, 0
-            async for *_, awv, awr, awaddr, awlen, wv, wr, wdata, wlast, bready in ctx.tick().sample(
+            sampled = ctx.tick().sample(
                 axi.aw.valid, axi.aw.ready, axi.aw.payload.addr, axi.aw.payload.len,
                 axi.w.valid, axi.w.ready, axi.w.payload.data, axi.w.payload.last, axi.b.ready,
-            ):  # fmt: skip
+            )  # fmt: skip
+            async for *_, awv, awr, awaddr, awlen, wv, wr, wdata, wlast, bready in sampled:
                 cycle += 1
                 if awv and awr:
                     count = awlen + 1

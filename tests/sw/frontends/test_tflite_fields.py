@@ -115,6 +115,7 @@ def int16_input(model, operator):
         ("ADD", of_quantization("quantizedDimension", 1), "dimension 1"),
         ("ADD", of_input("isVariable", True), "isVariable of Tensor is set"),
         ("ADD", with_values, "which has values"),
+        ("ADD", of_input("name", b"caf\xe9"), "the name of tensor 0 is no UTF-8"),
         ("QUANTIZE", int16_input, "INT16 to INT8"),
     ],
     ids=lambda value: getattr(value, "__name__", value),

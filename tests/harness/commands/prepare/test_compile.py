@@ -78,6 +78,20 @@ def test_the_words_for_what_binds_are_those_of_the_report(compiled):
     assert {time.bound.name.lower() for time in layer_times(program, predict(program))} <= engines
 
 
+def test_names_in_brackets_are_names(model, tmp_path):
+    folder = tmp_path / "run [v2]" / "x[" / "y]"
+    folder.mkdir(parents=True)
+    machine, output = folder / "[bold].json", folder / "k[int8].dna"
+    config = dataclasses.replace(PRESETS["nano"], name="[/red]")
+    machine.write_bytes(msgspec.json.encode(config))
+    result = invoke("compile", model, "--config", machine, "-o", output)
+    assert result.exit_code == 0, result.output
+    assert f"`dna report {output}`" in result.output
+    result = invoke("report", output, "-o", folder / "r[1].html")
+    assert f"wrote {folder}/r[1].html" in result.output and " on [/red], " in result.output
+    assert (folder / "r[1].html").is_file()
+
+
 def test_a_machine_from_a_file(model, tmp_path):
     config = dataclasses.replace(PRESETS["nano"], name="mine", feature_words=1024)
     (tmp_path / "mine.json").write_bytes(msgspec.json.encode(config))

@@ -11,7 +11,7 @@ from hw.bus import registers
 from hw.config import PRESETS
 from hw.isa import Engine
 from hw.status import Activity, Fault, waiting
-from hw.top import Dna
+from hw.top import ObservedDna
 from sim.memory.model import BASE, MemoryModel
 from sim.memory.stalls import Stalls
 from sim.rtl import registry
@@ -331,7 +331,7 @@ def test_waves_of_an_unknown_module(engine, tmp_path):
 
 def test_the_whole_machine_settles_at_once():
     """Otherwise every cycle costs several evaluations."""
-    assert "bool converged = true;" in generate(Dna(NANO), waves=False).main
+    assert "bool converged = true;" in generate(ObservedDna(NANO), waves=False).main
 
 
 def test_a_closed_machine():

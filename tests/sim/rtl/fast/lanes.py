@@ -2,7 +2,7 @@
 
 import random
 
-from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, EnableInserter, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -62,11 +62,15 @@ class Cell(wiring.Component):
 
 
 class Lanes(wiring.Component):
-    """Cells in rows that hand ``x`` to the right and ``y`` down; gives the sum of all they hold."""
+    """Cells in rows that hand ``x`` to the right and ``y`` down; gives the sum of all they hold.
 
-    def __init__(self, *, seed: int, passes: int = 0) -> None:
+    The first cell of each of ``closed`` rows sees a constant on its left.
+    """
+
+    def __init__(self, *, seed: int, passes: int = 0, closed: int = 0) -> None:
         self.seed = seed
         self.passes = bool(passes)
+        self.closed = closed
         super().__init__(
             {
                 "values": In(stream.Signature(40)),
@@ -90,7 +94,8 @@ class Lanes(wiring.Component):
         for r, row in enumerate(cells):
             for c, cell in enumerate(row):
                 inside.submodules[f"cell_{r}_{c}"] = cell
-                left = row[c - 1].x if c else value[9 * r : 9 * r + 13]
+                first = Const(-7, signed(13)) if r < self.closed else value[9 * r : 9 * r + 13]
+                left = row[c - 1].x if c else first
                 above = cells[r - 1][c].y if r else Cat(value[3 * c : 3 * c + 4], value[38:])
                 inside.d.comb += [
                     cell.a.eq(left),
