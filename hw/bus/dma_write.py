@@ -71,7 +71,9 @@ class DmaWriter(wiring.Component):
         burst = splitter.bursts.payload
         port = port_of(config, burst.offset)
         most = config.outstanding_bursts
-        m.submodules.order = order = fifo.SyncFIFOBuffered(width=33, depth=most)
+        # A buffered FIFO takes its last word only when the first one has reached the output, which
+        # takes a cycle; with a place more, bursts and answers may come in every cycle.
+        m.submodules.order = order = fifo.SyncFIFOBuffered(width=33, depth=most + 1)
 
         gathered = Signal(range(config.burst_words))  # words of the burst that are here
         completes, ends = Signal(), Signal()
@@ -145,7 +147,7 @@ class DmaWriter(wiring.Component):
         words = fifo.SyncFIFOBuffered(
             width=8 * config.dram_bytes_per_cycle + 1, depth=2 * config.burst_words
         )
-        answers = fifo.SyncFIFOBuffered(width=1, depth=config.outstanding_bursts)
+        answers = fifo.SyncFIFOBuffered(width=1, depth=config.outstanding_bursts + 1)
         m.submodules[f"address_{number}"] = address
         m.submodules[f"words_{number}"] = words
         m.submodules[f"answers_{number}"] = answers

@@ -150,8 +150,9 @@ class ReadQueue(wiring.Component):
         """The FIFO of a port, and in front of it what makes words of beats."""
         config, comes = self._config, self.comes[port]
         parts = config.dram_ports
+        # One of two places takes no words in consecutive cycles.
         queue = fifo.SyncFIFOBuffered(
-            width=8 * config.dram_bytes_per_cycle + 1, depth=queue_words(config)
+            width=8 * config.dram_bytes_per_cycle + 1, depth=max(queue_words(config), 3)
         )
         m.submodules[f"words_{port}"] = queue
         part = Signal(range(parts), name=f"part_{port}")

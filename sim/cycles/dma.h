@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include <algorithm>
+
 #include "dram.h"
 #include "queues.h"
 
@@ -78,7 +80,7 @@ public:
 
 private:
     struct Port {
-        explicit Port(int64_t depth) : free(depth), words(depth) {}
+        explicit Port(int64_t depth) : free(depth), words(std::max<int64_t>(depth, 3)) {}
         int64_t free; // words that may still be asked for
         FifoBuffered words;
         size_t part = 0;
@@ -156,7 +158,7 @@ class DmaWriter {
 public:
     explicit DmaWriter(const Config &config)
         : config(config), splitter(config.burst_words), ports(config.dram_ports, Port(config)),
-          order(config.outstanding_bursts) {}
+          order(config.outstanding_bursts + 1) {}
 
     bool request_ready() const { return splitter.ready(); }
     bool word_ready() const {
@@ -221,7 +223,7 @@ public:
 private:
     struct Port {
         explicit Port(const Config &config)
-            : words(2 * config.burst_words), answers(config.outstanding_bursts) {}
+            : words(2 * config.burst_words), answers(config.outstanding_bursts + 1) {}
         BurstAddress address;
         FifoBuffered words, answers;
         std::deque<int64_t> bursts; // DRAM words of those that are here and not sent
