@@ -92,7 +92,7 @@ def _parameters(base: DnaConfig, chosen: Mapping[str, int]) -> dict[str, Any]:
     rows = chosen.get("array", base.rows)
     width, base_width = modules * rows, base.modules * base.columns
     dram = chosen.get("dram", max(8, base.dram_bytes_per_cycle * width // base_width))
-    burst = min(base.burst_words, max(1, 4096 // dram))
+    burst = min(base.burst_words, max(1, min(4096, base.port_granule_bytes) // dram))
     feature = base.feature_words * base.rows
     fifo = max(base.weight_fifo_words * base.dram_bytes_per_cycle, burst * dram)
     if "feature" in chosen:
@@ -111,4 +111,6 @@ def _parameters(base: DnaConfig, chosen: Mapping[str, int]) -> dict[str, Any]:
         "weight_fifo_words": fifo // dram,
         "burst_words": burst,
         "outstanding_bursts": base.outstanding_bursts,
+        "dram_ports": min(4, max(1, dram // 128)),
+        "port_granule_bytes": base.port_granule_bytes,
     }

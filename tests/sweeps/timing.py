@@ -62,7 +62,7 @@ def _say(text: str) -> None:
 @click.option("--target", "targets", multiple=True, type=click.Choice(TARGETS), default=TARGETS)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("build/timing"))
 @click.option("--write", is_flag=True, help="Hold the figures of the blocks from now on.")
-def command(names: tuple[str, ...], targets: tuple[str, ...], output: Path, write: bool) -> None:
+def main(names: tuple[str, ...], targets: tuple[str, ...], output: Path, write: bool) -> None:
     """Judge the machines, each by each target."""
     output.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -82,4 +82,4 @@ def command(names: tuple[str, ...], targets: tuple[str, ...], output: Path, writ
 
 
 if __name__ == "__main__":
-    command()
+    main()

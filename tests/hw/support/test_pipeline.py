@@ -5,7 +5,7 @@ import pytest
 from amaranth.hdl import EnableInserter, Module, Signal
 from amaranth.sim import Simulator
 
-from hw.streams.pipeline import PipelineControl
+from tests.hw.support.pipeline import PipelineControl
 
 
 def run(latency, *, offers, takes, seed=0, cycles=400):
