@@ -6,13 +6,13 @@ BIN      := $(VENV)/bin
 BUILD    := build
 PYTHON   ?= python3
 # All extras of pyproject.toml but tensorflow (2 GB). EXTRAS without quantize needs no PyTorch.
-EXTRAS   := quantize,loadgen,bench,cluster,dev
+EXTRAS   := quantize,loadgen,bench,cluster,timing,dev
 # Command and the Debian package that brings it.
 PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-headless-shell
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles area imports damage imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage timing imagenet check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -62,8 +62,16 @@ imports: setup ## 300 random TFLite models against LiteRT, 50 of them on RTL (5 
 	@mkdir -p $(BUILD)
 	$(BIN)/python -m tests.sweeps.import_sweep --models 300 --rtl 50 --seed $(SEED)
 
+mutations: setup ## every field of the ONNX and TFLite operators set to other values (6 minutes)
+	$(BIN)/python -m tests.sweeps.onnx_mutation_sweep
+	$(BIN)/python -m tests.sweeps.tflite_mutation_sweep
+
 damage: setup ## 10000 damaged artifacts of a SEED (0): refused, or all engines agree (1 minute)
 	$(BIN)/python -m tests.sweeps.damage --cases 10000 --seed $(SEED)
+
+timing: setup ## levels, standard cells (osu018) and ECP5 of nano, every block and the machine (20 minutes)
+	@scripts/system-packages sta:opensta /usr/share/qflow/tech/osu018/osu018_stdcells.lib:qflow-tech-osu018
+	$(BIN)/python -m tests.sweeps.timing
 
 check: setup ## lint, format, types
 	$(BIN)/ruff check .

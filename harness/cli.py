@@ -30,6 +30,7 @@ COMMANDS = {
     "submission": "mlperf.submission",
     "bench": "run.bench",
     "rtl": "design.rtl",
+    "timing": "design.timing",
 }
 """The module of each command below ``harness.commands``, in the order of the help."""
 

@@ -2,7 +2,8 @@
 
 ``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the registers of the
 machine (:mod:`harness.hardware.register_manual`); within ``docs/models.md`` stands the table of
-operators (:mod:`harness.operator_manual`). A test says when they are old.
+operators (:mod:`harness.operator_manual`); ``docs/pictures/machine.svg`` is drawn from the
+configuration of f200 (:mod:`harness.hardware.machine_picture`). A test says when they are old.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import click
 
 from harness import operator_manual
 from harness.cli import dna
-from harness.hardware import register_manual
+from harness.hardware import machine_picture, register_manual
+from hw.config import PRESETS
 
 FOLDER = Path(__file__).parent.parent / "docs"
 HELP_COLUMNS = 100
@@ -25,7 +27,8 @@ _END = "<!-- So far. -->"
 def pages() -> dict[str, str]:
     """The content of each page by the name of its file in ``docs/``."""
     whole = {name: _marked(page()) for name, page in PAGES.items()}
-    return whole | {name: _within(name, part()) for name, part in PARTS.items()}
+    parts = {name: _within(name, part()) for name, part in PARTS.items()}
+    return whole | parts | {name: picture() for name, picture in PICTURES.items()}
 
 
 def _within(name: str, part: str) -> str:
@@ -84,6 +87,11 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 PARTS: Mapping[str, Callable[[], str]] = {"models.md": operator_manual.tables}
 """What writes a part of a page, between marks."""
+
+PICTURES: Mapping[str, Callable[[], str]] = {
+    "pictures/machine.svg": lambda: machine_picture.picture(PRESETS["f200"]),
+}
+"""What draws each picture that needs no run."""
 
 
 def main() -> None:

@@ -9,6 +9,10 @@ import json
 LOAD_CHUNKS = 8
 """Chunks of a row that LOAD keeps: two to read from, and what overlapping windows come back to."""
 
+# What the fields of instructions can say: an address of 24 bits, pixels of a tile in 14.
+FEATURE_WORDS_LIMIT = 1 << 24
+TILE_PIXELS_LIMIT = 1 << 13
+
 
 def _is_power_of_two(value: int) -> bool:
     return value > 0 and value & (value - 1) == 0
@@ -27,16 +31,20 @@ class DnaConfig:
         lanes: channels that the post-processing stream (requantize, residual) handles per cycle.
             A power of two from ``columns`` to ``modules * columns``.
         accumulation_depth: pixels in one accumulation tile; a bank holds two tiles so that one
-            drains while the other accumulates. A power of two.
-        dram_bytes_per_cycle: width of the path to external memory (a DRAM word) in bytes. A power
-            of two, at least 8 and at most ``modules * columns``.
+            drains while the other accumulates. A power of two that fits the instruction set.
+        dram_bytes_per_cycle: width of the path to external memory (a DRAM word) in bytes, all ports
+            together. A power of two, at least 8 and at most ``modules * columns``.
         feature_words: words of the feature memory, all banks together; a word is ``rows`` bytes.
-            A power of two.
+            A power of two, at most as many as the instruction set addresses.
         weight_fifo_words: DRAM words that the weight FIFO holds. A power of two.
         burst_words: DRAM words of the longest burst; bursts are aligned to as many, and so never
-            cross 4 KiB. A power of two, at most 256 and at most 4096 bytes.
-        outstanding_bursts: bursts that each reader of the memory may have under way. A power of
-            two.
+            cross 4 KiB. A power of two, at most 256 words of a port and at most 4096 bytes.
+        outstanding_bursts: bursts that each reader of the memory, and the writer, may have under
+            way, shared evenly by the ports. A power of two, at least ``dram_ports``.
+        dram_ports: AXI4 ports to the external memory: 1, 2 or 4. Each is ``port_bytes`` wide, at
+            least 4 and at most 128 bytes.
+        port_granule_bytes: of the memory window, so many bytes in turn belong to each port. A power
+            of two, at least the bytes of the longest burst; without meaning if there is one port.
 
     Raises:
         ValueError: a parameter is out of range; the message quotes its value.
@@ -53,6 +61,8 @@ class DnaConfig:
     weight_fifo_words: int
     burst_words: int = 16
     outstanding_bursts: int = 8
+    dram_ports: int = 1
+    port_granule_bytes: int = 4096
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -82,15 +92,47 @@ class DnaConfig:
                 "dram_bytes_per_cycle must be from 8 to modules x columns "
                 f"({self.modules * self.columns}), not {self.dram_bytes_per_cycle!r}"
             )
-        if self.burst_words > min(256, 4096 // self.dram_bytes_per_cycle):
-            raise ValueError(
-                "burst_words must be at most 256 and at most 4096 / dram_bytes_per_cycle "
-                f"({4096 // self.dram_bytes_per_cycle}), not {self.burst_words!r}"
-            )
+        self._check_ports()
         if self.feature_words < 2 * self.modules:
             raise ValueError(
                 f"feature_words must be at least 2 x modules ({2 * self.modules}), "
                 f"not {self.feature_words!r}"
+            )
+        for name, limit in (
+            ("feature_words", FEATURE_WORDS_LIMIT),
+            ("accumulation_depth", TILE_PIXELS_LIMIT),
+        ):
+            if getattr(self, name) > limit:
+                raise ValueError(
+                    f"{name} must be at most {limit}, which is what instructions can say, "
+                    f"not {getattr(self, name)!r}"
+                )
+
+    def _check_ports(self) -> None:
+        """Refuse ports that AXI4 does not know, and bursts that they cannot carry."""
+        if self.dram_ports not in (1, 2, 4):
+            raise ValueError(f"dram_ports must be 1, 2 or 4, not {self.dram_ports!r}")
+        if not 4 <= self.port_bytes <= 128:
+            raise ValueError(
+                "dram_bytes_per_cycle must be from 4 to 128 for each of dram_ports "
+                f"({self.dram_ports}), not {self.dram_bytes_per_cycle!r}"
+            )
+        most = min(256 // self.dram_ports, 4096 // self.dram_bytes_per_cycle)
+        if self.burst_words > most:
+            raise ValueError(
+                "burst_words must be at most 256 / dram_ports and at most 4096 / "
+                f"dram_bytes_per_cycle ({most}), not {self.burst_words!r}"
+            )
+        if self.outstanding_bursts < self.dram_ports:
+            raise ValueError(
+                f"outstanding_bursts must be at least dram_ports ({self.dram_ports}), "
+                f"not {self.outstanding_bursts!r}"
+            )
+        burst = self.burst_words * self.dram_bytes_per_cycle
+        if self.dram_ports > 1 and self.port_granule_bytes < burst:
+            raise ValueError(
+                f"port_granule_bytes must be at least that of the longest burst ({burst}), "
+                f"not {self.port_granule_bytes!r}"
             )
 
     @property
@@ -107,6 +149,19 @@ class DnaConfig:
     def post_words(self) -> int:
         """Feature words that the post-processing stream handles per cycle."""
         return self.lanes // self.rows
+
+    @property
+    def port_bytes(self) -> int:
+        """Bytes of a word of one port."""
+        return self.dram_bytes_per_cycle // self.dram_ports
+
+    @property
+    def window_alignment(self) -> int:
+        """Bytes of which the memory window begins at a multiple.
+
+        No burst crosses 4 KiB then, and each is behind the port that its offset says.
+        """
+        return max(4096, self.dram_ports * self.port_granule_bytes if self.dram_ports > 1 else 0)
 
     @property
     def load_chunk_bytes(self) -> int:
@@ -182,6 +237,10 @@ PRESETS = {
             lanes=128,
             accumulation_depth=256,
             dram_bytes_per_cycle=256,
+            dram_ports=2,
+            port_granule_bytes=1024,
+            burst_words=4,
+            outstanding_bursts=32,
             feature_words=65536,
             weight_fifo_words=512,
         ),

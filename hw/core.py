@@ -8,9 +8,9 @@ from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.bus.axi import ADDRESS_BITS, AxiSignature
+from hw.bus.axi import ADDRESS_BITS, ID_BITS, AxiSignature
 from hw.bus.dma_read import DmaReader
-from hw.bus.dma_write import WRITE_ID_BITS, DmaWriter
+from hw.bus.dma_write import DmaWriter
 from hw.config import DnaConfig
 from hw.control.sequencer import WORKERS, Sequencer
 from hw.conv.convolution_engine import ConvolutionEngine
@@ -26,16 +26,11 @@ from hw.transfer.weights import WeightEngine
 
 MEMORY_READERS = 3
 """Instruction fetch, LOAD, WEIGHTS."""
-READ_ID_BITS = (MEMORY_READERS - 1).bit_length()
 
 
 def memory_signature(config: DnaConfig) -> AxiSignature:
-    """The machine's port to memory."""
-    return AxiSignature(
-        data_bytes=config.dram_bytes_per_cycle,
-        read_id_bits=READ_ID_BITS,
-        write_id_bits=WRITE_ID_BITS,
-    )
+    """Each of the machine's ports to memory."""
+    return AxiSignature(data_bytes=config.port_bytes, id_bits=ID_BITS)
 
 
 class WriteTraceSignature(wiring.Signature):
@@ -62,14 +57,15 @@ class WriteTraceSignature(wiring.Signature):
 class Core(wiring.Component):
     """Sequencer, engines, memories and DMA, connected.
 
-    Latency and stall: those of the blocks. Where several report a fault in one cycle, sequencer,
-    DMA and feature memory come before the engines.
+    Latency and stall: those of the blocks; ``fault`` and ``progress`` a cycle later.
+    Where several report a fault in one cycle, sequencer, DMA and feature memory come before the
+    engines.
 
     Args:
         config: all of it.
 
     Ports:
-        axi: out, :class:`hw.bus.axi.AxiSignature`.
+        axi: out, array of :class:`hw.bus.axi.AxiSignature`, a port to memory each.
         start, program: in; busy, finished: out; see :class:`hw.control.sequencer.Sequencer`.
         halt: in, start no more transfers and dispatch nothing.
         idle: out, no transfer is under way.
@@ -84,7 +80,7 @@ class Core(wiring.Component):
         self._config = config
         super().__init__(
             {
-                "axi": Out(memory_signature(config)),
+                "axi": Out(memory_signature(config)).array(config.dram_ports),
                 "start": In(1),
                 "program": In(unsigned(32)),
                 "finished": Out(1),
@@ -155,12 +151,13 @@ class Core(wiring.Component):
         connect(m, store.features, features.readers[1])
         connect(m, pool.features, features.readers[2])
 
-        memory = flipped(self.axi)
-        connect(m, reader.axi.ar, memory.ar)
-        connect(m, memory.r, reader.axi.r)
-        connect(m, writer.axi.aw, memory.aw)
-        connect(m, writer.axi.w, memory.w)
-        connect(m, memory.b, writer.axi.b)
+        for number in range(config.dram_ports):
+            memory = flipped(self.axi[number])
+            connect(m, reader.axi[number].ar, memory.ar)
+            connect(m, memory.r, reader.axi[number].r)
+            connect(m, writer.axi[number].aw, memory.aw)
+            connect(m, writer.axi[number].w, memory.w)
+            connect(m, memory.b, writer.axi[number].b)
 
         m.d.comb += [
             sequencer.start.eq(self.start),
@@ -176,17 +173,17 @@ class Core(wiring.Component):
             writer.halt.eq(self.halt),
             self.idle.eq(reader.idle & writer.idle),
         ]
-        moves = Signal(len(Engine) + 2)
+        moves = Signal(len(Engine) + 2 * config.dram_ports)
         m.d.comb += [
             moves.eq(
                 Cat(
                     *(sequencer.activity[engine] == Activity.BUSY for engine in Engine),
-                    self.axi.r.valid,
-                    self.axi.w.valid & self.axi.w.ready,
+                    *(port.r.valid for port in self.axi),
+                    *(port.w.valid & port.w.ready for port in self.axi),
                 )
             ),
-            self.progress.eq(moves.any()),
         ]
+        m.d.sync += self.progress.eq(moves.any())
         for engine in Engine:
             m.d.comb += [
                 self.activity[engine].eq(sequencer.activity[engine]),
@@ -195,10 +192,10 @@ class Core(wiring.Component):
 
         faults = [sequencer.fault, reader.fault, writer.fault, features.fault]
         faults += [block.engine.fault for block in engines.values()]
+        m.d.sync += self.fault.valid.eq(Cat(each.valid for each in faults).any())
         for fault in reversed(faults):
             with m.If(fault.valid):
-                m.d.comb += [
-                    self.fault.valid.eq(1),
+                m.d.sync += [
                     self.fault.code.eq(fault.code),
                     self.fault.address.eq(fault.address),
                 ]

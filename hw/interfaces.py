@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hw.config import DnaConfig
 from hw.isa import INSTRUCTION_BYTES
@@ -53,17 +54,25 @@ def word_layout(config: DnaConfig) -> data.ArrayLayout:
     return data.ArrayLayout(signed(8), config.rows)
 
 
+def split_shape(config: DnaConfig) -> range:
+    """Shape of log2 k."""
+    return range(int(exact_log2(config.modules)) + 1)
+
+
 class WindowReadSignature(wiring.Signature):
     """Reads up to G words a cycle from G different banks; from the reader's side.
 
     Lane i asks for feature word ``addresses[i]``; enabled lanes must satisfy
-    ``addresses[i] == addresses[0] + i`` modulo G, so that no two meet in one bank.
-    Responses come in order, with back-pressure; lanes that are not enabled return ``fill``.
+    ``addresses[i] == addresses[0] + i`` modulo G, so that no two meet in one bank. Module m gets
+    the word of lane m modulo 2^split; lanes that are not enabled give ``fill``.
+
+    Nobody waits: a request is taken when it is there, and its words are there ``WINDOW_LATENCY``
+    cycles later, for one cycle.
 
     Members:
-        requests: out, stream of {addresses: unsigned [G], enable: unsigned(G), fill: signed(8),
-            tag: unsigned(3)}.
-        responses: in, stream of {words: feature word [G], tag: unsigned(3)}.
+        requests: out, stream, always ready, of {addresses: unsigned [G], enable: unsigned(G),
+            fill: signed(8), split: unsigned}.
+        words: in, feature word [G], by module.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -73,16 +82,13 @@ class WindowReadSignature(wiring.Signature):
                 "addresses": data.ArrayLayout(unsigned(config.feature_address_bits), lanes),
                 "enable": unsigned(lanes),
                 "fill": signed(8),
-                "tag": unsigned(3),
+                "split": split_shape(config),
             }
-        )
-        response = data.StructLayout(
-            {"words": data.ArrayLayout(word_layout(config), lanes), "tag": unsigned(3)}
         )
         super().__init__(
             {
-                "requests": Out(stream.Signature(request)),
-                "responses": In(stream.Signature(response)),
+                "requests": Out(stream.Signature(request, always_ready=True)),
+                "words": In(data.ArrayLayout(word_layout(config), lanes)),
             }
         )
 
@@ -90,11 +96,13 @@ class WindowReadSignature(wiring.Signature):
 class FeatureWriteSignature(wiring.Signature):
     """Writes up to ``post_words`` consecutive words a cycle; from the writer's side.
 
-    A word is in memory for every reader in the cycle after it was taken.
+    Words that were taken are in memory for every reader when ``pending`` is low. It is high from
+    the cycle after one in which some were taken.
 
     Members:
         requests: out, stream of {address: unsigned, enable: unsigned(post_words),
             words: feature word [post_words]}; word i goes to ``address + i``.
+        pending: in, some are not in memory yet.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -105,7 +113,7 @@ class FeatureWriteSignature(wiring.Signature):
                 "words": data.ArrayLayout(word_layout(config), config.post_words),
             }
         )
-        super().__init__({"requests": Out(stream.Signature(request))})
+        super().__init__({"requests": Out(stream.Signature(request)), "pending": In(1)})
 
 
 class FeatureReadSignature(wiring.Signature):

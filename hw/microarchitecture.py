@@ -9,27 +9,52 @@ from __future__ import annotations
 INSTRUCTIONS_UNDER_WAY = 4
 """Instructions of one engine whose effects are not all visible yet, at most."""
 
-OUTSTANDING_WINDOWS = 3
-"""Windows that CONV has asked for and not got, at most. More than any memory here needs."""
+WALK_LATENCY = 2
+"""From the cycle in which CONV lets a pixel in to that in which its window is asked for."""
+WINDOW_LATENCY = 3
+"""From a window's request to its words at the entry of the arrays: bank, register, crossbar."""
+ENTRY_LATENCY = WALK_LATENCY + WINDOW_LATENCY
+"""From the decision that lets a pixel or a row of weights in to the arrays."""
+ELEMENT_LATENCY = 3
+"""From the activation at a processing element to its sum: operand, product and sum registers."""
+ACCUMULATION_LATENCY = 4
+"""From the read of an accumulator to the first one that sees what has been added to it."""
 OUTSTANDING_WEIGHTS = 4
 """WEIGHTS instructions whose words may be on the way at a time."""
-RESIDUAL_WORDS = 8
-"""Words of the other operand of an addition that POST reads ahead, ``lanes`` channels each: more
-than a read of the feature memory takes."""
-POOL_READS = 4
-"""Reads that POOL has under way: more than the feature memory has answers for at a time."""
+FEATURE_READ_LATENCY = 5
+"""From a read of the feature memory to its answer at best: request, bank, two registers, queue."""
+FEATURE_READS = 8
+"""Reads that a client of the feature memory has under way at most: more than that latency."""
+POOL_PREPARATION = 6
+"""From the start of a walk over windows to its first step: four of a product, difference, begin."""
+POST_WORDS_UNDER_WAY = 32
+"""Words that POST has in its pipelines and in front of the write port, and words of the other
+operand of an addition that it has read ahead, ``lanes`` channels each: more than the pipelines are
+long."""
 
 BIAS_BITS, SCALE_BITS = 32, 32
 PARAMETER_BYTES = (BIAS_BITS + SCALE_BITS) // 8
 """What requantization needs of an output channel: int32 bias and the bits of a float32 scale."""
 
-INT_TO_FLOAT_LATENCY = 3
-FLOAT_MULTIPLIER_LATENCY = 2
-FLOAT_ADDER_LATENCY = 5
-FLOAT_TO_INT_LATENCY = 1
-REQUANTIZER_LATENCY = 2 + INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_TO_INT_LATENCY
-"""The float blocks between the addition of the bias and the clamp."""
-RESIDUAL_LATENCY = 4
+NORMALIZE_LATENCY = 2
+"""Registers of the shifter that brings a number's highest bit to the front."""
+PRODUCT_LATENCY = 4
+"""Of two significands: products of their halves, the middle ones added, low and high sum."""
+INT_TO_FLOAT_LATENCY = 2 + NORMALIZE_LATENCY + 2
+"""Low and high half of the magnitude; then the choice of the bits to keep, and their rounding."""
+FLOAT_MULTIPLIER_LATENCY = PRODUCT_LATENCY + 2
+FLOAT_ADDER_LATENCY = 5 + 2 + NORMALIZE_LATENCY + 2
+"""Comparison, exchange, alignment in two steps and what falls off; two halves of the sum; then as
+in a conversion."""
+FLOAT_TO_INT_LATENCY = 3
+BIAS_LATENCY = 2
+"""The halves of the sum of an accumulator and its bias."""
+REQUANTIZER_LATENCY = (
+    BIAS_LATENCY + INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_TO_INT_LATENCY + 1
+)
+"""The last stage is the clamp."""
+RESIDUAL_LATENCY = 7
+"""Differences, products, two halves of their sum, shift, rounding, clamp."""
 MEAN_LATENCY = (
     INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_ADDER_LATENCY + FLOAT_TO_INT_LATENCY
 )

@@ -9,7 +9,8 @@ from unittest import mock
 from amaranth.back import rtlil
 from amaranth.hdl import Signal
 
-from hw.shared_modules import Ports, component_ports, share
+from hw.component_ports import Ports, component_ports
+from hw.shared_modules import share
 
 _TOP = "attribute \\top 1\n"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -33,36 +33,16 @@ from amaranth.hdl import (
 from amaranth.hdl._ast import Switch
 from amaranth.hdl._ir import Fragment, PortDirection
 from amaranth.hdl._xfrm import DomainCollector, FragmentTransformer, LHSMaskCollector
-from amaranth.lib import data, fifo, wiring
+from amaranth.lib import data, wiring
+
+from hw.component_ports import Ports, component_ports
 
 DOMAIN = "sync"
 """The clock domain of components that can be shared; any other, and they are not."""
 
 _INSERTERS = {"enable": EnableInserter, "reset": ResetInserter}
-# Amaranth's FIFOs have no signature; the other signals of one are outputs.
-_FIFO_INPUTS = ("w_data", "w_en", "r_en")
 _Key = tuple[Any, ...]
 _Controls = list[tuple[str, Value]]
-Ports = Mapping[str, tuple[Value, PortDirection | None]]
-
-
-def component_ports(component: Any) -> Ports:
-    """The ports of a component by name, parts of a name joined by two underscores."""
-    if isinstance(component, fifo.FIFOInterface):
-        return {
-            name: (value, PortDirection.Input if name in _FIFO_INPUTS else PortDirection.Output)
-            for name, value in vars(component).items()
-            if isinstance(value, Signal)
-        }
-    if not isinstance(component, wiring.Component):
-        return {}
-    return {
-        "__".join(map(str, path)): (
-            Value.cast(value),
-            PortDirection.Input if member.flow is wiring.In else PortDirection.Output,
-        )
-        for path, member, value in component.signature.flatten(component)
-    }
 
 
 @dataclasses.dataclass(eq=False)
@@ -261,8 +241,11 @@ class _Instances:
         for outer in self.finished:
             for site in outer.sites:
                 ports = component_ports(site.component)
-                for name in ports.keys() & read[site.module]:
-                    site.instance.ports[name] = ports[name][0], "o"
+                site.instance.ports |= {
+                    name: (value, "o")
+                    for name, (value, _) in ports.items()
+                    if name in read[site.module]
+                }
         for module, names in read.items():
             module.ports = {
                 name: (value, way)

@@ -53,7 +53,6 @@ class Fault(enum.IntEnum):
     BAD_SPLIT = 12
     BAD_FIELD = 13
     TOKEN_OVERFLOW = 14
-    START_WHILE_BUSY = 15
     WATCHDOG = 16
 
 

@@ -37,10 +37,9 @@ _MEANING = {
     Fault.BAD_SPLIT: "a layer splits its reduction over more modules than there are",
     Fault.BAD_FIELD: "a field of an instruction is out of range",
     Fault.TOKEN_OVERFLOW: "a program gives more tokens than are taken",
-    Fault.START_WHILE_BUSY: "a program was started while another ran",
     Fault.WATCHDOG: "the machine stands still",
 }
-_IN_MEMORY = (Fault.OUT_OF_WINDOW, Fault.BUS_READ, Fault.BUS_WRITE, Fault.START_WHILE_BUSY)
+_IN_MEMORY = (Fault.OUT_OF_WINDOW, Fault.BUS_READ, Fault.BUS_WRITE)
 
 
 def _place(code: Fault, address: int) -> str:
@@ -197,7 +196,10 @@ class Driver:
             )
 
     def _check(self) -> None:
-        if self.machine.csr_read("status") & registers.STATUS_ERROR:
+        status = self.machine.csr_read("status")
+        if status & registers.STATUS_BUSY:
+            raise DnaError("the machine still runs a program; reset it first")
+        if status & registers.STATUS_ERROR:
             raise MachineError(
                 Fault(self.machine.csr_read("error_code")),
                 self.machine.csr_read("error_address"),

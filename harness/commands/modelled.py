@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -12,20 +13,27 @@ from harness.commands.numbers import CLOCK, CYCLES, PORT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-CLOCK_MHZ = 300.0
-"""The clock of the DNA-F200, which is what figures in milliseconds assume."""
-
 
 def clock_option(function: F) -> F:
-    """Adds ``--clock MHZ``, passed as ``clock_mhz``."""
+    """Adds ``--clock MHZ``, passed as ``clock_mhz``; None: nobody said any."""
     return click.option(
         "--clock",
         "clock_mhz",
         type=CLOCK,
-        default=CLOCK_MHZ,
-        show_default=True,
+        show_default="300, or what the timing file proves",
         metavar="MHZ",
-        help="Clock of the machine. Assumed: nothing was placed and routed.",
+        help="Clock of the machine. Assumed; with a timing file at most what that proves.",
+    )(function)
+
+
+def timing_option(function: F) -> F:
+    """Adds ``--timing FILE``, passed as ``timing_file``."""
+    return click.option(
+        "--timing",
+        "timing_file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The clock that `dna timing --json FILE` proved of this machine.",
     )(function)
 
 

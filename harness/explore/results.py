@@ -8,6 +8,7 @@ import msgspec
 
 from harness.explore.evaluate import Outcome
 from harness.hardware.area import Area, area
+from harness.hardware.timing.clock import Clock
 from hw.config import DnaConfig
 
 
@@ -15,6 +16,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration at a clock. All times are modelled, the area is estimated.
 
     Attributes:
+        clock: with what proves it.
         refused: why it cannot run; then there are no figures.
         latency_ms, throughput_per_s, utilization: of one image from start to interrupt.
         dram_gb_per_s: that the memory is asked for on average.
@@ -23,7 +25,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     parameters: DnaConfig | None
-    clock_mhz: float
+    clock: Clock
     refused: str | None = None
     cycles: int = 0
     latency_ms: float = 0
@@ -35,18 +37,16 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     front: bool = False
 
 
-def row(config: DnaConfig, outcome: Outcome, clock_mhz: float) -> Row:
+def row(config: DnaConfig, outcome: Outcome, clock: Clock) -> Row:
     """The figures of ``config``."""
     if outcome.refused is not None:
-        return Row(
-            name=config.name, parameters=config, clock_mhz=clock_mhz, refused=outcome.refused
-        )
+        return Row(name=config.name, parameters=config, clock=clock, refused=outcome.refused)
     size = area(config)
-    latency = outcome.cycles / (clock_mhz * 1e3)
+    latency = outcome.cycles / (clock.mhz * 1e3)
     return Row(
         name=config.name,
         parameters=config,
-        clock_mhz=clock_mhz,
+        clock=clock,
         cycles=outcome.cycles,
         latency_ms=latency,
         throughput_per_s=1e3 / latency,

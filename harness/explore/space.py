@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from harness.hardware.configuration import unknown_parameter
 from hw.config import DnaConfig
 from sw.errors import DnaError
 
@@ -77,9 +78,9 @@ def _named(base: DnaConfig, chosen: Mapping[str, int]) -> Candidate:
 
 def _candidate(parameters: dict[str, Any], fallback: str | None) -> Candidate:
     name = str(parameters.get("name", fallback))
-    unknown = parameters.keys() - {field.name for field in dataclasses.fields(DnaConfig)}
-    if unknown:
-        return Candidate(name, None, f"a machine has no parameter {min(unknown)!r}")
+    fault = unknown_parameter(parameters)
+    if fault is not None:
+        return Candidate(name, None, fault)
     try:
         return Candidate(name, msgspec.convert({"name": name, **parameters}, type=DnaConfig))
     except msgspec.ValidationError as error:
@@ -91,7 +92,7 @@ def _parameters(base: DnaConfig, chosen: Mapping[str, int]) -> dict[str, Any]:
     rows = chosen.get("array", base.rows)
     width, base_width = modules * rows, base.modules * base.columns
     dram = chosen.get("dram", max(8, base.dram_bytes_per_cycle * width // base_width))
-    burst = min(base.burst_words, max(1, 4096 // dram))
+    burst = min(base.burst_words, max(1, min(4096, base.port_granule_bytes) // dram))
     feature = base.feature_words * base.rows
     fifo = max(base.weight_fifo_words * base.dram_bytes_per_cycle, burst * dram)
     if "feature" in chosen:
@@ -110,4 +111,6 @@ def _parameters(base: DnaConfig, chosen: Mapping[str, int]) -> dict[str, Any]:
         "weight_fifo_words": fifo // dram,
         "burst_words": burst,
         "outstanding_bursts": base.outstanding_bursts,
+        "dram_ports": min(4, max(1, dram // 128)),
+        "port_granule_bytes": base.port_granule_bytes,
     }

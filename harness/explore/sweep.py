@@ -9,9 +9,12 @@ from harness.explore.evaluate import Outcome, Task, evaluate, model_digest
 from harness.explore.results import Row, row
 from harness.explore.space import Candidate
 from harness.explore.state import State
+from harness.hardware.timing import clock, result
+from harness.hardware.timing.clock import ASSUMED_MHZ, Clock
 from harness.host.workers import run_tasks
 from sim.memory.model import MemoryModel
 from sw import artifact as artifacts
+from sw.errors import DnaError
 
 
 def tasks(
@@ -62,27 +65,58 @@ def run(
     run_tasks(evaluate, tasks, workers=workers, scheduler=scheduler, done=keep)
 
 
+def clocks(
+    candidates: Sequence[Candidate], files: Sequence[Path], mhz: Sequence[float] | None
+) -> dict[str | None, list[Clock]]:
+    """The clocks of each configuration, by its digest; of what makes no machine by None.
+
+    Args:
+        candidates: what is swept.
+        files: from `dna timing`, of some of them.
+        mhz: of all; None: what the files prove, or what is assumed.
+
+    Raises:
+        DnaError: a file is about none of them, or proves less than ``mhz``.
+    """
+    about: dict[str, Path] = {}
+    for proving in files:
+        timing = result.read(proving)
+        if timing.digest in about:
+            raise DnaError(f"{about[timing.digest]} and {proving} are about the same machine")
+        about[timing.digest] = proving
+    found: dict[str | None, list[Clock]] = {None: [Clock(one) for one in mhz or (ASSUMED_MHZ,)]}
+    for config in (candidate.config for candidate in candidates):
+        if config is not None:
+            file = about.get(config.digest)
+            found[config.digest] = [
+                clock.chosen(config, file, wanted)[0] for wanted in mhz or (None,)
+            ]
+    for digest, proving in about.items():
+        if digest not in found:
+            raise DnaError(f"{proving} is about none of the configurations")
+    return found
+
+
 def rows(
     candidates: Sequence[Candidate],
-    clocks: Sequence[float],
+    clocks: Mapping[str | None, Sequence[Clock]],
     tasks: Mapping[str, Task],
     state: State,
 ) -> list[Row]:
-    """A row for each candidate at each clock, in MHz.
+    """A row for each candidate at each of its clocks.
 
     Args:
+        clocks: by digest of the configuration (:func:`clocks`).
         tasks: by digest of the configuration (:func:`tasks`); ``state`` has all their outcomes.
     """
     found = []
     for candidate in candidates:
-        for clock in clocks:
+        for at in clocks[None if candidate.config is None else candidate.config.digest]:
             if candidate.config is None:
                 refused = candidate.refused
-                found.append(
-                    Row(name=candidate.name, parameters=None, clock_mhz=clock, refused=refused)
-                )
+                found.append(Row(name=candidate.name, parameters=None, clock=at, refused=refused))
                 continue
             outcome = state.get(tasks[candidate.config.digest])
             assert outcome is not None
-            found.append(row(candidate.config, outcome, clock))
+            found.append(row(candidate.config, outcome, at))
     return found

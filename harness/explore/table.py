@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.explore.results import Row
 from harness.hardware.area import DEVICE
+from harness.hardware.timing.clock import ASSUMED
 from harness.host.terminal import Console, Table
 from sim.memory.model import MemoryModel
 
@@ -38,7 +39,7 @@ def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
             str(config.lanes),
             str(config.dram_bytes_per_cycle),
             f"{config.feature_words * config.rows / 1024:,.0f}",
-            f"{row.clock_mhz:g}",
+            f"{row.clock.mhz:g}{_mark(row)}",
             f"{row.cycles:,}",
             f"{row.latency_ms:.3f}",
             f"{row.throughput_per_s:,.1f}",
@@ -50,5 +51,12 @@ def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
             style="bold" if row.front else None,
         )
     console.print(table)
+    for clock in dict.fromkeys(str(row.clock) for row in rows if row.refused is None):
+        console.print(f"clock: {clock}")
     for name, reason in dict.fromkeys((row.name, row.refused) for row in rows if row.refused):
         console.print(f"refused: {name}: {reason}")
+
+
+def _mark(row: Row) -> str:
+    """What stands behind a clock that is not proved."""
+    return " assumed" if row.clock.proof == ASSUMED else ""

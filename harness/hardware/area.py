@@ -16,6 +16,7 @@ import msgspec
 
 from harness.hardware.area_constants import CONSTANTS
 from hw.config import LOAD_CHUNKS, DnaConfig
+from hw.microarchitecture import ELEMENT_LATENCY, ENTRY_LATENCY
 
 DEVICE = "XCVU13P"
 DEVICE_HAS = {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 2_688, "uram": 1_280}
@@ -168,9 +169,15 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
         name="DMA",
         sizes=(1, word),
         memories=(
-            Memory(burst_words, word, READERS, registers=False),
-            Memory(burst_words, 32, READERS, in_luts=True, registers=False),
-            Memory(2 * config.burst_words, word, registers=False),
+            # Words of each reader at each port; bursts of each reader; words to be written.
+            Memory(
+                burst_words // config.dram_ports,
+                word + 1,
+                READERS * config.dram_ports,
+                registers=False,
+            ),
+            Memory(burst_words, 33 + config.burst_words.bit_length(), READERS, registers=False),
+            Memory(2 * config.burst_words, word + 1, config.dram_ports, registers=False),
         ),
     )
     yield Part(
@@ -219,53 +226,56 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
 
 
 def _arrays(config: DnaConfig) -> Part:
-    """The processing elements, and the delay lines that skew what goes in and out."""
-    rows, columns = config.rows, config.columns
+    """The processing elements, and the delay lines around them."""
+    rows, columns, modules = config.rows, config.columns, config.modules
     sum_bits = 16 + int(math.log2(rows))
-    # Two weights, activation, plane, sum; the last column passes nothing on, the first row of sums
-    # starts with 16 bits.
-    element_bits = 16 + 8 + 1 + sum_bits
-    elements = rows * columns * element_bits - 9 * rows - (sum_bits - 16) * columns
+    # Weight, next weight, activation, swap, product, sum; the last column passes no swap on, the
+    # first row of sums starts with 16 bits.
+    element_bits = 8 + 8 + 8 + 1 + 16 + sum_bits
+    elements = rows * columns * element_bits - rows - (sum_bits - 16) * columns
     # A delay of up to two cycles is in flip-flops, a longer one in shift registers of up to 32.
     skewed = 8 + 8 + sum_bits
     shift = sum(math.ceil(cycles / 32) for cycles in range(3, rows)) * skewed
-    # The pulses that load rows, and the flags of a pixel, keep flip-flops.
-    control = (rows + 2) * (columns - 1) + 4 * (rows + columns - 1)
-    modules = config.modules
+    # The pulses that load rows and swap weights keep flip-flops, and whether there is a pixel.
+    control = (rows + 1) * (columns - 1)
+    latency = ENTRY_LATENCY + rows + columns - 2 + ELEMENT_LATENCY
+    flags = 3 + modules.bit_length()
     return Part(
         name="CONV arrays",
         sizes=(modules, modules * rows * columns),
         counted=AreaBlock(
             "",
-            # Which of two weights, and an adder.
-            lut=modules * (rows * columns * (8 + sum_bits) + shift),
-            ff=modules * (elements + 3 * skewed + control),
+            # An adder each; weights wait as long as a window takes.
+            lut=modules * (rows * columns * sum_bits + shift + 8 * columns)
+            + flags * math.ceil(latency / 32),
+            ff=modules * (elements + 3 * skewed + control) + latency,
             dsp=config.macs,
         ),
     )
 
 
 def _interconnect(config: DnaConfig) -> Part:
-    """The tree of adders, and the choice of a level for each bank."""
-    modules = config.modules
+    """The stages of adders: a register for each bank and column, and a choice before each adder."""
+    modules, columns = config.modules, config.columns
     sum_bits = 16 + int(math.log2(config.rows))
-    levels = int(math.log2(modules))
-    tree = sum(
-        (modules >> level) * config.columns * (sum_bits + level) for level in range(1, levels + 1)
-    )
-    choice = modules // 2 * config.columns * (sum_bits + levels)
+    levels = range(1, int(math.log2(modules)) + 1)
+    adders = sum((modules >> level) * columns * (sum_bits + level) for level in levels)
+    registers = sum(modules * columns * (sum_bits + level) for level in levels)
     return Part(
-        name="CONV interconnect", sizes=(1,), counted=AreaBlock("", lut=tree + choice, ff=tree)
+        name="CONV interconnect",
+        sizes=(1,),
+        counted=AreaBlock("", lut=2 * adders, ff=registers),
     )
 
 
 def _banks(config: DnaConfig) -> Part:
-    """The accumulation memory: two tiles a bank, each with what it has just written bypassed."""
+    """The accumulation memory: two tiles a bank, sums in stages, two slots for what leaves."""
     sum_bits = 16 + int(math.log2(config.rows * config.modules))
     modules, columns = config.modules, config.columns
     return Part(
         name="CONV accumulation",
         sizes=(modules, modules * columns),
-        counted=AreaBlock("", ff=modules * sum_bits * columns),
+        # What comes in is sum_bits wide for three stages.
+        counted=AreaBlock("", ff=3 * modules * sum_bits * columns),
         memories=(Memory(config.accumulation_depth, 32 * columns, 2 * modules, registers=False),),
     )

@@ -1,7 +1,7 @@
-"""X."""
+"""What Yosys says of each block beyond what is counted, as `make area` fits it."""
 
 CONSTANTS: dict[str, dict[str, tuple[float, ...]]] = {
-    "control": {"lut": (3617,), "ff": (6170,)},
+    "control": {"lut": (2560,), "ff": (6680,)},
     "DMA": {"lut": (1620, 0), "ff": (610, 1)},
     "feature memory": {"lut": (0, 2, 9), "ff": (60, 2, 0)},
     "LOAD": {"lut": (710, 1.4, 1.5), "ff": (520, 1.2, 0)},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -29,16 +30,21 @@ def configuration(name: str) -> DnaConfig:
     try:
         content = path.read_bytes()
         said = msgspec.json.decode(content)
-        names = [field.name for field in dataclasses.fields(DnaConfig)]
         # First: a name that is misspelt is also one that is missing.
-        unknown = [key for key in said if key not in names] if isinstance(said, dict) else []
-        if unknown:
-            near = difflib.get_close_matches(unknown[0], names, n=1)
-            raise DnaError(
-                f"{path} is no configuration: a machine has no parameter {unknown[0]!r}; "
-                + (f"did you mean {near[0]!r}? " if near else "")
-                + f"There are {', '.join(names)}"
-            )
+        fault = unknown_parameter(said) if isinstance(said, dict) else None
+        if fault is not None:
+            raise DnaError(f"{path} is no configuration: {fault}")
         return msgspec.json.decode(content, type=DnaConfig)
     except (msgspec.MsgspecError, UnicodeDecodeError, OSError) as error:
         raise DnaError(f"{path} is no configuration: {error}") from error
+
+
+def unknown_parameter(names: Iterable[str]) -> str | None:
+    """What to say if one of ``names`` is no parameter of a machine: the nearest, and all."""
+    known = [field.name for field in dataclasses.fields(DnaConfig)]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]!r}? " if near else ""
+            return f"a machine has no parameter {name!r}; {meant}There are {', '.join(known)}"
+    return None

@@ -12,7 +12,7 @@ from hw.config import DnaConfig
 from sim import yosys
 from sw import files
 
-TOP = "dna"
+TOP, WRAPPER = "dna", "dna_axi"
 
 _MODULE = re.compile(r"((?:^attribute [^\n]*\n)*)^module \\(\S+)\n(.*?)^end\n", re.M | re.S)
 _INSTANCE = re.compile(r"^  cell \\(\S+) \\(\S+)$", re.M)
@@ -58,6 +58,14 @@ def design(config: DnaConfig) -> dict[str, HardwareModule]:
     from hw.top import Dna
 
     return read_design(relative_sources(rtlil.convert(Dna(config), name=TOP)))
+
+
+def wrapper(config: DnaConfig) -> dict[str, HardwareModule]:
+    """The module of :class:`hw.axi_top.DnaAxi`, in which that of :func:`design` is placed."""
+    from hw import rtlil
+    from hw.axi_top import DnaAxi
+
+    return read_design(relative_sources(rtlil.convert(DnaAxi(config), name=WRAPPER)))
 
 
 def relative_sources(rtlil: str) -> str:

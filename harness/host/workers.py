@@ -211,7 +211,8 @@ def _connect(scheduler: str) -> Client:
     except (OSError, ValueError, TypeError) as error:  # TypeError: a protocol that is not set up
         raise DnaError(
             f"no Dask scheduler answers at {scheduler!r} within {CONNECT_SECONDS} s; "
-            "start one with `dask scheduler`, and give its address as tcp://host:8786"
+            "start one with `dask scheduler`, and give its address as tcp://host:8786, or as "
+            "tls://host:8786 if it asks for certificates"
         ) from error
     try:
         client.wait_for_workers(1, timeout=WORKERS_SECONDS)

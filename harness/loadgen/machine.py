@@ -6,6 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from harness.hardware.timing import clock
+from harness.hardware.timing.clock import Clock
 from sim.cycles import predict
 from sim.memory.model import MemoryModel
 from sw.artifact import Artifact, program_of
@@ -27,7 +31,7 @@ class ModelledMachine:
     Attributes:
         config: name of its configuration.
         macs: multipliers of its arrays.
-        clock_mhz: its clock.
+        clock: its clock, and what proves it.
         cycles: of one program, from start to interrupt.
         memory: the memory behind it.
         dram_bytes_per_cycle: width of the path to that memory.
@@ -35,7 +39,7 @@ class ModelledMachine:
 
     config: str
     macs: int
-    clock_mhz: float
+    clock: Clock
     cycles: int
     memory: MemoryModel
     dram_bytes_per_cycle: int
@@ -43,19 +47,19 @@ class ModelledMachine:
     def latency(self, samples: int = 1) -> float:
         """Seconds from the issue of a query of so many samples to its last answer."""
         cycles = samples * self.cycles + max(0, samples - 1) * RESTART_CYCLES
-        return cycles / (self.clock_mhz * 1e6)
+        return cycles / (self.clock.mhz * 1e6)
 
     @property
     def throughput(self) -> float:
         """Images per second, one program after the other."""
-        return self.clock_mhz * 1e6 / (self.cycles + RESTART_CYCLES)
+        return self.clock.mhz * 1e6 / (self.cycles + RESTART_CYCLES)
 
     def figures(self) -> dict[str, Any]:
         """What is assumed of the machine, for JSON."""
         return {
             "config": self.config,
             "macs": self.macs,
-            "clock_mhz": self.clock_mhz,
+            "clock": msgspec.to_builtins(self.clock),
             "cycles": self.cycles,
             "restart_cycles": RESTART_CYCLES,
             "latency_ms": self.latency() * 1e3,
@@ -70,32 +74,38 @@ class ModelledMachine:
     def __str__(self) -> str:
         return (
             f"modelled, not measured: configuration {self.config}, {self.macs} MACs, "
-            f"{self.clock_mhz:g} MHz, {self.cycles} cycles a program and {RESTART_CYCLES} to "
+            f"{self.clock}, {self.cycles} cycles a program and {RESTART_CYCLES} to "
             f"restart; memory {self.memory.bandwidth * self.dram_bytes_per_cycle:g} B a cycle, "
             f"latency {self.memory.latency} cycles"
         )
 
 
 def modelled_machine(
-    network: Artifact, path: Path, clock_mhz: float, memory: MemoryModel
+    network: Artifact,
+    path: Path,
+    memory: MemoryModel,
+    *,
+    timing_file: Path | None = None,
+    clock_mhz: float | None = None,
 ) -> ModelledMachine:
     """The machine that ``network`` was compiled for, running its program.
 
     Args:
         network: the artifact.
         path: of it, for the message.
-        clock_mhz: of the machine.
         memory: behind it.
+        timing_file, clock_mhz: as of :func:`harness.hardware.timing.clock.chosen`.
 
     Raises:
-        DnaError: there is no program, or one of an older instruction set.
+        DnaError: there is no program, or one of an older instruction set, or the file does not
+            prove that clock of this machine.
     """
     program = program_of(network, path)
     config = program.config
     return ModelledMachine(
         config=config.name,
         macs=config.macs,
-        clock_mhz=clock_mhz,
+        clock=clock.chosen(config, timing_file, clock_mhz)[0],
         cycles=predict(program, memory).cycles,
         memory=memory,
         dram_bytes_per_cycle=config.dram_bytes_per_cycle,

@@ -6,6 +6,8 @@ import dataclasses
 import importlib.metadata
 from pathlib import Path
 
+import msgspec
+
 from harness.data import guessing
 from harness.host import computer
 from harness.host.terminal import Console, Table
@@ -124,6 +126,7 @@ def figures(
         "class_offset": manifest.class_offset,
         "remarks": remarks(score, manifest),
         "timing": "modelled" if machine else "host",
+        **({"clock": msgspec.to_builtins(machine.clock)} if machine else {}),
         **({"device": machine.figures()} if machine else {}),
         **({"pace": dataclasses.asdict(pace)} if pace else {}),
         "artifact": str(artifact),

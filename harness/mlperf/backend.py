@@ -5,10 +5,9 @@ and talks to LoadGen. This backend does everything in between: it quantizes and 
 weights, compiles them, keeps the result in the cache under a name made of everything that went into
 it, and runs it. :mod:`harness.mlperf.reference` puts it into a checkout.
 
-Two data sets of the reference fit: ``imagenet_pytorch`` for weights with torchvision's names, and
-``imagenet`` for the others. The latter yields RGB less its means, and expects the classes counted
-from 1; weights trained on BGR get their channels in that order (their resize then is the
-reference's area averaging, not the bilinear one that they were trained with).
+Which of the reference's data sets fits, says :mod:`harness.mlperf.data_set`. With ``imagenet``,
+weights trained on BGR get their channels in that order (their resize then is the reference's area
+averaging, not the bilinear one that they were trained with).
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import argparse
 import hashlib
 import queue
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,14 @@ import sw
 from harness.data import fetch
 from harness.data.datasets import Dataset
 from harness.hardware.configuration import configuration
+from harness.host import computer
+from harness.mlperf import data_set
 from sim.quantization import quantize
 from sim.runtime import Runtime
 from sw import artifact, children, digests
 from sw.classes import best
 from sw.errors import DnaError
+from sw.models import weights as trained
 from sw.version import VERSION
 
 Int8 = npt.NDArray[np.int8]
@@ -45,8 +48,7 @@ NO_MODEL_DIR = "-"
 
 DEFAULT_CONFIG = "f200"
 INPUT = "image"
-PYTORCH_DATASET, TENSORFLOW_DATASET = "imagenet_pytorch", "imagenet"
-WEIGHTS = ("resnet50*.pth", "resnet50*.safetensors")
+WEIGHTS = tuple(f"resnet50*{end}" for end in (".pth", ".pt", ".pth.tar", ".bin", ".safetensors"))
 
 
 def prepare(args: argparse.Namespace) -> None:
@@ -61,20 +63,22 @@ def prepare(args: argparse.Namespace) -> None:
     try:
         if args.threads < 1:
             raise DnaError(f"--threads {args.threads}: at least one is needed")
+        weights_file = weights(args.model)
+        naming = trained.read(weights_file).naming
+        args.dataset = data_set.fitting(naming.preprocessing, args.dataset)
         deployed = deploy(
-            weights(args.model),
+            weights_file,
             Path(args.dataset_path),
             args.dataset_calibration_list and Path(args.dataset_calibration_list),
             args.dna_config or DEFAULT_CONFIG,
         )
-        preprocessing = _named(artifact.load(deployed))
+        network = artifact.load(deployed)
     except DnaError as error:
         sys.exit(f"error: {error}")
     args.model = str(deployed)
-    fitting = PYTORCH_DATASET if preprocessing == "torchvision" else TENSORFLOW_DATASET
-    args.dataset = args.dataset or fitting
-    if args.dataset != fitting:
-        sys.exit(f"error: --dataset {args.dataset}: these weights need {fitting}")
+    if args.scenario == "Offline" and not args.accuracy and args.count is None:
+        rate = min(args.threads, computer.cpus()) / _seconds(network)
+        print(f"open DNA: {data_set.offline_remark(rate)}", file=sys.stderr)
     DnaBackend.one_at_a_time = args.scenario == "SingleStream"
     DnaBackend.threads = args.threads
 
@@ -153,6 +157,16 @@ def _dna(*arguments: str) -> None:
     done = children.run(command, stdout=sys.stderr, own_group=False)
     if done.returncode:
         raise DnaError(f"`dna {' '.join(arguments)}` failed")
+
+
+def _seconds(network: artifact.Artifact) -> float:
+    """That an image takes on one thread of this computer."""
+    runtime = Runtime(network, threads=1)
+    image = np.zeros((1, *network.manifest.input.shape), np.int8)
+    runtime.run(image)
+    started = time.perf_counter()
+    runtime.run(image)
+    return time.perf_counter() - started
 
 
 def _named(network: artifact.Artifact) -> str:

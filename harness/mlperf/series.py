@@ -68,6 +68,7 @@ class Series:
         tested: Path,
         options: tuple[str, ...],
         photographs: Path,
+        timing: Path | None = None,
     ) -> None:
         """Open a series, or begin one.
 
@@ -77,6 +78,7 @@ class Series:
             tested: the artifact.
             options: for ``dna loadgen``, the same in every run; paths in them absolute.
             photographs: the list of them.
+            timing: what proves the clock, if a file does.
 
         Raises:
             DnaError: the folder has finished runs of something else, or cannot be written.
@@ -88,6 +90,8 @@ class Series:
         self._tested = tested.absolute()
         self._options = options
         self._files = {"artifact": self._tested / artifact.MANIFEST, "photographs": photographs}
+        if timing is not None:
+            self._files["timing"] = timing
         self._digests = {name: _digest(path) for name, path in self._files.items()}
         identity = {"round": round_.name, "options": list(options), **self._digests}
         path = self.folder / _IDENTITY

@@ -10,6 +10,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from harness.hardware.timing.clock import Clock
 from harness.host import computer
 from sw.artifact import Manifest, Target
 from sw.errors import DnaError
@@ -67,9 +70,14 @@ def declaration(machine: dict[str, Any] | None) -> str:
         )
     return (
         "SIMULATED: the accelerator does not exist; its answers are computed bit by bit by a "
-        f"functional model, and {MODELLED}: {machine['cycles']} cycles a program at an "
-        f"assumed {machine['clock_mhz']:g} MHz, from a cycle model of the RTL."
+        f"functional model, and {MODELLED}: {machine['cycles']} cycles a program, from a cycle "
+        f"model of the RTL, at {_clock(machine)}."
     )
+
+
+def _clock(machine: dict[str, Any]) -> Clock:
+    """The clock of a modelled run, with its proof."""
+    return msgspec.convert(machine["clock"], Clock)
 
 
 def template() -> dict[str, Any]:
@@ -171,11 +179,11 @@ def _accelerator(target: Target | None, machine: dict[str, Any] | None) -> dict[
             "accelerator_host_interconnect": text,
         }
     config, memory = target.config, machine["memory"]
-    bandwidth = memory["bytes_per_cycle"] * machine["clock_mhz"] / 1e3
+    bandwidth = memory["bytes_per_cycle"] * machine["clock"]["mhz"] / 1e3
     feature = config.feature_words * config.rows // 1024
     return {
         "accelerator_model_name": f"open DNA {config.name}, {config.macs} MACs (modelled)",
-        "accelerator_frequency": f"{machine['clock_mhz']:g} MHz (assumed)",
+        "accelerator_frequency": str(_clock(machine)),
         "accelerator_memory_capacity": f"{target.memory.size / 1e6:.1f} MB in use (modelled)",
         "accelerator_memory_configuration": (
             f"modelled: {bandwidth:g} GB/s, latency {memory['latency_cycles']} cycles"

@@ -29,7 +29,7 @@ def quantized(
     """ResNet50 with these weights, calibrated; its float32 network runs inside the block.
 
     Args:
-        weights_file: .safetensors or .pth, Keras or torchvision names.
+        weights_file: what ``torch.save`` wrote, or safetensors; Keras or torchvision names.
         version: where a stage strides; None: as the names usually do.
         preprocessing: of the photographs, a name or a file; None: as the names usually have it.
         calibration: photographs to calibrate with.
@@ -41,12 +41,14 @@ def quantized(
     with _torch(computer.cpus()):
         import torch
 
-        from sw.frontends.pytorch import quantize
         from sw.models import resnet50
 
         with console.status(f"reading {weights_file}"):
-            model, naming = resnet50.load(weights_file, version)
-        how = chosen_for(preprocessing or naming.preprocessing, IMAGE)
+            model, found = resnet50.load(weights_file, version)
+            from sw.frontends.pytorch import quantize  # takes seconds, which bad weights need not
+        if found.remark is not None:
+            console.print(found.remark)
+        how = chosen_for(preprocessing or found.naming.preprocessing, IMAGE)
         with terminal.staged(console, "exporting", len(calibration)) as report:
             graph = quantize(model, images(calibration, how, IMAGE), progress=report)
 

@@ -56,9 +56,11 @@ def quantized(
         quantizable, read_images = model, list(images(calibration, how, model.shape))
     else:
         with console.status(f"reading {weights_file}"):
-            network, observed, naming, version = resnet50_keras.load(weights_file, version)
+            network, observed, found, version = resnet50_keras.load(weights_file, version)
+        if found.remark is not None:
+            console.print(found.remark)
         model, name = tensorflow.of_keras(network), f"resnet50-{version}"
-        how = chosen_for(preprocessing or naming.preprocessing, model.shape)
+        how = chosen_for(preprocessing or found.naming.preprocessing, model.shape)
         read_images = list(images(calibration, how, model.shape))
         with terminal.staged(console, "exporting", len(calibration)) as report:
             ranges = tensorflow.observed_ranges(observed, read_images, report)

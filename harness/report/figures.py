@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.hardware.area import Area, area
+from harness.hardware.timing.clock import Clock
+from harness.hardware.timing.result import Timing
 from harness.report.memory_use import Block, blocks, most_words
 from hw.config import DnaConfig
 from hw.isa import Engine, read_program
@@ -46,6 +48,9 @@ MEANINGS = {
     Use.ORDER: "the next instruction waits for another engine",
     Use.IDLE: "no instruction has reached CONV: others are in front of it, or none is left",
 }
+OVER = 1.0005
+"""A share of more than this is more than 100.0 %, and says why."""
+
 _USES = {
     Activity.IDLE: Use.IDLE,
     Activity.BUSY: Use.POOL,
@@ -67,9 +72,14 @@ class LayerFigures(msgspec.Struct, frozen=True, kw_only=True):
         start, end: first cycle of work for it, and the first one after, from the start of the
             program; loads and weights run ahead. Layers overlap.
         cycles: from the end of the layers before to its own; they add up to the end of the last.
-        utilization: ``macs`` / (MACs of the machine x ``cycles``); 0 if it took none.
-        uses: cycles of CONV with this layer's instruction, or waiting for it, by what became of
-            them; if it is no convolution, of POOL, but for its waiting for its turn.
+        early: cycles that it had worked before these, beside the layers before.
+        utilization: ``macs`` / (MACs of the machine x ``cycles``), which is more than 1 if much of
+            it was done early; 0 if it took none.
+        uses: cycles of CONV by what became of them: with this layer's instruction, or waiting for
+            it; and idle ones in ``cycles``. Over all layers they add up to those of the report.
+        lost: of them those in which CONV did less than all MACs can.
+        pool: of a layer without convolution, cycles of POOL by what became of them, but for its
+            waiting for its turn.
         bound: the engine that is at work longest with it, in lower case.
         dram_bytes: to and from DRAM.
     """
@@ -83,8 +93,11 @@ class LayerFigures(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     cycles: int
+    early: int
     utilization: float
     uses: dict[str, int]
+    lost: int
+    pool: dict[str, int]
     bound: str
     dram_bytes: int
 
@@ -107,23 +120,26 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         model: what the network is called.
         config: name of the configuration.
         parameters: all of its parameters.
-        clock_mhz: assumed.
+        clock: of the machine, and what proves it.
         memory: the memory model's parameters.
         cycles: from start to interrupt.
-        tail_cycles: of them after the end of the last layer: the interrupt.
+        tail_cycles: of them after the end of the last layer: the interrupt. CONV is idle then.
         macs, utilization, latency_ms, throughput_per_s: of one image, nothing overlapped with the
             next.
         dram_read_bytes, dram_written_bytes: whole DRAM words.
         uses: cycles of CONV by what became of them; they add up to ``cycles``.
         engines: cycles by engine and activity.
         most_feature_words: most words of the feature memory in use at a time.
+        area: an estimate, by arithmetic on the configuration.
+        proved_area: by block, in the units of the target, from the run that proves the clock;
+            empty if there is none.
     """
 
     modelled: bool
     model: str
     config: str
     parameters: DnaConfig
-    clock_mhz: float
+    clock: Clock
     memory: dict[str, float | bool]
     cycles: int
     tail_cycles: int
@@ -140,6 +156,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     feature_memory: list[Block]
     most_feature_words: int
     area: Area
+    proved_area: dict[str, dict[str, float]]
 
 
 def report(
@@ -147,13 +164,15 @@ def report(
     prediction: Prediction,
     *,
     memory: MemoryModel,
-    clock_mhz: float,
+    clock: Clock,
+    timing: Timing | None = None,
     model: str,
 ) -> Report:
     """The figures of ``prediction``, a run of ``program`` with ``memory``.
 
     Args:
-        clock_mhz: the machine's clock.
+        clock: of the machine.
+        timing: what proves it, if anything does.
         model: what the network is called.
     """
     config = program.config
@@ -161,14 +180,14 @@ def report(
     macs = sum(table.macs for table in program.layers)
     layers = _layers(program, prediction)
     held = blocks(program, prediction.spans)
-    latency = prediction.cycles / (clock_mhz * 1e3)
+    latency = prediction.cycles / (clock.mhz * 1e3)
     conv = prediction.activity[Engine.CONV].sum(axis=0)
     return Report(
         modelled=True,
         model=model,
         config=config.name,
         parameters=config,
-        clock_mhz=clock_mhz,
+        clock=clock,
         memory={
             "latency_cycles": memory.latency,
             "words_per_cycle": memory.bandwidth,
@@ -206,6 +225,7 @@ def report(
         feature_memory=held,
         most_feature_words=most_words(held, config.feature_words),
         area=area(config),
+        proved_area={} if timing is None else timing.area,
     )
 
 
@@ -223,20 +243,38 @@ def _layers(program: Program, prediction: Prediction) -> list[LayerFigures]:
     activity = np.zeros_like(prediction.activity)
     for span in prediction.spans:
         activity[span.engine, span.layer] += span.activity
+    times = layer_times(program, prediction)
+    idle = _idle(prediction, times)
     return [
-        _layer(program, table, time, activity)
-        for table, time in zip(program.layers, layer_times(program, prediction), strict=True)
+        _layer(program, table, time, activity, idle[table.number])
+        for table, time in zip(program.layers, times, strict=True)
     ]
 
 
+def _idle(prediction: Prediction, times: Sequence[LayerTime]) -> dict[int, int]:
+    """Cycles without an instruction in CONV, by the layer in whose time they are."""
+    idle, free = dict.fromkeys((time.number for time in times), 0), 0
+    conv = [span for span in prediction.spans if span.engine is Engine.CONV]
+    taken = [(span.end + 1 - sum(span.activity), span.end + 1) for span in conv]
+    for start, end in [*taken, (prediction.cycles, prediction.cycles)]:
+        for time in times:
+            first = time.end + 1 - time.cycles
+            idle[time.number] += max(0, min(start, time.end + 1) - max(free, first))
+        free = end
+    return idle
+
+
 def _layer(
-    program: Program, table: LayerTable, time: LayerTime, activity: npt.NDArray[np.int64]
+    program: Program,
+    table: LayerTable,
+    time: LayerTime,
+    activity: npt.NDArray[np.int64],
+    idle: int,
 ) -> LayerFigures:
     config = program.config
-    engine = Engine.CONV if table.split else Engine.POOL
-    uses = _uses(activity[engine, table.number], table.macs / config.macs)
-    if engine is Engine.POOL:  # which waits beside CONV for most of the run, and nobody minds
-        uses.pop(Use.ORDER, None)
+    conv, pool = activity[Engine.CONV, table.number].copy(), activity[Engine.POOL, table.number]
+    conv[Activity.IDLE] += idle
+    uses = _uses(conv, table.macs / config.macs)
     return LayerFigures(
         number=table.number,
         name=table.name,
@@ -247,8 +285,12 @@ def _layer(
         start=time.start,
         end=time.end + 1,
         cycles=time.cycles,
+        early=max(0, time.end + 1 - time.cycles - time.start) if time.cycles else 0,
         utilization=table.macs / (config.macs * time.cycles) if time.cycles else 0.0,
         uses=uses,
+        lost=sum(uses.values()) - uses.get(Use.MACS, 0),
+        # POOL waits for its turn, beside CONV, for most of the run, and nobody minds.
+        pool={} if table.split else {k: n for k, n in _uses(pool, 0).items() if k != Use.ORDER},
         bound=time.bound.name.lower(),
         dram_bytes=table.weight_bytes + table.load_bytes + table.store_bytes,
     )

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from harness.report.figures import MEANINGS, LayerFigures, Report, Use
+from harness.report.figures import MEANINGS, OVER, LayerFigures, Report, Use
 from harness.report.scales import Scale
 from hw.isa import Engine
 
@@ -28,16 +28,18 @@ def page(report: Report) -> str:
     environment.filters["si"] = _si
     folder = files("harness.report")
     layers = report.layers
-    seen = [use for use in Use if any(use in layer.uses for layer in layers)]
+    seen = [use for use in Use if any(use in {**layer.uses, **layer.pool} for layer in layers)]
     return environment.get_template("report.html").render(
         report=report,
         style=Markup(folder.joinpath("report.css").read_text()),
         script=Markup(folder.joinpath("report.js").read_text()),
         meanings=MEANINGS,
         lost=[use for use in seen if use not in (Use.MACS, Use.POOL)],
+        over=OVER,
         bounds=sorted({layer.bound for layer in layers}),
         tracks=[engine.name for engine in TRACKS],
         roofline=_roofline(report),
+        kinds=list(dict.fromkeys(kind for of in report.proved_area.values() for kind in of)),
     )
 
 
@@ -58,8 +60,8 @@ def _roofline(report: Report) -> dict[str, Any]:
     x = Scale(
         min([ridge, *intensity.values()]) / 2, max([ridge, *intensity.values()]) * 2, log=True
     )
-    slowest = min([macs, *(_speed(layer) for layer in points)])
-    y = Scale(min(slowest, port * x.low) / 2, macs * 2, log=True)
+    speeds = [macs, *(_speed(layer) for layer in points)]
+    y = Scale(min(*speeds, port * x.low) / 2, max(speeds) * 2, log=True)
 
     def place(across: float, up: float) -> tuple[float, float]:
         return round(100 * x(across), 3), round(100 - 100 * y(up), 3)
@@ -67,6 +69,7 @@ def _roofline(report: Report) -> dict[str, Any]:
     return {
         "roof": [place(x.low, port * x.low), place(ridge, macs), place(x.high, macs)],
         "ridge": ridge,
+        "above": any(layer.utilization > OVER for layer in points),
         "x_ticks": [(place(tick, macs)[0], tick) for tick in x.ticks()],
         "y_ticks": [(place(x.low, tick)[1], tick) for tick in y.ticks()],
         "bounds": sorted({layer.bound for layer in points}),

@@ -61,12 +61,12 @@ function show(from, to) {
   }
   axis(length);
   document.getElementById("window").textContent =
-    `cycles ${group(first)} to ${group(last)}, ${(length / mhz).toPrecision(4)} µs`;
+    `cycles ${group(first)} to ${group(last)}, ${Number((length / mhz / 1e3).toPrecision(4))} ms`;
 }
 function axis(length) {
   const box = document.getElementById("axis");
-  const start = first / mhz;
-  const width = length / mhz;
+  const start = first / mhz / 1e3;
+  const width = length / mhz / 1e3;
   const rough = width / Math.max(2, Math.floor(box.clientWidth / 110));
   const unit = 10 ** Math.floor(Math.log10(rough));
   const step = unit * [1, 2, 5, 10].find((factor) => unit * factor >= rough);
@@ -76,7 +76,7 @@ function axis(length) {
     const tick = document.createElement("span");
     tick.className = n * step - start < width * 0.02 ? "edge" : "";
     tick.style.left = `${(100 * (n * step - start)) / width}%`;
-    tick.textContent = `${(n * step).toFixed(digits)} µs`;
+    tick.textContent = `${(n * step).toFixed(digits)} ms`;
     box.append(tick);
   }
 }

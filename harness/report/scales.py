@@ -31,7 +31,8 @@ class Scale:
     def ticks(self) -> list[float]:
         """Round values inside.
 
-        Of a logarithmic scale powers of ten, and if these are few, also twice and five times them.
+        Of a logarithmic scale powers of ten; if these are few, also twice and five times them; and
+        if it is less than a decade long, equally far apart.
         """
         if not self.log:
             return _linear_ticks(self.low, self.high)
@@ -40,8 +41,8 @@ class Scale:
             ticks = [step * 10.0**decade for decade in decades for step in steps]
             inside = [tick for tick in ticks if self.low <= tick <= self.high]
             if len(inside) > 2:
-                break
-        return inside
+                return inside
+        return _linear_ticks(self.low, self.high)
 
 
 def around(values: Iterable[float], *, log: bool) -> Scale:

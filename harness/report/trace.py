@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from harness.report.figures import Report
 from hw.isa import Engine
 
@@ -13,7 +15,7 @@ _PROCESS = 1
 def trace(report: Report) -> dict[str, Any]:
     """Events of the "Trace Event Format": one track per engine, times in microseconds.
 
-    The viewers ask for microseconds; cycle c is at c / ``clock_mhz``.
+    The viewers ask for microseconds; cycle c is at c / the clock in MHz.
     """
     names = [
         _name("process_name", 0, f"{report.model} on {report.config}, modelled"),
@@ -26,8 +28,8 @@ def trace(report: Report) -> dict[str, Any]:
             "ph": "X",
             "pid": _PROCESS,
             "tid": int(Engine[span.engine]),
-            "ts": span.start / report.clock_mhz,
-            "dur": (span.end - span.start) / report.clock_mhz,
+            "ts": span.start / report.clock.mhz,
+            "dur": (span.end - span.start) / report.clock.mhz,
             "args": {
                 "instruction": span.index,
                 "opcode": span.opcode,
@@ -42,7 +44,7 @@ def trace(report: Report) -> dict[str, Any]:
             "name": "MAC utilization",
             "ph": "C",
             "pid": _PROCESS,
-            "ts": (layer.end - layer.cycles) / report.clock_mhz,
+            "ts": (layer.end - layer.cycles) / report.clock.mhz,
             "args": {"percent": 100 * layer.utilization},
         }
         for layer in report.layers
@@ -53,7 +55,7 @@ def trace(report: Report) -> dict[str, Any]:
         "otherData": {
             "modelled": True,
             "configuration": report.config,
-            "clock_mhz": report.clock_mhz,
+            "clock": msgspec.to_builtins(report.clock),
         },
         "traceEvents": [*names, *spans, *used],
     }

@@ -4,6 +4,9 @@ Values are ``significand * 2^(exponent - 23)``: sign, a significand whose bit 23
 zero) and an unbiased exponent. Numbers that requantization cannot meet have no place here: there
 are no infinities, NaN or subnormals, as an integer of at least 1 times a normal scale is normal.
 
+No stage has more than what fits between two registers at the machine's clock (docs/timing.md): a
+sum of more than 24 bits takes two.
+
 Every block is a pipeline of fixed latency without a valid bit. Whoever wires them counts the
 cycles, and freezes them by an enable on the clock domain.
 """
@@ -16,11 +19,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.arithmetic.product import SignificandProduct
 from hw.microarchitecture import (
     FLOAT_MULTIPLIER_LATENCY,
     FLOAT_TO_INT_LATENCY,
     INT_TO_FLOAT_LATENCY,
 )
+from hw.streams.delay import delay
 
 FRACTION_BITS = 23
 SIGNIFICAND_BITS = FRACTION_BITS + 1
@@ -37,6 +42,9 @@ BINARY32_LAYOUT = data.StructLayout({"fraction": FRACTION_BITS, "exponent": 8, "
 SATURATED = 256
 """Magnitude that stands for itself and anything larger: with any int8 added, it is out of int8."""
 
+_REGISTERED_STEPS = (4, 2)
+"""Steps of normalization, as powers of two, behind which there is a register: 16, then 8 and 4."""
+
 
 def _rounds_up(odd: Value, discarded: Value) -> Value:
     """Whether ``discarded``, the bits to the right of one of which ``odd`` is the last, round up.
@@ -48,7 +56,9 @@ def _rounds_up(odd: Value, discarded: Value) -> Value:
 
 
 def normalize(m: Module, value: Value) -> tuple[Value, Value]:
-    """Shift ``value`` to the left until its highest bit is set.
+    """Shift ``value`` to the left until its highest bit is set, ``NORMALIZE_LATENCY`` cycles later.
+
+    The last steps, of fewer than 4 places, are behind the last register.
 
     Returns:
         The shifted value, and how many zeros were in front. Both mean nothing if ``value`` is 0.
@@ -64,24 +74,46 @@ def normalize(m: Module, value: Value) -> tuple[Value, Value]:
         ]
         leading_zeros.insert(0, empty)
         shifted = remaining
+        if power in _REGISTERED_STEPS:
+            shifted = delay(m, shifted, 1, f"after_{1 << power}")
+            leading_zeros = [
+                delay(m, zeros, 1, f"zeros_after_{1 << power}_{place}")
+                for place, zeros in enumerate(leading_zeros)
+            ]
     return shifted, Cat(leading_zeros)
 
 
-def round_significand(m: Module, normal: Value) -> tuple[Value, Value]:
-    """Round ``normal``, whose highest bit is set, to ``SIGNIFICAND_BITS``: to nearest even.
+def rounding(m: Module, normal: Value) -> tuple[Value, Value]:
+    """What rounding ``normal``, whose highest bit is set, to ``SIGNIFICAND_BITS`` is about.
 
     Returns:
-        The significand, and the carry that the exponent goes up by.
+        The bits to keep, and whether they round up.
     """
     discarded, kept = normal[:-SIGNIFICAND_BITS], normal[-SIGNIFICAND_BITS:]
+    return kept, _rounds_up(kept[0], discarded)
+
+
+def round_up(m: Module, kept: Value, up: Value, exponent: Value, negative: Value) -> Signal:
+    """A register for the number with the significand ``kept``, or the next one if ``up``.
+
+    Returns:
+        ``FLOAT_LAYOUT``.
+    """
+    output = Signal(FLOAT_LAYOUT, name="output", reset_less=True)
     rounded = Signal(SIGNIFICAND_BITS + 1)
-    m.d.comb += rounded.eq(kept + _rounds_up(kept[0], discarded))
+    m.d.comb += rounded.eq(kept + up)
     carry = rounded[-1]
-    return Mux(carry, rounded >> 1, rounded), carry
+    m.d.sync += [
+        # With a carry all other bits are 0.
+        output.significand.eq(Cat(rounded[:FRACTION_BITS], rounded[FRACTION_BITS] | carry)),
+        output.exponent.eq(Mux(carry, exponent + 1, exponent)),
+        output.negative.eq(negative),
+    ]
+    return output
 
 
 class IntToFloat(wiring.Component):
-    """int32 to float32, to nearest even. Latency 3 cycles, one value per cycle.
+    """int32 to float32, to nearest even. Latency ``LATENCY`` cycles, one value per cycle.
 
     Ports:
         i: in, signed(32).
@@ -99,40 +131,33 @@ class IntToFloat(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build magnitude, normalization and rounding, a stage each."""
+        """Build the magnitude, low half and high half; normalization; rounding."""
         m = Module()
-        width = len(self.i)
+        width, half = len(self.i), len(self.i) // 2
 
+        sign = self.i[-1]
+        flipped = self.i ^ sign.replicate(width)
+        low = Signal(half + 1, reset_less=True)
         magnitude = Signal(width, reset_less=True)
-        magnitude_negative = Signal(reset_less=True)
         m.d.sync += [
-            magnitude.eq(Mux(self.i < 0, -self.i, self.i)),
-            magnitude_negative.eq(self.i < 0),
+            low.eq(flipped[:half] + sign),
+            magnitude.eq(Cat(low[:half], delay(m, flipped[half:], 1, "high") + low[half])),
         ]
+        negative = delay(m, sign, self.LATENCY - 1, "negative")
 
-        normal = Signal(width, reset_less=True)
-        normal_exponent = Signal(range(width), reset_less=True)
-        normal_negative = Signal(reset_less=True)
+        kept = Signal(SIGNIFICAND_BITS, reset_less=True)
+        up = Signal(reset_less=True)
+        exponent = Signal(range(width), reset_less=True)
         shifted, leading_zeros = normalize(m, magnitude)
-        m.d.sync += [
-            normal.eq(shifted),
-            normal_exponent.eq(~leading_zeros),
-            normal_negative.eq(magnitude_negative),
-        ]
+        shifted_kept, rounds_up = rounding(m, shifted)
+        m.d.sync += [kept.eq(shifted_kept), up.eq(rounds_up), exponent.eq(~leading_zeros)]
 
-        output = Signal(FLOAT_LAYOUT, reset_less=True)
-        significand, carry = round_significand(m, normal)
-        m.d.sync += [
-            output.significand.eq(significand),
-            output.exponent.eq(normal_exponent + carry),
-            output.negative.eq(normal_negative),
-        ]
-        m.d.comb += self.o.eq(output)
+        m.d.comb += self.o.eq(round_up(m, kept, up, exponent, negative))
         return m
 
 
 class FloatMultiplier(wiring.Component):
-    """float32 times a positive normal float32, to nearest even. Latency 2 cycles.
+    """float32 times a positive normal float32, to nearest even. Latency ``LATENCY`` cycles.
 
     Ports:
         a: in, ``FLOAT_LAYOUT``.
@@ -152,35 +177,46 @@ class FloatMultiplier(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the exact product, then its rounding."""
+        """Build the exact product, its normalization and its rounding."""
         m = Module()
-
-        product = Signal(2 * SIGNIFICAND_BITS, reset_less=True)
-        product_exponent = Signal(self.o.exponent.shape(), reset_less=True)
-        product_negative = Signal(reset_less=True)
-        m.d.sync += [
-            product.eq(self.a.significand * Cat(self.b.fraction, 1)),
-            product_exponent.eq(self.a.exponent + self.b.exponent - EXPONENT_BIAS),
-            product_negative.eq(self.a.negative),
+        m.submodules.product = exact = SignificandProduct()
+        m.d.comb += [
+            exact.a.eq(self.a.significand),
+            exact.b.eq(Cat(self.b.fraction, 1)),
         ]
+        sum_of_exponents = Signal(self.o.exponent.shape(), reset_less=True)
+        m.d.sync += sum_of_exponents.eq(self.a.exponent + self.b.exponent - EXPONENT_BIAS)
+        product_exponent = delay(m, sum_of_exponents, exact.LATENCY - 1, "product_exponent")
+        negative = delay(m, self.a.negative, self.LATENCY - 1, "negative")
+        # Whether anything is behind the bit that decides, for a product of [1, 2) and of [2, 4).
+        small_rest = Signal(reset_less=True)
+        m.d.sync += small_rest.eq(exact.low[: FRACTION_BITS - 1].any())
 
-        output = Signal(FLOAT_LAYOUT, reset_less=True)
         # Two significands of [1, 2) give a product of [1, 4): one more bit before the point or not.
+        product = exact.o
         large = product[-1]
-        normal = Signal.like(product)
-        m.d.comb += normal.eq(Mux(large, product, product << 1))
-        significand, carry = round_significand(m, normal)
-        m.d.sync += [
-            output.significand.eq(significand),
-            output.exponent.eq(product_exponent + large + carry),
-            output.negative.eq(product_negative),
+        kept = Signal(SIGNIFICAND_BITS, reset_less=True)
+        up = Signal(reset_less=True)
+        exponent = Signal.like(product_exponent, reset_less=True)
+        normal = Signal(SIGNIFICAND_BITS + 1)
+        rest = Signal()
+        m.d.comb += [
+            normal.eq(Mux(large, product, product << 1)[FRACTION_BITS:]),
+            rest.eq(small_rest | (large & product[FRACTION_BITS - 1])),
         ]
-        m.d.comb += self.o.eq(output)
+        shifted_kept, rounds_up = rounding(m, Cat(rest, normal))
+        m.d.sync += [
+            kept.eq(shifted_kept),
+            up.eq(rounds_up),
+            exponent.eq(product_exponent + large),
+        ]
+
+        m.d.comb += self.o.eq(round_up(m, kept, up, exponent, negative))
         return m
 
 
 class FloatToInt(wiring.Component):
-    """float32 to a small integer, half to even, saturating. Latency 1 cycle.
+    """float32 to a small integer, half to even, saturating. Latency ``LATENCY`` cycles.
 
     Ports:
         i: in, ``FLOAT_LAYOUT``.
@@ -198,27 +234,37 @@ class FloatToInt(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build one shifter and one rounding; exponents that need neither go around them."""
+        """Build a shifter and a rounding; exponents that need neither go around them."""
         m = Module()
         output = Signal(self.o.shape(), reset_less=True)
 
         saturated_exponent = SATURATED.bit_length() - 1
         # Fixed point: as many bits before the point as a value below SATURATED has.
-        fixed = Signal(saturated_exponent + SIGNIFICAND_BITS)
+        fixed = Signal(saturated_exponent + SIGNIFICAND_BITS, reset_less=True)
         # From 0 for the largest value to round to that + 1 for [1/2, 1), the least that can be 1.
         shift = Signal(range(saturated_exponent + 1))
-        integer, fraction = fixed[SIGNIFICAND_BITS:], fixed[:SIGNIFICAND_BITS]
-        rounded = Signal(range(SATURATED + 1))
-        m.d.comb += [
-            shift.eq(saturated_exponent - 1 - self.i.exponent),
+        none = Signal(reset_less=True)
+        large = Signal(reset_less=True)
+        m.d.comb += shift.eq(saturated_exponent - 1 - self.i.exponent)
+        m.d.sync += [
             fixed.eq((self.i.significand << saturated_exponent) >> shift),
+            none.eq((self.i.significand == 0) | (self.i.exponent < -1)),
+            large.eq(self.i.exponent >= saturated_exponent),
         ]
-        with m.If((self.i.significand == 0) | (self.i.exponent < -1)):
-            m.d.comb += rounded.eq(0)
-        with m.Elif(self.i.exponent >= saturated_exponent):
-            m.d.comb += rounded.eq(SATURATED)
-        with m.Else():
-            m.d.comb += rounded.eq(integer + _rounds_up(integer[0], fraction))
-        m.d.sync += output.eq(Mux(self.i.negative, -rounded, rounded))
+
+        integer, fraction = fixed[SIGNIFICAND_BITS:], fixed[:SIGNIFICAND_BITS]
+        kept = Signal(saturated_exponent, reset_less=True)
+        up = Signal(reset_less=True)
+        saturates = Signal(reset_less=True)
+        m.d.sync += [
+            kept.eq(Mux(none, 0, integer)),
+            up.eq(_rounds_up(integer[0], fraction) & ~none & ~large),
+            saturates.eq(large & ~none),
+        ]
+
+        rounded = Signal(range(SATURATED + 1))
+        negative = delay(m, self.i.negative, self.LATENCY - 1, "negative")
+        m.d.comb += rounded.eq(Mux(saturates, SATURATED, kept + up))
+        m.d.sync += output.eq(Mux(negative, -rounded, rounded))
         m.d.comb += self.o.eq(output)
         return m

@@ -16,22 +16,25 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Flow, In, Member, Out
 
 ADDRESS_BITS = 64
-_LARGEST_SIZE = 7
-"""``ARSIZE`` and ``AWSIZE`` of 128 bytes, the widest that there is."""
+ID_BITS = 2
+"""Of all identifiers of the machine: instruction fetch, LOAD, WEIGHTS."""
+WINDOW_ALIGNMENT_BITS = 12
+"""The memory window begins at a multiple of 4 KiB, so that no burst that is aligned in it crosses
+one."""
 
 
 def size_code(data_bytes: int) -> int:
     """``ARSIZE`` and ``AWSIZE`` of whole words.
 
     Args:
-        data_bytes: bytes of a word. AXI4 ends at 128; 256 stands for two ports side by side.
+        data_bytes: bytes of a word.
 
     Raises:
-        ValueError: ``data_bytes`` is not a power of two up to 256.
+        ValueError: ``data_bytes`` is not a power of two up to 128.
     """
-    if data_bytes not in (1, 2, 4, 8, 16, 32, 64, 128, 256):
-        raise ValueError(f"data_bytes must be a power of two up to 256, not {data_bytes!r}")
-    return min(data_bytes.bit_length() - 1, _LARGEST_SIZE)
+    if data_bytes not in (1, 2, 4, 8, 16, 32, 64, 128):
+        raise ValueError(f"data_bytes must be a power of two up to 128, not {data_bytes!r}")
+    return data_bytes.bit_length() - 1
 
 
 def _id_bits(id_bits: int) -> int:
@@ -40,8 +43,12 @@ def _id_bits(id_bits: int) -> int:
     return id_bits
 
 
-def _address_channel(id_bits: int) -> stream.Signature:
-    """AR or AW: a burst of ``len`` + 1 words of 2 ** ``size`` bytes from byte ``addr`` on."""
+def address_channel(id_bits: int) -> stream.Signature:
+    """AR or AW: a burst of ``len`` + 1 words of 2 ** ``size`` bytes from byte ``addr`` on.
+
+    Raises:
+        ValueError: ``id_bits`` is not a positive integer.
+    """
     return stream.Signature(
         data.StructLayout(
             {
@@ -50,6 +57,8 @@ def _address_channel(id_bits: int) -> stream.Signature:
                 "len": unsigned(8),
                 "size": unsigned(3),
                 "burst": unsigned(2),
+                "cache": unsigned(4),
+                "prot": unsigned(3),
             }
         )
     )
@@ -65,7 +74,7 @@ def _read_channels(data_bytes: int, id_bits: int) -> dict[str, Member]:
             "last": unsigned(1),
         }
     )
-    return {"ar": Out(_address_channel(id_bits)), "r": In(stream.Signature(words))}
+    return {"ar": Out(address_channel(id_bits)), "r": In(stream.Signature(words))}
 
 
 def _write_channels(data_bytes: int, id_bits: int) -> dict[str, Member]:
@@ -79,7 +88,7 @@ def _write_channels(data_bytes: int, id_bits: int) -> dict[str, Member]:
     )
     answers = data.StructLayout({"id": unsigned(id_bits), "resp": unsigned(2)})
     return {
-        "aw": Out(_address_channel(id_bits)),
+        "aw": Out(address_channel(id_bits)),
         "w": Out(stream.Signature(words)),
         "b": In(stream.Signature(answers)),
     }
@@ -94,7 +103,7 @@ class AxiReadSignature(wiring.Signature):
 
     Members:
         ar: out, stream of {addr: unsigned(64), id, len: unsigned(8), size: unsigned(3),
-            burst: unsigned(2)}.
+            burst: unsigned(2), cache: unsigned(4), prot: unsigned(3)}.
         r: in, stream of {id, data: unsigned(8 x data_bytes), resp: unsigned(2), last}.
 
     Raises:
@@ -130,18 +139,15 @@ class AxiSignature(wiring.Signature):
 
     Args:
         data_bytes: bytes of a word, as :func:`size_code` takes them.
-        read_id_bits, write_id_bits: widths of the identifiers.
+        id_bits: width of the identifiers.
 
     Raises:
-        ValueError: ``data_bytes`` is no size of a word, or a width no positive integer.
+        ValueError: ``data_bytes`` is no size of a word, or ``id_bits`` no positive integer.
     """
 
-    def __init__(self, *, data_bytes: int, read_id_bits: int, write_id_bits: int) -> None:
+    def __init__(self, *, data_bytes: int, id_bits: int) -> None:
         super().__init__(
-            {
-                **_read_channels(data_bytes, read_id_bits),
-                **_write_channels(data_bytes, write_id_bits),
-            }
+            {**_read_channels(data_bytes, id_bits), **_write_channels(data_bytes, id_bits)}
         )
 
 

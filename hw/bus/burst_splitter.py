@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,13 +28,17 @@ def burst_layout(config: DnaConfig) -> data.StructLayout:
 class BurstSplitter(wiring.Component):
     """Requests of any length in, aligned bursts out.
 
-    A burst ends where ``burst_words`` words are aligned, so it never crosses 4 KiB. A request that
-    is empty, not aligned to a DRAM word or not inside [``base``, ``base + size``) is not taken;
-    ``fault`` stays high instead.
+    A burst ends where ``burst_words`` words are aligned, so it never crosses 4 KiB, nor the border
+    of a port's granule. Of a request that is empty, not aligned to a DRAM word or not inside
+    [``base``, ``base + size``) there are no bursts; ``fault`` stays high instead.
 
-    Latency: the first burst is valid one cycle after its request; then one a cycle.
+    A request goes through three registers: as it came; with its sums; judged. From the last one its
+    bursts are counted off. Each moves when the one behind it is empty.
 
-    Stall: ``requests`` is ready when no burst of an earlier request is left.
+    Latency: the first burst is valid 5 cycles after its request was taken; then one a cycle. Rate:
+    a request in 2 cycles.
+
+    Stall: ``requests`` is ready when the first register is empty.
 
     Args:
         config: uses ``dram_bytes_per_cycle`` and ``burst_words``.
@@ -43,7 +47,8 @@ class BurstSplitter(wiring.Component):
         requests: in, stream of ``DRAM_REQUEST_LAYOUT``.
         bursts: out, stream of :func:`burst_layout`.
         base: in, unsigned(32), first byte offset that may be touched.
-        size: in, unsigned(32), bytes that may be touched.
+        size: in, unsigned(32), bytes that may be touched; those behind 4 GiB may not. Neither
+            changes while there are requests.
         fault: out, OUT_OF_WINDOW or BAD_FIELD, with the request's offset.
     """
 
@@ -60,46 +65,90 @@ class BurstSplitter(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the splitter."""
+        """Build the three registers and the counter of bursts."""
         m = Module()
         config = self._config
         word_bits = config.dram_bytes_per_cycle.bit_length() - 1
+        run_bits = config.burst_words.bit_length() - 1  # of a word's place between two borders
+        low_bits = word_bits + run_bits
 
-        word = Signal(32 - word_bits)  # next DRAM word
-        left = Signal(32)  # words still to be asked for
+        # As it came.
+        came = Signal()
+        offset, length = Signal(32), Signal(32)
+        summed = Signal()
+        m.d.comb += self.requests.ready.eq(~came)
+        with m.If(~came):
+            m.d.sync += [
+                came.eq(self.requests.valid),
+                offset.eq(self.requests.payload.offset),
+                length.eq(self.requests.payload.length),
+            ]
 
-        request = self.requests.payload
-        start = request.offset[word_bits:]
-        end = Signal(33)
+        # With its sums. ``reach`` counts words from the border below the first one to the last one.
         limit = Signal(33)
-        bad = Signal()
-        outside = Signal()
-        m.d.comb += [
-            end.eq(request.offset + (request.length << word_bits)),
-            limit.eq(self.base + self.size),
-            bad.eq((request.length == 0) | (request.offset[:word_bits] != 0)),
-            outside.eq(
-                (request.offset < self.base)
-                | (request.length[32 - word_bits :] != 0)
-                | (end > limit)
-            ),
-            self.fault.valid.eq(self.requests.valid & (bad | outside)),
-            self.fault.code.eq(Mux(bad, Fault.BAD_FIELD, Fault.OUT_OF_WINDOW)),
-            self.fault.address.eq(request.offset),
-            self.requests.ready.eq((left == 0) & ~bad & ~outside),
-        ]
-        with m.If(self.requests.valid & self.requests.ready):
-            m.d.sync += [word.eq(start), left.eq(request.length)]
+        end = Signal(33)
+        reach = Signal(33 - word_bits)
+        below, bad, long = Signal(), Signal(), Signal()
+        summed_offset = Signal(32)
+        first = offset[word_bits:low_bits]
+        m.d.sync += limit.eq(self.base + self.size)
+        with m.If(came & ~summed):
+            m.d.sync += [
+                came.eq(0),
+                summed.eq(1),
+                summed_offset.eq(offset),
+                end.eq(offset + (length[: 32 - word_bits] << word_bits)),
+                reach.eq(length[: 32 - word_bits] + first),
+                below.eq(offset < self.base),
+                bad.eq((length == 0) | (offset[:word_bits] != 0)),
+                long.eq(length[32 - word_bits :] != 0),
+            ]
 
-        room = Signal(range(config.burst_words + 1))
-        burst = self.bursts.payload
+        # Judged.
+        judged, wrong = Signal(), Signal()
+        judged_offset, last_word = Signal(32), Signal.like(reach)
+        with m.If(summed & ~judged):
+            m.d.sync += [
+                summed.eq(0),
+                judged.eq(1),
+                judged_offset.eq(summed_offset),
+                last_word.eq(reach - 1),
+                wrong.eq(bad | below | long | (end > limit) | (end[32] & end[:32].any())),
+                self.fault.code.eq(Mux(bad, Fault.BAD_FIELD, Fault.OUT_OF_WINDOW)),
+            ]
         m.d.comb += [
-            room.eq(config.burst_words - (word & (config.burst_words - 1))),
-            self.bursts.valid.eq(left != 0),
-            burst.offset.eq(word << word_bits),
-            burst.last.eq(left <= room),
-            burst.length.eq(Mux(burst.last, left, room)),
+            self.fault.valid.eq(judged & wrong),
+            self.fault.address.eq(judged_offset),
         ]
-        with m.If(self.bursts.valid & self.bursts.ready):
-            m.d.sync += [word.eq(word + burst.length), left.eq(left - burst.length)]
+
+        # Counted off: the burst that begins at word ``place`` behind a border, and ``more`` others,
+        # the last one of which ends with word ``stop`` behind another border.
+        active, only = Signal(), Signal()
+        more = Signal(len(last_word) - run_bits)
+        border = Signal(32 - low_bits)
+        place, stop = Signal(run_bits), Signal(run_bits)
+        burst = self.bursts.payload
+        with m.If(~self.bursts.valid | self.bursts.ready):
+            m.d.sync += [
+                self.bursts.valid.eq(active),
+                burst.offset.eq(Cat(Const(0, word_bits), place, border)),
+                burst.length.eq(Mux(only, stop, config.burst_words - 1) - place + 1),
+                burst.last.eq(only),
+            ]
+            with m.If(active):
+                m.d.sync += [
+                    active.eq(~only),
+                    only.eq(more == 1),
+                    more.eq(more - 1),
+                    border.eq(border + 1),
+                    place.eq(0),
+                ]
+        with m.If(judged & ~wrong & ~active):
+            m.d.sync += [
+                judged.eq(0),
+                active.eq(1),
+                Cat(place, border).eq(judged_offset[word_bits:]),
+                Cat(stop, more).eq(last_word),
+                only.eq((last_word >> run_bits) == 0),
+            ]
         return m

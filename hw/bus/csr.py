@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
 
 from hw import isa
 from hw.bus import registers
@@ -26,7 +27,7 @@ class ControlRegisters(wiring.Component):
     the machine, those of :class:`hw.control.run_control.RunControl`.
 
     Args:
-        config: uses ``digest``.
+        config: uses ``digest`` and ``window_alignment``.
 
     Ports:
         bus: in, :class:`hw.bus.axi.AxiLiteSignature`.
@@ -35,7 +36,8 @@ class ControlRegisters(wiring.Component):
         halt: out, start no more transfers and dispatch nothing.
         busy: out, a program runs.
         interrupt: out, level.
-        window_base: out, unsigned(64); window_size, write_base, write_size, program, watchdog:
+        window_base: out, unsigned(64), a multiple of
+            ``config.window_alignment``; window_size, write_base, write_size, program, watchdog:
             out, unsigned(32); register values.
         finished: in, one cycle high when the program ends.
         idle: in, no transfer is under way.
@@ -78,18 +80,26 @@ class ControlRegisters(wiring.Component):
         connect(m, flipped(self.fault), run.fault)
         fields = file.fields
         digest = int(self._config.digest, 16)
+        zeros = ceil_log2(self._config.window_alignment)
 
         m.d.comb += [
             run.asks_start.eq(fields.control.start),
             run.asks_reset.eq(fields.control.reset),
-            run.program.eq(fields.program.value),
+            run.asks_force.eq(fields.control.force),
+            file.locked.eq(run.locked),
             run.finished.eq(self.finished),
             run.idle.eq(self.idle),
             self.start.eq(run.start),
             self.clear.eq(run.clear),
             self.halt.eq(run.halt),
             self.busy.eq(run.busy),
-            self.window_base.eq(Cat(fields.window_base_low.value, fields.window_base_high.value)),
+            self.window_base.eq(
+                Cat(
+                    Const(0, zeros),
+                    fields.window_base_low.value[zeros:],
+                    fields.window_base_high.value,
+                )
+            ),
             self.window_size.eq(fields.window_size.value),
             self.write_base.eq(fields.write_base.value),
             self.write_size.eq(fields.write_size.value),

@@ -1,19 +1,19 @@
-"""DMA read: several readers of DRAM words share one AXI4 port."""
+"""DMA read: several readers of DRAM words share the AXI4 ports."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import fifo, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
 
-from hw.bus.axi import ADDRESS_BITS, AxiReadSignature, size_code
-from hw.bus.axi_codes import BURST_INCREMENTING
-from hw.bus.burst_splitter import BurstSplitter
+from hw.bus.axi import ADDRESS_BITS, ID_BITS, AxiReadSignature
+from hw.bus.burst_address import BurstAddress
+from hw.bus.read_queue import ReadQueue, port_of, queue_words
 from hw.config import DnaConfig
 from hw.interfaces import DramReadSignature, FaultSignature
-from hw.status import Fault
 from hw.streams.round_robin import RoundRobin
 
 
@@ -22,42 +22,42 @@ class DmaReader(wiring.Component):
 
     A burst is asked for only when the reader's FIFO has room for all of it, so the bus never waits
     for a reader, and the memory may answer different readers in any order, also interleaved.
-    Readers take turns; each may have ``outstanding_bursts`` bursts under way.
+    At each port readers take turns; each may have ``outstanding_bursts`` bursts under way.
 
-    Latency: a request reaches AR in the 2nd cycle after it was taken; a beat reaches its
-    reader in the 2nd cycle after it came.
+    Latency: a request reaches AR in the 10th cycle after it was taken; a beat reaches its
+    reader in the 4th cycle after it came. ``fault`` is a register.
 
-    Stall: none on the R channel (``axi.r.ready`` is always high).
+    Stall: none on the R channels (``ready`` is always high).
 
     Args:
-        config: uses ``dram_bytes_per_cycle``, ``burst_words`` and ``outstanding_bursts``.
-        clients: how many readers, at least 1.
+        config: uses ``dram_bytes_per_cycle``, ``dram_ports``, ``port_granule_bytes``,
+            ``burst_words`` and ``outstanding_bursts``.
+        clients: how many readers, at least 1 and as many as identifiers tell apart.
 
     Ports:
         clients: in, array of :class:`hw.interfaces.DramReadSignature`.
-        axi: out, :class:`hw.bus.axi.AxiReadSignature`; identifier = index of the reader.
-        window_base: in, unsigned(64), byte address of offset 0.
+        axi: out, array of :class:`hw.bus.axi.AxiReadSignature`, a port each; identifier = index of
+            the reader.
+        window_base: in, unsigned(64), byte address of offset 0, a multiple of 4 KiB.
         window_size: in, unsigned(32), bytes that may be read.
         halt: in, start no more bursts.
         idle: out, no burst is under way.
         fault: out; a BUS_READ names the offset of its burst.
 
     Raises:
-        ValueError: ``clients`` is not a positive integer.
+        ValueError: ``clients`` is out of range.
     """
 
     def __init__(self, config: DnaConfig, *, clients: int) -> None:
-        if not isinstance(clients, int) or clients < 1:
-            raise ValueError(f"clients must be a positive integer, not {clients!r}")
+        if not isinstance(clients, int) or not 1 <= clients <= 1 << ID_BITS:
+            raise ValueError(f"clients must be from 1 to {1 << ID_BITS}, not {clients!r}")
         self._config = config
         self._count = clients
-        self._id_bits = max(1, (clients - 1).bit_length())
+        port = AxiReadSignature(data_bytes=config.port_bytes, id_bits=ID_BITS)
         super().__init__(
             {
                 "clients": In(DramReadSignature(config)).array(clients),
-                "axi": Out(
-                    AxiReadSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=self._id_bits)
-                ),
+                "axi": Out(port).array(config.dram_ports),
                 "window_base": In(unsigned(ADDRESS_BITS)),
                 "window_size": In(unsigned(32)),
                 "halt": In(1),
@@ -67,91 +67,69 @@ class DmaReader(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build a splitter, a FIFO and a credit counter per reader, and the address channel."""
+        """Build a queue per reader and, per port, who is next and what is under way."""
         m = Module()
         config = self._config
-        ar, r, beat = self.axi.ar, self.axi.r, self.axi.r.payload
-        capacity = config.burst_words * config.outstanding_bursts
+        queues = [ReadQueue(config) for _ in range(self._count)]
+        for index, queue in enumerate(queues):
+            m.submodules[f"queue_{index}"] = queue
+            connect(m, flipped(self.clients[index]), queue.client)
+            m.d.comb += queue.window_size.eq(self.window_size)
 
-        m.submodules.arbiter = arbiter = RoundRobin(count=self._count)
-        want = arbiter.requests  # readers with a burst to ask for
-        grant = arbiter.grant
-        issue = arbiter.serve  # the granted reader's burst goes to AR now
-        splitters, faults = [], []
-        under_way = Signal(range(self._count * capacity + 1))
+        rests = []
+        taken = [Signal(config.dram_ports, name=f"taken_{index}") for index in range(self._count)]
+        for number in range(config.dram_ports):
+            rests.append(self._port(m, number, queues, taken))
+        m.d.comb += [queue.asks.ready.eq(t.any()) for queue, t in zip(queues, taken, strict=True)]
+        m.d.comb += self.idle.eq(Cat(rests).all())
 
-        for index in range(self._count):
-            client = self.clients[index]
-            m.submodules[f"splitter{index}"] = splitter = BurstSplitter(config)
-            m.submodules[f"words{index}"] = words = fifo.SyncFIFOBuffered(
-                width=8 * config.dram_bytes_per_cycle, depth=capacity
-            )
-            m.submodules[f"offsets{index}"] = offsets = fifo.SyncFIFO(
-                width=32, depth=config.outstanding_bursts * config.burst_words
-            )
-            splitters.append(splitter)
-            connect(m, flipped(client.requests), splitter.requests)
-
-            free = Signal(range(capacity + 1), init=capacity)
-            taken = Signal(range(config.burst_words + 1))
-            popped = Signal()
-            here = Signal()  # a beat for this reader
-            m.d.comb += [
-                splitter.size.eq(self.window_size),
-                want[index].eq(splitter.bursts.valid & (free >= splitter.bursts.payload.length)),
-                splitter.bursts.ready.eq(issue & (grant == index)),
-                here.eq(r.valid & (beat.id == index)),
-                words.w_data.eq(beat.data),
-                words.w_en.eq(here),
-                client.words.payload.eq(words.r_data),
-                client.words.valid.eq(words.r_rdy),
-                words.r_en.eq(client.words.ready),
-                popped.eq(words.r_rdy & words.r_en),
-                offsets.w_data.eq(splitter.bursts.payload.offset),
-                offsets.w_en.eq(splitter.bursts.ready),
-                offsets.r_en.eq(here & beat.last),
-            ]
-            with m.If(splitter.bursts.ready):
-                m.d.comb += taken.eq(splitter.bursts.payload.length)
-            m.d.sync += free.eq(free + popped - taken)
-            faults += [
-                (splitter.fault.valid, splitter.fault.code, splitter.fault.address),
-                (here & beat.resp[1], Fault.BUS_READ, offsets.r_data),
-            ]
-
-        length = Signal(range(config.burst_words + 1))
-        m.d.comb += [
-            issue.eq(want.any() & ~self.halt & (~ar.valid | ar.ready)),
-            ar.payload.size.eq(size_code(config.dram_bytes_per_cycle)),
-            ar.payload.burst.eq(BURST_INCREMENTING),
-            r.ready.eq(1),
-            self.idle.eq((under_way == 0) & ~ar.valid),
-        ]
-        with m.If(ar.ready):
-            m.d.sync += ar.valid.eq(0)
-        with m.Switch(grant):
-            for index, splitter in enumerate(splitters):
-                with m.Case(index):
-                    burst = splitter.bursts.payload
-                    m.d.comb += length.eq(burst.length)
-                    with m.If(issue):
-                        m.d.sync += [
-                            ar.valid.eq(1),
-                            ar.payload.addr.eq(self.window_base + burst.offset),
-                            ar.payload.len.eq(burst.length - 1),
-                            ar.payload.id.eq(index),
-                        ]
-        came = r.valid & r.ready
-        with m.If(issue):
-            m.d.sync += under_way.eq(under_way + length - came)
-        with m.Elif(came):
-            m.d.sync += under_way.eq(under_way - 1)
-
-        for valid, code, address in reversed(faults):
-            with m.If(valid):
-                m.d.comb += [
-                    self.fault.valid.eq(1),
-                    self.fault.code.eq(code),
-                    self.fault.address.eq(address),
+        m.d.sync += self.fault.valid.eq(Cat(queue.fault.valid for queue in queues).any())
+        for queue in reversed(queues):
+            with m.If(queue.fault.valid):
+                m.d.sync += [
+                    self.fault.code.eq(queue.fault.code),
+                    self.fault.address.eq(queue.fault.address),
                 ]
         return m
+
+    def _port(self, m: Module, number: int, queues: list[ReadQueue], taken: list[Signal]) -> Signal:
+        """Build a port; returns whether it rests."""
+        config, axi = self._config, self.axi[number]
+        beat = axi.r.payload
+        arbiter = RoundRobin(count=self._count)
+        address = BurstAddress(data_bytes=config.port_bytes, id_bits=ID_BITS)
+        m.submodules[f"arbiter_{number}"] = arbiter
+        m.submodules[f"address_{number}"] = address
+        connect(m, address.channel, flipped(axi.ar))
+        bursts = address.bursts
+        length = Signal(range(config.burst_words + 1), name=f"length_{number}")
+        m.d.comb += [
+            address.window_base.eq(self.window_base),
+            bursts.valid.eq(arbiter.requests.any() & ~self.halt),
+            arbiter.serve.eq(bursts.valid & bursts.ready),
+            bursts.payload.len.eq((length << ceil_log2(config.dram_ports)) - 1),
+            bursts.payload.id.eq(arbiter.grant),
+            axi.r.ready.eq(1),
+        ]
+        for index, queue in enumerate(queues):
+            burst = queue.asks.payload
+            here = port_of(config, burst.offset) == number
+            m.d.comb += [
+                arbiter.requests[index].eq(queue.asks.valid & here),
+                taken[index][number].eq(arbiter.serve & (arbiter.grant == index)),
+                queue.comes[number].valid.eq(axi.r.valid & (beat.id == index)),
+                queue.comes[number].beat.data.eq(beat.data),
+                queue.comes[number].beat.bad.eq(beat.resp[1]),
+            ]
+            with m.If(arbiter.grant == index):
+                m.d.comb += [bursts.payload.offset.eq(burst.offset), length.eq(burst.length)]
+
+        # Beats to come.
+        most = self._count * queue_words(config) * config.dram_ports
+        due = Signal(range(most + 1), name=f"due_{number}")
+        asked = Signal(range(config.burst_words * config.dram_ports + 1), name=f"asked_{number}")
+        m.d.comb += asked.eq(Mux(arbiter.serve, length << ceil_log2(config.dram_ports), 0))
+        m.d.sync += due.eq(due + asked - axi.r.valid)
+        rests = Signal(name=f"rests_{number}")
+        m.d.comb += rests.eq((due == 0) & ~address.pending)
+        return rests

@@ -1,41 +1,45 @@
-"""DMA write: runs of DRAM words to AXI4, store and forward."""
+"""DMA write: runs of DRAM words to the AXI4 ports, store and forward."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
 
-from hw.bus.axi import ADDRESS_BITS, AxiWriteSignature, size_code
-from hw.bus.axi_codes import BURST_INCREMENTING
+from hw.bus.axi import ADDRESS_BITS, ID_BITS, AxiWriteSignature
+from hw.bus.burst_address import BurstAddress
 from hw.bus.burst_splitter import BurstSplitter
+from hw.bus.read_queue import pick, port_of
 from hw.config import DnaConfig
 from hw.interfaces import DramWriteSignature, FaultSignature
 from hw.status import Fault
-
-WRITE_ID_BITS = 1
-"""Of the only identifier, 0."""
 
 
 class DmaWriter(wiring.Component):
     """One writer's words to the bus, in bursts.
 
-    A burst's address goes out only when all of its words are here, so a writer that stops in the
-    middle never holds the bus. One burst is under way at a time.
+    Each word waits in the FIFO of the port that its granule belongs to. A burst's address goes out
+    only when all of its words are here, so a writer that stops in the middle never holds the bus.
+    Bursts are under way at all ports, several at each, up to ``outstanding_bursts``; a list of them
+    says in which order they were given, and so which answer belongs to which.
 
-    Latency: the first word of a burst of n reaches W n + 2 cycles after it was taken.
+    Latency: the first word of a burst of n reaches W n + 3 cycles after it was taken; ``done`` and
+    ``fault`` come 3 cycles after the answer.
 
-    Stall: ``words`` is ready while the FIFO of two bursts has room.
+    Stall: ``words`` is ready while there is a burst that the next word belongs to, its port's FIFO
+    of two bursts has room, and, if the word completes the burst, a burst may be started.
 
     Args:
-        config: uses ``dram_bytes_per_cycle`` and ``burst_words``.
+        config: uses ``dram_bytes_per_cycle``, ``dram_ports``, ``port_granule_bytes``,
+            ``burst_words`` and ``outstanding_bursts``.
 
     Ports:
         client: in, :class:`hw.interfaces.DramWriteSignature`.
-        axi: out, :class:`hw.bus.axi.AxiWriteSignature`.
-        window_base: in, unsigned(64), byte address of offset 0.
+        axi: out, array of :class:`hw.bus.axi.AxiWriteSignature`, a port each; the identifier is 0.
+        window_base: in, unsigned(64), byte address of offset 0, a multiple of 4 KiB.
         write_base, write_size: in, unsigned(32), the part of the window that may be written.
         halt: in, start no more bursts.
         idle: out, no burst is under way.
@@ -44,12 +48,11 @@ class DmaWriter(wiring.Component):
 
     def __init__(self, config: DnaConfig) -> None:
         self._config = config
+        port = AxiWriteSignature(data_bytes=config.port_bytes, id_bits=ID_BITS)
         super().__init__(
             {
                 "client": In(DramWriteSignature(config)),
-                "axi": Out(
-                    AxiWriteSignature(data_bytes=config.dram_bytes_per_cycle, id_bits=WRITE_ID_BITS)
-                ),
+                "axi": Out(port).array(config.dram_ports),
                 "window_base": In(unsigned(ADDRESS_BITS)),
                 "write_base": In(unsigned(32)),
                 "write_size": In(unsigned(32)),
@@ -60,67 +63,115 @@ class DmaWriter(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the splitter, the FIFO and the three-step sequence of a burst."""
+        """Build the splitter, what deals words out to the ports, and the list of bursts."""
         m = Module()
         config, client = self._config, self.client
-        aw, w, b = self.axi.aw, self.axi.w, self.axi.b
         m.submodules.splitter = splitter = BurstSplitter(config)
-        m.submodules.words = words = fifo.SyncFIFOBuffered(
-            width=8 * config.dram_bytes_per_cycle, depth=2 * config.burst_words
-        )
         connect(m, flipped(client.requests), splitter.requests)
         burst = splitter.bursts.payload
-        left = Signal(range(config.burst_words + 1))
-        offset = Signal(32)
-        last = Signal()
-        refused = Signal()
+        port = port_of(config, burst.offset)
+        most = config.outstanding_bursts
+        m.submodules.order = order = fifo.SyncFIFOBuffered(width=33, depth=most)
+
+        gathered = Signal(range(config.burst_words))  # words of the burst that are here
+        completes, ends = Signal(), Signal()
+        under_way = Signal(range(most + 1))
+        full = Signal()
+        addresses = []
+        words = []
+        answers = []
+        for number in range(config.dram_ports):
+            address, queue, answer = self._port(m, number, taken=ends & (port == number))
+            addresses.append(address)
+            words.append(queue)
+            answers.append(answer)
+            m.d.comb += [
+                address.bursts.payload.offset.eq(burst.offset),
+                address.bursts.payload.len.eq((burst.length << ceil_log2(config.dram_ports)) - 1),
+                queue.w_data.eq(Cat(client.words.payload, completes)),
+                queue.w_en.eq(client.words.valid & client.words.ready & (port == number)),
+            ]
+        starts = pick([address.bursts.ready for address in addresses], port) & ~full & ~self.halt
         m.d.comb += [
             splitter.base.eq(self.write_base),
             splitter.size.eq(self.write_size),
-            words.w_data.eq(client.words.payload),
-            words.w_en.eq(client.words.valid),
-            client.words.ready.eq(words.w_rdy),
-            aw.payload.size.eq(size_code(config.dram_bytes_per_cycle)),
-            aw.payload.burst.eq(BURST_INCREMENTING),
-            w.payload.data.eq(words.r_data),
-            w.payload.strb.eq(-1),
-            w.payload.last.eq(left == 1),
-            refused.eq(b.valid & b.ready & b.payload.resp[1]),
-            self.fault.valid.eq(splitter.fault.valid | refused),
+            completes.eq(gathered == burst.length - 1),
+            client.words.ready.eq(
+                splitter.bursts.valid
+                & pick([queue.w_rdy for queue in words], port)
+                & (~completes | starts)
+            ),
+            ends.eq(client.words.valid & client.words.ready & completes),
+            splitter.bursts.ready.eq(ends),
+            order.w_en.eq(ends),
+            order.w_data.eq(Cat(burst.offset, burst.last)),
+        ]
+        with m.If(ends):
+            m.d.sync += gathered.eq(0)
+        with m.Elif(client.words.valid & client.words.ready):
+            m.d.sync += gathered.eq(gathered + 1)
+
+        # The oldest burst is over when its port has an answer.
+        offset, last = order.r_data[:32], order.r_data[32]
+        oldest = port_of(config, offset)
+        over, refused = Signal(), Signal()
+        m.d.comb += [
+            over.eq(order.r_rdy & pick([answer.r_rdy for answer in answers], oldest)),
+            refused.eq(pick([answer.r_data[0] for answer in answers], oldest)),
+            order.r_en.eq(over),
+            client.done.eq(over & last & ~refused),
+            self.idle.eq(under_way == 0),
+        ]
+        for number, answer in enumerate(answers):
+            m.d.comb += answer.r_en.eq(over & (oldest == number))
+        m.d.sync += [
+            under_way.eq(under_way + ends - over),
+            full.eq(under_way + ends - over == most),
+            self.fault.valid.eq(splitter.fault.valid | (over & refused)),
             self.fault.code.eq(splitter.fault.code),
             self.fault.address.eq(splitter.fault.address),
         ]
-        with m.If(refused):
-            m.d.comb += [self.fault.code.eq(Fault.BUS_WRITE), self.fault.address.eq(offset)]
-
-        with m.FSM():
-            with m.State("gather"):
-                m.d.comb += self.idle.eq(1)
-                with m.If(splitter.bursts.valid & (words.level >= burst.length) & ~self.halt):
-                    m.d.comb += splitter.bursts.ready.eq(1)
-                    m.d.sync += [
-                        aw.valid.eq(1),
-                        aw.payload.addr.eq(self.window_base + burst.offset),
-                        aw.payload.len.eq(burst.length - 1),
-                        left.eq(burst.length),
-                        offset.eq(burst.offset),
-                        last.eq(burst.last),
-                    ]
-                    m.next = "send"
-            with m.State("send"):
-                with m.If(aw.ready):
-                    m.d.sync += aw.valid.eq(0)
-                m.d.comb += [
-                    w.valid.eq((left != 0) & words.r_rdy),
-                    words.r_en.eq(w.valid & w.ready),
-                ]
-                with m.If(words.r_en):
-                    m.d.sync += left.eq(left - 1)
-                with m.If((left == 0) & ~aw.valid):
-                    m.next = "acknowledge"
-            with m.State("acknowledge"):
-                m.d.comb += b.ready.eq(1)
-                with m.If(b.valid):
-                    m.d.comb += client.done.eq(last & ~refused)
-                    m.next = "gather"
+        with m.If(over & refused):
+            m.d.sync += [self.fault.code.eq(Fault.BUS_WRITE), self.fault.address.eq(offset)]
         return m
+
+    def _port(
+        self, m: Module, number: int, *, taken: Value
+    ) -> tuple[BurstAddress, fifo.SyncFIFOBuffered, fifo.SyncFIFOBuffered]:
+        """Build a port; returns its addresses, the FIFO of its words, and its answers."""
+        config, axi = self._config, self.axi[number]
+        parts = config.dram_ports
+        address = BurstAddress(data_bytes=config.port_bytes, id_bits=ID_BITS)
+        words = fifo.SyncFIFOBuffered(
+            width=8 * config.dram_bytes_per_cycle + 1, depth=2 * config.burst_words
+        )
+        answers = fifo.SyncFIFOBuffered(width=1, depth=config.outstanding_bursts)
+        m.submodules[f"address_{number}"] = address
+        m.submodules[f"words_{number}"] = words
+        m.submodules[f"answers_{number}"] = answers
+        connect(m, address.channel, flipped(axi.aw))
+
+        part = Signal(range(parts), name=f"part_{number}")
+        started = Signal(range(config.outstanding_bursts + 1), name=f"started_{number}")
+        sends, sent = Signal(name=f"sends_{number}"), Signal(name=f"sent_{number}")
+        width = 8 * config.port_bytes
+        beats = [words.r_data[width * index : width * (index + 1)] for index in range(parts)]
+        m.d.comb += [
+            address.window_base.eq(self.window_base),
+            address.bursts.valid.eq(taken),
+            axi.w.valid.eq(words.r_rdy & (started != 0)),
+            axi.w.payload.data.eq(pick(beats, part)),
+            axi.w.payload.strb.eq(-1),
+            axi.w.payload.last.eq(words.r_data[-1] & (part == parts - 1)),
+            sends.eq(axi.w.valid & axi.w.ready),
+            sent.eq(sends & axi.w.payload.last),
+            words.r_en.eq(sends & (part == parts - 1)),
+            answers.w_en.eq(axi.b.valid),
+            answers.w_data.eq(axi.b.payload.resp[1]),
+            axi.b.ready.eq(1),
+        ]
+        m.d.sync += started.eq(started + address.starts - sent)
+        if parts > 1:
+            with m.If(sends):
+                m.d.sync += part.eq(part + 1)
+        return address, words, answers

@@ -22,6 +22,7 @@ class Access(enum.Enum):
     """The machine sets bits; software clears those that it writes 1 to."""
 
 
+_LOCKED = "refused while busy or stopped"
 _REMARKS = {Access.W: "reads as 0", Access.RW1C: "write 1 to clear"}
 
 
@@ -35,9 +36,11 @@ class Field:
         doc: what it is.
         width: bits.
         reset: its value after power-on; None if the configuration decides.
+        locked: what software wants of it is refused while the machine says so. Only RW and W.
 
     Raises:
-        ValueError: ``width`` is not from 1 to 32, or ``reset`` does not fit it.
+        ValueError: ``width`` is not from 1 to 32, ``reset`` does not fit it, or ``locked`` is
+            nothing that the access knows.
     """
 
     name: str
@@ -45,8 +48,11 @@ class Field:
     doc: str
     width: int = 1
     reset: int | None = 0
+    locked: bool = False
 
     def __post_init__(self) -> None:
+        if self.locked and self.access not in (Access.RW, Access.W):
+            raise ValueError(f"{self.name}: a field of access {self.access.value!r} has no lock")
         if not 1 <= self.width <= REGISTER_BITS:
             raise ValueError(f"{self.name}: width must be from 1 to 32, not {self.width!r}")
         if self.reset is not None and not 0 <= self.reset < 1 << self.width:
@@ -114,7 +120,8 @@ class Register:
         if self.about:
             return self.about
         if len(self.fields) == 1:
-            return self.fields[0].doc
+            [field] = self.fields
+            return f"{field.doc}; {_LOCKED}" if field.locked else field.doc
         parts = [f"bit {self.shift(field.name)}: {field.doc}" for field in self.fields]
         accesses = dict.fromkeys(field.access for field in self.fields)
         return "; ".join([*parts, *(_REMARKS[a] for a in accesses if a in _REMARKS)])

@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from hw.bus.axi import AxiLiteSignature
+from hw.bus.axi_codes import Response
 from hw.bus.register_fields import REGISTER_BYTES, Access, Field, Register
 
 
@@ -37,12 +38,16 @@ class RegisterFile(wiring.Component):
     """Decodes addresses, keeps what software writes and answers what it reads.
 
     A write counts if all of its byte strobes are set; the two low bits of an address are not looked
-    at, as registers are whole words. Addresses without a register read as 0.
+    at, as registers are whole words. An address without a register answers DECERR and reads as 0. A
+    write that is not done, or not in all of its fields, answers SLVERR: to a register that is only
+    read, of less than a whole word, or of a locked field.
 
-    Latency: a read answers in the cycle after its address, a write in the cycle after both halves;
-    a field has its new value then.
+    Latency: a read answers in the 2nd cycle after its address, a write in the 2nd cycle after both
+    halves; a field has its new value then. All outputs of ``bus`` are registers, or one gate behind
+    them: none depends on an input of the same cycle.
 
-    Stall: an address, or a word to write, waits while the answer before it is not taken.
+    Stall: an address, or a word to write, waits while the one before it has not been answered and
+    the answer before that not been taken.
 
     Args:
         registers: any, no two at one offset or of one name.
@@ -51,6 +56,7 @@ class RegisterFile(wiring.Component):
     Ports:
         bus: in, :class:`hw.bus.axi.AxiLiteSignature`.
         clear: in, put the RW1C fields back to what they are after power-on.
+        locked: in, refuse what is written to locked fields.
         fields: out, by the name of the register and the name of the field, :func:`field_port`.
 
     Raises:
@@ -75,6 +81,7 @@ class RegisterFile(wiring.Component):
             {
                 "bus": In(AxiLiteSignature(address_bits=address_bits)),
                 "clear": In(1),
+                "locked": In(1),
                 "fields": Out(
                     wiring.Signature(
                         {
@@ -99,40 +106,71 @@ class RegisterFile(wiring.Component):
         m = Module()
         aw, w, b = self.bus.aw, self.bus.w, self.bus.b
         ar, r = self.bus.ar, self.bus.r
+        address, word = Signal.like(aw.payload.addr), Signal.like(w.payload.data)
+        whole, addressed, worded = Signal(), Signal(), Signal()
         write = Signal()
         m.d.comb += [
-            write.eq(aw.valid & w.valid & (~b.valid | b.ready)),
-            aw.ready.eq(write),
-            w.ready.eq(write),
+            aw.ready.eq(~addressed),
+            w.ready.eq(~worded),
+            write.eq(addressed & worded & ~b.valid),
         ]
+        with m.If(aw.ready):
+            m.d.sync += [addressed.eq(aw.valid), address.eq(aw.payload.addr)]
+        with m.If(w.ready):
+            m.d.sync += [
+                worded.eq(w.valid),
+                word.eq(w.payload.data),
+                whole.eq(w.payload.strb.all()),
+            ]
+
+        ports = {path: port for path, _, port in self.fields.signature.flatten(self.fields)}
+        values: dict[int, Value] = {}
+        refused: list[Value] = [~whole]
+        accepted: list[Value] = []
+        for register in self._registers:
+            place = register.offset // REGISTER_BYTES
+            written = Signal(name=f"{register.name}_written")
+            m.d.comb += written.eq(write & (address[2:] == place) & whole)
+            if register.writable:
+                accepted.append(address[2:] == place)
+            fields = []
+            for field in register.fields:
+                low = register.shift(field.name)
+                part = word[low : low + field.width]
+                path = (register.name, field.name)
+                fields.append(self._field(m, ports, path, field, written, part))
+                if field.locked:
+                    wants = part.any() if field.access is Access.W else Const(1)
+                    refused.append(self.locked & (address[2:] == place) & wants)
+            values[place] = Cat(fields)
+
         with m.If(b.ready):
             m.d.sync += b.valid.eq(0)
         with m.If(write):
-            m.d.sync += b.valid.eq(1)
+            m.d.sync += [addressed.eq(0), worded.eq(0), b.valid.eq(1)]
+            m.d.sync += b.payload.resp.eq(Response.SLVERR)
+            with m.If(~address[2:].matches(*values)):
+                m.d.sync += b.payload.resp.eq(Response.DECERR)
+            with m.Elif(Cat(accepted).any() & ~Cat(refused).any()):
+                m.d.sync += b.payload.resp.eq(Response.OKAY)
 
-        ports = {path: port for path, _, port in self.fields.signature.flatten(self.fields)}
-        values = {}
-        for register in self._registers:
-            word = register.offset // REGISTER_BYTES
-            written: Value = Const(0, 1)
-            if register.writable:
-                written = Signal(name=f"{register.name}_written")
-                m.d.comb += written.eq(write & (aw.payload.addr[2:] == word) & w.payload.strb.all())
-            values[word] = Cat(
-                self._field(m, ports, (register.name, field.name), field, written, low)
-                for field in register.fields
-                for low in (register.shift(field.name),)
-            )
-
-        m.d.comb += ar.ready.eq(~r.valid | r.ready)
+        asked, read = Signal(), Signal.like(ar.payload.addr)
+        m.d.comb += ar.ready.eq(~asked)
+        with m.If(ar.ready):
+            m.d.sync += [asked.eq(ar.valid), read.eq(ar.payload.addr)]
         with m.If(r.ready):
             m.d.sync += r.valid.eq(0)
-        with m.If(ar.valid & ar.ready):
-            m.d.sync += [r.valid.eq(1), r.payload.data.eq(0)]
-            with m.Switch(ar.payload.addr[2:]):
-                for word, value in values.items():
-                    with m.Case(word):
-                        m.d.sync += r.payload.data.eq(value)
+        with m.If(asked & ~r.valid):
+            m.d.sync += [
+                asked.eq(0),
+                r.valid.eq(1),
+                r.payload.data.eq(0),
+                r.payload.resp.eq(Response.DECERR),
+            ]
+            with m.Switch(read[2:]):
+                for place, value in values.items():
+                    with m.Case(place):
+                        m.d.sync += [r.payload.data.eq(value), r.payload.resp.eq(Response.OKAY)]
         return m
 
     def _field(
@@ -142,16 +180,17 @@ class RegisterFile(wiring.Component):
         path: tuple[str, ...],
         field: Field,
         written: Value,
-        low: int,
+        word: Value,
     ) -> Value:
         """Build a field; returns what software reads of it."""
-        word = self.bus.w.payload.data[low : low + field.width]
         if field.access is Access.RW1C:
             pending = ports[*path, "pending"]
             kept = pending & ~Mux(written, word, 0)
             m.d.sync += pending.eq(Mux(self.clear, field.reset or 0, kept | ports[*path, "set"]))
             return Value.cast(pending)
         port = ports[path]
+        if field.locked:
+            written = written & ~self.locked
         if field.access is Access.RW:
             with m.If(written):
                 m.d.sync += port.eq(word)

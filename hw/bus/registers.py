@@ -20,10 +20,15 @@ DEFAULT_WATCHDOG_CYCLES = 8192
 
 
 def _word(
-    access: Access, doc: str, *, width: int = REGISTER_BITS, reset: int | None = 0
+    access: Access,
+    doc: str,
+    *,
+    width: int = REGISTER_BITS,
+    reset: int | None = 0,
+    locked: bool = False,
 ) -> tuple[Field, ...]:
     """The fields of a register that is one number."""
-    return (Field("value", access, doc, width, reset),)
+    return (Field("value", access, doc, width, reset, locked),)
 
 
 class Event(enum.IntEnum):
@@ -53,7 +58,11 @@ REGISTERS = (
     Register(
         "control",
         0x10,
-        (Field("start", Access.W, "start"), Field("reset", Access.W, "reset the machine")),
+        (
+            Field("start", Access.W, "start, refused while busy or stopped", locked=True),
+            Field("reset", Access.W, "reset the machine when its transfers have ended"),
+            Field("force", Access.W, "reset it at once, for a bus that hangs and is reset too"),
+        ),
     ),
     Register(
         "status",
@@ -74,19 +83,34 @@ REGISTERS = (
         "which of them raise the interrupt line",
     ),
     Register(
-        "window_base_low", 0x28, _word(Access.RW, "byte address of the memory window, low half")
+        "window_base_low",
+        0x28,
+        _word(
+            Access.RW,
+            "byte address of the memory window, low half; the lowest 12 bits, or "
+            "those below dram_ports x port_granule_bytes, count as 0",
+            locked=True,
+        ),
     ),
     Register(
-        "window_base_high", 0x2C, _word(Access.RW, "byte address of the memory window, high half")
+        "window_base_high",
+        0x2C,
+        _word(Access.RW, "byte address of the memory window, high half", locked=True),
     ),
     Register(
         "window_size",
         0x30,
-        _word(Access.RW, "bytes of the memory window; nothing outside is touched"),
+        _word(Access.RW, "bytes of the memory window; nothing outside is touched", locked=True),
     ),
-    Register("write_base", 0x34, _word(Access.RW, "byte offset of the part that may be written")),
-    Register("write_size", 0x38, _word(Access.RW, "bytes of the part that may be written")),
-    Register("program", 0x3C, _word(Access.RW, "byte offset of the program")),
+    Register(
+        "write_base",
+        0x34,
+        _word(Access.RW, "byte offset of the part that may be written", locked=True),
+    ),
+    Register(
+        "write_size", 0x38, _word(Access.RW, "bytes of the part that may be written", locked=True)
+    ),
+    Register("program", 0x3C, _word(Access.RW, "byte offset of the program", locked=True)),
     Register(
         "watchdog",
         0x40,
@@ -127,6 +151,7 @@ BY_NAME = {register.name: register for register in (*REGISTERS, *COUNTERS)}
 
 CONTROL_START = BY_NAME["control"].mask("start")
 CONTROL_RESET = BY_NAME["control"].mask("reset")
+CONTROL_FORCE = BY_NAME["control"].mask("force")
 STATUS_BUSY = BY_NAME["status"].mask("busy")
 STATUS_DONE = BY_NAME["status"].mask("done")
 STATUS_ERROR = BY_NAME["status"].mask("error")
@@ -139,7 +164,10 @@ def document() -> str:
     lines = [
         "# Registers",
         "",
-        "32-bit registers over AXI4-Lite. Byte strobes are honoured as all or nothing.",
+        "32-bit registers over AXI4-Lite. An address without a register answers DECERR. A write "
+        "that is not done, or not in all of its fields, answers SLVERR: to a register that is "
+        "only read, with some byte strobes missing, or to what is refused while a "
+        "program runs or a fault has stopped the machine.",
         "",
         "| offset | name | access | what |",
         "|---|---|---|---|",

@@ -19,7 +19,8 @@ class EngineControl(wiring.Component):
     """Runs one instruction at a time: refuses it or starts it, and takes it when it is finished.
 
     Latency: three cycles before an instruction runs: ``load``, in which the engine copies the
-    fields, one in which they are checked, and ``start``. It is done in the cycle of ``finish``.
+    fields, one in which they are checked, and ``start``. It is done in the cycle of ``finish`` and
+    taken in the one behind it.
 
     Stall: an instruction waits while the one before runs.
 
@@ -58,18 +59,19 @@ class EngineControl(wiring.Component):
         checked = Signal()
         refused = Signal.like(self.refuse)
         finished = Signal()
+        taken = Signal()
         m.d.comb += [
             offered.eq(engine.instructions.valid & ~self.running & ~engine.fault.valid),
-            self.load.eq(offered & ~loaded & ~checked),
+            self.load.eq(offered & ~loaded & ~checked & ~taken),
             self.start.eq(checked & (refused == Fault.NONE)),
             finished.eq(self.running & self.finish),
-            engine.instructions.ready.eq(finished),
+            engine.instructions.ready.eq(taken),
             engine.done.eq(finished),
             engine.activity.eq(
                 Mux(self.running, self.activity, Mux(offered, Activity.BUSY, Activity.IDLE))
             ),
         ]
-        m.d.sync += [loaded.eq(self.load), checked.eq(loaded)]
+        m.d.sync += [loaded.eq(self.load), checked.eq(loaded), taken.eq(finished)]
         with m.If(loaded):
             m.d.sync += refused.eq(self.refuse)
         with m.If(self.start):

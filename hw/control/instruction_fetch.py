@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import add
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw import isa
 from hw.config import DnaConfig
+from hw.control.checksum import ChecksumAdder, tree_levels
 from hw.interfaces import DramReadSignature, FaultSignature
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
@@ -20,16 +19,25 @@ from hw.status import ACTIVITY_BITS, Activity, Fault
 _BITS = 8 * isa.INSTRUCTION_BYTES
 
 
+def settle_cycles(config: DnaConfig) -> int:
+    """Cycles from the last byte of an instruction until all is known that it is judged by."""
+    return tree_levels(min(config.dram_bytes_per_cycle, isa.INSTRUCTION_BYTES)) + 3
+
+
 class InstructionFetch(wiring.Component):
     """Reads a program and checks every instruction before anyone sees it.
 
     The header is read first, by itself; it says how many instructions follow. A program fills whole
     DRAM words; what is behind its last instruction is ignored.
 
-    Latency: an instruction is offered in the 2nd cycle after its last byte came. Rate: one per
-    2 + 64 / dram_bytes_per_cycle cycles at best.
+    The checksum is added while words arrive; what it and the fields are compared with goes to
+    registers, by which the instruction is judged in a cycle of its own.
 
-    Stall: an instruction stays on offer until it is taken; DRAM words wait meanwhile.
+    Latency: an instruction is offered ``settle_cycles`` + 2 cycles after its last byte came. Rate:
+    one per ``settle_cycles`` + 2 + 64 / dram_bytes_per_cycle cycles at best.
+
+    Stall: an instruction stays on offer until it is taken; DRAM words wait meanwhile. The payload
+    stands for more than two cycles before it is offered.
 
     Args:
         config: uses ``dram_bytes_per_cycle`` and ``digest``.
@@ -62,53 +70,63 @@ class InstructionFetch(wiring.Component):
         word_bytes = self._config.dram_bytes_per_cycle
         words_each = max(1, isa.INSTRUCTION_BYTES // word_bytes)
         parts = max(1, word_bytes // isa.INSTRUCTION_BYTES)
+        memory = self.memory
 
         position = Signal(32)  # number of the instruction in the buffer
-        length = Signal(32, init=1)
+        last_position = Signal(32)
         buffer = Signal(max(_BITS, 8 * word_bytes))
         gathered = Signal(range(max(words_each, parts) + 1))  # words, or instructions, in buffer
         current = Signal(unsigned(_BITS))
+        arrived = Signal()  # the last piece of ``current`` is new in this cycle
+        complete = Signal()
+        advance = Signal()
         m.d.comb += current.eq(buffer[:_BITS])
+        piece_bytes = min(word_bytes, isa.INSTRUCTION_BYTES)
+        m.submodules.checksum = checksum = ChecksumAdder(piece_bytes=piece_bytes)
+        m.d.sync += arrived.eq(0)
+        m.d.comb += [
+            checksum.add.eq(arrived),
+            checksum.last.eq(complete),
+            checksum.piece.eq(current[_BITS - 8 * piece_bytes :]),
+            checksum.clear.eq(self.start | advance),
+        ]
 
         header = data.View(instruction_layout(Opcode.HEADER), current)
-        total = Signal(32)
-        code = Signal(8)
-        is_header = Signal()
-        terms = [current.word_select(index, 32) for index in range(_BITS // 32 - 1)]
-        known = [opcode for opcode in Opcode if opcode is not Opcode.HEADER]
-        m.d.comb += [
-            total.eq(reduce(add, terms) + isa.CHECKSUM_SEED),
-            is_header.eq(position == 0),
+        first = Signal()  # the header is in the buffer
+        at_end = Signal()  # the last instruction is
+        code = self._judge(m, header, checksum.total, first=first, at_end=at_end)
+        end_position = Signal(32)  # if ``current`` is the header
+        rest_offset = Signal(32)
+        rest = Signal(32)  # DRAM words behind the header's
+        if parts > 1:
+            m.d.comb += rest.eq(last_position >> (parts.bit_length() - 1))
+        else:
+            m.d.comb += rest.eq(last_position << (words_each.bit_length() - 1))
+        m.d.sync += [
+            first.eq(position == 0),
+            at_end.eq(position == last_position),
+            end_position.eq(header.length - 1),
+            rest_offset.eq(self.program + words_each * word_bytes),
         ]
-        # Later assignments win, so the most basic complaint comes last.
-        ends_early = (header.opcode == Opcode.END) != (position == length - 1)
-        with m.If(is_header):
-            with m.If(header.length < 2):
-                m.d.comb += code.eq(Fault.TRUNCATED)
-            with m.If(header.config != int(self._config.digest, 16)):
-                m.d.comb += code.eq(Fault.BAD_CONFIG)
-            with m.If(header.isa_version != isa.ISA_VERSION):
-                m.d.comb += code.eq(Fault.BAD_VERSION)
-            with m.If((header.opcode != Opcode.HEADER) | (header.magic != isa.MAGIC)):
-                m.d.comb += code.eq(Fault.BAD_MAGIC)
-        with m.Else():
-            with m.If(ends_early):
-                m.d.comb += code.eq(Fault.TRUNCATED)
-            with m.If(~header.opcode.matches(*known)):
-                m.d.comb += code.eq(Fault.BAD_OPCODE)
-        with m.If(total != header.checksum):
-            m.d.comb += code.eq(Fault.BAD_CHECKSUM)
 
-        memory = self.memory
-        word_bits = word_bytes.bit_length() - 1
-        whole = Signal(32)  # DRAM words of the program, once the header is known
         m.d.comb += [
-            self.fault.code.eq(code),
             self.fault.address.eq(position),
             self.instructions.payload.eq(current),
             self.activity.eq(Activity.BUSY),
-            whole.eq((header.length * isa.INSTRUCTION_BYTES + word_bytes - 1) >> word_bits),
         ]
+        settling = Signal(range(settle_cycles(self._config)))
+
+        def go_on() -> None:
+            """To the next instruction: in the buffer, in memory, or none."""
+            m.d.comb += advance.eq(1)
+            with m.If(at_end & ~first):
+                m.next = "idle"
+            if parts > 1:
+                with m.Elif(gathered > 1):
+                    m.d.sync += arrived.eq(1)
+                    m.next = "settle"
+            with m.Else():
+                m.next = "gather"
 
         with m.FSM():
             with m.State("idle"):
@@ -130,56 +148,102 @@ class InstructionFetch(wiring.Component):
                     self.activity.eq(Activity.WAIT_DRAM),
                 ]
                 with m.If(memory.words.valid):
+                    m.d.sync += [arrived.eq(1), complete.eq(gathered == words_each - 1)]
                     if words_each > 1:
                         shifted = (buffer >> 8 * word_bytes)[: _BITS - 8 * word_bytes]
-                        m.d.sync += buffer.eq(
-                            shifted | (memory.words.payload << (_BITS - 8 * word_bytes))
-                        )
-                        m.d.sync += gathered.eq(gathered + 1)
+                        m.d.sync += [
+                            buffer.eq(shifted | (memory.words.payload << (_BITS - 8 * word_bytes))),
+                            gathered.eq(gathered + 1),
+                        ]
                         with m.If(gathered == words_each - 1):
-                            m.next = "check"
+                            m.next = "settle"
                     else:
                         m.d.sync += [buffer.eq(memory.words.payload), gathered.eq(parts)]
-                        m.next = "check"
-            with m.State("check"):
+                        m.next = "settle"
+            with m.State("settle"):
+                m.d.sync += settling.eq(settling + 1)
+                with m.If(settling == settle_cycles(self._config) - 1):
+                    m.d.sync += settling.eq(0)
+                    m.next = "judge"
+            with m.State("judge"):
+                m.d.sync += self.fault.code.eq(code)
+                with m.If(first):
+                    m.d.sync += last_position.eq(end_position)
                 with m.If(code != Fault.NONE):
-                    m.d.comb += self.fault.valid.eq(1)
-                with m.Elif(is_header):
-                    m.d.sync += length.eq(header.length)
+                    m.next = "refuse"
+                with m.Elif(first):
+                    m.next = "measure"
+                with m.Else():
+                    m.next = "offer"
+            with m.State("refuse"):
+                m.d.comb += self.fault.valid.eq(1)
+            with m.State("offer"):
+                m.d.comb += self.instructions.valid.eq(1)
+                with m.If(self.instructions.ready):
+                    go_on()
+                with m.Else():
+                    m.d.comb += self.activity.eq(Activity.WAIT_OUTPUT)
+            with m.State("measure"):
+                with m.If(rest != 0):
                     m.next = "ask for rest"
                 with m.Else():
-                    m.d.comb += self.instructions.valid.eq(1)
-                    with m.If(self.instructions.ready):
-                        self._advance(m, position, length, buffer, gathered, parts)
-                    with m.Else():
-                        m.d.comb += self.activity.eq(Activity.WAIT_OUTPUT)
+                    go_on()
             with m.State("ask for rest"):
                 m.d.comb += [
-                    memory.requests.valid.eq(whole != words_each),
-                    memory.requests.payload.offset.eq(self.program + words_each * word_bytes),
-                    memory.requests.payload.length.eq(whole - words_each),
+                    memory.requests.valid.eq(1),
+                    memory.requests.payload.offset.eq(rest_offset),
+                    memory.requests.payload.length.eq(rest),
                 ]
-                with m.If(memory.requests.ready | ~memory.requests.valid):
-                    self._advance(m, position, length, buffer, gathered, parts)
+                with m.If(memory.requests.ready):
+                    go_on()
+        with m.If(advance):
+            m.d.sync += [
+                position.eq(position + 1),
+                gathered.eq(Mux(parts > 1, gathered - 1, 0)),
+            ]
+            if parts > 1:
+                m.d.sync += buffer.eq(buffer >> _BITS)
         return m
 
-    def _advance(
+    def _judge(
         self,
         m: Module,
-        position: Signal,
-        length: Signal,
-        buffer: Signal,
-        gathered: Signal,
-        parts: int,
-    ) -> None:
-        """Go on to the next instruction: in the buffer, in memory, or none."""
-        m.d.sync += [position.eq(position + 1), gathered.eq(Mux(parts > 1, gathered - 1, 0))]
-        if parts > 1:
-            m.d.sync += buffer.eq(buffer >> _BITS)
-        with m.If((position != 0) & (position == length - 1)):
-            m.next = "idle"
-        if parts > 1:
-            with m.Elif(gathered > 1):
-                m.next = "check"
+        header: data.View[data.StructLayout],
+        total: Value,
+        *,
+        first: Signal,
+        at_end: Signal,
+    ) -> Signal:
+        """The fault of the instruction in ``header``, all of whose comparisons are registers."""
+        code = Signal(8)
+        known = [opcode for opcode in Opcode if opcode is not Opcode.HEADER]
+        complaints = {
+            "too_short": header.length < 2,
+            "other_config": header.config != int(self._config.digest, 16),
+            "other_version": header.isa_version != isa.ISA_VERSION,
+            "no_header": header.opcode != Opcode.HEADER,
+            "other_magic": header.magic != isa.MAGIC,
+            "unknown": ~header.opcode.matches(*known),
+            "is_end": header.opcode == Opcode.END,
+            "damaged": total != header.checksum,
+        }
+        flags = {name: Signal(name=name) for name in complaints}
+        m.d.sync += [flags[name].eq(complaint) for name, complaint in complaints.items()]
+        # Later assignments win, so the most basic complaint comes last.
+        with m.If(first):
+            with m.If(flags["too_short"]):
+                m.d.comb += code.eq(Fault.TRUNCATED)
+            with m.If(flags["other_config"]):
+                m.d.comb += code.eq(Fault.BAD_CONFIG)
+            with m.If(flags["other_version"]):
+                m.d.comb += code.eq(Fault.BAD_VERSION)
+            with m.If(flags["no_header"] | flags["other_magic"]):
+                m.d.comb += code.eq(Fault.BAD_MAGIC)
         with m.Else():
-            m.next = "gather"
+            with m.If(flags["is_end"] != at_end):
+                m.d.comb += code.eq(Fault.TRUNCATED)
+            with m.If(flags["unknown"]):
+                m.d.comb += code.eq(Fault.BAD_OPCODE)
+        with m.If(flags["damaged"]):
+            m.d.comb += code.eq(Fault.BAD_CHECKSUM)
+        return code

@@ -21,7 +21,7 @@ class TokenCounters(wiring.Component):
     takes one of each.
 
     Latency: 0 cycles from ``waits`` to ``ready``; a token that is given counts from the next cycle
-    on. Stall: none; a token that finds its counter full is lost and raises ``overflow``.
+    on. Stall: none; a token that finds its counter full is ``lost``.
 
     Ports:
         waits: in, array of unsigned(7), a bit for each :class:`hw.isa.Engine`, by consumer.
@@ -30,8 +30,8 @@ class TokenCounters(wiring.Component):
         take: in, unsigned(7), a bit for each consumer; only where ``ready``.
         give: in, array of unsigned(7), a bit for each consumer, by producer as in ``PRODUCERS``.
         tokens: out, array of range(TOKEN_LIMIT + 1), by producer and consumer: tokens there are.
-        overflow: out, a token is lost in this cycle because its counter is full.
-        pair: out, unsigned(8), 16 x producer + consumer of that counter.
+        lost: out, array of unsigned(7), a bit for each consumer, by producer: the token that is
+            given in this cycle is lost because its counter is full.
     """
 
     def __init__(self) -> None:
@@ -43,8 +43,7 @@ class TokenCounters(wiring.Component):
                 "take": In(mask),
                 "give": In(mask).array(len(PRODUCERS)),
                 "tokens": Out(range(TOKEN_LIMIT + 1)).array(len(PRODUCERS), len(Engine)),
-                "overflow": Out(1),
-                "pair": Out(unsigned(8)),
+                "lost": Out(mask).array(len(PRODUCERS)),
             }
         )
 
@@ -63,7 +62,7 @@ class TokenCounters(wiring.Component):
                 count = self.tokens[position][consumer]
                 up = self.give[position][consumer]
                 down = self.take[consumer] & self.waits[consumer][producer]
-                m.d.sync += count.eq(count + up - down)
-                with m.If(up & ~down & (count == TOKEN_LIMIT)):
-                    m.d.comb += [self.overflow.eq(1), self.pair.eq(16 * producer + consumer)]
+                lost = self.lost[position][consumer]
+                m.d.comb += lost.eq(up & ~down & (count == TOKEN_LIMIT))
+                m.d.sync += count.eq(count + (up & ~lost) - down)
         return m

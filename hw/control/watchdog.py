@@ -16,7 +16,9 @@ from hw.status import ACTIVITY_BITS, Fault
 class Watchdog(wiring.Component):
     """Counts cycles in which nothing progresses and reports when they reach ``limit``.
 
-    Latency: the fault is there in the cycle after the last of ``limit`` such cycles. Stall: none.
+    Latency: the fault is there in the 2nd cycle after the last of ``limit`` such cycles.
+
+    Stall: none.
 
     Ports:
         busy: in, a program runs.
@@ -45,8 +47,8 @@ class Watchdog(wiring.Component):
             m.d.sync += still.eq(0)
         with m.Else():
             m.d.sync += still.eq(still + 1)
+        m.d.sync += self.fault.valid.eq(self.busy & (self.limit != 0) & (still >= self.limit))
         m.d.comb += [
-            self.fault.valid.eq(self.busy & (self.limit != 0) & (still >= self.limit)),
             self.fault.code.eq(Fault.WATCHDOG),
             self.fault.address.eq(Cat(self.activity[engine] for engine in Engine)),
         ]

@@ -10,14 +10,17 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.config import DnaConfig
 from hw.conv.activation_reader import ActivationReader
-from hw.conv.convolution_module import ConvolutionModule
+from hw.conv.admission import Admission
 from hw.conv.interconnect import Interconnect
+from hw.conv.systolic_array import SystolicArray
 from hw.conv.weight_unpacker import WeightUnpacker
 from hw.interfaces import EngineSignature, WindowReadSignature
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
 from hw.memory.accumulation_memory import AccumulationMemory
+from hw.microarchitecture import ENTRY_LATENCY
 from hw.status import Activity
+from hw.streams.delay import delay
 from hw.streams.layouts import parameter_row_layout
 from hw.streams.stream_fork import StreamFork
 
@@ -26,19 +29,23 @@ class ConvolutionEngine(wiring.Component):
     """Executes CONV: G convolution modules in lock-step between feature and accumulation memory.
 
     All modules take their pixels and weights at the same time, and all banks that the interconnect
-    is open to take the sums at the same time: one that cannot stops all of them.
+    is open to take the sums at the same time. What may stop a pixel or a row of weights is asked
+    once, before its window is read (:class:`hw.conv.admission.Admission`); from there on it goes
+    through window, arrays, adders and accumulators with a valid bit beside it, and nothing on this
+    way has an enable.
 
-    Rate: one pixel per cycle. A pass of P pixels takes max(P, R x G x C / dram_bytes_per_cycle, k)
-    cycles; a tile adds the DRAM words of its parameters to that of its first pass, an instruction
-    those of the header and 2 cycles. The next instruction may be taken while one runs.
+    Rate: one pixel per cycle. A pass of P pixels takes max(P, R x G x C / dram_bytes_per_cycle,
+    k + 1) cycles; a tile adds the DRAM words of its parameters to that of its first pass, an
+    instruction those of the header and 2 cycles. The next instruction is prepared while one runs.
 
-    Latency: a tile's first pixel is in ``pixels`` R + C + split + 1 cycles after its last one has
-    entered the modules.
+    Latency: from the entry of a tile's last pixel to its first one in ``pixels``:
+    ``ENTRY_LATENCY`` + R + C - 2 + ``ELEMENT_LATENCY`` + log2 G + ``ACCUMULATION_LATENCY`` + 2.
 
-    Stall: every port may. ``engine.activity`` tells what for: BUSY when a pixel enters the modules,
-    else WAIT_ACCUMULATION when their sums cannot leave, because a bank has no free tile, else
-    WAIT_WEIGHTS when the modules have no weights, else WAIT_FEATURE. ``engine.done`` is high when
-    the last pixel of an instruction enters the modules: its input is not needed any more.
+    Stall: pixels wait for weights and for a tile of the accumulation memory. ``engine.activity``
+    tells what for: BUSY when a pixel is let in, else WAIT_ACCUMULATION when the next one begins a
+    tile for which there is no place, else WAIT_WEIGHTS when there are no weights, else
+    WAIT_FEATURE. ``engine.done`` is high when the last window of an instruction is read: its input
+    is not needed any more.
 
     Args:
         config: uses all but ``lanes`` and ``weight_fifo_words``.
@@ -49,7 +56,7 @@ class ConvolutionEngine(wiring.Component):
         weights: in, stream of unsigned(8 x dram_bytes_per_cycle), the weight stream.
         parameters: out, stream of :func:`hw.streams.layouts.parameter_row_layout`.
         pixels: out, stream of signed(32) [C] for each bank [G]. Banks below G / k give the
-            tiles of an instruction, pixel by pixel.
+            tiles of an instruction, pixel by pixel, together.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -66,58 +73,52 @@ class ConvolutionEngine(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Wire the blocks; what moves in lock-step is decided once, from the first of its kind."""
+        """Wire the blocks; what moves in lock-step is decided once."""
         m = Module()
         config = self._config
         m.submodules.reader = reader = ActivationReader(config)
         m.submodules.unpacker = unpacker = WeightUnpacker(config)
+        m.submodules.admission = admission = Admission(config)
         m.submodules.interconnect = interconnect = Interconnect(config)
-        modules = [
-            ConvolutionModule(rows=config.rows, columns=config.columns)
-            for _ in range(config.modules)
+        arrays = [
+            SystolicArray(rows=config.rows, columns=config.columns) for _ in range(config.modules)
         ]
-        for number, module in enumerate(modules):
-            m.submodules[f"module_{number}"] = module
+        for number, array in enumerate(arrays):
+            m.submodules[f"array_{number}"] = array
 
         self._dispatch(m, reader, unpacker)
-        connect(m, reader.window, flipped(self.window))
+        connect(m, reader.requests, flipped(self.window.requests))
         connect(m, flipped(self.weights), unpacker.words)
         connect(m, unpacker.parameters, flipped(self.parameters))
-
-        leader = modules[0]
-        pixel = reader.pixels.payload
-        for number, module in enumerate(modules):
-            m.d.comb += [
-                module.weights.valid.eq(unpacker.weights.valid),
-                module.weights.payload.eq(unpacker.weights.payload[number]),
-                module.activations.valid.eq(reader.pixels.valid),
-                module.activations.payload.data.eq(pixel.words[number]),
-                module.activations.payload.first.eq(pixel.first),
-                module.activations.payload.last.eq(pixel.last),
-                module.activations.payload.final.eq(pixel.final),
-            ]
+        connect(m, reader.pixels, admission.pixels)
         m.d.comb += [
-            unpacker.weights.ready.eq(leader.weights.ready),
-            reader.pixels.ready.eq(leader.activations.ready),
+            admission.rows.valid.eq(unpacker.weights.valid),
+            unpacker.weights.ready.eq(admission.rows.ready),
         ]
-        self._link(m, reader, modules, interconnect)
-        self._accumulate(m, interconnect)
+        self._enter(m, admission, unpacker, arrays)
+        self._link(m, reader, arrays, interconnect)
+        m.d.comb += admission.released.eq(self._accumulate(m, interconnect))
 
-        stopped = leader.sums.valid & ~leader.sums.ready
+        pixels = reader.pixels
         with m.If(~reader.running & ~self.engine.instructions.valid):
             m.d.comb += self.engine.activity.eq(Activity.IDLE)
-        with m.Elif(reader.pixels.valid & reader.pixels.ready):
+        with m.Elif(pixels.valid & pixels.ready):
             m.d.comb += self.engine.activity.eq(Activity.BUSY)
-        with m.Elif(stopped):
+        with m.Elif(pixels.valid & pixels.payload.begins & ~admission.credits[0]):
             m.d.comb += self.engine.activity.eq(Activity.WAIT_ACCUMULATION)
-        with m.Elif(~reader.pixels.ready):
+        with m.Elif(~admission.has_weights):
             m.d.comb += self.engine.activity.eq(Activity.WAIT_WEIGHTS)
         with m.Else():
             m.d.comb += self.engine.activity.eq(Activity.WAIT_FEATURE)
         return m
 
     def _dispatch(self, m: Module, reader: ActivationReader, unpacker: WeightUnpacker) -> None:
-        """Give instructions to the reader, which judges them, and to the unpacker."""
+        """Give instructions to the reader, which judges them, and to the unpacker.
+
+        The reader forgets its judgement when it takes the instruction. By then the unpacker has it:
+        it waits only for the judgement and for rows of the instruction before, all of which have
+        been used when the reader can begin.
+        """
         instructions, fault = self.engine.instructions, self.engine.fault
         m.submodules.fork = fork = StreamFork(instruction_layout(Opcode.CONV), consumers=2)
         connect(m, fork.outputs[0], reader.instructions)
@@ -126,8 +127,8 @@ class ConvolutionEngine(wiring.Component):
             fork.input.valid.eq(instructions.valid),
             instructions.ready.eq(fork.input.ready),
             unpacker.instructions.payload.eq(fork.outputs[1].payload),
-            unpacker.instructions.valid.eq(fork.outputs[1].valid & ~reader.fault.valid),
-            fork.outputs[1].ready.eq(unpacker.instructions.ready & ~reader.fault.valid),
+            unpacker.instructions.valid.eq(fork.outputs[1].valid & reader.judged),
+            fork.outputs[1].ready.eq(unpacker.instructions.ready & reader.judged),
             self.engine.done.eq(reader.done),
         ]
         m.d.comb += [
@@ -138,56 +139,76 @@ class ConvolutionEngine(wiring.Component):
             ),
         ]
 
+    def _enter(
+        self,
+        m: Module,
+        admission: Admission,
+        unpacker: WeightUnpacker,
+        arrays: list[SystolicArray],
+    ) -> None:
+        """Bring weights to the arrays as long after they were let in as a window takes."""
+
+        def later(value: Any, name: str, *, reset_less: bool) -> Any:
+            return delay(m, value, ENTRY_LATENCY, name, reset_less=reset_less)
+
+        swap = later(admission.swap, "swap", reset_less=False)
+        load = later(admission.load, "load", reset_less=False)
+        load_row = later(admission.load_row, "load_row", reset_less=True)
+        for number, array in enumerate(arrays):
+            weights = unpacker.weights.payload[number].as_value()
+            m.d.comb += [
+                array.activations.eq(self.window.words[number]),
+                array.swap.eq(swap),
+                array.load.eq(load),
+                array.load_row.eq(load_row),
+                array.weights.as_value().eq(later(weights, f"weights_{number}", reset_less=True)),
+            ]
+
     def _link(
         self,
         m: Module,
         reader: ActivationReader,
-        modules: list[ConvolutionModule],
+        arrays: list[SystolicArray],
         interconnect: Interconnect,
     ) -> None:
-        """Bring the sums of all modules together with the split that their pixels came with."""
-        leader = modules[0].sums
-        split = reader.pixels.payload.split
-        latency = self._config.rows + self._config.columns - 1
-        splits = Signal(len(split) * latency, reset_less=True)
-        with m.If(~leader.valid | leader.ready):
-            m.d.sync += splits.eq(Cat(split, splits))
-
-        sums = interconnect.sums
-        m.d.comb += [
-            sums.valid.eq(leader.valid),
-            sums.payload.first.eq(leader.payload.first),
-            sums.payload.last.eq(leader.payload.last),
-            sums.payload.final.eq(leader.payload.final),
-            sums.payload.split.eq(splits[len(split) * (latency - 1) :]),
+        """Bring the sums of all modules together with the flags that their pixels came with."""
+        pixel, sums = reader.pixels.payload, interconnect.sums
+        latency = ENTRY_LATENCY + arrays[0].latency
+        flags = Cat(pixel.first, pixel.last, pixel.final, pixel.split)
+        # In one register: of a register each, the simulator would copy them one by one.
+        valids = Signal(latency)
+        beside = Signal(len(flags) * latency, reset_less=True)
+        m.d.sync += [
+            valids.eq(Cat(reader.pixels.valid & reader.pixels.ready, valids)),
+            beside.eq(Cat(flags, beside)),
         ]
-        for number, module in enumerate(modules):
-            m.d.comb += module.sums.ready.eq(sums.ready)
+        m.d.comb += [
+            sums.valid.eq(valids[-1]),
+            Cat(sums.payload.first, sums.payload.last, sums.payload.final, sums.payload.split).eq(
+                beside[len(flags) * (latency - 1) :]
+            ),
+        ]
+        for number, array in enumerate(arrays):
             m.d.comb += [
                 narrow.eq(wide)
-                for narrow, wide in zip(
-                    sums.payload.data[number], module.sums.payload.data, strict=True
-                )
+                for narrow, wide in zip(sums.payload.data[number], array.sums, strict=True)
             ]
 
-    def _accumulate(self, m: Module, interconnect: Interconnect) -> None:
-        """Put a bank behind each link; open ones take a pixel together."""
+    def _accumulate(self, m: Module, interconnect: Interconnect) -> Signal:
+        """Put a bank behind each link; gives whether a tile has left them."""
         config = self._config
         banks = [
             AccumulationMemory(columns=config.columns, depth=config.accumulation_depth)
             for _ in range(config.modules)
         ]
         source = interconnect.banks
-        waits = Signal(len(banks))
-        m.d.comb += source.ready.eq(~waits.any())
         for number, bank in enumerate(banks):
             m.submodules[f"bank_{number}"] = bank
             output = self.pixels[number]
             is_open = Signal(name=f"open_{number}")
             m.d.comb += [
                 is_open.eq(number < (config.modules >> source.payload.split)),
-                waits[number].eq(is_open & ~bank.sums.ready),
-                bank.sums.valid.eq(is_open & source.valid & source.ready),
+                bank.sums.valid.eq(is_open & source.valid),
                 bank.sums.payload.first.eq(source.payload.first),
                 bank.sums.payload.last.eq(source.payload.last),
                 bank.sums.payload.final.eq(source.payload.final),
@@ -201,3 +222,4 @@ class ConvolutionEngine(wiring.Component):
                     bank.sums.payload.data, source.payload.data[number], strict=True
                 )
             ]
+        return banks[0].released

@@ -11,12 +11,15 @@ from amaranth.utils import exact_log2
 
 from hw.config import DnaConfig
 from hw.conv.processing_element import MIN_SUM_WIDTH
+from hw.interfaces import split_shape
+from hw.streams.delay import delay
 
 
 def _layout(config: DnaConfig, width: int) -> data.StructLayout:
     lanes = data.ArrayLayout(data.ArrayLayout(signed(width), config.columns), config.modules)
-    split = range(exact_log2(config.modules) + 1)
-    return data.StructLayout({"data": lanes, "first": 1, "last": 1, "final": 1, "split": split})
+    return data.StructLayout(
+        {"data": lanes, "first": 1, "last": 1, "final": 1, "split": split_shape(config)}
+    )
 
 
 def _sum_width(config: DnaConfig) -> int:
@@ -39,7 +42,7 @@ def banks_layout(config: DnaConfig) -> data.StructLayout:
     """A pixel on its way into the accumulation banks, as :func:`sums_layout`.
 
     ``data`` is signed(16 + log2 R + log2 G); banks from G >> ``split`` on take no part, and what
-    they see may change while a pixel waits.
+    they see means nothing.
     """
     return _layout(config, _sum_width(config) + exact_log2(config.modules))
 
@@ -47,89 +50,63 @@ def banks_layout(config: DnaConfig) -> data.StructLayout:
 class Interconnect(wiring.Component):
     """Adds the sums of every k = 2^split neighbouring modules and links them to a bank.
 
-    A binary tree of adders whose level l holds G / 2^l nodes, each the sum of 2^l modules: a
-    register per node and column. The open links are those from the nodes of level ``split`` to the
-    banks of the same numbers, so a module reaches exactly one bank. Sums are exact.
+    Stages of adders with a register for each bank and column. Stage l is closed for pixels with a
+    ``split`` below l, which pass it as they are. In one that is open, bank b gets the sum of what
+    stood in front of banks 2b and 2b + 1: of 2^l modules. So a module reaches exactly one bank, and
+    pixels keep their order whatever their splits. Sums are exact.
 
-    Pixels keep their order: one with another ``split`` waits until the tree is empty.
-
-    Rate: one pixel per cycle. Latency: ``split`` cycles.
-
-    Stall: while ``banks`` is valid but not ready, everything stands still.
+    Rate: one pixel per cycle. Latency: log2 G cycles. Stall: none. What enters goes through.
 
     Args:
-        config: uses ``modules`` and ``columns``.
+        config: uses ``modules``, ``rows`` and ``columns``.
 
     Ports:
-        sums: in, stream of :func:`sums_layout`.
-        banks: out, stream of :func:`banks_layout`.
+        sums: in, stream of :func:`sums_layout`, always ready.
+        banks: out, stream of :func:`banks_layout`, always ready.
     """
 
     def __init__(self, config: DnaConfig) -> None:
         self._config = config
         super().__init__(
             {
-                "sums": In(stream.Signature(sums_layout(config))),
-                "banks": Out(stream.Signature(banks_layout(config))),
+                "sums": In(stream.Signature(sums_layout(config), always_ready=True)),
+                "banks": Out(stream.Signature(banks_layout(config), always_ready=True)),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the tree level by level, then the switch that opens one level."""
+        """Build the stages and the flags that go beside them."""
         m = Module()
         levels = exact_log2(self._config.modules)
         sums, banks = self.sums.payload, self.banks.payload
 
-        enable = Signal()
-        enters = Signal()  # the pixel on offer may go into the tree
-        inside = Signal.like(sums.split)  # split of the pixels that are in it
-        level = Signal.like(sums.split)  # whose links are open
-        # Per level; level 0 is what is on offer, the others are registers.
-        valid = [Signal(name=f"valid_{number}") for number in range(levels + 1)]
-        flags: list[Value] = [Cat(sums.first, sums.last, sums.final)]
-        nodes: list[list[list[Value]]] = [[list(module) for module in sums.data]]
-        busy = Cat(valid[1:]).any()
-        m.d.comb += [
-            enters.eq(~busy | (sums.split == inside)),
-            level.eq(Mux(busy, inside, sums.split)),
-            valid[0].eq(self.sums.valid & enters),
-            enable.eq(~self.banks.valid | self.banks.ready),
-            self.sums.ready.eq(enable & enters),
-        ]
-        with m.If(valid[0] & enable):
-            m.d.sync += inside.eq(sums.split)
-        for number in range(1, levels + 1):
-            flags.append(Signal(3, name=f"flags_{number}", reset_less=True))
-            nodes.append([])
-            with m.If(enable):
-                m.d.sync += [
-                    valid[number].eq(valid[number - 1] & (level >= number)),
-                    flags[number].eq(flags[number - 1]),
-                ]
-            below = iter(nodes[number - 1])
-            for node, (left, right) in enumerate(zip(below, below, strict=True)):
-                totals: list[Value] = []
-                for column, (a, b) in enumerate(zip(left, right, strict=True)):
-                    name = f"sum_{number}_{node}_{column}"
-                    totals.append(Signal(signed(len(a) + 1), name=name, reset_less=True))
-                    with m.If(enable):
-                        m.d.sync += totals[-1].eq(a + b)
-                nodes[number].append(totals)
+        split: Value = sums.split
+        nodes: list[list[Value]] = [list(module) for module in sums.data]
+        for level in range(1, levels + 1):
+            is_open = Signal(name=f"open_{level}")
+            m.d.comb += is_open.eq(split >= level)
+            stage: list[list[Value]] = []
+            for bank, columns in enumerate(nodes):
+                stage.append([])
+                for column, closed in enumerate(columns):
+                    value: Value = closed
+                    if bank < len(nodes) >> level:
+                        left, right = nodes[2 * bank][column], nodes[2 * bank + 1][column]
+                        value = Mux(is_open, left, closed) + Mux(is_open, right, 0)
+                    name = f"sum_{level}_{bank}_{column}"
+                    shape = signed(_sum_width(self._config) + level)
+                    register = Signal(shape, name=name, reset_less=True)
+                    m.d.sync += register.eq(value)
+                    stage[-1].append(register)
+            nodes = stage
+            split = delay(m, split, 1, f"split_{level}")
 
-        m.d.comb += banks.split.eq(level)
-        with m.Switch(level):
-            for number in range(levels + 1):
-                with m.Case(number):
-                    m.d.comb += [
-                        self.banks.valid.eq(valid[number]),
-                        Cat(banks.first, banks.last, banks.final).eq(flags[number]),
-                    ]
+        flags = Cat(self.sums.valid, sums.first, sums.last, sums.final)
+        flags = delay(m, flags, levels, "flags", reset_less=False)
+        m.d.comb += [
+            Cat(self.banks.valid, banks.first, banks.last, banks.final).eq(flags),
+            banks.split.eq(split),
+        ]
         for bank, columns in enumerate(banks.data):
-            for column, target in enumerate(columns):
-                # Level 0 unless a higher one that has such a node is open.
-                m.d.comb += target.eq(nodes[0][bank][column])
-                for number in range(1, levels + 1):
-                    if bank < len(nodes[number]):
-                        with m.If(level == number):
-                            m.d.comb += target.eq(nodes[number][bank][column])
+            m.d.comb += [target.eq(node) for target, node in zip(columns, nodes[bank], strict=True)]
         return m

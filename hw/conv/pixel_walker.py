@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 
 from hw.config import DnaConfig
 from hw.conv.slice_stepper import pass_layout
-from hw.interfaces import WindowReadSignature
+from hw.interfaces import WindowReadSignature, split_shape
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
+from hw.microarchitecture import ACCUMULATION_LATENCY
 
 _CONV = instruction_layout(Opcode.CONV)
 _EXTENT = unsigned(16)
 """An input row or column modulo 2^16: those before the image are far behind it."""
+
+
+def entry_layout(config: DnaConfig) -> data.StructLayout:
+    """A pixel that is about to enter the modules, without its data.
+
+    Members:
+        begins: the first pixel of a tile.
+        first, last, final: as in :func:`hw.streams.layouts.pixel_layout`.
+        split: log2 k of the instruction.
+    """
+    return data.StructLayout(
+        {"begins": 1, "first": 1, "last": 1, "final": 1, "split": split_shape(config)}
+    )
 
 
 class _Place:
@@ -27,6 +40,7 @@ class _Place:
         address = unsigned(config.feature_address_bits)
         shapes = {
             "columns_left": _CONV.members["out_width"],
+            "ends_row": unsigned(1),
             "y": _EXTENT,
             "x": _EXTENT,
             "row_address": address,
@@ -42,49 +56,68 @@ class _Place:
         return [signal.eq(to[key]) for key, signal in self.signals.items()]
 
 
-def _column_stride(instruction: Any) -> Value:
-    """Input columns from one output to the next."""
-    return Mux(instruction.column_stride == 0, instruction.stride, instruction.column_stride)
+class _Pixels:
+    """How many pixels a pass has behind the first, and how long the next one must wait for them."""
+
+    def __init__(self, count: Value, name: str) -> None:
+        self.more = Signal.like(count, name=f"{name}_more")
+        self.rest = Signal(range(ACCUMULATION_LATENCY), name=f"{name}_rest")
+        self._count = count
+
+    def load(self) -> list[Any]:
+        """Statements that read the instruction's count."""
+        most = ACCUMULATION_LATENCY - 1
+        more = self._count - 1
+        return [self.more.eq(more), self.rest.eq(Mux(self._count > most, 0, most - more))]
 
 
 class PixelWalker(wiring.Component):
     """Asks for the window of every pixel of every pass, with addresses stepped, not computed.
 
-    The first window's address and the steps of the next instruction are worked out while this one
-    runs, by one multiplier, a product a cycle.
+    A pixel that is taken from ``pixels`` is in the modules ``ENTRY_LATENCY`` cycles later without
+    asking anybody again; its window is requested after ``WALK_LATENCY`` of them.
+
+    The accumulator of a pixel may be asked for again only ``ACCUMULATION_LATENCY`` cycles later, so
+    behind a pass of fewer pixels there is a pause for the rest.
 
     Rate: a window a cycle, without a bubble between passes as long as they are there.
 
-    Latency: 5 cycles from the first instruction to its first window, 1 from ``ended`` to that of
-    the next one when it and its first pass are there already; 1 from a pass to its first window.
+    Latency: an instruction is taken in the cycle after the last pixel of the one before at best,
+    its first pass in the next and its first pixel in the one after that. 1 from a pass to its first
+    pixel.
 
-    Stall: windows wait for the memory.
+    Stall: a pixel waits until it is taken.
 
     Args:
         config: uses ``modules`` and ``feature_words``.
 
     Ports:
         instructions: in, stream of ``instruction_layout(Opcode.CONV)``, fields in range.
+        origin, column_stride, step_x, step_y: in, as from :class:`hw.conv.preparation.Preparation`
+            for the instruction on offer.
         passes: in, stream of :func:`hw.conv.slice_stepper.pass_layout`.
-        requests: out, as in :class:`WindowReadSignature`; tag is first, last, final from bit 0.
-        running: out, an instruction has been taken and ``ended`` was not high yet.
-        closing: out, all windows of the instruction have been taken.
-        ended: in, high for one cycle of ``closing``: the next instruction may begin.
-        split: out, log2 k of the instruction.
+        pixels: out, stream of :func:`entry_layout`.
+        requests: out, as in :class:`WindowReadSignature`.
+        running: out, an instruction has been taken and not all of its pixels.
+        ends: out, the last pixel of an instruction is taken.
     """
 
     def __init__(self, config: DnaConfig) -> None:
         self._config = config
         requests = WindowReadSignature(config).members["requests"].signature
+        address = unsigned(config.feature_address_bits)
         super().__init__(
             {
                 "instructions": In(stream.Signature(_CONV)),
+                "origin": In(address),
+                "column_stride": In(_CONV.members["stride"]),
+                "step_x": In(address),
+                "step_y": In(address),
                 "passes": In(stream.Signature(pass_layout(config))),
+                "pixels": Out(stream.Signature(entry_layout(config))),
                 "requests": Out(requests),
                 "running": Out(1),
-                "closing": Out(1),
-                "ended": In(1),
-                "split": Out(range(exact_log2(config.modules) + 1)),
+                "ends": Out(1),
             }
         )
 
@@ -92,15 +125,13 @@ class PixelWalker(wiring.Component):
         """Build the walk, the pass that it is in, and the lanes of its windows."""
         m = Module()
         config = self._config
-        new, current, request = self.instructions.payload, self.passes.payload, self.requests
-        address_shape = unsigned(config.feature_address_bits)
-        fields = {
-            name: Signal.like(new[name], name=name)
-            for name in ("stride", "in_height", "in_width", "tile_pixels", "last_pixels")
-        }
-        fill = Signal.like(new.in_zero_point)
-        column_stride = Signal.like(new.column_stride)
-        step_x, step_y = Signal(address_shape), Signal(address_shape)
+        new, current, pixel = self.instructions.payload, self.passes.payload, self.pixels.payload
+        stride = Signal.like(new.stride)
+        column_stride, step_x, step_y = (
+            Signal.like(getattr(self, name), name=name)
+            for name in ("column_stride", "step_x", "step_y")
+        )
+        tile, last_tile = _Pixels(new.tile_pixels, "tile"), _Pixels(new.last_pixels, "last_tile")
         # The first pixel of the image, the first one of the tile, this one and the next.
         zero, start, here, after = (
             _Place(config, name) for name in ("zero", "start", "here", "after")
@@ -108,13 +139,15 @@ class PixelWalker(wiring.Component):
         m.d.comb += [
             *after.move(here),
             after["columns_left"].eq(here["columns_left"] - 1),
+            after["ends_row"].eq(here["columns_left"] == 1),
             after["x"].eq(here["x"] + column_stride),
             after["address"].eq(here["address"] + step_x),
         ]
-        with m.If(here["columns_left"] == 0):
+        with m.If(here["ends_row"]):
             m.d.comb += [
                 after["columns_left"].eq(zero["columns_left"]),
-                after["y"].eq(here["y"] + fields["stride"]),
+                after["ends_row"].eq(zero["ends_row"]),
+                after["y"].eq(here["y"] + stride),
                 after["x"].eq(zero["x"]),
                 after["row_address"].eq(here["row_address"] + step_y),
                 after["address"].eq(here["row_address"] + step_y),
@@ -122,106 +155,106 @@ class PixelWalker(wiring.Component):
 
         active = Signal()
         lanes = Signal.like(current.lanes)
-        first, final, shorter, closes = (
-            Signal(name=name) for name in ("first", "final", "shorter", "closes")
-        )
-        pixels_left = Signal.like(new.tile_pixels)
-        asked = Signal()
-        ends_pass = Signal()
+        shorter, closes = (Signal(name=name) for name in ("shorter", "closes"))
+        pixels_left = Signal.like(tile.more)
+        rest = Signal.like(tile.rest)
+        next_rest = Signal.like(rest)
+        waiting = Signal()  # for the rest, if there is any
+        taken, ends_pass = Signal(), Signal()
         m.d.comb += [
-            request.valid.eq(active),
-            asked.eq(request.valid & request.ready),
-            ends_pass.eq(asked & (pixels_left == 0)),
-            self.passes.ready.eq(self.running & ~self.closing & (~active | (ends_pass & ~closes))),
+            self.pixels.valid.eq(active & ~waiting),
+            taken.eq(self.pixels.valid & self.pixels.ready),
+            ends_pass.eq(taken & pixel.last),
+            self.ends.eq(ends_pass & closes),
+            self.passes.ready.eq(self.running & (~active | (ends_pass & ~closes))),
         ]
-        with m.If(asked):
-            m.d.sync += [*here.move(after), pixels_left.eq(pixels_left - 1)]
+        m.d.sync += waiting.eq(rest > 1)
+        with m.If(waiting):
+            m.d.sync += rest.eq(rest - 1)
+        with m.If(taken):
+            m.d.sync += [
+                *here.move(after),
+                pixels_left.eq(pixels_left - 1),
+                pixel.last.eq(pixels_left == 1),
+                pixel.begins.eq(0),
+            ]
         with m.If(ends_pass):
-            m.d.sync += [active.eq(0), self.closing.eq(closes)]
-            with m.If(~final):
+            m.d.sync += [active.eq(0), rest.eq(next_rest), waiting.eq(next_rest != 0)]
+            with m.If(closes):
+                m.d.sync += self.running.eq(0)
+            with m.If(~pixel.final):
                 m.d.sync += here.move(start)
             with m.Elif(shorter):
                 m.d.sync += [*here.move(zero), *start.move(zero)]
             with m.Else():
                 m.d.sync += start.move(after)
         with m.If(self.passes.valid & self.passes.ready):
-            pixels = Mux(current.shorter, fields["last_pixels"], fields["tile_pixels"])
+            more = Mux(current.shorter, last_tile.more, tile.more)
             m.d.sync += [
                 active.eq(1),
                 lanes.eq(current.lanes),
-                first.eq(current.first),
-                final.eq(current.final),
+                pixel.begins.eq(current.first),
+                pixel.first.eq(current.first),
+                pixel.final.eq(current.final),
+                pixel.last.eq(more == 0),
                 shorter.eq(current.shorter),
                 closes.eq(current.closes),
-                pixels_left.eq(pixels - 1),
+                pixels_left.eq(more),
+                next_rest.eq(Mux(current.shorter, last_tile.rest, tile.rest)),
             ]
 
-        prepared, origin, next_step_x, next_step_y = self._prepare(m)
-        m.d.comb += self.instructions.ready.eq(prepared & (~self.running | self.ended))
-        with m.If(self.ended):
-            m.d.sync += [self.closing.eq(0), self.running.eq(0)]
-        with m.If(self.instructions.valid & self.instructions.ready):
-            m.d.sync += self.running.eq(1)
-            m.d.sync += [field.eq(new[name]) for name, field in fields.items()]
+        m.d.comb += self.instructions.ready.eq(~self.running)
+        with m.If(self.instructions.valid & ~self.running):
             m.d.sync += [
-                fill.eq(new.in_zero_point),
-                column_stride.eq(_column_stride(new)),
-                self.split.eq(new.split),
+                self.running.eq(1),
+                pixel.split.eq(new.split),
+                stride.eq(new.stride),
+                column_stride.eq(self.column_stride),
+                step_x.eq(self.step_x),
+                step_y.eq(self.step_y),
+                *tile.load(),
+                *last_tile.load(),
             ]
-            m.d.sync += [step_x.eq(next_step_x), step_y.eq(next_step_y)]
             for place in (zero, start, here):
                 m.d.sync += [
                     place["columns_left"].eq(new.out_width - 1),
+                    place["ends_row"].eq(new.out_width == 1),
                     place["y"].eq(-new.pad_top),
                     place["x"].eq(-new.pad_left),
-                    place["row_address"].eq(origin),
-                    place["address"].eq(origin),
+                    place["row_address"].eq(self.origin),
+                    place["address"].eq(self.origin),
                 ]
-
-        window = request.payload
-        m.d.comb += [
-            window.fill.eq(fill),
-            window.tag.eq(Cat(first, pixels_left == 0, final)),
-        ]
-        for index, lane in enumerate(lanes):
-            y = Signal(_EXTENT, name=f"y_{index}")
-            x = Signal(_EXTENT, name=f"x_{index}")
-            inside = (y < fields["in_height"]) & (x < fields["in_width"])
-            m.d.comb += [
-                y.eq(here["y"] + lane.y),
-                x.eq(here["x"] + lane.x),
-                window.addresses[index].eq(here["address"] + lane.offset),
-                window.enable[index].eq(lane.enable & inside),
-            ]
+        self._ask(m, here, lanes, taken)
         return m
 
-    def _prepare(self, m: Module) -> tuple[Value, Signal, Signal, Signal]:
-        """Work out what the instruction on offer needs: (all is there, origin, steps x and y)."""
-        new = self.instructions.payload
-        address_shape = unsigned(self._config.feature_address_bits)
-        origin, step_x, step_y = (
-            Signal(address_shape, name=name) for name in ("origin", "next_step_x", "next_step_y")
-        )
-        column_stride = _column_stride(new)
-        turns = (
-            (new.pad_top, new.in_pitch, origin, new.in_base),
-            (new.pad_left, new.in_words, origin, origin),
-            (column_stride, new.in_words, step_x, None),
-            (new.stride, new.in_pitch, step_y, None),
-        )
-        turn = Signal(range(len(turns) + 1))
-        small = Signal.like(new.pad_top)
-        large = Signal.like(new.in_pitch)
-        product = Signal(address_shape)
-        m.d.comb += product.eq(small * large)
-        with m.Switch(turn):
-            for number, (factor, other, target, minuend) in enumerate(turns):
-                with m.Case(number):
-                    m.d.comb += [small.eq(factor), large.eq(other)]
-                    m.d.sync += target.eq(product if minuend is None else minuend - product)
-        with m.If(self.instructions.valid):
-            with m.If(self.instructions.ready):
-                m.d.sync += turn.eq(0)
-            with m.Elif(turn != len(turns)):
-                m.d.sync += turn.eq(turn + 1)
-        return turn == len(turns), origin, step_x, step_y
+    def _ask(self, m: Module, here: _Place, lanes: Any, taken: Signal) -> None:
+        """Ask for the window of the pixel that is taken: a cycle to add, one to compare."""
+        new, window = self.instructions.payload, self.requests.payload
+        in_height, in_width = Signal.like(new.in_height), Signal.like(new.in_width)
+        fill = Signal.like(new.in_zero_point)
+        with m.If(self.instructions.valid & ~self.running):
+            m.d.sync += [
+                in_height.eq(new.in_height),
+                in_width.eq(new.in_width),
+                fill.eq(new.in_zero_point),
+            ]
+        added = Signal()
+        m.d.sync += [
+            added.eq(taken),
+            self.requests.valid.eq(added),
+            window.fill.eq(fill),
+            window.split.eq(self.pixels.payload.split),
+        ]
+        for index, lane in enumerate(lanes):
+            y = Signal(_EXTENT, name=f"y_{index}", reset_less=True)
+            x = Signal(_EXTENT, name=f"x_{index}", reset_less=True)
+            address = Signal.like(here["address"], name=f"address_{index}", reset_less=True)
+            enable = Signal(name=f"enable_{index}", reset_less=True)
+            m.d.sync += [
+                y.eq(here["y"] + lane.y),
+                x.eq(here["x"] + lane.x),
+                address.eq(here["address"] + lane.offset),
+                enable.eq(lane.enable),
+                window.addresses[index].eq(address),
+                window.enable[index].eq(enable & (y < in_height) & (x < in_width)),
+            ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,25 +13,27 @@ MIN_SUM_WIDTH = 16
 
 
 class ProcessingElement(wiring.Component):
-    """Weight-stationary int8 cell with two weight planes.
+    """Weight-stationary int8 cell: a weight in use and the next one.
 
-    Every cycle ``sum_out`` becomes ``sum_in + activation_in * weight[plane_in]``. The plane comes
-    with the activation, so a swap of planes moves through the array with the first activation that
-    needs it and costs no cycle. The other plane may be written meanwhile.
+    Three registers stand one behind the other, those that a DSP block has: the activation beside
+    the weight in use, their product, and the sum. The next weight comes into a register of its own
+    and is put to use by ``swap``, which comes beside the first activation that needs it. So a swap
+    moves through the array with the activations and costs no cycle, and nothing chooses between
+    weights in front of the multiplier.
 
-    Latency: all outputs are registered; activation and plane take 1 cycle to the right, the sum 1
-    cycle down. Stall: none of its own; the array freezes the clock domain of its cells.
+    Latency: activation and swap take 1 cycle to the right; ``sum_out`` is 3 cycles behind
+    ``activation_in``, 1 behind ``sum_in``. Stall: none. What enters goes through.
 
     Args:
         sum_width: bits of a partial sum, at least 16. Sums wrap.
 
     Ports:
         activation_in, activation_out: signed(8), from the left and to the right.
-        plane_in, plane_out: the plane that the activation beside it uses.
+        swap_in, swap_out: from the activation beside it on, the next weight is the one in use.
         sum_in, sum_out: signed(``sum_width``), from above and to below.
-        weight: signed(8), stored at the end of a cycle with ``load`` set.
-        load, load_plane: store ``weight``, and in which plane. Writing the plane that
-            ``plane_in`` names takes effect from the next cycle on.
+        weight: signed(8), the next weight from the end of a cycle with ``load`` on. In a cycle
+            with ``swap_in`` too, the one before it is put to use.
+        load: in.
 
     Raises:
         ValueError: ``sum_width`` is not an integer of at least 16.
@@ -46,13 +48,12 @@ class ProcessingElement(wiring.Component):
             {
                 "activation_in": In(signed(8)),
                 "activation_out": Out(signed(8)),
-                "plane_in": In(1),
-                "plane_out": Out(1),
+                "swap_in": In(1),
+                "swap_out": Out(1),
                 "sum_in": In(signed(sum_width)),
                 "sum_out": Out(signed(sum_width)),
                 "weight": In(signed(8)),
                 "load": In(1),
-                "load_plane": In(1),
             }
         )
 
@@ -60,27 +61,26 @@ class ProcessingElement(wiring.Component):
         """Build the cell."""
         m = Module()
         # Data needs no reset: only the flags beside it say whether it means anything.
-        weights = [Signal(signed(8), name=f"weight_{plane}", reset_less=True) for plane in range(2)]
+        next_weight = Signal(signed(8), reset_less=True)
+        weight = Signal(signed(8), reset_less=True)
         activation = Signal(signed(8), reset_less=True)
-        plane = Signal(reset_less=True)
+        swap = Signal(reset_less=True)
+        product = Signal(signed(16), reset_less=True)
         partial_sum = Signal(self.sum_out.shape(), reset_less=True)
 
         with m.If(self.load):
-            with m.If(self.load_plane):
-                m.d.sync += weights[1].eq(self.weight)
-            with m.Else():
-                m.d.sync += weights[0].eq(self.weight)
-
+            m.d.sync += next_weight.eq(self.weight)
+        with m.If(self.swap_in):
+            m.d.sync += weight.eq(next_weight)
         m.d.sync += [
             activation.eq(self.activation_in),
-            plane.eq(self.plane_in),
-            partial_sum.eq(
-                self.sum_in + self.activation_in * Mux(self.plane_in, weights[1], weights[0])
-            ),
+            swap.eq(self.swap_in),
+            product.eq(activation * weight),
+            partial_sum.eq(self.sum_in + product),
         ]
         m.d.comb += [
             self.activation_out.eq(activation),
-            self.plane_out.eq(plane),
+            self.swap_out.eq(swap),
             self.sum_out.eq(partial_sum),
         ]
         return m

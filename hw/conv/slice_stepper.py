@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Signal, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -45,16 +45,19 @@ class SliceStepper(wiring.Component):
     """Prepares the next pass of a CONV while the pixels of the current one are read.
 
     Slices run over (kernel row, kernel column, word of the pixel), k to a pass. Within a kernel row
-    each is one feature word after the one before, so one counter and two adders do.
+    each is one feature word after the one before, so one counter and two adders do. What a counter
+    is compared with stands in a flag beside it.
 
-    Rate: a slice a cycle, so a pass every k cycles. Latency: k + 1 cycles from an instruction to
-    its first pass. Stall: a pass waits until it is taken; the slices of the next one wait with it.
+    Rate: a pass every k + 1 cycles, less than its weights take. Latency: k + 2 cycles from an
+    instruction to its first pass. Stall: a pass waits until it is taken; then the slices of the
+    next one are stepped.
 
     Args:
         config: uses ``modules`` and ``feature_words``.
 
     Ports:
-        instructions: in, stream of ``instruction_layout(Opcode.CONV)``, fields in range.
+        instructions: in, stream of ``instruction_layout(Opcode.CONV)``. Of one that is not
+            good there is some pass, which nobody may take.
         passes: out, stream of :func:`pass_layout`.
     """
 
@@ -73,100 +76,112 @@ class SliceStepper(wiring.Component):
         new = self.instructions.payload
         running = Signal()
         in_pitch = Signal.like(new.in_pitch)
+        # How many there are of each behind the first.
         slices = Signal.like(new.slices)
-        # Numbers of the last of each, counted from 0.
-        last_word = Signal.like(new.in_words)
-        last_x = Signal.like(new.kernel_width)
+        words = Signal.like(new.in_words)
+        columns = Signal.like(new.kernel_width)
         last_lane = Signal(range(self._config.modules))
-        last_pass = Signal.like(new.passes)
-        last_pixel_tile = Signal.like(new.pixel_tiles)
+        passes = Signal.like(new.passes)
+        pixel_tiles = Signal.like(new.pixel_tiles)
 
-        # The slice on its way into a lane.
+        # The slice on its way into a lane, and what is left behind it.
         slices_left = Signal.like(slices)
-        word = Signal.like(last_word)
-        x = Signal.like(last_x)
+        words_left = Signal.like(words)
+        there = Signal()
+        ends_pixel = Signal()
+        x = Signal.like(columns)
         y = Signal.like(new.kernel_height)
         offset = RowAddress(
             m, unsigned(self._config.feature_address_bits), pitch=in_pitch, name="offset"
         )
         lane = Signal.like(last_lane)
-        # What comes after the pass that it belongs to.
-        passes_left = Signal.like(last_pass)
-        pixel_tiles_left = Signal.like(last_pixel_tile)
+        # What is left behind the pass that it belongs to. The flags are a cycle late; passes are
+        # two cycles apart at least.
+        passes_left = Signal.like(passes)
+        pixel_tiles_left = Signal.like(pixel_tiles)
         channel_tiles_left = Signal.like(new.channel_tiles)
+        first, final, shorter, last_channels, settled = (
+            Signal(name=name) for name in ("first", "final", "shorter", "last_channels", "settled")
+        )
 
         output = self.passes.payload
         step = Signal()
-        final = Signal()
-        shorter = Signal()
+        ends_pass = Signal()
         closes = Signal()
         m.d.comb += [
             self.instructions.ready.eq(~running),
-            step.eq(running & (~self.passes.valid | self.passes.ready)),
+            step.eq(running & settled & ~self.passes.valid),
+            ends_pass.eq(step & (lane == last_lane)),
+            closes.eq(final & shorter & last_channels),
+        ]
+        m.d.sync += [
+            settled.eq(running),
             final.eq(passes_left == 0),
             shorter.eq(pixel_tiles_left == 0),
-            closes.eq(final & shorter & (channel_tiles_left == 0)),
+            last_channels.eq(channel_tiles_left == 0),
         ]
-        rewind = [
-            slices_left.eq(slices),
-            word.eq(0),
-            x.eq(0),
-            y.eq(0),
-            *offset.begin(Const(0)),
-        ]
+        begin_pixel = [words_left.eq(words), ends_pixel.eq(words == 0)]
+        rewind = [slices_left.eq(slices), there.eq(1), x.eq(0), y.eq(0), *offset.begin(Const(0))]
 
         with m.If(self.passes.ready):
             m.d.sync += self.passes.valid.eq(0)
         with m.If(step):
-            m.d.sync += lane.eq(lane + 1)
+            m.d.sync += lane.eq(Mux(lane == last_lane, 0, lane + 1))
             for index, target in enumerate(output.lanes):
                 with m.If(lane == index):
                     m.d.sync += [
                         target.offset.eq(offset.here),
                         target.y.eq(y),
                         target.x.eq(x),
-                        target.enable.eq(slices_left != 0),
+                        target.enable.eq(there),
                     ]
                 with m.Elif(lane == 0):
                     m.d.sync += target.enable.eq(0)  # and stays so in lanes from k on
-            with m.If(slices_left != 0):
-                m.d.sync += [slices_left.eq(slices_left - 1), word.eq(word + 1)]
-                m.d.sync += offset.advance(1)
-                with m.If(word == last_word):
-                    m.d.sync += [word.eq(0), x.eq(x + 1)]
-                    with m.If(x == last_x):
-                        m.d.sync += [x.eq(0), y.eq(y + 1), *offset.advance_row()]
-            with m.If(lane == last_lane):
-                m.d.sync += [
-                    self.passes.valid.eq(1),
-                    output.first.eq(passes_left == last_pass),
-                    output.final.eq(final),
-                    output.shorter.eq(shorter),
-                    output.closes.eq(closes),
-                    lane.eq(0),
-                    passes_left.eq(passes_left - 1),
-                ]
-                with m.If(final):
-                    m.d.sync += [*rewind, passes_left.eq(last_pass)]
-                    m.d.sync += pixel_tiles_left.eq(pixel_tiles_left - 1)
-                    with m.If(shorter):
-                        m.d.sync += pixel_tiles_left.eq(last_pixel_tile)
-                        m.d.sync += channel_tiles_left.eq(channel_tiles_left - 1)
-                with m.If(closes):
-                    m.d.sync += running.eq(0)
+            m.d.sync += [
+                slices_left.eq(slices_left - 1),
+                there.eq(there & (slices_left != 0)),
+                words_left.eq(words_left - 1),
+                ends_pixel.eq(words_left == 1),
+                *offset.advance(1),
+            ]
+            with m.If(ends_pixel):
+                m.d.sync += [*begin_pixel, x.eq(x + 1)]
+                with m.If(x == columns):
+                    m.d.sync += [x.eq(0), y.eq(y + 1), *offset.advance_row()]
+        with m.If(ends_pass):
+            m.d.sync += [
+                self.passes.valid.eq(1),
+                output.first.eq(first),
+                output.final.eq(final),
+                output.shorter.eq(shorter),
+                output.closes.eq(closes),
+                first.eq(final),
+                passes_left.eq(passes_left - 1),
+            ]
+            with m.If(final):
+                m.d.sync += [*rewind, *begin_pixel, passes_left.eq(passes)]
+                m.d.sync += pixel_tiles_left.eq(pixel_tiles_left - 1)
+                with m.If(shorter):
+                    m.d.sync += pixel_tiles_left.eq(pixel_tiles)
+                    m.d.sync += channel_tiles_left.eq(channel_tiles_left - 1)
+            with m.If(closes):
+                m.d.sync += running.eq(0)
 
         with m.If(self.instructions.valid & ~running):
             m.d.sync += [
                 running.eq(1),
                 in_pitch.eq(new.in_pitch),
-                slices.eq(new.slices),
-                last_word.eq(new.in_words - 1),
-                last_x.eq(new.kernel_width - 1),
+                slices.eq(new.slices - 1),
+                words.eq(new.in_words - 1),
+                columns.eq(new.kernel_width - 1),
                 last_lane.eq((1 << new.split) - 1),
-                last_pass.eq(new.passes - 1),
-                last_pixel_tile.eq(new.pixel_tiles - 1),
+                passes.eq(new.passes - 1),
+                pixel_tiles.eq(new.pixel_tiles - 1),
                 *rewind,
-                slices_left.eq(new.slices),
+                slices_left.eq(new.slices - 1),
+                words_left.eq(new.in_words - 1),
+                ends_pixel.eq(new.in_words == 1),
+                first.eq(1),
                 passes_left.eq(new.passes - 1),
                 pixel_tiles_left.eq(new.pixel_tiles - 1),
                 channel_tiles_left.eq(new.channel_tiles - 1),

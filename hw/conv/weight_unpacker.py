@@ -28,7 +28,8 @@ class WeightUnpacker(wiring.Component):
     pixels by what the consumers of its rows can hold.
 
     Rate: a row per G x C / ``dram_bytes_per_cycle`` cycles. Latency: 0 cycles from the last DRAM
-    word of a row to the row; a cycle between the last row of an instruction and the next header.
+    word of a row to the row; a cycle between the last row of an instruction and the next header,
+    and one behind the header.
 
     Stall: the last DRAM word of a row waits until the row is taken. So parameters wait for POST,
     and the weights after them wait too: POST must have room for the parameters of the tile that
@@ -43,8 +44,8 @@ class WeightUnpacker(wiring.Component):
         parameters: out, stream of :func:`parameter_row_layout`.
         weights: out, stream of signed(8) [G] [C], a row of all modules.
         fault: out, :class:`FaultSignature`, from then on until reset: WEIGHT_HEADER for a header
-            that is not the one of the instruction's ``tag``, which is the address. Nothing more is
-            taken.
+            whose first four bytes are not the instruction's ``tag``, which is the address, and its
+            complement. Nothing more is taken.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -75,8 +76,10 @@ class WeightUnpacker(wiring.Component):
         new = self.instructions.payload
         row_bits = exact_log2(self._config.rows)
         tag = Signal.like(new.tag)
-        # What follows the current row of its kind, and the current tile.
+        wrong = Signal()
+        # What follows the current row of its kind, and whether nothing does; and the current tile.
         rows_left = Signal(range(max(PARAMETER_BYTES, 1 << (len(new.passes) + row_bits))))
+        ends = Signal()
         pixel_tiles_left = Signal.like(new.pixel_tiles)
         channel_tiles_left = Signal.like(new.channel_tiles)
         last_pixel_tile = Signal.like(new.pixel_tiles)
@@ -98,26 +101,29 @@ class WeightUnpacker(wiring.Component):
                     m.next = "HEADER"
             with m.State("HEADER"):
                 m.d.comb += row_ready.eq(1)
-                m.d.sync += rows_left.eq(last_parameter_row)
+                m.d.sync += [rows_left.eq(last_parameter_row), ends.eq(last_parameter_row == 0)]
+                m.d.sync += wrong.eq(row[: 2 * len(tag)] != Cat(tag, ~tag))
                 with m.If(row_valid):
-                    m.next = "PARAMETERS"
-                    with m.If(row != Cat(tag, ~tag)):
-                        m.d.sync += [
-                            self.fault.valid.eq(1),
-                            self.fault.code.eq(Fault.WEIGHT_HEADER),
-                            self.fault.address.eq(tag),
-                        ]
-                        m.next = "FAULT"
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                m.next = "PARAMETERS"
+                with m.If(wrong):
+                    m.d.sync += [
+                        self.fault.valid.eq(1),
+                        self.fault.code.eq(Fault.WEIGHT_HEADER),
+                        self.fault.address.eq(tag),
+                    ]
+                    m.next = "FAULT"
             with m.State("PARAMETERS"):
                 m.d.comb += [
                     self.parameters.valid.eq(row_valid),
-                    self.parameters.payload.last.eq(rows_left == 0),
+                    self.parameters.payload.last.eq(ends),
                     row_ready.eq(self.parameters.ready),
                 ]
                 with m.If(row_taken):
-                    m.d.sync += rows_left.eq(rows_left - 1)
-                    with m.If(rows_left == 0):
-                        m.d.sync += rows_left.eq(last_weight_row)
+                    m.d.sync += [rows_left.eq(rows_left - 1), ends.eq(rows_left == 1)]
+                    with m.If(ends):
+                        m.d.sync += [rows_left.eq(last_weight_row), ends.eq(0)]
                         m.next = "WEIGHTS"
             with m.State("WEIGHTS"):
                 m.d.comb += [
@@ -125,10 +131,11 @@ class WeightUnpacker(wiring.Component):
                     row_ready.eq(self.weights.ready),
                 ]
                 with m.If(row_taken):
-                    m.d.sync += rows_left.eq(rows_left - 1)
-                    with m.If(rows_left == 0):
+                    m.d.sync += [rows_left.eq(rows_left - 1), ends.eq(rows_left == 1)]
+                    with m.If(ends):
                         m.d.sync += [
                             rows_left.eq(last_parameter_row),
+                            ends.eq(last_parameter_row == 0),
                             pixel_tiles_left.eq(pixel_tiles_left - 1),
                         ]
                         m.next = "PARAMETERS"

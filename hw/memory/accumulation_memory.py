@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.microarchitecture import ACCUMULATION_LATENCY
+from hw.streams.delay import delay
 from hw.streams.layouts import pixel_layout
+
+_HALF = 16
+"""Bits of a sum that are added in one cycle."""
+_READ, _ADD, _WRITE = 1, 2, ACCUMULATION_LATENCY - 1
+"""The cycles behind that of an address: its accumulators come, low halves and high are added."""
+_SLOTS = 2
 
 
 def drain_layout(columns: int) -> data.StructLayout:
@@ -24,25 +32,26 @@ class AccumulationMemory(wiring.Component):
     is there, otherwise they are added, wrapping. The ``last`` pixel of a ``final`` pass completes
     the tile, which then leaves through ``pixels`` in order, as many pixels as the final pass had.
 
-    Rate: takes one pixel and gives one pixel per cycle, whatever the length of the passes. A tile
-    is free again only after its last pixel has left, so tiles of a single pass, which fill as fast
-    as they drain, lose a cycle in every two of them.
+    Rate: takes one pixel and gives one pixel per cycle.
 
-    Latency: the first pixel of a tile is in ``pixels`` 2 cycles after the last was taken.
+    Latency: the first pixel of a tile is in ``pixels`` ``ACCUMULATION_LATENCY`` + 2 cycles after
+    the last was taken. ``released`` is high in the cycle after the one in which the last pixel of a
+    tile has left the memory, and the next tile may come from then on.
 
-    Stall: ``sums`` is ready unless the tile that would take it has not drained. Taking pixels never
-    waits for ``pixels`` otherwise.
-
-    A pass of more than ``depth`` pixels, or passes of unequal length in one tile, are errors of
-    whoever orders them; the memory does not see them.
+    Stall: none for ``sums``; ``pixels`` wait. Whoever sends sums keeps to these rules, of which the
+    memory sees none: a third tile begins only when the one before the last is released; a pass has
+    at most ``depth`` pixels and those of one tile are equally long; an accumulator is met again
+    ``ACCUMULATION_LATENCY`` cycles later at the earliest.
 
     Args:
         columns: C, accumulators of a pixel.
         depth: pixels of a tile. A power of two.
 
     Ports:
-        sums: in, stream of :func:`hw.streams.layouts.pixel_layout` with signed(32) [C].
+        sums: in, stream of :func:`hw.streams.layouts.pixel_layout` with signed(32) [C], always
+            ready.
         pixels: out, stream of :func:`drain_layout`.
+        released: out, one cycle high for each tile that has left the memory.
 
     Raises:
         ValueError: ``columns`` is not a positive integer, or ``depth`` not a power of two of at
@@ -54,97 +63,139 @@ class AccumulationMemory(wiring.Component):
             raise ValueError(f"columns must be a positive integer, not {columns!r}")
         if not isinstance(depth, int) or depth < 2 or depth & (depth - 1):
             raise ValueError(f"depth must be a power of two of at least 2, not {depth!r}")
-        self._depth = depth
+        self._columns, self._depth = columns, depth
         super().__init__(
             {
-                "sums": In(stream.Signature(pixel_layout(columns, 32))),
+                "sums": In(stream.Signature(pixel_layout(columns, 32), always_ready=True)),
                 "pixels": Out(stream.Signature(drain_layout(columns))),
+                "released": Out(1),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         """Build a memory per tile, so that each needs but one read and one write port."""
         m = Module()
-        shape = self.pixels.payload.data.shape()
-        columns = shape.length
+        shape = data.ArrayLayout(signed(32), self._columns)
         writes, reads = [], []
         for tile in range(2):
             memory = Memory(shape=shape, depth=self._depth, init=[])
             m.submodules[f"tile_{tile}"] = memory
-            write = memory.write_port()
-            writes.append(write)
-            # A pass of one pixel adds to what the cycle before has only just written.
-            reads.append(memory.read_port(transparent_for=(write,)))
+            writes.append(memory.write_port())
+            reads.append(memory.read_port())
 
-        index = Signal(range(self._depth))
         full = Signal(2)  # per tile: complete, and not drained yet
-        last_index = [Signal.like(index, name=f"last_index_{tile}") for tile in range(2)]
-
-        # Accumulate, first cycle: read. Second cycle: add and write.
-        fill_tile = Signal()
-        taken = Signal()
-        word = Signal.like(self.sums.payload, reset_less=True)
-        word_valid = Signal()
-        word_index = Signal.like(index)
-        word_tile = Signal()
-        ends_tile = Signal()
-        m.d.comb += [
-            self.sums.ready.eq(~full.bit_select(fill_tile, 1)),
-            taken.eq(self.sums.valid & self.sums.ready),
-            ends_tile.eq(taken & self.sums.payload.last & self.sums.payload.final),
-        ]
-        m.d.sync += word_valid.eq(taken)
-        with m.If(taken):
-            m.d.sync += [
-                word.eq(self.sums.payload),
-                word_index.eq(index),
-                word_tile.eq(fill_tile),
-                index.eq(Mux(self.sums.payload.last, 0, index + 1)),
-            ]
-        with m.If(ends_tile):
-            m.d.sync += fill_tile.eq(~fill_tile)
-
-        # Drain: the read port's own register is the output register.
-        drain_index = Signal.like(index)
-        drain_tile = Signal()
-        drain_step = Signal()
-        drain_last = Signal()
-        pixel_tile = Signal()
-        finished = Signal()
-        m.d.comb += [
-            drain_step.eq(~self.pixels.valid | self.pixels.ready),
-            finished.eq(self.pixels.valid & self.pixels.ready & self.pixels.payload.last),
-            drain_last.eq(drain_index == Mux(drain_tile, last_index[1], last_index[0])),
-            self.pixels.payload.data.eq(
-                Mux(pixel_tile, reads[1].data.as_value(), reads[0].data.as_value())
-            ),
-        ]
-        with m.If(drain_step):
-            m.d.sync += self.pixels.valid.eq(0)
-            with m.If(full.bit_select(drain_tile, 1)):
-                m.d.sync += [
-                    self.pixels.valid.eq(1),
-                    self.pixels.payload.last.eq(drain_last),
-                    pixel_tile.eq(drain_tile),
-                    drain_index.eq(Mux(drain_last, 0, drain_index + 1)),
-                    drain_tile.eq(drain_tile ^ drain_last),
-                ]
-
-        for tile, (write, read) in enumerate(zip(writes, reads, strict=True)):
-            m.d.comb += [
-                write.addr.eq(word_index),
-                write.en.eq(word_valid & (word_tile == tile)),
-            ]
-            m.d.comb += [
-                write.data[column].eq(word.data[column] + Mux(word.first, 0, read.data[column]))
-                for column in range(columns)
-            ]
-            with m.If(full[tile]):
-                m.d.comb += [read.addr.eq(drain_index), read.en.eq(drain_step)]
+        last_index = [Signal(range(self._depth), name=f"last_index_{tile}") for tile in range(2)]
+        index, tile = self._accumulate(m, reads, writes, full, last_index)
+        drain_index, fetch = self._drain(m, reads, full, last_index)
+        for number, read in enumerate(reads):
+            with m.If(full[number]):
+                m.d.comb += [read.addr.eq(drain_index), read.en.eq(fetch)]
             with m.Else():
-                m.d.comb += [read.addr.eq(index), read.en.eq(taken)]
-            with m.If(ends_tile & (fill_tile == tile)):
-                m.d.sync += [full[tile].eq(1), last_index[tile].eq(index)]
-            with m.If(finished & (pixel_tile == tile)):
-                m.d.sync += full[tile].eq(0)
+                m.d.comb += [
+                    read.addr.eq(index),
+                    read.en.eq(self.sums.valid & (tile == number)),
+                ]
         return m
+
+    def _accumulate(
+        self, m: Module, reads: list[Any], writes: list[Any], full: Signal, last_index: list[Signal]
+    ) -> tuple[Signal, Signal]:
+        """Read, add and write back; gives the index and the tile of the pixel that comes in."""
+        sums = self.sums.payload
+        index = Signal(range(self._depth))
+        tile = Signal()
+        ends_tile = Signal()
+        m.d.comb += ends_tile.eq(self.sums.valid & sums.last & sums.final)
+        with m.If(self.sums.valid):
+            m.d.sync += index.eq(Mux(sums.last, 0, index + 1))
+        with m.If(ends_tile):
+            m.d.sync += tile.eq(~tile)
+
+        read_tile = delay(m, tile, _READ, "read_tile")
+        read_first = delay(m, sums.first, _READ, "read_first")
+        for column in range(self._columns):
+            old = Signal(32, name=f"old_{column}", reset_less=True)
+            low = Signal(_HALF + 1, name=f"low_{column}", reset_less=True)
+            there = Mux(read_tile, reads[1].data[column], reads[0].data[column])
+            m.d.sync += old.eq(Mux(read_first, 0, there))
+            added = delay(m, sums.data[column], _ADD, f"added_{column}")
+            m.d.sync += low.eq(added[:_HALF] + old[:_HALF])
+            high = [
+                delay(m, value[_HALF:], _WRITE - _ADD, f"{name}_high_{column}")
+                for name, value in (("added", added), ("old", old))
+            ]
+            total = Cat(low[:_HALF], (high[0] + high[1] + low[_HALF])[: 32 - _HALF])
+            for write in writes:
+                m.d.comb += write.data[column].eq(total)
+
+        written, completes = (
+            delay(m, flag, _WRITE, name, reset_less=False)
+            for flag, name in ((self.sums.valid, "valid"), (ends_tile, "ends_tile"))
+        )
+        write_tile = delay(m, tile, _WRITE, "write_tile")
+        write_index = delay(m, index, _WRITE, "write_index")
+        for number, write in enumerate(writes):
+            m.d.comb += [
+                write.addr.eq(write_index),
+                write.en.eq(written & (write_tile == number)),
+            ]
+            with m.If(completes & (write_tile == number)):
+                m.d.sync += [full[number].eq(1), last_index[number].eq(write_index)]
+        return index, tile
+
+    def _drain(
+        self, m: Module, reads: list[Any], full: Signal, last_index: list[Signal]
+    ) -> tuple[Signal, Signal]:
+        """Fetch pixels of the full tile; gives the index, and whether it is fetched.
+
+        The outputs of the memories hold a pixel until one of two slots is free, so that ``ready``
+        reaches no further than the slots' own counters.
+        """
+        index = Signal(range(self._depth))
+        tile = Signal()
+        fetch, is_last = Signal(), Signal()
+        fetched, fetched_last, fetched_tile = Signal(), Signal(), Signal()
+        move = Signal()
+        m.d.comb += [
+            fetch.eq(full.bit_select(tile, 1) & (~fetched | move)),
+            is_last.eq(index == Mux(tile, last_index[1], last_index[0])),
+        ]
+        with m.If(move):
+            m.d.sync += fetched.eq(0)
+            with m.If(fetched_last):
+                m.d.sync += full.bit_select(fetched_tile, 1).eq(0)
+        with m.If(fetch):
+            m.d.sync += [
+                fetched.eq(1),
+                fetched_last.eq(is_last),
+                fetched_tile.eq(tile),
+                index.eq(Mux(is_last, 0, index + 1)),
+                tile.eq(tile ^ is_last),
+            ]
+        m.d.sync += self.released.eq(move & fetched_last)
+
+        layout = self.pixels.payload.shape()
+        slots = [Signal(layout, name=f"slot_{number}", reset_less=True) for number in range(_SLOTS)]
+        level = Signal(range(_SLOTS + 1))
+        source, target = Signal(), Signal()
+        taken = Signal()
+        m.d.comb += [
+            move.eq(fetched & (level != _SLOTS)),
+            taken.eq(self.pixels.valid & self.pixels.ready),
+            self.pixels.valid.eq(level != 0),
+            self.pixels.payload.eq(Mux(source, slots[1].as_value(), slots[0].as_value())),
+        ]
+        m.d.sync += [
+            level.eq(level + move - taken),
+            source.eq(source ^ taken),
+            target.eq(target ^ move),
+        ]
+        for number, slot in enumerate(slots):
+            with m.If(move & (target == number)):
+                m.d.sync += [
+                    slot.data.eq(
+                        Mux(fetched_tile, reads[1].data.as_value(), reads[0].data.as_value())
+                    ),
+                    slot.last.eq(fetched_last),
+                ]
+        return index, fetch

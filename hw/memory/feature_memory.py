@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import operator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -19,31 +21,10 @@ from hw.interfaces import (
     FeatureWriteSignature,
     WindowReadSignature,
 )
+from hw.memory.feature_port import FeaturePort, negative, rotate
+from hw.microarchitecture import FEATURE_READS
 from hw.status import Fault
-from hw.streams.skid_buffer import SkidBuffer
-
-
-def _rotate(m: Module, lanes: Sequence[Value], amount: Value, *, count: int) -> list[Value]:
-    """``lanes[amount]`` and the ``count - 1`` lanes after it, modulo their (power of two) number.
-
-    A barrel shifter, highest bit of ``amount`` first; what no later stage reaches is left out.
-    """
-    width = len(lanes[0])
-    for bit in reversed(range(len(amount))):
-        step = 1 << bit
-        reach = min(len(lanes), count + step - 1)
-        stage = Signal(width * reach, name=f"rotated_{step}")
-        moved = Cat(lanes[(lane + step) % len(lanes)] for lane in range(reach))
-        m.d.comb += stage.eq(Mux(amount[bit], moved, Cat(lanes[:reach])))
-        lanes = [stage[lane * width : (lane + 1) * width] for lane in range(reach)]
-    return list(lanes[:count])
-
-
-def _negative(m: Module, amount: Value) -> Value:
-    """The amount that rotates back: lane i then goes to place ``amount`` + i."""
-    back = Signal.like(amount, name="back")
-    m.d.comb += back.eq(-amount)
-    return back
+from hw.streams.delay import delay
 
 
 @dataclass
@@ -60,18 +41,21 @@ class FeatureMemory(wiring.Component):
     """``feature_words`` words of R bytes; word w is in bank w mod G at row w // G.
 
     Each bank is a block RAM with two ports. Port A serves the reader of windows, CONV. Port B
-    serves everybody else: in each cycle each writer and reader gets the banks that it needs, unless
-    one before it in the order
-    ``writers[0], writers[1], ..., readers[0], ...`` gets one of them. An answer that has to wait
-    for its reader waits outside the banks, so a reader that stands still blocks nobody.
+    serves everybody else: each writer and reader has a place for a request
+    (:class:`hw.memory.feature_port.FeaturePort`), and in each cycle a request gets its banks unless
+    one before it in the order ``writers[0], writers[1], ..., readers[0], ...`` wants one of them.
+    There is room outside the banks for every answer that is on the way, so a reader that stands
+    still blocks nobody.
 
     Rate: one window a cycle, and of the other requests as many as their banks allow.
 
-    Latency: the answer to a request taken in one cycle is there in the next. A word written in one
-    cycle is read by requests taken in later ones; until then its reader gets the old one.
+    Latency: the answer to a request taken in one cycle is there ``FEATURE_READ_LATENCY`` cycles
+    later at best, that to a window ``WINDOW_LATENCY`` cycles later. A word is in memory for
+    windows, and for requests taken then, when its writer is not ``pending``; until then they may
+    get the old one.
 
-    Stall: a request is ready when its banks are free and, if it reads, no answer to its reader is
-    left waiting in this cycle.
+    Stall: none for windows. Any other client may send a request while not two wait, and a reader
+    while not ``FEATURE_READS`` of its requests are without an answer that was taken.
 
     Args:
         config: uses ``modules`` G, ``rows`` R, ``lanes`` and ``feature_words``.
@@ -132,13 +116,7 @@ class FeatureMemory(wiring.Component):
         """Read a window at port A of the banks."""
         lanes = len(banks)
         window = self.window.requests.payload
-        m.submodules.window_buffer = buffer = SkidBuffer(self.window.responses.payload.shape())
-        wiring.connect(m, buffer.output, wiring.flipped(self.window.responses))
-        taken = Signal()
-        m.d.comb += [
-            self.window.requests.ready.eq(buffer.room),
-            taken.eq(self.window.requests.valid & buffer.room),
-        ]
+        taken = self.window.requests.valid
 
         first = window.addresses[0][: self._bank_bits]
         conflicts = Cat(
@@ -146,86 +124,118 @@ class FeatureMemory(wiring.Component):
             & (window.addresses[lane][: self._bank_bits] != (first + lane)[: self._bank_bits])
             for lane in range(1, lanes)
         )
-        with m.If(taken & conflicts.any() & ~self.fault.valid):
-            m.d.sync += [
-                self.fault.valid.eq(1),
-                self.fault.code.eq(Fault.BANK_CONFLICT),
-                self.fault.address.eq(window.addresses[0]),
-            ]
+        conflict = Signal()
+        m.d.sync += conflict.eq(taken & conflicts.any())
+        with m.If(~self.fault.valid & ~conflict):
+            m.d.sync += self.fault.address.eq(window.addresses[0])
+        with m.If(conflict):
+            m.d.sync += [self.fault.valid.eq(1), self.fault.code.eq(Fault.BANK_CONFLICT)]
 
-        back = _negative(m, first)
-        rows = _rotate(m, [a[self._bank_bits :] for a in window.addresses], back, count=lanes)
-        enables = _rotate(m, [*window.enable], back, count=lanes)
+        back = negative(m, first)
+        rows = rotate(m, [a[self._bank_bits :] for a in window.addresses], back, count=lanes)
+        enables = rotate(m, [*window.enable], back, count=lanes)
         for bank, row, enable in zip(banks, rows, enables, strict=True):
             m.d.comb += [bank.a.addr.eq(row), bank.a.en.eq(taken & enable)]
 
-        answer_first = Signal.like(first, reset_less=True)
-        answer = Signal.like(window, reset_less=True)
-        m.d.sync += buffer.arrives.eq(taken)
-        with m.If(taken):
-            m.d.sync += [
-                answer_first.eq(first),
-                answer.enable.eq(window.enable),
-                answer.fill.eq(window.fill),
-                answer.tag.eq(window.tag),
-            ]
-        words = _rotate(m, [bank.a.data for bank in banks], answer_first, count=lanes)
-        fill = answer.fill.as_unsigned().replicate(self._config.rows)
-        m.d.comb += buffer.word.tag.eq(answer.tag)
-        m.d.comb += [
-            buffer.word.words[lane].eq(Mux(answer.enable[lane], word, fill))
-            for lane, word in enumerate(words)
-        ]
+        # Which bank each module gets its word from is worked out while the banks read, so that
+        # behind them there is nothing but a register, the choice, and the register of the arrays.
+        outputs = [Signal.like(bank.a.data, reset_less=True) for bank in banks]
+        m.d.sync += [output.eq(bank.a.data) for output, bank in zip(outputs, banks, strict=True)]
+        fill = delay(m, window.fill, 2, "fill").as_unsigned().replicate(self._config.rows)
+        for module, word in enumerate(self.window.words):
+            lane = Signal.like(first, name=f"lane_{module}")
+            m.d.comb += lane.eq(module & ((1 << window.split) - 1))
+            source = delay(m, (first + lane)[: len(first)], 2, f"source_{module}")
+            enable = delay(m, window.enable.bit_select(lane, 1), 2, f"enable_{module}")
+            chosen = Signal.like(outputs[0], name=f"chosen_{module}", reset_less=False)
+            m.d.comb += chosen.eq(outputs[0])
+            with m.Switch(source):
+                for number, output in enumerate(outputs[1:], 1):
+                    with m.Case(number):
+                        m.d.comb += chosen.eq(output)
+            register = Signal.like(chosen, name=f"word_{module}", reset_less=True)
+            m.d.sync += register.eq(Mux(enable, chosen, fill))
+            m.d.comb += word.as_value().eq(register)
 
     def _share_port_b(self, m: Module, banks: list[_Bank]) -> None:
         """Give port B of each bank to the first in the order that needs it."""
-        lanes, count = len(banks), self._config.post_words
-        busy: Value = Const(0, lanes)
-        for index, port in enumerate([*self.writers, *self.readers]):
-            request = port.requests.payload
-            first, row = request.address[: self._bank_bits], request.address[self._bank_bits :]
-            back = _negative(m, first)
-            enable = [*request.enable, *[Const(0, 1)] * (lanes - count)]
-            needs = Signal(lanes, name=f"needs_{index}")
-            free = Signal(name=f"free_{index}")
-            grants = Signal(lanes, name=f"grants_{index}")
-            next_row = Signal.like(row, name=f"next_row_{index}")
+        clients = [*self.writers, *self.readers]
+        ports = [
+            FeaturePort(self._config, writes=index < len(self.writers))
+            for index in range(len(clients))
+        ]
+        before: Value = Const(0, len(banks))
+        for index, (client, port) in enumerate(zip(clients, ports, strict=True)):
+            m.submodules[f"port_{index}"] = port
             m.d.comb += [
-                needs.eq(Cat(_rotate(m, enable, back, count=lanes))),
-                free.eq(~(needs & busy).any()),
-                next_row.eq(row + 1),
+                port.requests.payload.eq(client.requests.payload),
+                port.granted.eq(port.valid & ~(port.needs & before).any()),
             ]
-            with m.If(port.requests.valid & port.requests.ready):
-                m.d.comb += grants.eq(needs)
-            busy = busy | grants
-            for number, bank in enumerate(banks):
-                # Words beyond the last bank are in the next row. One word alone never is.
-                wraps = first > number if count > 1 else Const(0)
-                with m.If(grants[number]):
-                    m.d.comb += bank.b_address.eq(Mux(wraps, next_row, row))
+            before = before | port.needs
+        for client, port in zip(self.writers, ports, strict=False):
+            m.d.comb += [
+                port.requests.valid.eq(client.requests.valid),
+                client.requests.ready.eq(port.requests.ready),
+                client.pending.eq(port.pending),
+            ]
 
-            if index < len(self.writers):
-                m.d.comb += port.requests.ready.eq(free)
-                # Bank b takes word b - first; banks of the same remainder see the same word.
-                shift = back[: exact_log2(count)]
-                words = _rotate(m, [w.as_value() for w in request.words], shift, count=count)
-                for number, bank in enumerate(banks):
-                    with m.If(grants[number]):
-                        m.d.comb += [
-                            bank.b_write.en.eq(1),
-                            bank.b_write.data.eq(words[number % count]),
-                        ]
-            else:
-                buffer = SkidBuffer(port.responses.payload.shape())
-                m.submodules[f"read_buffer_{index - len(self.writers)}"] = buffer
-                wiring.connect(m, buffer.output, wiring.flipped(port.responses))
-                answer_first = Signal.like(first, name=f"answer_first_{index}", reset_less=True)
-                m.d.comb += port.requests.ready.eq(free & buffer.room)
-                with m.If(port.requests.valid & port.requests.ready):
-                    m.d.sync += answer_first.eq(first)
-                m.d.sync += buffer.arrives.eq(port.requests.valid & port.requests.ready)
-                for number, bank in enumerate(banks):
-                    with m.If(grants[number]):
-                        m.d.comb += bank.b_read.en.eq(1)
-                words = _rotate(m, [bank.b_read.data for bank in banks], answer_first, count=count)
-                m.d.comb += buffer.word.as_value().eq(Cat(words))
+        writes, reads = ports[: len(self.writers)], ports[len(self.writers) :]
+        outputs = []
+        for number, bank in enumerate(banks):
+            rows = [
+                Mux(port.here[number], port.row, 0) | Mux(port.wrapped[number], port.next_row, 0)
+                for port in ports
+            ]
+            words = [
+                Mux(
+                    port.here[number] | port.wrapped[number],
+                    port.words[number % self._config.post_words],
+                    0,
+                )
+                for port in writes
+            ]
+            m.d.comb += [
+                bank.b_address.eq(_any(rows)),
+                bank.b_write.data.eq(_any(words)),
+                *(
+                    access.en.eq(_any([port.here[number] | port.wrapped[number] for port in some]))
+                    for access, some in ((bank.b_write, writes), (bank.b_read, reads))
+                ),
+            ]
+            output = Signal.like(bank.b_read.data, name=f"output_{number}", reset_less=True)
+            m.d.sync += output.eq(bank.b_read.data)
+            outputs.append(output)
+        for index, (client, port) in enumerate(zip(self.readers, reads, strict=True)):
+            self._answer(m, index, client, port, outputs)
+
+    def _answer(
+        self, m: Module, index: int, client: Any, port: FeaturePort, outputs: list[Signal]
+    ) -> None:
+        """Bring what the banks give to a reader, and let it ask only for what there is room for."""
+        count = self._config.post_words
+        queue = SyncFIFO(width=8 * self._config.lanes, depth=FEATURE_READS)
+        m.submodules[f"answers_{index}"] = queue
+        asked, answered = Signal(name=f"asked_{index}"), Signal(name=f"answered_{index}")
+        under_way = Signal(range(FEATURE_READS + 1), name=f"under_way_{index}")
+        m.d.comb += [
+            port.requests.valid.eq(client.requests.valid & (under_way != FEATURE_READS)),
+            client.requests.ready.eq(port.requests.ready & (under_way != FEATURE_READS)),
+            asked.eq(client.requests.valid & client.requests.ready),
+            client.responses.valid.eq(queue.r_rdy),
+            client.responses.payload.eq(queue.r_data),
+            queue.r_en.eq(client.responses.ready),
+            answered.eq(client.responses.valid & client.responses.ready),
+        ]
+        m.d.sync += under_way.eq(under_way + asked - answered)
+        granted = Signal(name=f"granted_{index}")
+        m.d.sync += granted.eq(port.granted)
+        words = rotate(m, outputs, delay(m, port.first, 2, f"first_{index}"), count=count)
+        m.d.comb += [
+            queue.w_en.eq(delay(m, granted, 2, f"read_{index}", reset_less=False)),
+            queue.w_data.eq(Cat(words)),
+        ]
+
+
+def _any(values: list[Value]) -> Value:
+    """Of values of which at most one is not 0, that one."""
+    return reduce(operator.or_, values)

@@ -13,6 +13,7 @@ from hw.config import DnaConfig
 from hw.interfaces import FeatureWriteSignature
 from hw.isa import Opcode, field_widths
 from hw.memory.row_address import RowAddress
+from hw.streams.countdown import Countdown
 
 _WIDTHS = field_widths(Opcode.MAX_POOL)
 
@@ -28,7 +29,8 @@ class GroupWriter(wiring.Component):
         config: uses ``rows``, ``lanes`` and ``feature_words``.
 
     Ports:
-        start: in, one cycle high to begin a tensor; what follows is constant from then on.
+        start: in, one cycle high to begin a tensor; what follows is constant from the cycle before
+            it on.
         base, pitch: in, unsigned, feature word of pixel (0, 0), and words from one row to the next.
         words, width, height: in, unsigned, feature words of a pixel, columns, rows; at least 1.
         valid: in, a group is on offer in ``words``.
@@ -66,8 +68,8 @@ class GroupWriter(wiring.Component):
         held_words = Signal(range(count + 1))
         ends_pixel = Signal()
         words_left = Signal.like(self.words)  # of the pixel, to come after those held
-        columns_left = Signal.like(self.width)
-        rows_left = Signal.like(self.height)
+        columns = Countdown(m, self.width, name="columns")
+        rows = Countdown(m, self.height, name="rows")
         address = RowAddress(m, write.payload.address.shape(), pitch=self.pitch, name="address")
 
         written = Signal()
@@ -78,18 +80,14 @@ class GroupWriter(wiring.Component):
             write.payload.words.eq(held),
             written.eq(write.valid & write.ready),
             self.ready.eq(~write.valid | written),
-            self.finished.eq(written & ends_pixel & (columns_left == 1) & (rows_left == 1)),
+            self.finished.eq(written & ends_pixel & columns.last & rows.last),
         ]
         with m.If(written):
             m.d.sync += [held_words.eq(0), *address.advance(held_words)]
             with m.If(ends_pixel):
-                m.d.sync += columns_left.eq(columns_left - 1)
-                with m.If(columns_left == 1):
-                    m.d.sync += [
-                        columns_left.eq(self.width),
-                        rows_left.eq(rows_left - 1),
-                        *address.advance_row(),
-                    ]
+                m.d.sync += columns.step()
+                with m.If(columns.last):
+                    m.d.sync += [*columns.begin(), *rows.step(), *address.advance_row()]
         with m.If(self.valid & self.ready):
             m.d.sync += held.eq(self.group_words)
             with m.If(words_left <= count):
@@ -107,8 +105,8 @@ class GroupWriter(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 words_left.eq(self.words),
-                columns_left.eq(self.width),
-                rows_left.eq(self.height),
+                *columns.begin(),
+                *rows.begin(),
                 *address.begin(self.base),
             ]
         return m

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from hw.arithmetic.float32 import (
     BINARY32_LAYOUT,
     EXPONENT_BIAS,
+    FLOAT_LAYOUT,
     FloatMultiplier,
     FloatToInt,
     IntToFloat,
@@ -110,14 +111,18 @@ class MeanUnit(wiring.Component):
             m.d.sync += to_send.eq(to_send - 1)
             m.d.sync += [total.eq(following) for total, following in itertools.pairwise(sums)]
 
+        offset = Signal(FLOAT_LAYOUT, reset_less=True)
+        m.d.sync += [
+            offset.significand.eq(Mux(self.offset.exponent == 0, 0, Cat(self.offset.fraction, 1))),
+            offset.exponent.eq(self.offset.exponent - EXPONENT_BIAS),
+            offset.negative.eq(self.offset.negative),
+        ]
         m.d.comb += [
             int_to_float.i.eq(sums[0]),
             multiplier.a.eq(int_to_float.o),
             multiplier.b.eq(self.multiplier),
             adder.a.eq(multiplier.o),
-            adder.b.significand.eq(Mux(self.offset.exponent == 0, 0, Cat(self.offset.fraction, 1))),
-            adder.b.exponent.eq(self.offset.exponent - EXPONENT_BIAS),
-            adder.b.negative.eq(self.offset.negative),
+            adder.b.eq(offset),
             float_to_int.i.eq(adder.o),
         ]
         in_flight = Signal(self.PIPELINE)

@@ -16,7 +16,7 @@ from hw.config import DnaConfig
 from hw.control.engine import EngineControl, instruction_view
 from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
 from hw.isa import Opcode
-from hw.microarchitecture import POOL_READS
+from hw.microarchitecture import FEATURE_READS
 from hw.pool.group_writer import GroupWriter
 from hw.pool.mean import MeanUnit
 from hw.pool.window_walker import WALK, WindowWalker
@@ -87,8 +87,10 @@ class PoolEngine(wiring.Component):
             is_mean=is_mean,
             multiplier=Signal(BINARY32_LAYOUT),
             offset=Signal(BINARY32_LAYOUT),
+            pixels=Signal(2 * len(mean.in_height)),
             **{name: Signal(shape, name=name) for name, shape in shapes.items()},
         )
+        m.d.sync += fields.pixels.eq(mean.in_height * mean.in_width)  # as the fields at ``load``
         with m.If(control.load):
             m.d.sync += [
                 is_mean.eq(pool.opcode == Opcode.MEAN),
@@ -114,7 +116,7 @@ class PoolEngine(wiring.Component):
             fields.out_base >= words,
         ]
         bad_mean = [
-            fields.in_height * fields.in_width > words,
+            fields.pixels > words,
             multiplier.negative,
             multiplier.exponent == 0,
             multiplier.exponent.all(),
@@ -153,26 +155,26 @@ class PoolEngine(wiring.Component):
             [held.payload.words[lane][i] for i in range(config.rows)]
             for lane in range(config.post_words)
         ]
-        with m.If(~fields.is_mean), m.Switch(fields.in_words):
-            for shift in reversed(range(ceil_log2(config.post_words))):
-                half = 1 << shift
-                folded = []
-                for lane in range(half):
-                    greatest = Signal(
-                        data.ArrayLayout(signed(8), config.rows), name=f"of_{half}_{lane}"
-                    )
-                    m.d.comb += [
-                        greatest[i].eq(Mux(a > b, a, b))
-                        for i, (a, b) in enumerate(
-                            zip(lanes[lane], lanes[lane + half], strict=True)
-                        )
-                    ]
-                    folded.append(greatest)
-                lanes = [[word[i] for i in range(config.rows)] for word in folded]
-                with m.Case(half):
-                    m.d.comb += [
-                        write.payload.words[lane].eq(word) for lane, word in enumerate(folded)
-                    ]
+        # Pixels of 1 << n words are read together.
+        together = Signal(ceil_log2(config.post_words))
+        m.d.sync += together.eq(
+            Cat(~fields.is_mean & (fields.in_words == 1 << n) for n in range(len(together)))
+        )
+        for shift in reversed(range(len(together))):
+            half = 1 << shift
+            folded = []
+            for lane in range(half):
+                greatest = Signal(
+                    data.ArrayLayout(signed(8), config.rows), name=f"of_{half}_{lane}"
+                )
+                m.d.comb += [
+                    greatest[i].eq(Mux(a > b, a, b))
+                    for i, (a, b) in enumerate(zip(lanes[lane], lanes[lane + half], strict=True))
+                ]
+                folded.append(greatest)
+            lanes = [[word[i] for i in range(config.rows)] for word in folded]
+            with m.If(together[shift]):
+                m.d.comb += [write.payload.words[lane].eq(word) for lane, word in enumerate(folded)]
 
     def elaborate(self, platform: Any) -> Module:
         """Build the reads, the two ways to reduce a window, and the writes."""
@@ -184,9 +186,11 @@ class PoolEngine(wiring.Component):
         m.submodules.mean_unit = mean_unit = MeanUnit(config)
         m.submodules.writer = writer = GroupWriter(config)
         wiring.connect(m, wiring.flipped(self.engine), control.engine)
+        ended = Signal()
+        m.d.sync += ended.eq(writer.finished | (ended & ~control.finish))
         m.d.comb += [
             control.refuse.eq(self._refusal(fields)),
-            control.finish.eq(writer.finished),
+            control.finish.eq(ended & ~self.results.pending),
             walker.start.eq(control.start),
             walker.together.eq(~fields.is_mean),
             writer.start.eq(control.start),
@@ -203,7 +207,7 @@ class PoolEngine(wiring.Component):
         # Reads, and what is known of each when its answer comes.
         tap, request = walker.requests, self.features.requests
         tag = data.StructLayout({"enable": config.post_words, "first": 1, "last": 1})
-        m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=POOL_READS)
+        m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=FEATURE_READS)
         m.d.comb += [
             request.valid.eq(tap.valid & tags.w_rdy),
             request.payload.address.eq(tap.payload.address),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.arithmetic.integers import thermometer
+from hw.arithmetic.serial_multiplier import SerialMultiplier
 from hw.config import DnaConfig
 from hw.isa import Opcode, field_widths
 from hw.memory.row_address import RowAddress
+from hw.microarchitecture import POOL_PREPARATION
+from hw.streams.countdown import Countdown
 
 _WIDTHS = field_widths(Opcode.MAX_POOL)
 _EXTENT = unsigned(_WIDTHS["in_height"])
@@ -60,7 +63,8 @@ class WindowWalker(wiring.Component):
     have fewer words, and a power of two, it reads as many pixels of the window's row ``together``
     as fit; lane i then has word i modulo ``in_words``. Outside of the input it reads none.
 
-    Rate: a request per cycle. Latency: the first is there in the cycle after ``start``.
+    Rate: a request per cycle. Latency: the first is there ``POOL_PREPARATION`` + 2 cycles after
+    ``start``.
 
     Stall: a request stays until it is taken.
 
@@ -87,112 +91,185 @@ class WindowWalker(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build a counter for each loop and an address for each that moves one."""
+        """Build counters of the loops, addresses for those that move one, and a request's register.
+
+        What ends with a request is in registers before it.
+        """
         m = Module()
         config, request = self._config, self.requests.payload
         lanes = config.post_words
-        address_shape = unsigned(config.feature_address_bits)
+        walking, begin = Signal(), Signal()
+        origin, column_step, row_step = self._prepare(m, begin)
+        with m.If(begin):
+            m.d.sync += walking.eq(1)
 
-        row = Signal.like(self.out_height)
-        column = Signal.like(self.out_width)
-        word = Signal.like(self.in_words)
-        tap_y = Signal.like(self.kernel_height)
-        tap_x = Signal.like(self.kernel_width)
+        # Of a request, constant in a walk: input pixels, words to the next one in the row of the
+        # window, and whether pixels have 1 << n words and are read together.
+        pixels = Signal(range(lanes + 1))
+        tap_step = Signal.like(self.in_words)
+        together = Signal(ceil_log2(lanes))
+        m.d.sync += [
+            pixels.eq(1),
+            tap_step.eq(self.in_words),
+            together.eq(0),
+        ]
+        with m.If(self.together), m.Switch(self.in_words):
+            for shift in range(ceil_log2(lanes)):
+                with m.Case(1 << shift):
+                    m.d.sync += [
+                        pixels.eq(lanes >> shift),
+                        tap_step.eq(lanes),
+                        together.eq(1 << shift),
+                    ]
+
+        rows = Countdown(m, self.out_height, name="rows")
+        columns = Countdown(m, self.out_width, name="columns")
+        groups = Countdown(m, self.in_words, name="words", step=lanes)
+        tap_rows = Countdown(m, self.kernel_height, name="tap_rows")
+        taps = Countdown(m, self.kernel_width, name="taps", step=pixels)
+        first = Signal()
+        next_word = Signal(len(self.in_words) + 1)
 
         # The input pixel where the window begins, and the first one that is read.
         coordinate = signed(len(self.out_height) + len(self.stride) + 2)
         window_y, window_x = Signal(coordinate), Signal(coordinate)
         y, x = Signal(coordinate), Signal(coordinate)
-        pixels = Signal(range(lanes + 1), init=1)  # read in a request
-        tap_step = Signal.like(word)  # words from a request to the next in the row
-
         # Word 0 of the window, which goes along the output row; then the first word of the group in
         # the pixel, which goes along the row of the window.
-        window = RowAddress(
-            m, address_shape, pitch=self.stride * self.in_pitch, name="window_start"
-        )
-        tap = RowAddress(m, address_shape, pitch=self.in_pitch, name="tap")
+        window = RowAddress(m, request.address.shape(), pitch=row_step, name="window_start")
+        tap = RowAddress(m, request.address.shape(), pitch=self.in_pitch, name="tap")
 
-        ends_row_of_window = Signal()
-        ends_window = Signal()
-        next_word = Signal(len(word) + 1)
-        left = Signal.like(word)
-        m.d.comb += [
-            y.eq(window_y + tap_y),
-            x.eq(window_x + tap_x),
-            ends_row_of_window.eq(tap_x + pixels >= self.kernel_width),
-            ends_window.eq(ends_row_of_window & (tap_y == self.kernel_height - 1)),
-            next_word.eq(word + lanes),
-            left.eq(self.in_words - word),
-            request.address.eq(tap.here),
-            request.first.eq((tap_x == 0) & (tap_y == 0)),
-            request.last.eq(ends_window),
-        ]
-        there = [
-            (y >= 0)
-            & (y < self.in_height)
-            & (x + pixel >= 0)
-            & (x + pixel < self.in_width)
-            & (tap_x + pixel < self.kernel_width)
-            for pixel in range(lanes)
-        ]
-        m.d.comb += [
-            pixels.eq(1),
-            tap_step.eq(self.in_words),
-            request.enable.eq(thermometer(left, lanes) & there[0].replicate(lanes)),
-        ]
-        with m.If(self.together), m.Switch(self.in_words):
-            for shift in range(ceil_log2(lanes)):
-                with m.Case(1 << shift):
-                    m.d.comb += [
-                        pixels.eq(lanes >> shift),
-                        tap_step.eq(lanes),
-                        request.enable.eq(Cat(there[lane >> shift] for lane in range(lanes))),
-                    ]
-
-        window_step = self.stride * self.in_words
-        with m.If(self.requests.valid & self.requests.ready):
-            m.d.sync += [tap_x.eq(tap_x + pixels), *tap.advance(tap_step)]
-            with m.If(ends_row_of_window):
+        enable = self._enable(m, x, y, taps.left, groups.left, together)
+        ends_window = taps.last & tap_rows.last
+        ends_pixel = ends_window & groups.last
+        ends_row = ends_pixel & columns.last
+        with m.If(self.requests.ready):
+            m.d.sync += self.requests.valid.eq(0)
+        with m.If(walking & (~self.requests.valid | self.requests.ready)):
+            m.d.sync += [
+                self.requests.valid.eq(1),
+                request.address.eq(tap.here),
+                request.enable.eq(enable),
+                request.first.eq(first),
+                request.last.eq(ends_window),
+                first.eq(ends_window),
+                x.eq(x + pixels),
+                *taps.step(),
+                *tap.advance(tap_step),
+            ]
+            with m.If(taps.last):
                 m.d.sync += [
-                    tap_x.eq(0),
-                    tap_y.eq(tap_y + 1),
+                    x.eq(window_x),
+                    y.eq(y + 1),
+                    *taps.begin(),
+                    *tap_rows.step(),
                     *tap.advance_row(),
                 ]
             with m.If(ends_window):
                 m.d.sync += [
-                    tap_y.eq(0),
-                    word.eq(next_word),
+                    y.eq(window_y),
+                    *tap_rows.begin(),
+                    *groups.step(),
+                    next_word.eq(next_word + lanes),
                     *tap.begin(window.here + next_word),
                 ]
-                with m.If(next_word >= self.in_words):
-                    m.d.sync += [
-                        word.eq(0),
-                        column.eq(column + 1),
-                        window_x.eq(window_x + self.stride),
-                        *window.advance(window_step),
-                        *tap.begin(window.here + window_step),
-                    ]
-                    with m.If(column == self.out_width - 1):
-                        m.d.sync += [
-                            column.eq(0),
-                            window_x.eq(-self.pad_left),
-                            row.eq(row + 1),
-                            window_y.eq(window_y + self.stride),
-                            *window.advance_row(),
-                            *tap.begin(window.next_row),
-                        ]
-                        with m.If(row == self.out_height - 1):
-                            m.d.sync += [row.eq(0), self.requests.valid.eq(0)]
-
-        outside = self.pad_top * self.in_pitch + self.pad_left * self.in_words
-        origin = self.in_base - outside
-        with m.If(self.start):
+            with m.If(ends_pixel):
+                m.d.sync += [
+                    window_x.eq(window_x + self.stride),
+                    x.eq(window_x + self.stride),
+                    *groups.begin(),
+                    next_word.eq(lanes),
+                    *columns.step(),
+                    *window.advance(column_step),
+                    *tap.begin(window.here + column_step),
+                ]
+            with m.If(ends_row):
+                m.d.sync += [
+                    window_x.eq(-self.pad_left),
+                    x.eq(-self.pad_left),
+                    window_y.eq(window_y + self.stride),
+                    y.eq(window_y + self.stride),
+                    *columns.begin(),
+                    *rows.step(),
+                    *window.advance_row(),
+                    *tap.begin(window.next_row),
+                    walking.eq(~rows.last),
+                ]
+        with m.If(begin):
             m.d.sync += [
-                self.requests.valid.eq(1),
+                first.eq(1),
                 window_y.eq(-self.pad_top),
                 window_x.eq(-self.pad_left),
+                y.eq(-self.pad_top),
+                x.eq(-self.pad_left),
+                next_word.eq(lanes),
+                *rows.begin(),
+                *columns.begin(),
+                *groups.begin(),
+                *tap_rows.begin(),
+                *taps.begin(),
                 *window.begin(origin),
                 *tap.begin(origin),
             ]
         return m
+
+    def _prepare(self, m: Module, begin: Signal) -> tuple[Signal, Signal, Signal]:
+        """Multiply, from ``start`` to ``begin``.
+
+        Returns:
+            The address of the first window, which may be outside of the input; words from a window
+            to the next in its row, and from row to row.
+        """
+        address = unsigned(self._config.feature_address_bits)
+        origin, across, column_step, row_step = (
+            Signal(address, name=name) for name in ("origin", "across", "column_step", "row_step")
+        )
+        pitch, words = Signal(address, name="pitch"), Signal(address, name="words")
+        turn = Signal(range(POOL_PREPARATION + 1))
+        multipliers = [
+            (SerialMultiplier(m, origin, self.pad_top, subtract=True), self.in_base, pitch),
+            (SerialMultiplier(m, across, self.pad_left, subtract=False), 0, words),
+            (SerialMultiplier(m, column_step, self.stride, subtract=False), 0, words),
+            (SerialMultiplier(m, row_step, self.stride, subtract=False), 0, pitch),
+        ]
+        m.d.comb += begin.eq(turn == POOL_PREPARATION)
+        with m.If(self.start):
+            m.d.sync += [turn.eq(1), pitch.eq(self.in_pitch), words.eq(self.in_words)]
+            m.d.sync += [multiplier.begin(start) for multiplier, start, _ in multipliers]
+        with m.Elif(begin):
+            m.d.sync += turn.eq(0)
+        with m.Elif(turn != 0):
+            m.d.sync += turn.eq(turn + 1)
+            with m.If(turn <= SerialMultiplier.STEPS):
+                m.d.sync += [pitch.eq(pitch << 2), words.eq(words << 2)]
+                m.d.sync += [multiplier.step(other) for multiplier, _, other in multipliers]
+            with m.Else():
+                m.d.sync += origin.eq(origin - across)
+        return origin, column_step, row_step
+
+    def _enable(
+        self,
+        m: Module,
+        x: Signal,
+        y: Signal,
+        taps_left: Signal,
+        words_left: Signal,
+        together: Signal,
+    ) -> Value:
+        """Which lanes of the request have a word: in the window, and in the input."""
+        lanes = self._config.post_words
+        to_edge = Signal(signed(len(x) + 1))
+        inside = Signal()
+        m.d.comb += [
+            to_edge.eq(self.in_width - x),
+            inside.eq((y >= 0) & (y < self.in_height)),
+        ]
+        there = Cat(
+            inside & (x >= -pixel) & (to_edge > pixel) & (taps_left > pixel)
+            for pixel in range(lanes)
+        )
+        enable = thermometer(words_left, lanes) & there[0].replicate(lanes)
+        for shift in range(ceil_log2(lanes)):
+            of_pixels = Cat(there[lane >> shift] for lane in range(lanes))
+            enable = Mux(together[shift], of_pixels, enable)
+        return enable

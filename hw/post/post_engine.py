@@ -5,30 +5,34 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
-from hw.control.engine import EngineControl, field_registers
+from hw.control.engine import EngineControl, field_registers, instruction_view
 from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
 from hw.isa import Opcode
 from hw.memory.parameter_memory import ParameterMemory
-from hw.microarchitecture import RESIDUAL_WORDS
+from hw.microarchitecture import POST_WORDS_UNDER_WAY
 from hw.post.requantize import RequantizerLane
-from hw.post.residual import MAX_SHIFT, MIN_SHIFT, AdderLane, ResidualAdder
+from hw.post.residual import MAX_SHIFT, MIN_SHIFT, AdderLane
 from hw.post.tile_walker import LOOPS, TileWalker
 from hw.status import Activity, Fault
 from hw.streams.layouts import parameter_row_layout
-from hw.streams.pipeline import PipelineControl
 
 
-def _refusal(config: DnaConfig, post: SimpleNamespace) -> Value:
-    """The :class:`Fault` of a POST instruction."""
-    group = config.modules >> post.split
-    covered = (post.channel_tiles * config.modules) >> post.split
+def _refusal(m: Module, config: DnaConfig, control: EngineControl, post: SimpleNamespace) -> Value:
+    """The :class:`Fault` of a POST instruction, in the cycle after ``load``."""
+    new = instruction_view(control, Opcode.POST)
+    covered = Signal(len(post.channel_tiles) + ceil_log2(config.modules), reset_less=True)
+    too_many = Signal(len(post.out_words) + 1, reset_less=True)
+    m.d.sync += [
+        covered.eq((new.channel_tiles * config.modules) >> new.split),
+        too_many.eq(new.out_words + (config.modules >> new.split)),
+    ]
     bad_fields = [
         post.out_width == 0,
         post.out_words == 0,
@@ -37,7 +41,7 @@ def _refusal(config: DnaConfig, post: SimpleNamespace) -> Value:
         post.last_pixels == 0,
         post.last_pixels > post.tile_pixels,
         covered < post.out_words,
-        covered >= post.out_words + group,
+        covered >= too_many,
         post.out_base >= config.feature_words,
         post.residual & (post.res_base >= config.feature_words),
         post.residual & ((post.shift < MIN_SHIFT) | (post.shift > MAX_SHIFT)),
@@ -55,12 +59,16 @@ class PostEngine(wiring.Component):
     The parameters of the next tile load while one drains, across instructions too. Everything else
     drains between two instructions, because the constants of a layer stand beside the pipelines.
 
+    Words are let in while there is room for them in front of the write port, and those of the other
+    operand are there; then they go through the pipelines with a valid bit beside them, and nothing
+    on this way has an enable.
+
     Rate: ``post_words`` words of a pixel per cycle. Latency: from pixel to write
-    ``RequantizerLane.LATENCY`` + 1 cycles, ``AdderLane.LATENCY`` more with a residual.
+    ``RequantizerLane.LATENCY`` + 2 cycles, ``AdderLane.LATENCY`` more with a residual.
 
     Stall: a pixel waits for the parameters of its tile, the banks that share the tile, the write
-    port and, through the pipelines, the residual. All banks of a tile give a pixel together, in
-    the cycle of its last words; those past the last word of the last channel tile give it too.
+    port and the residual. All banks of a tile give a pixel together, in the cycle of its last
+    words; those past the last word of the last channel tile give it too.
 
     Faults: ``BAD_SPLIT``; ``BAD_FIELD`` for counts of 0, tiles larger than the accumulation memory,
     a last tile larger than the others, channel tiles that do not fit ``out_words``, a base outside
@@ -94,43 +102,31 @@ class PostEngine(wiring.Component):
         )
 
     def _requantize(
-        self,
-        m: Module,
-        post: SimpleNamespace,
-        step_chunk: Value,
-        parameters: Any,
-        issue: Signal,
-        free: Signal,
-    ) -> tuple[Signal, Signal, Signal]:
-        """Build the requantizers: one pipeline and what moves it.
+        self, m: Module, post: SimpleNamespace, step_chunk: Value, parameters: Any
+    ) -> Signal:
+        """Build the requantizers: a cycle to choose the accumulators, then the lanes.
 
         The lanes have signals of their own, as CXXRTL copies all of what is written in parts.
 
         Args:
-            step_chunk: which words of the pixels to take when ``issue`` is high.
+            step_chunk: which words of the pixels to take.
             parameters: of the words taken before; ``PARAMETER_LAYOUT`` [``lanes``].
-            issue: words are taken.
-            free: driven here: words can be taken.
 
         Returns:
-            The words at the end of the pipeline, signed(8) [``lanes``]: valid, payload, ready.
+            The words at the end of the pipeline, signed(8) [``lanes``].
         """
         config = self._config
         requantized = Signal(data.ArrayLayout(signed(8), config.lanes))
-        pipeline = Module()
-        # A cycle to choose the accumulators, then the lanes.
-        m.submodules.flow = flow = PipelineControl(latency=1 + RequantizerLane.LATENCY)
-        m.submodules.requantizers = EnableInserter(flow.moves)(pipeline)
-        m.d.comb += [flow.enters.eq(issue), free.eq(flow.free)]
+        m.submodules.requantizers = lanes = Module()
         for lane in range(config.lanes):
             word, column = divmod(lane, config.columns)
-            pipeline.submodules[f"lane_{lane}"] = requantizer = RequantizerLane()
+            lanes.submodules[f"lane_{lane}"] = requantizer = RequantizerLane()
             accumulator = Signal(signed(32), name=f"accumulator_{lane}", reset_less=True)
-            with pipeline.Switch(step_chunk):
+            with lanes.Switch(step_chunk):
                 for chunk in range(config.modules // config.post_words):
-                    with pipeline.Case(chunk):
+                    with lanes.Case(chunk):
                         bank = self.pixels[chunk * config.post_words + word]
-                        pipeline.d.sync += accumulator.eq(bank.payload[column])
+                        lanes.d.sync += accumulator.eq(bank.payload[column])
             m.d.comb += [
                 requantizer.acc.eq(accumulator),
                 requantizer.bias.eq(parameters[lane].bias),
@@ -140,7 +136,48 @@ class PostEngine(wiring.Component):
                 requantizer.hi.eq(post.hi),
                 requantized[lane].eq(requantizer.o),
             ]
-        return flow.valid, requantized, flow.ready
+        return requantized
+
+    def _add(self, m: Module, post: SimpleNamespace, a: Signal, b: Value) -> Signal:
+        """Build the adders of two words, signed(8) [``lanes``] each; gives the sums."""
+        config = self._config
+        sums = Signal(data.ArrayLayout(signed(8), config.lanes))
+        m.submodules.adders = lanes = Module()
+        for lane in range(config.lanes):
+            lanes.submodules[f"lane_{lane}"] = adder = AdderLane()
+            m.d.comb += [
+                adder.a.eq(a[lane]),
+                adder.b.eq(b[8 * lane : 8 * (lane + 1)].as_signed()),
+                adder.parameters.multiplier_a.eq(post.multiplier),
+                adder.parameters.multiplier_b.eq(post.res_multiplier),
+                adder.parameters.shift.eq(post.shift),
+                adder.parameters.zero_point_a.eq(post.zero_point),
+                adder.parameters.zero_point_b.eq(post.res_zero_point),
+                adder.parameters.zero_point.eq(post.sum_zero_point),
+                adder.parameters.lo.eq(post.sum_lo),
+                adder.parameters.hi.eq(post.sum_hi),
+                sums[lane].eq(adder.o),
+            ]
+        return sums
+
+    def _operands(self, m: Module, asked: Signal) -> tuple[Any, Signal]:
+        """Read the other operand ahead; gives its queue, and whether a word is left to ask for.
+
+        Args:
+            asked: a word is to be there when what is let in in this cycle needs it.
+        """
+        operands = SyncFIFO(width=8 * self._config.lanes, depth=POST_WORDS_UNDER_WAY)
+        m.submodules.operands = operands
+        came = Signal()
+        left = Signal(range(POST_WORDS_UNDER_WAY + 1), name="operands_left")
+        m.d.comb += [
+            operands.w_data.eq(self.residual.responses.payload),
+            operands.w_en.eq(self.residual.responses.valid),
+            self.residual.responses.ready.eq(operands.w_rdy),
+            came.eq(self.residual.responses.valid & operands.w_rdy),
+        ]
+        m.d.sync += left.eq(left + came - asked)
+        return operands, left != 0
 
     def elaborate(self, platform: Any) -> Module:
         """Build the intake, the two pipelines and the addresses that run beside them."""
@@ -152,19 +189,8 @@ class PostEngine(wiring.Component):
         m.submodules.parameters = parameters = ParameterMemory(config)
         m.submodules.order = order = TileWalker(config)
         m.submodules.residual_order = residual_order = TileWalker(config)
-        m.submodules.adder = adder = ResidualAdder(lanes=config.lanes)
         wiring.connect(m, wiring.flipped(self.engine), control.engine)
         wiring.connect(m, wiring.flipped(self.parameters), parameters.rows)
-
-        write = self.results.requests
-        target = data.StructLayout(
-            {"address": write.payload.address.shape(), "enable": config.post_words, "last": 1}
-        )
-        in_flight = 1 + RequantizerLane.LATENCY + AdderLane.LATENCY
-        m.submodules.targets = targets = SyncFIFO(
-            width=target.size, depth=1 << ceil_log2(in_flight)
-        )
-        m.submodules.operands = operands = SyncFIFO(width=8 * config.lanes, depth=RESIDUAL_WORDS)
 
         # Where the words are, and where those of the residual are.
         for walker, start, base, pitch in (
@@ -178,23 +204,38 @@ class PostEngine(wiring.Component):
             self.residual.requests.payload.address.eq(residual_order.steps.payload.address),
             self.residual.requests.payload.enable.eq(residual_order.steps.payload.enable),
             residual_order.steps.ready.eq(self.residual.requests.ready),
-            operands.w_data.eq(self.residual.responses.payload),
-            operands.w_en.eq(self.residual.responses.valid),
-            self.residual.responses.ready.eq(operands.w_rdy),
         ]
+
+        # What is written, and where: an entry of ``targets`` is a place in ``results``.
+        write = self.results.requests
+        target = data.StructLayout(
+            {"address": write.payload.address.shape(), "enable": config.post_words, "last": 1}
+        )
+        m.submodules.targets = targets = SyncFIFO(width=target.size, depth=POST_WORDS_UNDER_WAY)
+        m.submodules.results_queue = results = SyncFIFO(
+            width=8 * config.lanes, depth=POST_WORDS_UNDER_WAY
+        )
 
         # Intake: words of a pixel, with their parameters, in front of the requantizers.
         step = order.steps.payload
-        group = Signal(range(config.modules + 1))
+        in_use = Signal(config.modules)  # banks of this layer
         complete = Signal()
-        free = Signal()
         issue = Signal()
+        adds = Signal()
+        operands, operand_there = self._operands(m, adds)
+        m.d.sync += in_use.eq(
+            Cat(number < (config.modules >> post.split) for number in range(config.modules))
+        )
         m.d.comb += [
-            group.eq(config.modules >> post.split),
-            complete.eq(
-                Cat(bank.valid | (number >= group) for number, bank in enumerate(self.pixels)).all()
+            complete.eq((Cat(bank.valid for bank in self.pixels) | ~in_use).all()),
+            issue.eq(
+                order.steps.valid
+                & complete
+                & parameters.available
+                & targets.w_rdy
+                & (operand_there | ~post.residual)
             ),
-            issue.eq(order.steps.valid & complete & parameters.available & free & targets.w_rdy),
+            adds.eq(issue & post.residual),
             order.steps.ready.eq(issue),
             parameters.chunk.eq(step.chunk),
             parameters.read.eq(issue),
@@ -203,61 +244,52 @@ class PostEngine(wiring.Component):
             targets.w_data.eq(Cat(step.address, step.enable, step.ends_layer)),
         ]
         m.d.comb += [
-            bank.ready.eq(issue & step.ends_pixel & (number < group))
+            bank.ready.eq(issue & step.ends_pixel & in_use[number])
             for number, bank in enumerate(self.pixels)
         ]
 
-        valid, requantized, requantized_ready = self._requantize(
-            m, post, step.chunk, parameters.word, issue, free
-        )
-
-        # From the requantizers to the write port, through the adder or past it.
-        m.d.comb += [
-            adder.i.payload.a.eq(requantized),
-            adder.i.payload.b.eq(operands.r_data),
-            adder.parameters.multiplier_a.eq(post.multiplier),
-            adder.parameters.multiplier_b.eq(post.res_multiplier),
-            adder.parameters.shift.eq(post.shift),
-            adder.parameters.zero_point_a.eq(post.zero_point),
-            adder.parameters.zero_point_b.eq(post.res_zero_point),
-            adder.parameters.zero_point.eq(post.sum_zero_point),
-            adder.parameters.lo.eq(post.sum_lo),
-            adder.parameters.hi.eq(post.sum_hi),
+        # Through the requantizers, and through the adders or past them, to the write port.
+        requantized = self._requantize(m, post, step.chunk, parameters.word)
+        sums = self._add(m, post, requantized, operands.r_data)
+        entered = Signal(1 + RequantizerLane.LATENCY)
+        added = Signal(AdderLane.LATENCY)
+        valid = entered[-1]
+        m.d.sync += [
+            entered.eq(Cat(issue, entered)),
+            added.eq(Cat(valid & post.residual, added)),
         ]
-        with m.If(post.residual):
-            m.d.comb += [
-                adder.i.valid.eq(valid & operands.r_rdy),
-                requantized_ready.eq(adder.i.ready & operands.r_rdy),
-                operands.r_en.eq(adder.i.ready & valid),
-                adder.o.ready.eq(write.ready),
-                write.valid.eq(adder.o.valid),
-                write.payload.words.eq(adder.o.payload),
-            ]
-        with m.Else():
-            m.d.comb += [
-                requantized_ready.eq(write.ready),
-                write.valid.eq(valid),
-                write.payload.words.eq(requantized),
-            ]
-        written = write.valid & write.ready
+        m.d.comb += [
+            operands.r_en.eq(valid & post.residual),
+            results.w_en.eq(Mux(post.residual, added[-1], valid)),
+            results.w_data.eq(Mux(post.residual, sums.as_value(), requantized.as_value())),
+        ]
+
+        written = Signal()
+        ended = Signal()
         current = data.View(target, targets.r_data)
         m.d.comb += [
+            write.valid.eq(results.r_rdy),
+            write.payload.words.eq(results.r_data),
             write.payload.address.eq(current.address),
             write.payload.enable.eq(current.enable),
+            written.eq(write.valid & write.ready),
+            results.r_en.eq(written),
             targets.r_en.eq(written),
-            control.refuse.eq(_refusal(config, post)),
-            control.finish.eq(written & current.last),
+            control.refuse.eq(_refusal(m, config, control, post)),
+            control.finish.eq(ended & ~self.results.pending),
         ]
+        m.d.sync += ended.eq((written & current.last) | (ended & ~control.finish))
 
-        waits_for_operand = post.residual & valid & ~operands.r_rdy
         with m.If(issue | written):
             m.d.comb += control.activity.eq(Activity.BUSY)
-        with m.Elif(write.valid | waits_for_operand):
+        with m.Elif(write.valid):
             m.d.comb += control.activity.eq(Activity.WAIT_FEATURE)
         with m.Elif(order.steps.valid & ~complete):
             m.d.comb += control.activity.eq(Activity.WAIT_ACCUMULATION)
         with m.Elif(order.steps.valid & ~parameters.available):
             m.d.comb += control.activity.eq(Activity.WAIT_WEIGHTS)
+        with m.Elif(order.steps.valid & post.residual & ~operand_there):
+            m.d.comb += control.activity.eq(Activity.WAIT_FEATURE)
         with m.Else():
             m.d.comb += control.activity.eq(Activity.BUSY)
         return m

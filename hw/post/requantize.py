@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arithmetic.float32 import BINARY32_LAYOUT, FloatMultiplier, FloatToInt, IntToFloat
 from hw.arithmetic.integers import clamp
-from hw.microarchitecture import REQUANTIZER_LATENCY
+from hw.microarchitecture import BIAS_LATENCY, REQUANTIZER_LATENCY
+from hw.streams.delay import delay
 
 
 class RequantizerLane(wiring.Component):
@@ -48,13 +49,22 @@ class RequantizerLane(wiring.Component):
         m.submodules.multiplier = multiplier = FloatMultiplier()
         m.submodules.float_to_int = float_to_int = FloatToInt()
 
+        half = len(self.acc) // 2
+        low = Signal(half + 1, reset_less=True)
         biased = Signal(signed(32), reset_less=True)
-        m.d.sync += biased.eq(self.acc + self.bias)
-        scale = self.scale
-        for cycle in range(1 + IntToFloat.LATENCY):
-            stage = Signal(unsigned(32), name=f"scale_{cycle}", reset_less=True)
-            m.d.sync += stage.eq(scale)
-            scale = stage
+        high = [
+            delay(m, value[half:], 1, name)
+            for value, name in ((self.acc, "acc_high"), (self.bias, "bias_high"))
+        ]
+        m.d.sync += [
+            low.eq(self.acc[:half] + self.bias[:half]),
+            biased.eq(Cat(low[:half], (high[0] + high[1] + low[half])[:half])),
+        ]
+        waits = BIAS_LATENCY + IntToFloat.LATENCY
+        # In one register: of a register each, the simulator would copy them one by one.
+        scales = Signal(len(self.scale) * waits, reset_less=True)
+        m.d.sync += scales.eq(Cat(self.scale, scales))
+        scale = scales[-len(self.scale) :]
         m.d.comb += [
             int_to_float.i.eq(biased),
             multiplier.a.eq(int_to_float.o),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import EnableInserter, Module, Signal, signed, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arithmetic.integers import clamp
 from hw.microarchitecture import RESIDUAL_LATENCY
-from hw.streams.pipeline import PipelineControl
+from hw.streams.delay import delay
 
 MULTIPLIER_BITS = 22
+_LOW_BITS = 16
+"""Bits of the sum of products that are added in one cycle."""
 MIN_SHIFT, MAX_SHIFT = 13, 30
 """``20 - floor(log2(ratio))`` for ratios in [2^-10, 2^8), as LiteRT takes them."""
 
@@ -30,16 +32,6 @@ ADD_PARAMETERS_LAYOUT = data.StructLayout(
 )
 """What an addition is: multipliers with ``shift`` (13 to 30) fraction bits, zero points of the two
 operands and of the sum, bounds of the sum."""
-
-
-def operands_layout(lanes: int) -> data.StructLayout:
-    """One word of each operand: ``a`` and ``b``, signed(8) [``lanes``] each."""
-    return data.StructLayout(
-        {
-            "a": data.ArrayLayout(signed(8), lanes),
-            "b": data.ArrayLayout(signed(8), lanes),
-        }
-    )
 
 
 class AdderLane(wiring.Component):
@@ -67,82 +59,45 @@ class AdderLane(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build products, sum, shift and clamp, a stage each."""
+        """Build differences, products, the halves of their sum, shift, rounding and clamp."""
         m = Module()
         parameters = self.parameters
 
         # A difference of two int8 has 9 bits and a sign.
-        product_a = Signal(signed(MULTIPLIER_BITS + 10), reset_less=True)
-        product_b = Signal.like(product_a)
-        total = Signal(signed(len(product_a) + 1), reset_less=True)
-        rounded = Signal(signed(len(total) - MIN_SHIFT), reset_less=True)
-        shifted = Signal(signed(len(rounded) + 1))
-        m.d.comb += shifted.eq(rounded + parameters.zero_point)
-        m.d.sync += [
-            product_a.eq((self.a - parameters.zero_point_a) * parameters.multiplier_a),
-            product_b.eq((self.b - parameters.zero_point_b) * parameters.multiplier_b),
-            total.eq(product_a + product_b + ((1 << parameters.shift) >> 1)),
-            rounded.eq(total >> parameters.shift),
-            self.o.eq(clamp(shifted, parameters.lo, parameters.hi)),
-        ]
-        return m
-
-
-class ResidualAdder(wiring.Component):
-    """Adds ``lanes`` channels per cycle exactly as LiteRT does (docs/numerics.md, ADD).
-
-    Per channel ``clamp(((2^(shift - 1) + multiplier_a * (a - zero_point_a) + multiplier_b *
-    (b - zero_point_b)) >> shift) + zero_point, lo, hi)``, with an arithmetic shift and without
-    overflow for any multipliers.
-
-    Latency: ``AdderLane.LATENCY`` cycles; one word per cycle.
-
-    Stall: while ``o`` is valid but not ready the pipeline stands still and ``i`` is not ready.
-
-    Args:
-        lanes: channels per word.
-
-    Ports:
-        i: in, stream of :func:`operands_layout`.
-        parameters: in, ``ADD_PARAMETERS_LAYOUT``, for all channels; to change only when the
-            pipeline is empty.
-        o: out, stream of signed(8) [``lanes``].
-
-    Raises:
-        ValueError: ``lanes`` is not a positive integer.
-    """
-
-    def __init__(self, *, lanes: int) -> None:
-        if not isinstance(lanes, int) or lanes < 1:
-            raise ValueError(f"lanes must be a positive integer, not {lanes!r}")
-        self._lanes = lanes
-        super().__init__(
-            {
-                "i": In(stream.Signature(operands_layout(lanes))),
-                "parameters": In(ADD_PARAMETERS_LAYOUT),
-                "o": Out(stream.Signature(data.ArrayLayout(signed(8), lanes))),
-            }
-        )
-
-    def elaborate(self, platform: Any) -> Module:
-        """Build the lanes and what moves them."""
-        m = Module()
-        pipeline = Module()
-        m.submodules.control = control = PipelineControl(latency=AdderLane.LATENCY)
-        m.submodules.pipeline = EnableInserter(control.moves)(pipeline)
-        m.d.comb += [
-            control.enters.eq(self.i.valid),
-            self.i.ready.eq(control.free),
-            self.o.valid.eq(control.valid),
-            control.ready.eq(self.o.ready),
-        ]
-        for index in range(self._lanes):
-            lane = AdderLane()
-            pipeline.submodules[f"lane_{index}"] = lane
-            pipeline.d.comb += [
-                lane.a.eq(self.i.payload.a[index]),
-                lane.b.eq(self.i.payload.b[index]),
-                lane.parameters.eq(self.parameters),
-                self.o.payload[index].eq(lane.o),
+        products = []
+        for name, value, zero_point, multiplier in (
+            ("a", self.a, parameters.zero_point_a, parameters.multiplier_a),
+            ("b", self.b, parameters.zero_point_b, parameters.multiplier_b),
+        ):
+            difference = Signal(signed(9), name=f"difference_{name}", reset_less=True)
+            product = Signal(signed(MULTIPLIER_BITS + 10), name=f"product_{name}", reset_less=True)
+            m.d.sync += [
+                difference.eq(value - zero_point),
+                product.eq(difference * multiplier),
             ]
+            products.append(product)
+
+        low = Signal(_LOW_BITS + 1, reset_less=True)
+        total = Signal(signed(len(products[0]) + 1), reset_less=True)
+        high = [
+            delay(m, product[_LOW_BITS:].as_signed(), 1, f"high_{name}")
+            for name, product in zip("ab", products, strict=True)
+        ]
+        top = Signal(signed(len(total) - _LOW_BITS))
+        m.d.comb += top.eq(high[0] + high[1] + low[-1])
+        m.d.sync += [
+            low.eq(products[0][:_LOW_BITS] + products[1][:_LOW_BITS]),
+            total.eq(Cat(low[:-1], top)),
+        ]
+
+        # With the bit behind the last one: half of it more is what rounds.
+        shift = Signal(range(MAX_SHIFT))
+        shifted = Signal(signed(len(total) - MIN_SHIFT + 1), reset_less=True)
+        rounded = Signal(signed(len(shifted) + 1), reset_less=True)
+        m.d.comb += shift.eq(parameters.shift - 1)
+        m.d.sync += [
+            shifted.eq(total >> shift),
+            rounded.eq((shifted >> 1) + parameters.zero_point + shifted[0]),
+            self.o.eq(clamp(rounded, parameters.lo, parameters.hi)),
+        ]
         return m

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -13,6 +13,8 @@ from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
 from hw.isa import Opcode, field_widths
 from hw.memory.row_address import RowAddress
+from hw.streams.countdown import Countdown
+from hw.streams.register_slice import RegisterSlice
 
 _WIDTHS = field_widths(Opcode.POST)
 
@@ -50,7 +52,7 @@ class TileWalker(wiring.Component):
     t * g + j``, modulo the size of the feature memory, g = modules >> split. The last channel tile
     has as many words as are left of ``out_words``.
 
-    Rate: a step per cycle. Latency: the first is there in the cycle after ``start``.
+    Rate: a step per cycle. Latency: the first is there 2 cycles after ``start``.
 
     Stall: a step stays until it is taken.
 
@@ -60,7 +62,8 @@ class TileWalker(wiring.Component):
     Ports:
         start: in, one cycle high to begin a walk; the one before must have been taken to its end.
         out_width, pixel_tiles, tile_pixels, last_pixels, split, out_words: in, the fields of POST,
-            constant during a walk; counts at least 1, ``split`` at most log2 of ``modules``.
+            constant from the cycle before ``start`` on; counts at least 1, ``split`` at most log2
+            of ``modules``.
         base: in, unsigned, feature word of pixel (0, 0); read in the cycle of ``start``.
         pitch: in, unsigned, feature words from one row to the next, constant during a walk.
         steps: out, stream of :func:`step_layout`.
@@ -79,18 +82,27 @@ class TileWalker(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build a counter for each loop and an address for each that moves one."""
+        """Build counters of the loops, addresses for those that move one, and the step's register.
+
+        What ends with a step is in registers before it.
+        """
         m = Module()
-        config, step = self._config, self.steps.payload
+        config = self._config
+        m.submodules.offered = offered = RegisterSlice(step_layout(config))
+        wiring.connect(m, offered.output, wiring.flipped(self.steps))
+        step = offered.input.payload
 
         group = Signal(range(config.modules + 1))
-        words = Signal.like(group)
-        left = Signal.like(group)
+        words = Signal.like(group)  # of a pixel in this channel tile
+        left = Signal.like(group)  # of them, from this step on
         first_word = Signal(range(config.modules))
         words_left = Signal.like(self.out_words)
-        column = Signal.like(self.out_width)
-        pixel = Signal.like(self.tile_pixels)
-        tile = Signal.like(self.pixel_tiles)
+        last_channels = Signal()
+        walking = Signal()
+        columns = Countdown(m, self.out_width, name="columns")
+        tiles = Countdown(m, self.pixel_tiles, name="tiles")
+        pixels = Countdown(m, self.tile_pixels, name="pixels")
+        one_last_pixel = Signal(reset_less=True)
 
         tile_address = Signal.like(self.base, reset_less=True)
         next_tile_address = Signal.like(self.base)
@@ -98,57 +110,78 @@ class TileWalker(wiring.Component):
             m, self.base.shape(), pitch=self.pitch, name="pixel_address", reset_less=True
         )
 
-        last_tile = Signal()
-        last_column = Signal()
+        moves = Signal()
         ends_pixel = Signal()
         ends_tile = Signal()
-        ends_layer = Signal()
+        ends_channels = Signal()
         m.d.comb += [
             group.eq(config.modules >> self.split),
-            words.eq(Mux(words_left < group, words_left, group)),
-            last_tile.eq(tile == self.pixel_tiles - 1),
-            last_column.eq(column == self.out_width - 1),
             next_tile_address.eq(tile_address + group),
+            moves.eq(walking & offered.input.ready),
+            offered.input.valid.eq(walking),
+            ends_pixel.eq(left <= config.post_words),
+            ends_tile.eq(ends_pixel & pixels.last),
+            ends_channels.eq(ends_tile & tiles.last),
+        ]
+        m.d.sync += one_last_pixel.eq(self.last_pixels == 1)
+        begin_pixels = pixels.begin(
+            Mux(tiles.next_last, self.last_pixels, self.tile_pixels),
+            Mux(tiles.next_last, one_last_pixel, pixels.one),
+        )
+
+        def channels(there: Value, full: Value) -> list[Any]:
+            """Begin a channel tile of the words that are ``there``, or of a group of them."""
+            count = Mux(full, group, there[: len(words)])
+            return [words.eq(count), left.eq(count)]
+
+        m.d.comb += [
             step.address.eq(pixel_address.here + first_word),
-            left.eq(words - first_word),
             step.enable.eq(thermometer(left, config.post_words)),
             step.chunk.eq(first_word >> ceil_log2(config.post_words)),
-            ends_pixel.eq(left <= config.post_words),
-            ends_tile.eq(
-                ends_pixel & (pixel == Mux(last_tile, self.last_pixels, self.tile_pixels) - 1)
-            ),
-            ends_layer.eq(ends_tile & last_tile & (words_left <= group)),
             step.ends_pixel.eq(ends_pixel),
             step.ends_tile.eq(ends_tile),
-            step.ends_layer.eq(ends_layer),
+            step.ends_layer.eq(ends_channels & last_channels),
         ]
-        with m.If(self.steps.valid & self.steps.ready):
-            m.d.sync += first_word.eq(first_word + config.post_words)
+        with m.If(moves):
+            m.d.sync += [
+                first_word.eq(first_word + config.post_words),
+                left.eq(left - config.post_words),
+            ]
             with m.If(ends_pixel):
                 m.d.sync += [
                     first_word.eq(0),
-                    pixel.eq(pixel + 1),
-                    column.eq(column + 1),
+                    left.eq(words),
+                    *pixels.step(),
+                    *columns.step(),
                     *pixel_address.advance(self.out_words),
                 ]
-                with m.If(last_column):
-                    m.d.sync += [column.eq(0), *pixel_address.advance_row()]
+                with m.If(columns.last):
+                    m.d.sync += [*columns.begin(), *pixel_address.advance_row()]
             with m.If(ends_tile):
-                m.d.sync += [pixel.eq(0), tile.eq(tile + 1)]
-                with m.If(last_tile):
-                    m.d.sync += [
-                        tile.eq(0),
-                        column.eq(0),
-                        words_left.eq(words_left - group),
-                        tile_address.eq(next_tile_address),
-                        *pixel_address.begin(next_tile_address),
-                    ]
-            with m.If(ends_layer):
-                m.d.sync += self.steps.valid.eq(0)
+                m.d.sync += [*begin_pixels, *tiles.step()]
+            with m.If(ends_channels):
+                m.d.sync += [
+                    *tiles.begin(),
+                    *columns.begin(),
+                    tile_address.eq(next_tile_address),
+                    *pixel_address.begin(next_tile_address),
+                    *channels(words_left - group, words_left >= group << 1),
+                    words_left.eq(words_left - group),
+                    last_channels.eq(words_left <= group << 1),
+                    walking.eq(~last_channels),
+                ]
         with m.If(self.start):
             m.d.sync += [
-                self.steps.valid.eq(1),
+                walking.eq(1),
                 words_left.eq(self.out_words),
+                last_channels.eq(self.out_words <= group),
+                *channels(self.out_words, self.out_words >= group),
+                *columns.begin(),
+                *tiles.begin(),
+                *pixels.begin(
+                    Mux(tiles.one, self.last_pixels, self.tile_pixels),
+                    Mux(tiles.one, one_last_pixel, pixels.one),
+                ),
                 tile_address.eq(self.base),
                 *pixel_address.begin(self.base),
             ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 from amaranth.utils import ceil_log2
@@ -17,10 +17,15 @@ from hw.interfaces import DramReadSignature, EngineSignature, FeatureWriteSignat
 from hw.isa import Opcode
 from hw.memory.row_address import RowAddress
 from hw.status import Activity, Fault
+from hw.streams.register_slice import RegisterSlice
 from hw.transfer.row_ring import RowRing
 
-OFFSET_BITS = 32
+ROW_BITS = 32
 """Of a byte's place in a row, signed; the last window ends below 2^14 x 2^16 + 2^12 x 2^7."""
+POSITION_BITS = 24
+"""Of distances inside a window and to its neighbours, signed: a window has at most 2^12 feature
+words of at most 2^7 bytes, and DRAM words are received at most the ring's length beyond those that
+are wanted. What is received behind a row's last window is not counted any more."""
 
 
 class LoadEngine(wiring.Component):
@@ -31,7 +36,7 @@ class LoadEngine(wiring.Component):
     of all rows are made ahead; bytes of a row that no window wants are thrown away.
 
     Rate: up to ``post_words`` feature words of one window per cycle, but no more than DRAM gives
-    bytes for; a few cycles between two rows. Latency: 4 cycles from a DRAM word to its first
+    bytes for; a few cycles between two rows. Latency: 5 cycles from a DRAM word to its first
     feature words.
 
     Stall: DRAM words wait while the ring is full of bytes that are still wanted.
@@ -81,44 +86,45 @@ class LoadEngine(wiring.Component):
         m.submodules.control = control = EngineControl()
         load = field_registers(m, control, Opcode.LOAD)
         m.submodules.ring = ring = RowRing(config)
+        m.submodules.writes = writes = RegisterSlice(self.results.requests.payload.shape())
         wiring.connect(m, wiring.flipped(self.engine), control.engine)
+        wiring.connect(m, writes.output, wiring.flipped(self.results.requests))
         m.d.comb += control.refuse.eq(self._refusal(load))
 
         word_bytes, step_bytes = config.dram_bytes_per_cycle, config.lanes
-        word_bits = ceil_log2(word_bytes)
+        word_bits, chunk_bits = ceil_log2(word_bytes), ceil_log2(config.load_chunk_bytes)
+        chunk_words = config.load_chunk_bytes // word_bytes
+        words = self.memory.words
+        row_reach = Signal(len(load.row_bytes) + 1)
+        m.d.sync += row_reach.eq(load.row_bytes + (word_bytes - 1))
+        self._ask(m, control, load, row_reach)
 
-        # A request per row of DRAM.
-        request = self.memory.requests
-        rows_to_request = Signal.like(load.rows)
-        request_start = Signal(unsigned(32))
-        reach = request_start[:word_bits] + load.row_bytes + (word_bytes - 1)
-        m.d.comb += [
-            request.valid.eq(rows_to_request != 0),
-            request.payload.offset.eq(
-                Cat(request_start[:word_bits] & 0, request_start[word_bits:])
-            ),
-            request.payload.length.eq(reach >> word_bits),
+        # The row to come. Positions count from the first byte of a row's first DRAM word: its first
+        # byte is at ``begin``, its last before ``end``, its first window begins at ``head``.
+        next_begin, begin = Signal(word_bits), Signal(word_bits)
+        next_end, end = Signal(len(row_reach)), Signal(len(row_reach))
+        next_words = Signal(len(row_reach) - word_bits)
+        next_head = Signal(signed(POSITION_BITS))
+        m.d.sync += [
+            next_end.eq(next_begin + load.row_bytes),
+            next_words.eq((next_begin + row_reach) >> word_bits),
+            next_head.eq(next_begin - load.window_lead),
         ]
-        with m.If(request.valid & request.ready):
-            m.d.sync += [
-                rows_to_request.eq(rows_to_request - 1),
-                request_start.eq(request_start + load.dram_pitch),
-            ]
-        with m.If(control.start):
-            m.d.sync += [rows_to_request.eq(load.rows), request_start.eq(load.dram)]
 
-        # Positions count from the first byte of the row's first DRAM word: its first byte is at
-        # ``begin``, its last before ``end``.
-        begin = Signal(word_bits)
-        next_begin = Signal(word_bits)
-        end = Signal(signed(OFFSET_BITS))
-        received = Signal(range((1 << len(load.row_bytes)) // word_bytes + 2))  # DRAM words
-        position = Signal(signed(OFFSET_BITS))  # where the next feature words begin
-        next_window = Signal(signed(OFFSET_BITS))
-        bytes_left = Signal(signed(OFFSET_BITS))  # of the window from ``position`` on
-        words_left = Signal.like(load.window_words)
-        windows_left = Signal.like(load.windows)
-        rows_left = Signal.like(load.rows)
+        # What is known of the row that is open, and of its window, each in a register.
+        opens, is_open = Signal(), Signal()
+        rows_left, is_done = Signal.like(load.rows), Signal(init=1)
+        receiving, is_last_word = Signal(), Signal()
+        to_receive = Signal.like(next_words)
+        received = Signal(range(config.load_chunk_bytes * LOAD_CHUNKS // word_bytes))  # a slot
+        position = Signal(signed(ROW_BITS))  # where the next feature words begin
+        next_window = Signal(signed(ROW_BITS))
+        jump = Signal(signed(POSITION_BITS))  # from ``position`` to ``next_window``
+        ahead = Signal(signed(POSITION_BITS))  # from ``position`` to the end of what is received
+        bytes_left = Signal(signed(POSITION_BITS))  # of the window from ``position`` on
+        words_left, ends_window = Signal.like(load.window_words), Signal()
+        is_padding = Signal()  # no byte is left
+        windows_left, no_windows = Signal.like(load.windows), Signal()
         address = RowAddress(
             m,
             self.results.requests.payload.address.shape(),
@@ -126,123 +132,216 @@ class LoadEngine(wiring.Component):
             name="address",
         )
 
-        row_finished = Signal()
-        open_row = Signal()
-        all_received = Signal()
+        # Words into the ring, unless they would overwrite what is still wanted. ``room`` counts
+        # those that fit, and learns what is wanted no more some cycles later.
+        room = Signal(signed(POSITION_BITS))
+        keep = Signal(range(1 << (ROW_BITS - chunk_bits)))  # chunk of the first byte still wanted
+        kept, gained = Signal.like(keep), Signal(signed(len(keep) + 1))
+        wanted = Signal(signed(ROW_BITS))
         m.d.comb += [
-            all_received.eq((received << word_bits) >= end),
-            row_finished.eq((rows_left != 0) & (windows_left == 0) & all_received),
-            open_row.eq(control.start | (row_finished & (rows_left != 1))),
-            next_begin.eq(Mux(control.start, load.dram, begin + load.dram_pitch)),
-        ]
-
-        # Words into the ring, unless they would overwrite what is still wanted.
-        keep = Signal(signed(OFFSET_BITS))
-        received_chunk = received >> ceil_log2(config.load_chunk_bytes // word_bytes)
-        kept_chunk = keep >> ceil_log2(config.load_chunk_bytes)
-        m.d.comb += [
-            keep.eq(Mux(position < next_window, position, next_window)),
-            self.memory.words.ready.eq(
-                (rows_left != 0)
-                & ~all_received
-                & ((windows_left == 0) | (received_chunk < kept_chunk + LOAD_CHUNKS))
-            ),
-            ring.write.eq(self.memory.words.valid & self.memory.words.ready),
-            ring.word.eq(self.memory.words.payload),
+            wanted.eq(Mux(jump < 0, next_window, position)),
+            words.ready.eq(receiving & ((room > 0) | no_windows)),
+            ring.write.eq(words.valid & words.ready),
+            ring.word.eq(words.payload),
             ring.slot.eq(received),
         ]
-        with m.If(ring.write):
-            m.d.sync += received.eq(received + 1)
-
-        # Feature words out of it.
-        write = self.results.requests
-        there = Signal()
-        free = Signal()
-        issue = Signal()
-        ends_window = Signal()
-        # Of the bytes that are read, those from ``first`` on and before ``last`` are in the window
-        # and in the row.
-        until_row = Signal(signed(OFFSET_BITS))
-        until_end = Signal(signed(OFFSET_BITS))
-        in_row = Signal(signed(OFFSET_BITS))
-        first = Signal(range(step_bytes + 1))
-        last = Signal(range(step_bytes + 1))
-        m.d.comb += [
-            there.eq(
-                all_received
-                | (bytes_left <= 0)
-                | (position + step_bytes <= (received << word_bits))
-            ),
-            until_row.eq(begin - position),
-            in_row.eq(end - position),
-            until_end.eq(Mux(in_row < bytes_left, in_row, bytes_left)),
-            free.eq(~write.valid | write.ready),
-            issue.eq((windows_left != 0) & there & free),
-            ends_window.eq(words_left <= config.post_words),
-            ring.position.eq(position),
-            ring.read.eq(free),
+        m.d.sync += [
+            keep.eq(Mux(wanted < 0, 0, wanted >> chunk_bits)),
+            kept.eq(keep),
+            gained.eq(keep - kept),
+            room.eq(room + (gained << ceil_log2(chunk_words)) - ring.write),
         ]
+        with m.If(ring.write):
+            m.d.sync += [
+                received.eq(received + 1),
+                to_receive.eq(to_receive - 1),
+                is_last_word.eq(to_receive == 2),
+            ]
+            with m.If(is_last_word):
+                m.d.sync += receiving.eq(0)
+
+        # Feature words out of it, a window after the other.
+        issue = Signal()
+        moves = Signal()
+        there = ~receiving | is_padding | (ahead >= step_bytes)
+        step = Signal.like(jump)
+        m.d.comb += [
+            moves.eq(writes.input.ready),
+            issue.eq(is_open & ~no_windows & there & moves),
+            ring.position.eq(position),
+            ring.read.eq(moves),
+            step.eq(Mux(ends_window, jump, step_bytes)),
+        ]
+        m.d.sync += ahead.eq(ahead + Mux(ring.write, word_bytes, 0) - Mux(issue, step, 0))
         with m.If(issue):
             m.d.sync += [
                 position.eq(position + step_bytes),
+                jump.eq(jump - step_bytes),
                 bytes_left.eq(bytes_left - step_bytes),
+                is_padding.eq(bytes_left <= step_bytes),
                 words_left.eq(words_left - config.post_words),
+                ends_window.eq(words_left <= 2 * config.post_words),
                 *address.advance(Mux(ends_window, words_left, config.post_words)),
             ]
-            with m.If(ends_window):
-                m.d.sync += [
-                    position.eq(next_window),
-                    next_window.eq(next_window + load.window_step),
-                    bytes_left.eq(load.window_bytes),
-                    words_left.eq(load.window_words),
-                    windows_left.eq(windows_left - 1),
-                ]
-        with m.If(row_finished):
-            m.d.sync += rows_left.eq(rows_left - 1)
-        with m.If(control.start):
-            m.d.sync += rows_left.eq(load.rows)
-        with m.If(open_row):
+        begins_window = Signal()
+        m.d.comb += begins_window.eq(issue & ends_window)
+        with m.If(begins_window):
             m.d.sync += [
-                begin.eq(next_begin),
-                end.eq(next_begin + load.row_bytes),
-                received.eq(0),
-                position.eq(next_begin - load.window_lead),
-                next_window.eq(next_begin - load.window_lead + load.window_step),
+                position.eq(next_window),
+                next_window.eq(next_window + load.window_step),
+                windows_left.eq(windows_left - 1),
+                no_windows.eq(windows_left == 1),
+            ]
+        with m.If(begins_window | opens):
+            m.d.sync += [
+                jump.eq(load.window_step),
                 bytes_left.eq(load.window_bytes),
+                is_padding.eq(0),
                 words_left.eq(load.window_words),
-                windows_left.eq(load.windows),
-                *address.begin(Mux(control.start, load.out_base, address.next_row)),
+                ends_window.eq(load.window_words <= config.post_words),
             ]
 
-        # Behind the ring: a cycle to read it, a cycle to shift and fill.
-        read_valid = Signal()
-        read_address = Signal.like(address.here)
-        read_enable = Signal(config.post_words)
-        with m.If(free):
+        empty, closes = self._shift(
+            m, load, ring, writes, issue=issue, position=position, bytes_left=bytes_left,
+            begin=begin, end=end, address=address.here, words_left=words_left,
+        )  # fmt: skip
+
+        # From row to row. The one to come is measured while the one before runs.
+        row_finished = Signal()
+        starting = Signal()
+        m.d.comb += row_finished.eq(is_open & no_windows & ~receiving & closes)
+        m.d.sync += [starting.eq(control.start), opens.eq(starting)]
+        with m.If(row_finished):
             m.d.sync += [
-                read_valid.eq(issue),
-                read_address.eq(address.here),
-                read_enable.eq(thermometer(words_left, config.post_words)),
-                first.eq(clamp(until_row, 0, step_bytes)),
-                last.eq(clamp(until_end, 0, step_bytes)),
-                write.valid.eq(read_valid),
-                write.payload.address.eq(read_address),
-                write.payload.enable.eq(read_enable),
+                is_open.eq(0),
+                rows_left.eq(rows_left - 1),
+                opens.eq(rows_left != 1),
+                is_done.eq(rows_left == 1),
             ]
-            m.d.sync += write.payload.words.eq(
-                Cat(
-                    Mux((first <= byte) & (last > byte), ring.bytes[byte], load.fill.as_unsigned())
-                    for byte in range(step_bytes)
-                )
-            )
-        m.d.comb += control.finish.eq((rows_left == 0) & ~read_valid & free)
+        with m.If(opens):
+            m.d.sync += [
+                is_open.eq(1),
+                begin.eq(next_begin),
+                end.eq(next_end),
+                next_begin.eq(next_begin + load.dram_pitch),
+                receiving.eq(1),
+                received.eq(0),
+                to_receive.eq(next_words),
+                is_last_word.eq(next_words == 1),
+                position.eq(next_head),
+                next_window.eq(next_head + load.window_step),
+                ahead.eq(-next_head),
+                windows_left.eq(load.windows),
+                no_windows.eq(0),
+                keep.eq(0),
+                kept.eq(0),
+                gained.eq(0),
+                room.eq(LOAD_CHUNKS * chunk_words),
+                *address.begin(address.next_row),
+            ]
+        with m.If(control.start):
+            m.d.sync += [rows_left.eq(load.rows), is_done.eq(0), next_begin.eq(load.dram)]
+            m.d.sync += address.row.eq(load.out_base - load.out_pitch)
+        m.d.comb += control.finish.eq(is_done & empty & ~self.results.pending)
 
         with m.If(issue | ring.write | row_finished):
             m.d.comb += control.activity.eq(Activity.BUSY)
-        with m.Elif(write.valid & ~write.ready):
+        with m.Elif(~moves):
             m.d.comb += control.activity.eq(Activity.WAIT_FEATURE)
-        with m.Elif((rows_left != 0) & ~all_received):
+        with m.Elif(receiving):
             m.d.comb += control.activity.eq(Activity.WAIT_DRAM)
         with m.Else():
             m.d.comb += control.activity.eq(Activity.BUSY)
         return m
+
+    def _ask(
+        self, m: Module, control: EngineControl, load: SimpleNamespace, row_reach: Signal
+    ) -> None:
+        """Ask for the rows of DRAM, each in a request of its own, measured when it is made."""
+        word_bits = ceil_log2(self._config.dram_bytes_per_cycle)
+        request = self.memory.requests
+        left = Signal.like(load.rows, name="rows_to_request")
+        start = Signal(unsigned(32), name="request_start")
+        with m.If(request.ready):
+            m.d.sync += request.valid.eq(0)
+        with m.If(~request.valid & (left != 0)):
+            m.d.sync += [
+                request.valid.eq(1),
+                request.payload.offset.eq(Cat(Const(0, word_bits), start[word_bits:])),
+                request.payload.length.eq((start[:word_bits] + row_reach) >> word_bits),
+                left.eq(left - 1),
+                start.eq(start + load.dram_pitch),
+            ]
+        with m.If(control.start):
+            m.d.sync += [left.eq(load.rows), start.eq(load.dram)]
+
+    def _shift(
+        self,
+        m: Module,
+        load: SimpleNamespace,
+        ring: RowRing,
+        writes: RegisterSlice,
+        *,
+        issue: Value,
+        position: Value,
+        bytes_left: Value,
+        begin: Value,
+        end: Value,
+        address: Value,
+        words_left: Value,
+    ) -> tuple[Value, Value]:
+        """What happens beside the ring in its three cycles, and behind it.
+
+        Of the bytes that are read, those from ``first`` on and before the two ends are in the row
+        and in the window.
+
+        Returns:
+            Whether nothing is on its way; whether ``begin`` and ``end`` may change.
+        """
+        config = self._config
+        step_bytes, moves = config.lanes, writes.input.ready
+        valid = Signal(3, name="stages")
+        enables = [Signal(config.post_words, name=f"enable_{stage}") for stage in range(3)]
+        places = [Signal.like(address, name=f"address_{stage}") for stage in range(3)]
+        read_position, read_bytes = Signal.like(position), Signal.like(bytes_left)
+        until_row, in_row = Signal(signed(ROW_BITS)), Signal(signed(ROW_BITS))
+        in_window = Signal.like(bytes_left)
+        first, row_end, window_end = (
+            Signal(range(step_bytes + 1), name=name) for name in ("first", "row_end", "window_end")
+        )
+        with m.If(moves):
+            m.d.sync += [
+                valid.eq(Cat(issue, valid)),
+                places[0].eq(address),
+                enables[0].eq(thermometer(words_left, config.post_words)),
+                read_position.eq(position),
+                read_bytes.eq(bytes_left),
+                until_row.eq(begin - read_position),
+                in_row.eq(end - read_position),
+                in_window.eq(read_bytes),
+                first.eq(clamp(until_row, 0, step_bytes)),
+                row_end.eq(clamp(in_row, 0, step_bytes)),
+                window_end.eq(clamp(in_window, 0, step_bytes)),
+            ]
+            for before, behind in ((0, 1), (1, 2)):
+                m.d.sync += [
+                    places[behind].eq(places[before]),
+                    enables[behind].eq(enables[before]),
+                ]
+        write = writes.input
+        m.d.comb += [
+            write.valid.eq(valid[2]),
+            write.payload.address.eq(places[2]),
+            write.payload.enable.eq(enables[2]),
+            write.payload.words.eq(
+                Cat(
+                    Mux(
+                        (first <= byte) & (row_end > byte) & (window_end > byte),
+                        ring.bytes[byte],
+                        load.fill.as_unsigned(),
+                    )
+                    for byte in range(step_bytes)
+                )
+            ),
+        ]
+        return ~valid.any() & ~writes.output.valid, ~valid[0] | moves

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import LOAD_CHUNKS, DnaConfig
+
+_FINE_BITS = 4
 
 
 class RowRing(wiring.Component):
@@ -19,7 +21,10 @@ class RowRing(wiring.Component):
     Byte b of the row is written at position ``b + shift`` and read there. Even and odd chunks are
     in two memories, so that the bytes of a cycle are always together in one read of both.
 
-    Rate: a DRAM word in, ``lanes`` bytes out per cycle. Latency: 1 cycle from ``position`` to
+    The bytes that were read move to their place in two steps, by whole sixteens and then by what is
+    left, with registers in front of each.
+
+    Rate: a DRAM word in, ``lanes`` bytes out per cycle. Latency: 3 cycles from ``position`` to
     ``bytes``; what is written in a cycle can be read from the next on. Stall: without ``read`` the
     bytes stand still; nothing says that a word overwrites what is still wanted.
 
@@ -63,6 +68,10 @@ class RowRing(wiring.Component):
 
         odd = Signal()
         shift = Signal.like(byte)
+        read_shift = Signal.like(byte)
+        fine_shift = Signal(min(len(byte), _FINE_BITS))
+        both = Signal(2 * chunk_bits)
+        coarse = Signal(8 * config.lanes + (8 << len(fine_shift)))
         chunks = []
         for parity in range(2):
             memory = Memory(shape=unsigned(chunk_bits), depth=LOAD_CHUNKS // 2, init=[])
@@ -78,9 +87,15 @@ class RowRing(wiring.Component):
                 read.en.eq(self.read),
             ]
             chunks.append(read.data)
-        with m.If(self.read):
-            m.d.sync += [odd.eq(read_chunk[0]), shift.eq(byte)]
         even_chunk, odd_chunk = chunks
-        both = Mux(odd, Cat(odd_chunk, even_chunk), Cat(even_chunk, odd_chunk))
-        m.d.comb += self.bytes.eq(both >> (shift << 3))
+        with m.If(self.read):
+            m.d.sync += [
+                odd.eq(read_chunk[0]),
+                read_shift.eq(byte),
+                both.eq(Mux(odd, Cat(odd_chunk, even_chunk), Cat(even_chunk, odd_chunk))),
+                shift.eq(read_shift),
+                coarse.eq(both >> (Cat(Const(0, len(fine_shift)), shift[len(fine_shift) :]) << 3)),
+                fine_shift.eq(shift),
+            ]
+        m.d.comb += self.bytes.eq(coarse >> (fine_shift << 3))
         return m

@@ -20,8 +20,9 @@ from hw.status import Activity, Fault
 class WeightEngine(wiring.Component):
     """Executes WEIGHTS: requests DRAM words and keeps them in a FIFO of ``weight_fifo_words``.
 
-    An instruction is taken as soon as its request is, so that the requests of the next ones follow
-    at once, up to ``OUTSTANDING_WEIGHTS``. It is done when its last word is in the FIFO.
+    An instruction is copied, checked, and taken in the cycle after its request is, so that the
+    requests of the next ones follow soon, up to ``OUTSTANDING_WEIGHTS``. It is done when its last
+    word is in the FIFO.
 
     Rate: one DRAM word per cycle. Latency: 2 cycles from ``memory.words`` to ``words``.
 
@@ -62,42 +63,57 @@ class WeightEngine(wiring.Component):
         m.submodules.lengths = lengths = SyncFIFO(width=length_bits, depth=OUTSTANDING_WEIGHTS)
 
         # One request per instruction, and its length into the queue with it.
-        bad = (weights.length == 0) | (weights.dram % self._config.dram_bytes_per_cycle != 0)
-        offered = engine.instructions.valid & ~engine.fault.valid
-        requested = memory.requests.valid & memory.requests.ready
-        m.d.comb += [
-            memory.requests.valid.eq(offered & ~bad & lengths.w_rdy),
-            memory.requests.payload.offset.eq(weights.dram),
-            memory.requests.payload.length.eq(weights.length),
-            engine.instructions.ready.eq(requested),
-            lengths.w_en.eq(requested),
-            lengths.w_data.eq(weights.length),
+        bad, offered = Signal(), Signal()
+        request = memory.requests
+        requested = request.valid & request.ready
+        m.d.comb += [lengths.w_en.eq(requested), lengths.w_data.eq(request.payload.length)]
+        m.d.sync += [
+            request.payload.offset.eq(weights.dram),
+            request.payload.length.eq(weights.length),
+            bad.eq((weights.length == 0) | (weights.dram % self._config.dram_bytes_per_cycle != 0)),
         ]
-        with m.If(offered & bad):
-            m.d.sync += [
-                engine.fault.valid.eq(1),
-                engine.fault.code.eq(Fault.BAD_FIELD),
-                engine.fault.address.eq(weights.layer),
-            ]
+        m.d.comb += offered.eq(engine.instructions.valid & ~engine.fault.valid)
+        with m.FSM():
+            with m.State("wait"), m.If(engine.instructions.valid):
+                m.next = "check"
+            with m.State("check"):
+                with m.If(bad):
+                    m.d.sync += [
+                        engine.fault.valid.eq(1),
+                        engine.fault.code.eq(Fault.BAD_FIELD),
+                        engine.fault.address.eq(weights.layer),
+                    ]
+                    m.next = "refuse"
+                with m.Else():
+                    m.next = "ask"
+            with m.State("ask"):
+                m.d.comb += request.valid.eq(lengths.w_rdy)
+                with m.If(requested):
+                    m.next = "take"
+            with m.State("take"):
+                m.d.comb += [engine.instructions.ready.eq(1), offered.eq(0)]
+                m.next = "wait"
+            with m.State("refuse"):
+                pass
 
         # Words into the FIFO, counted.
-        received = Signal(length_bits)
+        number = Signal(length_bits, init=1)  # of the next word
         word_taken = Signal()
         m.d.comb += [
             fifo.w_en.eq(memory.words.valid),
             fifo.w_data.eq(memory.words.payload),
             memory.words.ready.eq(fifo.w_rdy),
             word_taken.eq(memory.words.valid & memory.words.ready),
-            engine.done.eq(word_taken & (received + 1 == lengths.r_data)),
+            engine.done.eq(word_taken & (number == lengths.r_data)),
             lengths.r_en.eq(engine.done),
             self.words.valid.eq(fifo.r_rdy),
             self.words.payload.eq(fifo.r_data),
             fifo.r_en.eq(self.words.ready),
         ]
         with m.If(engine.done):
-            m.d.sync += received.eq(0)
+            m.d.sync += number.eq(1)
         with m.Elif(word_taken):
-            m.d.sync += received.eq(received + 1)
+            m.d.sync += number.eq(number + 1)
 
         with m.If(requested | word_taken):
             m.d.comb += engine.activity.eq(Activity.BUSY)

@@ -9,6 +9,7 @@ from sim.compare.engines import Comparison, compare_output
 from sim.functional import FunctionalModel
 from sim.functional.tflite_judge import TfliteJudge
 from sim.reference import ReferenceModel
+from sw.errors import DnaError
 from sw.frontends.tflite import Imported, Step
 from sw.frontends.tflite.file import TfliteModel
 
@@ -44,6 +45,9 @@ class TfliteComparer:
 
         Args:
             image: int8 of the shape of the graph's input.
+
+        Raises:
+            DnaError: LiteRT makes a tensor of another size, or fails.
         """
         judged = self._judge.run(image)
         results = {name: run(image) for name, run in self._engines.items()}
@@ -53,7 +57,12 @@ class TfliteComparer:
             expected = judged[step.tensor]
             for name, tensors in results.items():
                 assert step.graph_tensor is not None
-                got = tensors[step.graph_tensor].reshape(expected.shape)
-                compare_output(comparison, name, got, expected)
+                got = tensors[step.graph_tensor]
+                if got.size != expected.size:
+                    raise DnaError(
+                        f"operator {comparison.operation} makes {expected.size} values in LiteRT, "
+                        f"not {got.size}"
+                    )
+                compare_output(comparison, name, got.reshape(expected.shape), expected)
             comparisons.append(comparison)
         return comparisons

@@ -1,4 +1,5 @@
-// How CONV walks its loop nest: hw/conv/slice_stepper.py, hw/conv/pixel_walker.py.
+// How CONV walks its loop nest: hw/conv/preparation.py, hw/conv/slice_stepper.py,
+// hw/conv/pixel_walker.py.
 
 #pragma once
 
@@ -6,34 +7,49 @@
 
 namespace {
 
-constexpr uint8_t VALID = 1, LAST = 2, FINAL = 4, SPLIT_SHIFT = 3; // of a pixel on its way
+constexpr uint8_t VALID = 1, LAST = 2, FINAL = 4; // of a pixel on its way
+
+class Preparation {
+public:
+    bool judged() const { return turn >= JUDGED; }
+    bool prepared() const { return turn == PREPARED; }
+
+    void clock(bool offered, bool taken) {
+        if (taken)
+            turn = 0;
+        else if (offered && turn != PREPARED)
+            turn++;
+    }
+
+private:
+    static constexpr int JUDGED = 3, PREPARED = 6; // cycles that an instruction is on offer
+
+    int turn = 0;
+};
 
 class SliceStepper {
 public:
     bool ready() const { return !running; }
     bool valid = false; // a pass is there
-    bool final = false, shorter = false, closes = false;
+    bool first = false, final = false, shorter = false, closes = false;
 
     void clock(const Instruction *offered, bool pass_taken) {
-        if (!running) {
-            valid &= !pass_taken;
-            if (!offered)
-                return;
+        bool steps = running && settled && !valid;
+        settled = running;
+        valid &= !pass_taken;
+        if (!running && offered) {
             op = offered;
-            running = true;
+            running = begins = true;
             passes_left = op->passes - 1;
             pixel_tiles_left = op->pixel_tiles - 1;
             channel_tiles_left = op->channel_tiles - 1;
-            return;
         }
-        if (valid && !pass_taken)
-            return;
-        valid = false;
-        if (lane++ != (1 << op->split) - 1)
+        if (!steps || lane++ != (1 << op->split) - 1)
             return;
         valid = true;
         lane = 0;
-        final = passes_left == 0;
+        first = begins;
+        final = begins = passes_left == 0;
         shorter = pixel_tiles_left == 0;
         closes = final && shorter && channel_tiles_left == 0;
         passes_left--;
@@ -50,53 +66,59 @@ public:
 
 private:
     const Instruction *op = nullptr;
-    bool running = false;
+    bool running = false, settled = false, begins = false;
     int64_t lane = 0, passes_left = 0, pixel_tiles_left = 0, channel_tiles_left = 0;
 };
 
-// Which pixel is asked for; where it is takes no time.
+// Which pixel may enter next; where it is takes no time.
 class PixelWalker {
 public:
     const Instruction *op = nullptr;
-    bool running = false, closing = false;
-    bool active = false; // a window is asked for
+    bool running = false;
+    bool begins = false; // the pixel is the first one of a tile
 
-    bool ready(bool ended) const { return turn == TURNS && (!running || ended); }
-    bool pass_ready(bool asked) const {
-        bool ends_pass = asked && pixels_left == 0;
-        return running && !closing && (!active || (ends_pass && !closes));
+    bool ready() const { return !running; }
+    bool valid() const { return active && rest == 0; }
+    bool ends_pass() const { return pixels_left == 0; }
+    bool closing() const { return ends_pass() && closes; }
+    uint8_t pixel() const {
+        return uint8_t(VALID | (ends_pass() ? LAST : 0) | (final ? FINAL : 0));
     }
-    uint8_t tag() const { return uint8_t((pixels_left == 0 ? LAST : 0) | (final ? FINAL : 0)); }
+    bool pass_ready(bool taken) const {
+        return running && (!active || (taken && ends_pass() && !closes));
+    }
 
-    void clock(const Instruction *offered, const SliceStepper &stepper, bool asked, bool ended) {
-        bool takes = offered && ready(ended);
-        bool pass = stepper.valid && pass_ready(asked);
-        if (asked && pixels_left-- == 0) {
-            active = false;
-            closing = closes;
+    void clock(const Instruction *offered, const SliceStepper &stepper, bool taken) {
+        bool takes = offered && ready();
+        bool pass = stepper.valid && pass_ready(taken);
+        if (rest != 0)
+            rest--;
+        if (taken) {
+            begins = false;
+            if (pixels_left-- == 0) {
+                active = false;
+                rest = next_rest;
+                running = !closes;
+            }
         }
         if (pass) {
             active = true;
+            begins = stepper.first;
             final = stepper.final;
             closes = stepper.closes;
-            pixels_left = (stepper.shorter ? op->last_pixels : op->tile_pixels) - 1;
+            int64_t pixels = stepper.shorter ? op->last_pixels : op->tile_pixels;
+            pixels_left = pixels - 1;
+            next_rest = std::max<int64_t>(0, ACCUMULATION_LATENCY - pixels);
         }
-        if (ended)
-            closing = running = false;
         if (takes) {
             running = true;
             op = offered;
         }
-        if (offered)
-            turn = takes ? 0 : std::min(turn + 1, TURNS);
     }
 
 private:
-    static constexpr int TURNS = 4; // products that an instruction needs
-
-    bool final = false, closes = false;
-    int64_t pixels_left = 0;
-    int turn = 0;
+    bool active = false, final = false, closes = false;
+    int64_t pixels_left = 0, rest = 0, next_rest = 0;
 };
 
 } // namespace

@@ -21,17 +21,15 @@ public:
           words_each(std::max<int64_t>(1, INSTRUCTION_BYTES / word_bytes)),
           parts(std::max<int64_t>(1, word_bytes / INSTRUCTION_BYTES)) {}
 
-    bool valid() const { return state == CHECK && position != 0; }
+    bool valid() const { return state == OFFER; }
     size_t index() const { return position; }
 
     ReadClient client() const {
-        int64_t size = int64_t(program.size()) * INSTRUCTION_BYTES;
-        int64_t whole = (size + word_bytes - 1) / word_bytes;
         ReadClient client;
-        client.request = state == ASK_FOR_HEADER || (state == ASK_FOR_REST && whole != words_each);
+        client.request = state == ASK_FOR_HEADER || state == ASK_FOR_REST;
         // A program begins at a multiple of 4096, so that its bursts fall as those from 0 on.
         client.offset = state == ASK_FOR_HEADER ? 0 : words_each;
-        client.length = state == ASK_FOR_HEADER ? words_each : whole - words_each;
+        client.length = state == ASK_FOR_HEADER ? words_each : rest();
         client.ready = state == GATHER;
         return client;
     }
@@ -42,8 +40,8 @@ public:
             return IDLE;
         case GATHER:
             return WAIT_DRAM;
-        case CHECK:
-            return position != 0 && !taken ? WAIT_OUTPUT : BUSY;
+        case OFFER:
+            return taken ? BUSY : WAIT_OUTPUT;
         default:
             return BUSY;
         }
@@ -61,28 +59,57 @@ public:
             if (word) {
                 gathered = words_each > 1 ? gathered + 1 : parts;
                 if (words_each == 1 || gathered == words_each)
-                    state = CHECK;
+                    settle();
             }
             break;
-        case CHECK:
-            if (position == 0)
+        case SETTLE:
+            if (--settling == 0)
+                state = JUDGE;
+            break;
+        case JUDGE:
+            state = position == 0 ? MEASURE : OFFER;
+            break;
+        case MEASURE:
+            if (rest() != 0)
                 state = ASK_FOR_REST;
-            else if (taken)
+            else
+                advance();
+            break;
+        case OFFER:
+            if (taken)
                 advance();
             break;
         case ASK_FOR_REST:
-            if (request_ready || !client().request)
+            if (request_ready)
                 advance();
             break;
         }
     }
 
 private:
-    enum State { IDLE_STATE, ASK_FOR_HEADER, GATHER, CHECK, ASK_FOR_REST };
+    enum State { IDLE_STATE, ASK_FOR_HEADER, GATHER, SETTLE, JUDGE, MEASURE, OFFER, ASK_FOR_REST };
+
+    // DRAM words behind those of the header.
+    int64_t rest() const {
+        int64_t last = int64_t(program.size()) - 1;
+        return parts > 1 ? last / parts : last * words_each;
+    }
+
+    void settle() {
+        state = SETTLE;
+        settling = 3; // settle_cycles() of hw/control/instruction_fetch.py
+        for (int64_t bytes = std::min<int64_t>(word_bytes, INSTRUCTION_BYTES); bytes > 4; bytes /= 2)
+            settling++;
+    }
 
     void advance() {
         bool last = position != 0 && position + 1 == program.size();
-        state = last ? IDLE_STATE : parts > 1 && gathered > 1 ? CHECK : GATHER;
+        if (last)
+            state = IDLE_STATE;
+        else if (parts > 1 && gathered > 1)
+            settle();
+        else
+            state = GATHER;
         gathered = parts > 1 ? gathered - 1 : 0;
         position++;
     }
@@ -91,7 +118,7 @@ private:
     int64_t word_bytes, words_each, parts;
     State state = ASK_FOR_HEADER;
     size_t position = 0;
-    int64_t gathered = 0;
+    int64_t gathered = 0, settling = 0;
 };
 
 class TokenCounters {
@@ -129,11 +156,12 @@ private:
     int64_t there[ENGINES] = {}; // producers of which there is a token
 };
 
-// hw/control/engine.py: one instruction at a time, three cycles before it runs.
+// hw/control/engine.py: one instruction at a time, three cycles before it runs; taken in the cycle
+// after the one in which it is finished.
 class EngineControl {
 public:
     const Instruction *op = nullptr; // whose fields are loaded
-    bool running = false;
+    bool running = false, taken = false;
 
     bool starts() const { return checked; }
 
@@ -145,7 +173,7 @@ public:
     bool idle(const Instruction *offered) const { return !running && !checked && !offered; }
 
     void clock(const Instruction *offered, bool finish) {
-        bool load = offered && !running && !loaded && !checked;
+        bool load = offered && !running && !loaded && !checked && !taken;
         if (load)
             op = offered;
         if (checked)
@@ -154,6 +182,7 @@ public:
             running = false;
         checked = loaded;
         loaded = load;
+        taken = finish;
     }
 
 private:
@@ -175,55 +204,76 @@ public:
 
     // That in front of the engine.
     const Instruction *next(int engine) const { return waiting[engine]; }
-    bool waits_for_token(int engine) const {
-        return waiting[engine] && !tokens.ready(engine, waiting[engine]->wait);
-    }
+    bool waits_for_token(int engine) const { return waiting[engine] && !offered[engine]; }
 
     int64_t layer(int engine) const { return layers[engine]; }
     Trace &trace(const Instruction *op) const { return traces[op - program.data()]; }
-    bool finished() const { return end && tokens.ready(CONTROL, end->wait); }
+    bool finished = false; // END had its tokens in the cycle before
     bool ending() const { return end; }
     bool overflow = false; // a token counter was full
 
-    // Whether what the fetch unit offers is taken, given which engines take theirs.
-    bool fetch_taken(const bool *go) const {
+    // Whether what the fetch unit offers is taken.
+    bool fetch_taken() const {
         if (!fetch.valid())
             return false;
         int engine = int(program[fetch.index()].engine);
-        return engine == CONTROL ? !end : !waiting[engine] || go[engine];
+        return engine == CONTROL ? !end : !waiting[engine];
     }
 
     // One cycle: which engines take their instruction, and which are done with one.
     void clock(uint64_t cycle, const bool *go, const bool *done, bool request_ready, bool word) {
-        bool taken = fetch_taken(go), moves = taken, given = false;
-        for (int engine = 1; engine < ENGINES; engine++) {
-            given |= done[engine];
+        bool taken = fetch_taken(), moves = taken;
+        for (int engine = 1; engine < ENGINES; engine++)
             moves |= go[engine] || done[engine];
-        }
-        if (moves)
+        quiet = moves ? 0 : quiet + 1;
+        if (quiet < SETTLED)
             exchange(cycle, taken, go, done);
-        if (given)
-            overflow = tokens.overflow();
         fetch.clock(taken, request_ready, word);
     }
 
 private:
-    // Instructions and tokens change hands; in most cycles none does.
+    // So many cycles after the last instruction or token nothing changes any more.
+    static constexpr uint64_t SETTLED = 4;
+
+    struct Change {
+        int engine;
+        int64_t wait, signal;
+    };
+
     void exchange(uint64_t cycle, bool taken, const bool *go, const bool *done) {
+        bool given = false;
+        if (end && !finished && tokens.ready(CONTROL, end->wait)) {
+            finished = true;
+            end = nullptr;
+        }
         for (int engine = 1; engine < ENGINES; engine++) {
             const Instruction *op = waiting[engine];
-            bool at_once = go[engine] && done[engine] && !signals[engine].r_rdy();
-            if (done[engine])
-                tokens.give(engine, at_once ? op->signal : signals[engine].front());
+            // Offered from the next cycle on.
+            const Instruction *next = nullptr;
+            if (op && !go[engine] && tokens.ready(engine, op->wait) && signals[engine].w_rdy())
+                next = op;
+            bool at_once = go[engine] && was_done[engine] && !signals[engine].r_rdy();
+            if (go[engine] || was_done[engine]) {
+                int64_t given_signal = !was_done[engine] ? 0 : at_once ? op->signal : signals[engine].front();
+                changes.push_back({engine, go[engine] ? op->wait : 0, given_signal});
+                signals[engine].clock(go[engine] && !at_once, was_done[engine] && !at_once,
+                                      op ? op->signal : 0);
+                given |= was_done[engine];
+            }
             if (go[engine]) {
-                tokens.take(engine, op->wait);
                 layers[engine] = op->layer;
                 waiting[engine] = nullptr;
             }
-            if (go[engine] || done[engine])
-                signals[engine].clock(go[engine] && !at_once, done[engine] && !at_once,
-                                      op ? op->signal : 0);
+            offered[engine] = next;
+            was_done[engine] = done[engine];
         }
+        for (const Change &change : changes) {
+            tokens.give(change.engine, change.signal);
+            tokens.take(change.engine, change.wait);
+        }
+        changes.clear();
+        if (given)
+            overflow = tokens.overflow();
         if (taken) {
             const Instruction *op = &program[fetch.index()];
             if (op->engine == CONTROL) {
@@ -233,11 +283,6 @@ private:
                 waiting[op->engine] = op;
             }
         }
-        for (int engine = 1; engine < ENGINES; engine++) {
-            const Instruction *op = waiting[engine];
-            bool ready = op && tokens.ready(engine, op->wait) && signals[engine].w_rdy();
-            offered[engine] = ready ? op : nullptr;
-        }
     }
 
     const std::vector<Instruction> &program;
@@ -245,6 +290,9 @@ private:
     TokenCounters tokens;
     const Instruction *waiting[ENGINES] = {};
     const Instruction *end = nullptr;
+    uint64_t quiet = 0;
+    bool was_done[ENGINES] = {}; // in the cycle before
+    std::vector<Change> changes;
     int64_t layers[ENGINES] = {};
     std::vector<Fifo<int64_t>> signals; // of instructions that are taken and not done
 };

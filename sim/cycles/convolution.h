@@ -1,9 +1,10 @@
-// CONV: hw/conv/weight_unpacker.py, hw/conv/convolution_module.py, hw/conv/interconnect.py,
-// hw/memory/accumulation_memory.py, and hw/conv/activation_reader.py and hw/conv/convolution_engine.py around them.
+// CONV: hw/conv/weight_unpacker.py, hw/conv/admission.py, hw/conv/systolic_array.py,
+// hw/conv/interconnect.py, hw/memory/accumulation_memory.py, and hw/conv/activation_reader.py and
+// hw/conv/convolution_engine.py around them.
 //
-// Modules work in lock-step, so one stands for all. Bank 0 takes part in every tile and the others
-// in some of them, in the same cycles: whenever one of them keeps somebody waiting, bank 0 does
-// too. So bank 0 stands for all.
+// Pixels enter all modules together and go through to the banks without a stop, so one way stands
+// for all. Bank 0 takes part in every tile and the others in some of them, in the same cycles. So
+// bank 0 stands for all.
 
 #pragma once
 
@@ -42,7 +43,10 @@ public:
             break;
         case HEADER:
             if (taken)
-                begin_parameters();
+                state = CHECK;
+            break;
+        case CHECK:
+            begin_parameters();
             break;
         case PARAMETERS:
             if (taken && rows_left-- == 0) {
@@ -64,12 +68,13 @@ public:
     }
 
 private:
-    enum State { WAITING, HEADER, PARAMETERS, WEIGHTS_STATE };
+    enum State { WAITING, HEADER, CHECK, PARAMETERS, WEIGHTS_STATE };
 
     bool row(bool word) const { return word && count == words - 1; }
     bool row_ready(bool parameters_ready, bool weights_ready) const {
         switch (state) {
         case WAITING:
+        case CHECK:
             return false;
         case HEADER:
             return true;
@@ -90,201 +95,175 @@ private:
     int64_t rows_left = 0, pixel_tiles_left = 0, channel_tiles_left = 0;
 };
 
-class ConvolutionModule {
+class Admission {
 public:
-    explicit ConvolutionModule(const Config &config)
-        : rows(config.rows), stages(config.rows + config.columns - 1) {}
+    explicit Admission(const Config &config) : rows(config.rows) {}
 
-    uint8_t sums() const { return stages[position]; }
-    bool weights_ready(bool enable) const { return enable && !full[load_plane]; }
-    bool activations_ready(bool enable) const { return enable && full[plane]; }
+    bool has_weights() const { return in_use || complete; }
+    bool has_credit() const { return credits != 0; }
+    bool weights_ready() const { return !(complete && in_use); }
+    bool admits(bool begins) const { return has_weights() && (!begins || has_credit()); }
 
-    // `pixel` is what is taken in this cycle, 0 if nothing.
-    void clock(bool enable, bool weights, uint8_t pixel) {
-        if (weights && ++load_row == rows) {
+    void clock(bool row, bool pixel, bool begins, bool ends_pass, bool released) {
+        bool swap = complete && !in_use;
+        in_use = has_weights() && !(pixel && ends_pass);
+        complete &= !swap;
+        if (row && ++load_row == rows) {
             load_row = 0;
-            full[load_plane] = true;
-            load_plane ^= 1;
+            complete = true;
         }
-        if (pixel & LAST) {
-            full[plane] = false;
-            plane ^= 1;
-        }
-        if (enable) {
-            stages[position] = pixel;
-            position = position + 1 == stages.size() ? 0 : position + 1;
-        }
+        credits += int(released) - int(pixel && begins);
     }
 
 private:
     int64_t rows, load_row = 0;
-    bool full[2] = {false, false};
-    int load_plane = 0, plane = 0;
+    bool in_use = false, complete = false;
+    int credits = 2;
+};
+
+// Pixels on their way, one for each cycle.
+class Way {
+public:
+    explicit Way(int64_t cycles) : stages(size_t(cycles)) {}
+
+    uint8_t end() const { return stages[position]; }
+
+    void clock(uint8_t pixel) {
+        stages[position] = pixel;
+        position = position + 1 == stages.size() ? 0 : position + 1;
+    }
+
+private:
     std::vector<uint8_t> stages;
     size_t position = 0;
 };
 
-class Interconnect {
-public:
-    // What is on offer to the banks while `sums` is at the entrance.
-    uint8_t banks(uint8_t sums) const {
-        int open = level(sums);
-        return open ? nodes[open] : enters(sums) ? sums : 0;
-    }
-    bool enable(uint8_t sums, bool banks_ready) const {
-        return !(banks(sums) & VALID) || banks_ready;
-    }
-    bool sums_ready(uint8_t sums, bool banks_ready) const {
-        return enable(sums, banks_ready) && enters(sums);
-    }
-
-    void clock(uint8_t sums, bool banks_ready) {
-        if (!enable(sums, banks_ready))
-            return;
-        int open = level(sums);
-        bool in = (sums & VALID) && enters(sums);
-        for (int number = MOST_LEVELS; number > 1; number--)
-            nodes[number] = open >= number ? nodes[number - 1] : 0;
-        nodes[1] = in && open >= 1 ? sums : 0;
-        if (in)
-            inside = sums >> SPLIT_SHIFT;
-        busy = false;
-        for (uint8_t node : nodes)
-            busy |= (node & VALID) != 0;
-    }
-
-private:
-    static constexpr int MOST_LEVELS = 3; // modules are at most 8
-
-    bool enters(uint8_t sums) const { return !busy || sums >> SPLIT_SHIFT == inside; }
-    int level(uint8_t sums) const { return busy ? inside : sums >> SPLIT_SHIFT; }
-
-    uint8_t nodes[MOST_LEVELS + 1] = {};
-    int inside = 0;
-    bool busy = false;
-};
-
 class AccumulationMemory {
 public:
-    bool ready() const { return !full[fill_tile]; }
-    bool valid = false; // a pixel is there to drain
+    bool valid() const { return level != 0; } // a pixel is there to drain
+    bool released = false;
 
     void clock(uint8_t pixel, bool pixel_taken) {
-        bool finished = valid && pixel_taken && last;
-        bool drains = full[drain_tile] && (!valid || pixel_taken);
-        int finished_tile = pixel_tile;
-        if (!valid || pixel_taken) {
-            valid = drains;
-            if (drains) {
-                last = drain_index == last_index[drain_tile];
-                pixel_tile = drain_tile;
-                drain_index = last ? 0 : drain_index + 1;
-                drain_tile ^= int(last);
-            }
+        bool moves = fetched && level != SLOTS;
+        bool fetches = full[tile] && (!fetched || moves);
+        released = moves && fetched_last;
+        if (released)
+            full[fetched_tile] = false;
+        if (moves)
+            fetched = false;
+        if (fetches) {
+            fetched = true;
+            fetched_tile = tile;
+            fetched_last = index == last_index[tile];
+            index = fetched_last ? 0 : index + 1;
+            tile ^= int(fetched_last);
         }
-        if (finished)
-            full[finished_tile] = false;
-        if (pixel & VALID) {
-            if (pixel & LAST && pixel & FINAL) {
-                full[fill_tile] = true;
-                last_index[fill_tile] = index;
-                fill_tile ^= 1;
-            }
-            index = pixel & LAST ? 0 : index + 1;
+        level += int(moves) - int(pixel_taken);
+
+        uint8_t written = adders.end();
+        adders.clock(pixel);
+        if (!(written & VALID))
+            return;
+        if (written & LAST && written & FINAL) {
+            full[fill_tile] = true;
+            last_index[fill_tile] = fill_index;
+            fill_tile ^= 1;
         }
+        fill_index = written & LAST ? 0 : fill_index + 1;
     }
 
 private:
+    static constexpr int SLOTS = 2;
+
+    Way adders{ACCUMULATION_LATENCY - 1}; // to the cycle in which a sum is written
     bool full[2] = {false, false};
-    int64_t last_index[2] = {0, 0}, index = 0, drain_index = 0;
-    int fill_tile = 0, drain_tile = 0, pixel_tile = 0;
-    bool last = false;
+    int64_t last_index[2] = {0, 0}, fill_index = 0, index = 0;
+    int fill_tile = 0, tile = 0, fetched_tile = 0, level = 0;
+    bool fetched = false, fetched_last = false;
 };
 
 class ConvolutionEngine {
 public:
     explicit ConvolutionEngine(const Config &config)
-        : unpacker(config), module(config) {}
+        : unpacker(config), admission(config), way(way_length(config)) {}
 
     AccumulationMemory memory;
     WeightUnpacker unpacker;
 
     bool go = false, done = false;
-    bool asked = false; // a window, in this cycle
+    const Instruction *finished = nullptr; // when it is done
     Activity activity = IDLE;
     const Instruction *current() const { return walker.running ? walker.op : nullptr; }
-    bool pixel_enters() const { return pixel != 0; }
+    bool pixel_enters() const { return enters; }
 
     // What follows from the state alone.
     void settle(const Instruction *offered) {
         op = offered;
-        uint8_t sums = module.sums();
-        banks_ready = memory.ready();
-        bool sums_ready = interconnect.sums_ready(sums, banks_ready);
-        enable = !(sums & VALID) || sums_ready;
-        pixels_ready = module.activations_ready(enable);
-        weights_ready = module.weights_ready(enable);
-        bool answered = buffer.valid() && pixels_ready;
-        pixel = answered ? uint8_t(VALID | tag | walker.op->split << SPLIT_SHIFT) : 0;
-        asked = walker.active && outstanding != OUTSTANDING_WINDOWS && buffer.room(pixels_ready);
-        done = walker.closing && answered && outstanding == 1;
+        enters = walker.valid() && admission.admits(walker.begins);
+        done = ended.end();
 
         bool reader = fork.valid(0, op);
         stepper_takes = reader_fork.valid(0, reader) && stepper.ready();
-        walker_takes = reader_fork.valid(1, reader) && walker.ready(done);
+        walker_takes = reader_fork.valid(1, reader) && preparation.prepared() && walker.ready();
         reader_takes = reader && reader_fork.serves(stepper_takes, walker_takes);
-        unpacker_takes = fork.valid(1, op) && unpacker.ready();
+        unpacker_takes = fork.valid(1, op) && preparation.judged() && unpacker.ready();
         go = op && fork.serves(reader_takes, unpacker_takes);
 
         if (!walker.running && !op)
             activity = IDLE;
-        else if (pixel)
+        else if (enters)
             activity = BUSY;
-        else if (sums & VALID && !sums_ready)
+        else if (walker.valid() && walker.begins && !admission.has_credit())
             activity = WAIT_ACCUMULATION;
         else
-            activity = pixels_ready ? WAIT_FEATURE : WAIT_WEIGHTS;
+            activity = admission.has_weights() ? WAIT_FEATURE : WAIT_WEIGHTS;
     }
 
     bool word_ready(bool parameters_ready) const {
-        return unpacker.word_ready(parameters_ready, weights_ready);
+        return unpacker.word_ready(parameters_ready, admission.weights_ready());
     }
 
     void clock(bool word, bool parameters_ready, bool pixel_drained) {
-        uint8_t sums = module.sums();
-        uint8_t banks = interconnect.banks(sums);
-        bool taken = banks & VALID && banks_ready;
-        memory.clock(taken ? banks : 0, pixel_drained);
-        interconnect.clock(sums, banks_ready);
-        module.clock(enable, unpacker.weights(word) && weights_ready, pixel);
+        bool weights_ready = admission.weights_ready();
+        bool row = unpacker.weights(word) && weights_ready;
+        bool released = memory.released;
+        uint8_t summed = way.end();
+        memory.clock(summed, pixel_drained);
+        way.clock(enters ? walker.pixel() : 0);
+        bool closing = enters && walker.closing();
+        if (closing)
+            finished = walker.op;
+        ended.clock(closing);
+        admission.clock(row, enters, walker.begins, walker.ends_pass(), released);
         unpacker.clock(unpacker_takes ? op : nullptr, word, parameters_ready, weights_ready);
 
-        const Instruction *walker_offer =
-            reader_fork.valid(1, fork.valid(0, op)) ? op : nullptr;
-        if (asked)
-            tag = walker.tag();
-        bool pass_taken = walker.pass_ready(asked);
-        walker.clock(walker_offer, stepper, asked, done);
+        bool reader = fork.valid(0, op);
+        preparation.clock(reader, reader_takes);
+        bool pass_taken = walker.pass_ready(enters);
+        walker.clock(walker_takes ? op : nullptr, stepper, enters);
         stepper.clock(stepper_takes ? op : nullptr, pass_taken);
-        buffer.clock(asked, pixels_ready);
-        outstanding += int(asked) - int(pixel != 0);
         reader_fork.clock(stepper_takes, walker_takes);
         fork.clock(reader_takes, unpacker_takes);
     }
 
 private:
+    // From the entry of a pixel to that of its sums into the banks.
+    static int64_t way_length(const Config &config) {
+        int64_t levels = 0;
+        while (1ll << levels < config.modules)
+            levels++;
+        return ENTRY_LATENCY + config.rows + config.columns - 2 + ELEMENT_LATENCY + levels;
+    }
+
+    Preparation preparation;
     SliceStepper stepper;
     PixelWalker walker;
-    SkidBuffer buffer; // of the window's answer, in the feature memory
-    uint8_t tag = 0;   // of that answer
-    int outstanding = 0;
-    ConvolutionModule module;
-    Interconnect interconnect;
+    Admission admission;
+    Way way, ended{WALK_LATENCY};
     StreamFork fork, reader_fork;
 
     const Instruction *op = nullptr;
-    uint8_t pixel = 0; // that enters the modules
-    bool enable = false, banks_ready = false, pixels_ready = false, weights_ready = false;
+    bool enters = false; // a pixel
     bool stepper_takes = false, walker_takes = false, reader_takes = false, unpacker_takes = false;
 };
 

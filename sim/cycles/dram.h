@@ -1,4 +1,4 @@
-// The memory behind the machine's AXI4 port in time: what sim/rtl/axi_memory.h does, without bytes.
+// The memory behind one of the machine's AXI4 ports in time: what sim/rtl/axi_memory.h does, without bytes.
 // MemoryTiming and Channel are those of sim/memory/timing.py.
 
 #pragma once
@@ -15,8 +15,8 @@ namespace {
 class Dram {
 public:
     // The program begins in `first_cycle`.
-    Dram(const MemoryTiming &timing, uint64_t first_cycle, size_t readers)
-        : timing(timing), cycle(first_cycle), queues(timing.reorder ? readers : 1),
+    Dram(const MemoryTiming &timing, size_t port, uint64_t first_cycle, size_t readers)
+        : timing(timing), channels(CHANNELS * port), cycle(first_cycle), queues(timing.reorder ? readers : 1),
           credit(int64_t(std::min<uint64_t>(uint64_t(timing.rate) * cycle, RATE_ONE))) {}
 
     bool rvalid = false, bvalid = false;
@@ -70,7 +70,7 @@ private:
     };
 
     bool stalled(Channel channel) const {
-        return stalls(timing.states[channel], timing.stall_threshold, cycle);
+        return stalls(timing.states[channels + channel], timing.stall_threshold, cycle);
     }
 
     void offer_word() {
@@ -79,7 +79,7 @@ private:
             due += !queue.empty() && queue.front().due <= cycle;
         if (!due)
             return;
-        size_t chosen = due > 1 ? draw(timing.states[CHOICE], cycle) % due : 0;
+        size_t chosen = due > 1 ? draw(timing.states[channels + CHOICE], cycle) % due : 0;
         auto queue = queues.begin();
         while (queue->empty() || queue->front().due > cycle || chosen--)
             ++queue;
@@ -94,6 +94,7 @@ private:
     }
 
     MemoryTiming timing;
+    size_t channels;
     uint64_t cycle;
     std::vector<std::deque<Burst>> queues; // by reader, or one for all
     size_t waiting_reads = 0;

@@ -21,11 +21,14 @@ public:
             std::vector<Instruction> code, int64_t layers, uint64_t patience)
         : config(config), program(std::move(code)),
           traces(program.size(), Trace{NEVER, NEVER, NEVER, {}}),
-          sequencer(this->config, program, traces), dram(timing, first_cycle, READ_IDS),
-          reader(this->config, READERS), writer(this->config), load(this->config),
-          weights(this->config), conv(this->config), post(this->config), pool(this->config),
-          store(this->config), counts(ENGINES * layers * ACTIVITIES), layers(layers),
-          patience(patience) {}
+          sequencer(this->config, program, traces),
+          reader(this->config, READERS), writer(this->config), load(this->config, features),
+          weights(this->config), conv(this->config), post(this->config, features),
+          pool(this->config, features), store(this->config, features),
+          counts(ENGINES * layers * ACTIVITIES), layers(layers), patience(patience) {
+        for (int64_t port = 0; port < this->config.dram_ports; port++)
+            drams.emplace_back(timing, size_t(port), first_cycle, READ_IDS);
+    }
 
     Verdict run(uint64_t budget) {
         for (; budget > 0; budget--) {
@@ -42,7 +45,14 @@ public:
         return RUNNING;
     }
 
-    Result result = {};
+    // Figures up to now.
+    Result figures() {
+        for (int index = 0; index < READERS; index++)
+            result.words_read[index] = beats_read[index] / drams.size();
+        result.words_written = writer.words_sent;
+        return result;
+    }
+
     const std::vector<uint64_t> &histogram() const { return counts; }
     const std::vector<Trace> &trace() const { return traces; }
 
@@ -50,7 +60,8 @@ private:
     // One cycle; whether it was the last.
     bool step() {
         uint64_t cycle = result.cycles;
-        dram.offer();
+        for (Dram &dram : drams)
+            dram.offer();
         const Instruction *const *offered = sequencer.offered;
 
         bool load_word = reader.word_valid(READER_LOAD);
@@ -61,44 +72,37 @@ private:
         bool unpacker_word = weights.fifo.r_rdy();
 
         conv.settle(offered[CONV]);
-        post.settle(offered[POST], conv.memory.valid);
+        post.settle(offered[POST], conv.memory.valid());
         bool rows_ready = post.parameters.ready();
         bool last_row = rows_ready && conv.unpacker.parameters(unpacker_word) &&
                         conv.unpacker.last_parameters();
 
-        // Port B of the feature memory: POST, POOL and LOAD write, POST, STORE and POOL read.
-        pool.offer();
-        load.offer_write();
-        store.offer_read();
-        uint32_t used = post.write_banks;
-        bool pool_writes = !(used & pool.write_banks);
-        used |= pool_writes ? pool.write_banks : 0;
-        bool load_writes = !(used & load.write_banks);
-        used |= load_writes ? load.write_banks : 0;
-        bool residual_asked =
-            post.read_banks && !(used & post.read_banks) && post.residual_room();
-        used |= residual_asked ? post.read_banks : 0;
-        bool store_reads = !(used & store.read_banks);
-
-        load.settle(offered[LOAD], load_word, load_writes);
+        load.settle(offered[LOAD], load_word);
         weights.settle(offered[WEIGHTS], weight_word, request_ready[READER_WEIGHTS]);
         bool store_words = writer.word_ready(), store_requests = writer.request_ready();
-        store.settle(offered[STORE], store_reads, store_words, writer.done(dram));
-        used |= store.asked ? store.read_banks : 0;
-        pool.settle(offered[POOL], pool_writes, !(used & pool.read_banks));
+        store.settle(offered[STORE], store_words, writer.done());
+        pool.settle(offered[POOL]);
 
-        bool go[ENGINES] = {false,     load.finish, weights.go, conv.go,
-                            post.finish, pool.finish, store.finish};
+        bool go[ENGINES] = {false,
+                            load.control.taken,
+                            weights.go,
+                            conv.go,
+                            post.control.taken,
+                            pool.control.taken,
+                            store.control.taken};
         bool done[ENGINES] = {false,     load.finish, weights.done, conv.done,
                               post.finish, pool.finish, store.finish};
-        bool finished = sequencer.finished();
+        bool finished = sequencer.finished;
         trace_all(offered, finished);
         Activity activity[ENGINES] = {
-            sequencer.ending() ? WAIT_TOKEN
-                               : sequencer.fetch.activity(sequencer.fetch_taken(go)),
+            finished             ? IDLE
+            : sequencer.ending() ? WAIT_TOKEN
+                                 : sequencer.fetch.activity(sequencer.fetch_taken()),
             load.activity, weights.activity, conv.activity,
             post.activity, pool.activity,    store.activity};
-        bool moves = dram.rvalid;
+        bool moves = false;
+        for (const Dram &dram : drams)
+            moves |= dram.rvalid;
         const Instruction *current[ENGINES];
         for (int engine = 0; engine < ENGINES; engine++) {
             current[engine] = sequencer.next(engine);
@@ -113,8 +117,9 @@ private:
         for (int engine = 0; engine < ENGINES; engine++)
             record(engine, activity[engine], current[engine], false);
 
-        if (dram.rvalid)
-            result.words_read[dram.rid]++;
+        for (const Dram &dram : drams)
+            if (dram.rvalid)
+                beats_read[dram.rid]++;
         result.most_weights = std::max(result.most_weights, uint64_t(weights.fifo.level()));
         bool unpacker_ready = conv.word_ready(rows_ready);
         result.weights_empty += conv.current() && unpacker_ready && !unpacker_word;
@@ -123,15 +128,15 @@ private:
         bool fetch_word = reader.word_valid(READER_FETCH);
         load.clock(offered[LOAD], request_ready[READER_LOAD]);
         weights.clock(offered[WEIGHTS], unpacker_ready);
-        post.clock(offered[POST], last_row, residual_asked);
+        post.clock(offered[POST], last_row);
         conv.clock(unpacker_word, rows_ready, post.drained);
         pool.clock(offered[POOL]);
         int64_t offset = store.offset, length = store.length;
         bool request = store.request, word = store.word;
         store.clock(offered[STORE], store_requests, store_words);
-        reader.clock(dram, clients);
-        bool sent = writer.clock(dram, request, offset, length, word);
-        result.words_written += sent;
+        features.clock();
+        reader.clock(drams, clients);
+        bool sent = writer.clock(drams, request, offset, length, word);
         sequencer.clock(cycle, go, done, request_ready[READER_FETCH], fetch_word);
 
         result.cycles++;
@@ -157,7 +162,7 @@ private:
         if (conv.pixel_enters())
             mark(sequencer.trace(conv.current()).start, cycle);
         if (conv.done)
-            sequencer.trace(conv.current()).end = cycle;
+            sequencer.trace(conv.finished).end = cycle;
         if (finished)
             traces.back().end = cycle;
     }
@@ -193,6 +198,8 @@ private:
         now = {activity, op, layer, flush ? 0u : 1u};
     }
 
+    Result result = {};
+
     struct Stretch {
         Activity activity = IDLE;
         const Instruction *op = nullptr;
@@ -204,9 +211,11 @@ private:
     std::vector<Instruction> program;
     std::vector<Trace> traces;
     Sequencer sequencer;
-    Dram dram;
+    std::vector<Dram> drams; // by port
+    uint64_t beats_read[READ_IDS] = {};
     DmaReader reader;
     DmaWriter writer;
+    FeatureMemory features;
     LoadEngine load;
     WeightEngine weights;
     ConvolutionEngine conv;
@@ -229,7 +238,7 @@ Machine *dna_open(const Config *config, const MemoryTiming *timing, uint64_t fir
 }
 
 int dna_run(Machine *machine, uint64_t budget) { return machine->run(budget); }
-void dna_result(const Machine *machine, Result *result) { *result = machine->result; }
+void dna_result(Machine *machine, Result *result) { *result = machine->figures(); }
 const uint64_t *dna_histogram(const Machine *machine) { return machine->histogram().data(); }
 const Trace *dna_trace(const Machine *machine) { return machine->trace().data(); }
 void dna_close(Machine *machine) { delete machine; }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control.h"
+#include "features.h"
 
 namespace {
 
@@ -40,37 +41,34 @@ struct Walk {
     int64_t side = 1; // input pixels that are read together
 };
 
+// The walk, and the register of the request that it has come to.
 class WindowWalker {
 public:
     explicit WindowWalker(const Config &config) : config(config) {}
 
-    bool valid = false;
-    bool last_tap() const {
-        return tap_x + walk.side >= walk.kernel_width && tap_y == walk.kernel_height - 1;
-    }
-
-    // The banks of the feature memory that it wants to read; none outside of the input.
-    uint32_t banks_wanted() const {
-        int64_t y = row * walk.stride - walk.pad_top + tap_y;
-        if (y < 0 || y >= walk.in_height)
-            return 0;
-        uint32_t wanted = 0;
-        for (int64_t tap = 0; tap < walk.side && tap_x + tap < walk.kernel_width; tap++) {
-            int64_t x = column * walk.stride - walk.pad_left + tap_x + tap;
-            if (x >= 0 && x < walk.in_width)
-                wanted |= banks(config, walk.in_base + y * walk.in_pitch + x * walk.words + word,
-                                std::min(walk.words - word, walk.group));
-        }
-        return wanted;
-    }
+    bool valid = false, last_tap = false; // a request; whether it is the last of its window
+    uint32_t banks_wanted = 0;            // of the feature memory; none outside of the input
 
     void start(const Walk &new_walk) {
         walk = new_walk;
         row = column = word = tap_x = tap_y = 0;
-        valid = true;
+        preparation = POOL_PREPARATION;
     }
 
-    void take() {
+    void clock(bool taken) {
+        if (!valid || taken) {
+            valid = walking;
+            if (walking)
+                step();
+        }
+        if (preparation && --preparation == 0)
+            walking = true;
+    }
+
+private:
+    void step() {
+        banks_wanted = wanted();
+        last_tap = tap_x + walk.side >= walk.kernel_width && tap_y == walk.kernel_height - 1;
         tap_x += walk.side;
         if (tap_x < walk.kernel_width)
             return;
@@ -85,12 +83,27 @@ public:
         if (++column < walk.width)
             return;
         column = 0;
-        valid = ++row < walk.height;
+        walking = ++row < walk.height;
     }
 
-private:
+    uint32_t wanted() const {
+        int64_t y = row * walk.stride - walk.pad_top + tap_y;
+        if (y < 0 || y >= walk.in_height)
+            return 0;
+        uint32_t result = 0;
+        for (int64_t tap = 0; tap < walk.side && tap_x + tap < walk.kernel_width; tap++) {
+            int64_t x = column * walk.stride - walk.pad_left + tap_x + tap;
+            if (x >= 0 && x < walk.in_width)
+                result |= banks(config, walk.in_base + y * walk.in_pitch + x * walk.words + word,
+                                std::min(walk.words - word, walk.group));
+        }
+        return result;
+    }
+
     const Config &config;
     Walk walk;
+    bool walking = false;
+    int preparation = 0;
     int64_t row = 0, column = 0, word = 0, tap_x = 0, tap_y = 0;
 };
 
@@ -169,35 +182,28 @@ private:
 
 class PoolEngine {
 public:
-    explicit PoolEngine(const Config &config)
-        : config(config), walker(config), mean_unit(config), writer(config) {}
+    PoolEngine(const Config &config, FeatureMemory &features)
+        : config(config), features(features), walker(config), mean_unit(config), writer(config),
+          tags(FEATURE_READS) {}
 
     EngineControl control;
     bool finish = false;
-    bool asked = false; // words, in this cycle
-    uint32_t write_banks = 0, read_banks = 0;
     Activity activity = IDLE;
 
-    // What is written and read is known from the state,
-    void offer() {
-        write_banks = writer.valid() ? banks(config, writer.address, writer.count()) : 0;
-        read_banks = walker.valid ? walker.banks_wanted() : 0;
-    }
-
-    // the rest once it is known what others take of the feature memory.
-    void settle(const Instruction *offered, bool write_ready, bool read_free) {
+    void settle(const Instruction *offered) {
         if (control.idle(offered)) {
             activity = IDLE;
-            finish = asked = false;
+            finish = false;
             return;
         }
-        written = writer.valid() && write_ready;
+        written = writer.valid() && features.ready(POOL_WRITE);
+        bool answer = features.answer(POOL_READ);
+        last = answer && tags.front();
         bool writer_ready = writer.ready(written);
-        ready = walk.mean ? !mean_unit.busy : !last || writer_ready;
-        came = buffer.valid() && ready;
-        group_taken = writer_ready && (walk.mean ? mean_unit.result() : buffer.valid() && last);
-        asked = walker.valid && buffer.room(ready) && read_free;
-        finish = writer.finished(written);
+        bool ready = walk.mean ? !mean_unit.busy : !last || writer_ready;
+        came = answer && ready;
+        group_taken = writer_ready && (walk.mean ? mean_unit.result() : last);
+        finish = control.running && ended && !features.pending(POOL_WRITE);
         bool computing = mean_unit.busy && !writer.valid();
         activity = control.activity(offered, came || written || computing ? BUSY : WAIT_FEATURE);
     }
@@ -205,13 +211,18 @@ public:
     void clock(const Instruction *offered) {
         if (control.idle(offered))
             return;
+        if (written)
+            features.ask(POOL_WRITE, banks(config, writer.address, writer.count()));
+        bool asked = walker.valid && features.ready(POOL_READ);
+        if (asked)
+            features.ask(POOL_READ, walker.banks_wanted);
+        if (came)
+            features.take(POOL_READ);
+        ended = writer.finished(written) || (ended && !finish);
         mean_unit.clock(walk.mean && came && last, walk.mean && group_taken);
         writer.clock(written, group_taken);
-        if (asked)
-            last = walker.last_tap();
-        buffer.clock(asked, ready);
-        if (asked)
-            walker.take();
+        tags.clock(asked, came, walker.last_tap);
+        walker.clock(asked);
         if (control.starts()) {
             walk = Walk(control.op, config);
             walker.start(walk);
@@ -222,13 +233,13 @@ public:
 
 private:
     const Config &config;
+    FeatureMemory &features;
     Walk walk;
     WindowWalker walker;
     MeanUnit mean_unit;
     GroupWriter writer;
-    SkidBuffer buffer; // of the window's answer, in the feature memory
-    bool last = false; // tap of its window, of that answer
-    bool written = false, ready = false, came = false, group_taken = false;
+    Fifo<char> tags; // of what is read: whether it is the last of its window
+    bool written = false, came = false, group_taken = false, last = false, ended = false;
 };
 
 } // namespace

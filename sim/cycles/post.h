@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control.h"
+#include "features.h"
 
 namespace {
 
@@ -27,19 +28,18 @@ private:
     int fill_tile = 0, read_tile = 0;
 };
 
+// The walk, and the register of the step that it has come to.
 class TileWalker {
 public:
+    struct Step {
+        bool valid = false, ends_pixel = false, ends_tile = false, ends_layer = false;
+        int64_t address = 0, count = 0;
+    };
+
     explicit TileWalker(const Config &config)
         : modules(config.modules), post_words(config.lanes / config.rows) {}
 
-    bool valid = false;
-    int64_t address() const { return pixel_address + first_word; }
-    int64_t count() const { return std::min(left(), post_words); }
-    bool ends_pixel() const { return left() <= post_words; }
-    bool ends_tile() const {
-        return ends_pixel() && pixel == (last_tile() ? op->last_pixels : op->tile_pixels) - 1;
-    }
-    bool ends_layer() const { return ends_tile() && last_tile() && words_left <= group; }
+    Step step;
 
     void start(const Instruction *instruction, int64_t base, int64_t row_pitch) {
         op = instruction;
@@ -47,13 +47,29 @@ public:
         group = modules >> op->split;
         words_left = op->out_words;
         tile_address = row_address = pixel_address = base;
-        valid = true;
+        walking = true;
     }
 
-    void take() {
-        bool pixel_ends = ends_pixel(), tile_ends = ends_tile(), layer_ends = ends_layer();
+    void clock(bool taken) {
+        if (step.valid && !taken)
+            return;
+        step.valid = walking;
+        if (walking)
+            walk();
+    }
+
+private:
+    void walk() {
+        int64_t left = std::min(words_left, group) - first_word;
+        bool last_tile = tile == op->pixel_tiles - 1;
+        step.address = pixel_address + first_word;
+        step.count = std::min(left, post_words);
+        step.ends_pixel = left <= post_words;
+        step.ends_tile =
+            step.ends_pixel && pixel == (last_tile ? op->last_pixels : op->tile_pixels) - 1;
+        step.ends_layer = step.ends_tile && last_tile && words_left <= group;
         first_word += post_words;
-        if (pixel_ends) {
+        if (step.ends_pixel) {
             first_word = 0;
             pixel++;
             pixel_address += op->out_words;
@@ -63,97 +79,89 @@ public:
                 pixel_address = row_address;
             }
         }
-        if (tile_ends) {
-            bool last = last_tile();
+        if (step.ends_tile) {
             pixel = 0;
             tile++;
-            if (last) {
+            if (last_tile) {
                 tile = column = 0;
                 words_left -= group;
                 tile_address += group;
                 row_address = pixel_address = tile_address;
             }
         }
-        valid = !layer_ends;
+        walking = !step.ends_layer;
     }
-
-private:
-    int64_t left() const { return std::min(words_left, group) - first_word; }
-    bool last_tile() const { return tile == op->pixel_tiles - 1; }
 
     int64_t modules, post_words;
     const Instruction *op = nullptr;
+    bool walking = false;
     int64_t pitch = 0, group = 0, first_word = 0, words_left = 0, column = 0, pixel = 0, tile = 0;
     int64_t tile_address = 0, row_address = 0, pixel_address = 0;
 };
 
 class PostEngine {
 public:
-    explicit PostEngine(const Config &config)
-        : config(config), order(config), residual_order(config),
-          targets(int64_t(1) << ceil_log2(1 + REQUANTIZER_LATENCY + ADDER_LATENCY)),
-          operands(RESIDUAL_WORDS) {}
+    PostEngine(const Config &config, FeatureMemory &features)
+        : config(config), features(features), order(config), residual_order(config),
+          targets(POST_WORDS_UNDER_WAY) {}
 
     EngineControl control;
     ParameterMemory parameters;
     bool finish = false;
     bool issue = false, drained = false; // words, and the last ones of a pixel, are taken
-    uint32_t write_banks = 0;            // that are written in this cycle
-    uint32_t read_banks = 0;             // that the residual is asked from
     Activity activity = IDLE;
 
-    // What follows from the state; nobody goes before POST at the feature memory.
+    // What follows from the state.
     void settle(const Instruction *offered, bool pixel) {
         residual = control.op && control.op->residual;
-        bool valid = bit(pipeline, REQUANTIZER_LATENCY);
-        bool sum_valid = bit(sums, ADDER_LATENCY - 1);
-        bool ready = !residual || operands.r_rdy();
-        written = residual ? sum_valid : valid;
-        free = !valid || ready;
-        issue = order.valid && pixel && parameters.available() && free && targets.w_rdy();
-        drained = issue && order.ends_pixel();
-        write_banks = written ? banks(config, targets.front().address, targets.front().count) : 0;
-        read_banks = residual_order.valid
-                         ? banks(config, residual_order.address(), residual_order.count())
-                         : 0;
-        finish = control.running && written && targets.front().last;
+        written = results != 0 && features.ready(POST_WRITE);
+        bool operand = !residual || operands_left != 0;
+        const TileWalker::Step &step = order.step;
+        issue = step.valid && pixel && parameters.available() && targets.w_rdy() && operand;
+        drained = issue && step.ends_pixel;
+        finish = control.running && ended && !features.pending(POST_WRITE);
         Activity own = BUSY;
         if (!issue && !written) {
-            if (residual && valid && !operands.r_rdy())
+            if (results != 0)
                 own = WAIT_FEATURE;
-            else if (order.valid && !pixel)
+            else if (step.valid && !pixel)
                 own = WAIT_ACCUMULATION;
-            else if (order.valid && !parameters.available())
+            else if (step.valid && !parameters.available())
                 own = WAIT_WEIGHTS;
+            else if (step.valid && !operand)
+                own = WAIT_FEATURE;
         }
         activity = control.activity(offered, own);
     }
 
-    bool residual_room() const { return buffer.room(operands.w_rdy()); }
-
-    void clock(const Instruction *offered, bool last_row, bool residual_asked) {
+    void clock(const Instruction *offered, bool last_row) {
         if (control.idle(offered)) {
             parameters.clock(last_row, false);
             control.clock(offered, false);
             return;
         }
-        bool valid = bit(pipeline, REQUANTIZER_LATENCY);
-        bool adds = residual && valid && operands.r_rdy();
-        bool answered = buffer.valid();
-        Target target;
-        if (issue)
-            target = {order.address(), order.count(), order.ends_layer()};
-        parameters.clock(last_row, issue && order.ends_tile());
-        targets.clock(issue, written, target);
-        buffer.clock(residual_asked, operands.w_rdy());
-        operands.clock(answered, adds);
-        sums = (sums << 1 | uint32_t(adds)) & ((1u << ADDER_LATENCY) - 1);
-        if (free)
-            pipeline = (pipeline << 1 | uint32_t(issue)) & ((2u << REQUANTIZER_LATENCY) - 1);
-        if (issue)
-            order.take();
-        if (residual_asked)
-            residual_order.take();
+        const TileWalker::Step step = order.step, other = residual_order.step;
+        if (written)
+            features.ask(POST_WRITE, banks(config, targets.front().address, targets.front().count));
+        bool asked = other.valid && features.ready(RESIDUAL_READ);
+        if (asked)
+            features.ask(RESIDUAL_READ, banks(config, other.address, other.count));
+        bool came = features.answer(RESIDUAL_READ) && operands != POST_WORDS_UNDER_WAY;
+        if (came)
+            features.take(RESIDUAL_READ);
+
+        ended = (written && targets.front().last) || (ended && !finish);
+        bool valid = bit(entered, REQUANTIZER_LATENCY);
+        bool adds = residual && valid;
+        results += int(residual ? bit(added, RESIDUAL_LATENCY - 1) : valid) - int(written);
+        operands += int(came) - int(adds);
+        operands_left += int(came) - int(issue && residual);
+        added = added << 1 | uint32_t(adds);
+        entered = entered << 1 | uint32_t(issue);
+        parameters.clock(last_row, issue && step.ends_tile);
+        targets.clock(issue, written, {step.address, step.count, step.ends_layer});
+        order.clock(issue);
+        residual_order.clock(asked);
         if (control.starts()) {
             const Instruction *op = control.op;
             order.start(op, op->out_base, op->out_pitch);
@@ -169,20 +177,14 @@ private:
         bool last = false;
     };
 
-    static int ceil_log2(int value) {
-        int bits = 0;
-        while (1 << bits < value)
-            bits++;
-        return bits;
-    }
-
     const Config &config;
+    FeatureMemory &features;
     TileWalker order, residual_order;
     Fifo<Target> targets;
-    Fifo<char> operands;
-    SkidBuffer buffer;                // of the residual, in the feature memory
-    uint32_t pipeline = 0, sums = 0;  // valid bits of the requantizers and of the adder
-    bool residual = false, written = false, free = false;
+    int results = 0, operands = 0; // in their queues
+    int operands_left = 0;         // of those, for words that are not let in yet
+    uint32_t entered = 0, added = 0; // valid bits of the requantizers and of the adders
+    bool residual = false, written = false, ended = false;
 };
 
 } // namespace

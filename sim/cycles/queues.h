@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -61,19 +62,23 @@ private:
     bool out = false;
 };
 
-// hw/streams/skid_buffer.py: the answer of a memory that comes a cycle after it was asked for.
-class SkidBuffer {
+// hw/streams/register_slice.py.
+class RegisterSlice {
 public:
-    bool valid() const { return arrives || kept; }
-    bool room(bool ready) const { return !valid() || ready; }
+    bool ready() const { return !kept; }
+    bool valid() const { return output; }
 
-    void clock(bool asked, bool ready) {
-        kept = valid() && !ready;
-        arrives = asked;
+    void clock(bool word, bool taken) {
+        if (!output || taken) {
+            output = kept || word;
+            kept = false;
+        } else if (word && !kept) {
+            kept = true;
+        }
     }
 
 private:
-    bool arrives = false, kept = false;
+    bool output = false, kept = false;
 };
 
 // hw/streams/stream_fork.py with two outputs.
@@ -96,31 +101,92 @@ private:
     bool served[2] = {false, false};
 };
 
+struct Burst {
+    int64_t word = 0, length = 0; // DRAM words
+    bool last = false;
+};
+
 // hw/bus/burst_splitter.py. Offsets and lengths are in DRAM words.
 class BurstSplitter {
 public:
     explicit BurstSplitter(int64_t burst_words) : burst_words(burst_words) {}
 
-    bool ready() const { return left == 0; }
-    bool valid() const { return left != 0; }
-    bool last() const { return left <= room(); }
-    int64_t length() const { return last() ? left : room(); }
+    bool ready() const { return !came; }
+    bool valid() const { return offered; }
+    const Burst &burst() const { return now; }
 
-    void accept(int64_t offset, int64_t length) {
-        word = offset;
-        left = length;
-    }
-
-    void take() {
-        int64_t taken = length();
-        word += taken;
-        left -= taken;
+    void clock(bool request, int64_t offset, int64_t length, bool taken) {
+        bool loads = judged && !active, judges = summed && !judged, sums = came && !summed;
+        bool accepts = request && !came;
+        if (!offered || taken) {
+            offered = active;
+            if (active) {
+                int64_t room = burst_words - (word & (burst_words - 1));
+                now = {word, std::min(room, left), left <= room};
+                word += now.length;
+                left -= now.length;
+                active = left != 0;
+            }
+        }
+        if (loads) {
+            judged = false;
+            active = true;
+            word = requests[2].word;
+            left = requests[2].length;
+        }
+        if (judges) {
+            summed = false;
+            judged = true;
+            requests[2] = requests[1];
+        }
+        if (sums) {
+            came = false;
+            summed = true;
+            requests[1] = requests[0];
+        }
+        if (accepts) {
+            came = true;
+            requests[0] = {offset, length, false};
+        }
     }
 
 private:
-    int64_t room() const { return burst_words - (word & (burst_words - 1)); }
-
     int64_t burst_words, word = 0, left = 0;
+    bool came = false, summed = false, judged = false, active = false, offered = false;
+    Burst requests[3], now;
+};
+
+// hw/bus/burst_address.py.
+class BurstAddress {
+public:
+    bool ready() const { return !summed; }
+    bool valid() const { return offered; }
+    const Burst &burst() const { return now; }
+    int id() const { return now_id; }
+    bool starts(bool accepted) const { return summed && (!offered || accepted); }
+
+    // `accepted` is that of the channel.
+    void clock(bool taken, const Burst &next, int next_id, bool accepted) {
+        bool moves = starts(accepted);
+        if (accepted)
+            offered = false;
+        if (moves) {
+            offered = true;
+            now = kept;
+            now_id = kept_id;
+            summed = false;
+        }
+        if (taken) {
+            summed = true;
+            kept = next;
+            kept_id = next_id;
+        }
+    }
+
+private:
+    bool summed = false, offered = false;
+    Burst kept, now;
+    int kept_id = 0, now_id = 0;
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "control.h"
+#include "features.h"
 
 namespace {
 
@@ -49,25 +50,19 @@ private:
 
 class StoreEngine {
 public:
-    explicit StoreEngine(const Config &config)
-        : config(config), packer(config), post_words(config.lanes / config.rows) {}
+    StoreEngine(const Config &config, FeatureMemory &features)
+        : config(config), features(features), packer(config), post_words(config.lanes / config.rows) {}
 
     EngineControl control;
     bool finish = false;
     bool request = false, word = false;
     int64_t offset = 0, length = 0; // of the request, DRAM words
-    bool asked = false; // words, in this cycle
-    uint32_t read_banks = 0;
     Activity activity = IDLE;
 
-    void offer_read() {
-        read_banks = rows_to_read ? banks(config, address, std::min(left, post_words)) : 0;
-    }
-
-    void settle(const Instruction *offered, bool banks_free, bool word_ready, bool done) {
+    void settle(const Instruction *offered, bool word_ready, bool done) {
         if (control.idle(offered)) {
             activity = IDLE;
-            finish = request = word = asked = false;
+            finish = request = word = false;
             return;
         }
         const Instruction *op = control.op;
@@ -78,8 +73,8 @@ public:
         packer_ready = packer.ready(word_ready);
         word = packer.valid();
         went = word && word_ready;
-        came = buffer.valid() && packer_ready;
-        asked = rows_to_read && banks_free && buffer.room(packer_ready);
+        came = features.answer(STORE_READ) && packer_ready;
+        asked = rows_to_read && features.ready(STORE_READ);
         acknowledged = done;
         finish = control.running && done && rows_to_finish == 1;
         Activity own = WAIT_FEATURE;
@@ -101,8 +96,10 @@ public:
         rows_to_pack -= came && packer.last();
         rows_to_finish -= acknowledged;
         packer.clock(came, word_ready);
-        buffer.clock(asked, packer_ready);
+        if (came)
+            features.take(STORE_READ);
         if (asked) {
+            features.ask(STORE_READ, banks(config, address, std::min(left, post_words)));
             address += post_words;
             left -= post_words;
             if (left <= 0) {
@@ -123,12 +120,12 @@ public:
 
 private:
     const Config &config;
+    FeatureMemory &features;
     RowPacker packer;
-    SkidBuffer buffer; // in the feature memory
     int64_t post_words;
     int64_t rows_to_request = 0, rows_to_read = 0, rows_to_finish = 0, rows_to_pack = 0;
     int64_t row_address = 0, address = 0, left = 0;
-    bool packer_ready = false, came = false, went = false, acknowledged = false;
+    bool asked = false, packer_ready = false, came = false, went = false, acknowledged = false;
 };
 
 } // namespace

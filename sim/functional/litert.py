@@ -9,10 +9,15 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from sw.errors import DnaError
+from sw.frontends.tflite.runtime import reason
 
 Int8 = npt.NDArray[np.int8]
 DELEGATE = "DELEGATE"
-BUILT_IN = frozenset({"AVERAGE_POOL_2D"})
+BUILT_IN = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D"})
+"""What LiteRT's own kernels may compute: averages always are, a maximum has the same bits anywhere.
+
+The delegate declines a maximum over a window of 1 x 1, for example.
+"""
 
 
 class LiteRT:
@@ -37,8 +42,9 @@ class LiteRT:
             self._interpreter = Interpreter(model_content=model, num_threads=threads)
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise DnaError(f"LiteRT cannot load the network: {error}") from error
-        self._input = self._interpreter.get_input_details()[0]["index"]
+            raise DnaError(f"LiteRT cannot load the network: {reason(error)}") from error
+        source = self._interpreter.get_input_details()[0]
+        self._input, self._shape = source["index"], source["shape"]
         self._outputs = [item["index"] for item in self._interpreter.get_output_details()]
         self._check_delegation()
 
@@ -69,13 +75,17 @@ class LiteRT:
         """The outputs for one image.
 
         Args:
-            image: of the type and shape of the input without the batch dimension; int8, unless the
-                model quantizes for itself.
+            image: of the type and shape of the input, with or without a batch of 1; int8, unless
+                the model quantizes for itself.
 
         Returns:
-            Arrays without the batch dimension, in the order of the model's outputs; int8, unless
-            the model dequantizes for itself.
+            Arrays without a batch of 1, in the order of the model's outputs; int8, unless the model
+            dequantizes for itself.
         """
-        self._interpreter.set_tensor(self._input, image[np.newaxis])
-        self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
+        self._interpreter.set_tensor(self._input, image.reshape(self._shape))
+        try:
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            raise DnaError(f"LiteRT cannot run the network: {reason(error)}") from error
+        outputs = [self._interpreter.get_tensor(index) for index in self._outputs]
+        return [output[0] if output.shape[:1] == (1,) else output for output in outputs]

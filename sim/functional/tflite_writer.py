@@ -72,16 +72,15 @@ class TfliteWriter:
         fields["buffer"] = len(self.buffers) - 1
         return self.tensor(name, array.shape, TYPES[array.dtype], **fields)
 
-    def operator(self, code: int, inputs: Sequence[int], output: int, options: Any) -> None:
-        """Append an operator; ``options`` is its table, such as a ``Conv2DOptionsT``."""
+    def operator(self, code: int, inputs: Sequence[int], output: int, options: Any = None) -> None:
+        """Append an operator; ``options`` is its table, such as a ``Conv2DOptionsT``, if any."""
+        table = "NONE" if options is None else type(options).__name__.removesuffix("T")
         self.operators.append(
             schema.OperatorT(
                 opcodeIndex=self.codes.setdefault(code, len(self.codes)),
                 inputs=np.array(inputs, np.int32),
                 outputs=np.array([output], np.int32),
-                builtinOptionsType=getattr(
-                    schema.BuiltinOptions, type(options).__name__.removesuffix("T")
-                ),
+                builtinOptionsType=getattr(schema.BuiltinOptions, table),
                 builtinOptions=options,
             )
         )

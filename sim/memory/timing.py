@@ -21,6 +21,14 @@ class Channel(enum.IntEnum):
     CHOICE = 5
 
 
+MOST_PORTS = 4
+
+
+def stream(channel: Channel, port: int) -> int:
+    """What :class:`sim.memory.stalls.Stalls` calls a channel of a port."""
+    return channel + len(Channel) * port
+
+
 class MemoryTiming(ctypes.Structure):
     """How a memory behaves in time.
 
@@ -28,7 +36,7 @@ class MemoryTiming(ctypes.Structure):
         latency: cycles from a request to the first word of its answer.
         rate: words a cycle, in units of 1 / ``RATE_ONE``.
         stall_threshold: draws of 32 bits below it stall.
-        states: of the draws at cycle 0, by :class:`Channel`.
+        states: of the draws at cycle 0, by port and :class:`Channel`.
         reorder: whether reads with different identifiers overtake each other.
     """
 
@@ -36,14 +44,14 @@ class MemoryTiming(ctypes.Structure):
         ("latency", ctypes.c_uint64),
         ("rate", ctypes.c_int64),
         ("stall_threshold", ctypes.c_uint64),
-        ("states", ctypes.c_uint64 * len(Channel)),
+        ("states", ctypes.c_uint64 * (MOST_PORTS * len(Channel))),
         ("reorder", ctypes.c_uint8),
     )
 
 
 DECLARATIONS = (
     enumeration(Channel),
-    constants({"RATE_ONE": RATE_ONE}),
+    constants({"RATE_ONE": RATE_ONE, "CHANNELS": len(Channel)}),
     structure(MemoryTiming),
 )
 """C++ for whoever reads a :class:`MemoryTiming`."""
@@ -58,6 +66,10 @@ def timing(model: MemoryModel) -> MemoryTiming:
         latency=model.latency,
         rate=model.rate,
         stall_threshold=model.stalls.threshold,
-        states=tuple(model.stalls.state(channel) for channel in Channel),
+        states=tuple(
+            model.stalls.state(stream(channel, port))
+            for port in range(MOST_PORTS)
+            for channel in Channel
+        ),
         reorder=model.reorder,
     )

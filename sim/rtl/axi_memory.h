@@ -1,4 +1,4 @@
-// The memory behind the machine's AXI4 port, a few operations a cycle. It does in every cycle
+// The memory behind the machine's AXI4 ports, a few operations a cycle. It does in every cycle
 // exactly what sim/rtl/axi_memory.py does; sim/memory/model.py says what that is. The structures,
 // enumerations and constants are the DECLARATIONS there.
 
@@ -16,13 +16,14 @@ namespace {
 // The address channel of one direction: checks the rules that the machine must keep.
 class AddressChannel {
 public:
-    AddressChannel(const Design &design, std::string name)
-        : valid(design.pin("m_axi_" + name + "valid")), ready(design.pin("m_axi_" + name + "ready")),
-          address(design.pin("m_axi_" + name + "addr")), id(design.pin("m_axi_" + name + "id")),
-          length(design.pin("m_axi_" + name + "len")), name(std::move(name)),
-          size(design.pin("m_axi_" + this->name + "size")),
-          burst(design.pin("m_axi_" + this->name + "burst")),
-          bytes(design.width("m_axi_rdata") / 8) {}
+    AddressChannel(const Design &design, const MemoryContent &content, uint64_t port,
+                   const std::string &prefix, const std::string &name)
+        : valid(design.pin(prefix + name + "valid")), ready(design.pin(prefix + name + "ready")),
+          address(design.pin(prefix + name + "addr")), id(design.pin(prefix + name + "id")),
+          length(design.pin(prefix + name + "len")), name(name),
+          size(design.pin(prefix + name + "size")), burst(design.pin(prefix + name + "burst")),
+          bytes(design.width(prefix + "rdata") / 8), ports(content.ports), port(port),
+          granule(content.granule) {}
 
     // Whether a burst is transferred in this cycle; says in `fault` what is wrong with it.
     bool observe(std::string &fault) {
@@ -33,12 +34,14 @@ public:
         if (!*valid || !*ready)
             return false;
         uint64_t end = start() + words() * bytes;
-        if (*size != std::min<uint32_t>(7, uint32_t(__builtin_ctz(bytes))) || *burst != BURST_INCREMENTING)
+        if (*size != uint32_t(__builtin_ctz(bytes)) || *burst != BURST_INCREMENTING)
             fault = name + " is not a burst of whole words";
         else if (start() % bytes)
             fault = name + " is not aligned";
         else if (start() / PAGE_BYTES != (end - 1) / PAGE_BYTES)
             fault = name + " crosses 4 KiB";
+        else if (start() / granule % ports != port)
+            fault = name + " belongs to another port";
         return true;
     }
 
@@ -51,26 +54,30 @@ private:
     std::string name;
     uint32_t *size, *burst;
     uint32_t bytes;
+    uint64_t ports, port, granule;
     bool held = false;
     uint64_t held_start = 0;
     uint32_t held_length = 0, held_id = 0;
 };
 
+// One port to the memory.
 class Memory {
 public:
-    Memory(const Design &design, const MemoryContent &content, const MemoryTiming &timing)
+    Memory(const Design &design, const MemoryContent &content, const MemoryTiming &timing,
+           uint64_t port, const std::string &prefix)
         : content(content), timing(timing),
           errors(content.errors, content.errors + content.error_count),
-          word_bytes(design.width("m_axi_rdata") / 8),
-          queues(timing.reorder ? size_t(1) << design.width("m_axi_arid") : 1), ar(design, "ar"),
-          aw(design, "aw"), rvalid(design.pin("m_axi_rvalid")), rready(design.pin("m_axi_rready")),
-          rid(design.pin("m_axi_rid")), rdata(design.pin("m_axi_rdata")),
-          rresp(design.pin("m_axi_rresp")), rlast(design.pin("m_axi_rlast")),
-          wvalid(design.pin("m_axi_wvalid")), wready(design.pin("m_axi_wready")),
-          wdata(design.pin("m_axi_wdata")), wstrb(design.pin("m_axi_wstrb")),
-          wlast(design.pin("m_axi_wlast")), bvalid(design.pin("m_axi_bvalid")),
-          bready(design.pin("m_axi_bready")), bid(design.pin("m_axi_bid")),
-          bresp(design.pin("m_axi_bresp")), held_word(word_bytes) {}
+          states(timing.states + CHANNELS * port),
+          word_bytes(design.width(prefix + "rdata") / 8),
+          queues(timing.reorder ? size_t(1) << design.width(prefix + "arid") : 1), ar(design, content, port, prefix, "ar"),
+          aw(design, content, port, prefix, "aw"), rvalid(design.pin(prefix + "rvalid")), rready(design.pin(prefix + "rready")),
+          rid(design.pin(prefix + "rid")), rdata(design.pin(prefix + "rdata")),
+          rresp(design.pin(prefix + "rresp")), rlast(design.pin(prefix + "rlast")),
+          wvalid(design.pin(prefix + "wvalid")), wready(design.pin(prefix + "wready")),
+          wdata(design.pin(prefix + "wdata")), wstrb(design.pin(prefix + "wstrb")),
+          wlast(design.pin(prefix + "wlast")), bvalid(design.pin(prefix + "bvalid")),
+          bready(design.pin(prefix + "bready")), bid(design.pin(prefix + "bid")),
+          bresp(design.pin(prefix + "bresp")), held_word(word_bytes) {}
 
     // Drives the memory's side of the bus for `cycle`.
     void offer(uint64_t cycle) {
@@ -121,7 +128,7 @@ private:
     };
 
     bool stalled(Channel channel, uint64_t cycle) const {
-        return stalls(timing.states[channel], timing.stall_threshold, cycle);
+        return stalls(states[channel], timing.stall_threshold, cycle);
     }
 
     // Where a word is, and how the memory answers to its address.
@@ -143,7 +150,7 @@ private:
             ready += !queue.empty() && queue.front().due <= cycle;
         if (!ready)
             return;
-        size_t chosen = ready > 1 ? draw(timing.states[CHOICE], cycle) % ready : 0;
+        size_t chosen = ready > 1 ? draw(states[CHOICE], cycle) % ready : 0;
         auto queue = queues.begin();
         while (queue->empty() || queue->front().due > cycle || chosen--)
             ++queue;
@@ -197,6 +204,7 @@ private:
     MemoryContent content;
     MemoryTiming timing;
     std::vector<Range> errors;
+    const uint64_t *states;
     size_t word_bytes;
     std::vector<std::deque<Burst>> queues; // reads: one for each identifier, or one for all
     size_t waiting_reads = 0;

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from hw.bus.axi_codes import BURST_INCREMENTING, Response
+from hw.bus.axi_codes import BURST_INCREMENTING, Response, memory_prefixes
+from hw.config import DnaConfig
 from sim.memory import timing
 from sim.memory.model import BASE, RATE_ONE, MemoryModel
-from sim.memory.timing import Channel
+from sim.memory.timing import Channel, stream
 from sim.native.declarations import constants, enumeration, structure
 from sim.rtl.simulator import BusError
 
-PREFIX = "m_axi_"
 PAGE_BYTES = 4096
 """No burst crosses a multiple of it."""
 
@@ -31,7 +31,10 @@ class Range(ctypes.Structure):
 
 
 class MemoryContent(ctypes.Structure):
-    """The memory's bytes, where they are on the bus, and which of them answer with an error."""
+    """The memory's bytes, where they are on the bus, which of them answer with an error.
+
+    They are dealt out to the ports, ``granule`` bytes to each in turn.
+    """
 
     _fields_ = (
         ("bytes", ctypes.POINTER(ctypes.c_uint8)),
@@ -39,6 +42,8 @@ class MemoryContent(ctypes.Structure):
         ("size", ctypes.c_uint64),
         ("errors", ctypes.POINTER(Range)),
         ("error_count", ctypes.c_uint64),
+        ("ports", ctypes.c_uint64),
+        ("granule", ctypes.c_uint64),
     )
 
 
@@ -62,23 +67,32 @@ class _Burst:
 
 
 class AxiMemory:
-    """A memory of ``len(content)`` bytes at ``BASE``.
+    """A memory of ``len(content)`` bytes at ``BASE``, seen through one port.
 
     Each cycle has two halves: :meth:`offer` says what the memory drives, :meth:`observe` sees what
-    the bus carries. Pins are named as in the specification, with ``m_axi_`` in front.
+    the bus carries. Pins are named as in the specification, with a prefix and ``_`` in front.
 
     Args:
         model: how it behaves.
         content: uint8, read and written in place.
-        word_bytes: width of the data channels.
+        config: of the machine: how wide its ports are, and which bytes are behind which.
+        port: number of this one.
     """
 
     def __init__(
-        self, model: MemoryModel, content: npt.NDArray[np.uint8], *, word_bytes: int
+        self,
+        model: MemoryModel,
+        content: npt.NDArray[np.uint8],
+        *,
+        config: DnaConfig,
+        port: int = 0,
     ) -> None:
         self._model = model
         self._content = content
-        self._word_bytes = word_bytes
+        self._word_bytes = config.port_bytes
+        self._config = config
+        self._port = port
+        self._prefix = f"{memory_prefixes(config)[port]}_"
         self._reads: dict[int, deque[_Burst]] = {}
         self._writes: deque[_Burst] = deque()
         self._answers: deque[_Burst] = deque()
@@ -107,7 +121,7 @@ class AxiMemory:
         ):
             answer = answers.popleft()
             driven |= {"bvalid": 1, "bid": answer.identifier, "bresp": answer.response}
-        return {PREFIX + name: int(value) for name, value in driven.items()}
+        return {self._prefix + name: int(value) for name, value in driven.items()}
 
     def observe(self, cycle: int, pins: Pins) -> None:
         """Take note of what the bus transfers in ``cycle``.
@@ -115,7 +129,12 @@ class AxiMemory:
         Raises:
             BusError: the machine broke a rule of AXI4.
         """
-        bus = {name.removeprefix(PREFIX): value for name, value in pins.items()}
+        prefix = self._prefix
+        bus = {
+            name.removeprefix(prefix): value
+            for name, value in pins.items()
+            if name.startswith(prefix)
+        }
         for channel in "rb":
             if self._driven[f"{channel}valid"] and bus[f"{channel}ready"]:
                 self._driven[f"{channel}valid"] = 0
@@ -130,7 +149,7 @@ class AxiMemory:
             self._writes.append(self._burst("aw", bus))
 
     def _stalled(self, channel: Channel, cycle: int) -> bool:
-        return self._model.stalls.stalled(channel, cycle)
+        return self._model.stalls.stalled(stream(channel, self._port), cycle)
 
     def _transfers(self, channel: str, bus: Pins, payload: tuple[str, ...]) -> bool:
         """Whether a transfer happens; what is offered must stay until it does."""
@@ -145,13 +164,16 @@ class AxiMemory:
 
     def _burst(self, channel: str, bus: Pins) -> _Burst:
         address, words = bus[f"{channel}addr"], bus[f"{channel}len"] + 1
-        size = min(7, self._word_bytes.bit_length() - 1)
+        size = self._word_bytes.bit_length() - 1
         if bus[f"{channel}size"] != size or bus[f"{channel}burst"] != BURST_INCREMENTING:
             raise BusError(f"{channel} is not a burst of whole words")
         if address % self._word_bytes:
             raise BusError(f"{channel} is not aligned")
         if address // PAGE_BYTES != (address + words * self._word_bytes - 1) // PAGE_BYTES:
             raise BusError(f"{channel} crosses 4 KiB")
+        config = self._config
+        if address // config.port_granule_bytes % config.dram_ports != self._port:
+            raise BusError(f"{channel} belongs to another port")
         return _Burst(address, words, 0, bus[f"{channel}id"])
 
     def _response(self, address: int) -> Response:
@@ -175,7 +197,9 @@ class AxiMemory:
         ]
         if not due:
             return
-        choice = self._model.stalls.draw(Channel.CHOICE, cycle) if len(due) > 1 else 0
+        choice = 0
+        if len(due) > 1:
+            choice = self._model.stalls.draw(stream(Channel.CHOICE, self._port), cycle)
         queue = due[choice % len(due)]
         burst = queue[0]
         response = self._response(burst.address)

@@ -52,7 +52,7 @@ def open_simulator(
         memory: how it behaves; ``MemoryModel()`` if not given.
         record_writes: whether :meth:`Simulator.feature_writes` has something to tell.
         waves: VCD file to write; its cycles count from power-on.
-        component: a class with the ports of :class:`hw.top.Dna`, which it is if not given.
+        component: a class with the ports of :class:`hw.top.ObservedDna`, which it is if not given.
 
     Raises:
         DnaError: there is no such simulator, what it needs is missing (the message says what to
@@ -61,9 +61,9 @@ def open_simulator(
     if simulator not in names():
         raise DnaError(f"no engine {simulator!r}; choose one of {', '.join(names())}")
     if component is None:
-        from hw.top import Dna
+        from hw.top import ObservedDna
 
-        component = Dna
+        component = ObservedDna
     if memory is None:
         from sim.memory.model import MemoryModel
 

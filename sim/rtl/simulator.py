@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.bus import registers
+from hw.bus.axi_codes import Response
 from hw.config import DnaConfig
 from hw.isa import Engine
 from hw.status import Activity
@@ -59,7 +60,7 @@ class Simulator(abc.ABC):
     constructor, which takes the same arguments.
 
     Args:
-        component: the hardware, a class with the ports of :class:`hw.top.Dna`.
+        component: the hardware, a class with the ports of :class:`hw.top.ObservedDna`.
         config: of the machine.
         size: bytes of the memory.
         model: how the memory behaves.
@@ -107,25 +108,32 @@ class Simulator(abc.ABC):
 
         Raises:
             ValueError: there is no such register or it is not writable, or ``value`` does not fit.
+            DnaError: the machine refused, as while a program runs.
         """
         register = registers.BY_NAME.get(name)
         if register is None or not register.writable:
             raise ValueError(f"{name!r} is not a writable register")
         if not 0 <= value < 1 << 32:
             raise ValueError(f"{name} = {value!r} does not fit 32 bits")
-        self._write_register(register.offset, value)
+        response = self._write_register(register.offset, value)
+        if response is not Response.OKAY:
+            raise DnaError(f"the machine refused to write {name}: {response.name}")
 
     def csr_read(self, register: str | int) -> int:
         """Read a register over the bus, by name or byte offset.
 
         Raises:
             ValueError: there is no register of that name.
+            DnaError: there is none at that offset.
         """
         if isinstance(register, str):
             if register not in registers.BY_NAME:
                 raise ValueError(f"{register!r} is not a register")
             register = registers.BY_NAME[register].offset
-        return self._read_register(register)
+        value, response = self._read_register(register)
+        if response is not Response.OKAY:
+            raise DnaError(f"the machine has no register at {register:#x}: {response.name}")
+        return value
 
     def run_to_interrupt(
         self, max_cycles: int, progress: Callable[[int], None] | None = None
@@ -198,10 +206,10 @@ class Simulator(abc.ABC):
         self.close()
 
     @abc.abstractmethod
-    def _write_register(self, offset: int, value: int) -> None: ...
+    def _write_register(self, offset: int, value: int) -> Response: ...
 
     @abc.abstractmethod
-    def _read_register(self, offset: int) -> int: ...
+    def _read_register(self, offset: int) -> tuple[int, Response]: ...
 
     @abc.abstractmethod
     def _run(self, max_cycles: int) -> bool:

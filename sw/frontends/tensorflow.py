@@ -8,6 +8,7 @@ the ranges of the least squared error instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ from sw.frontends.ranges import Histogram, Range
 
 F32Array = npt.NDArray[np.float32]
 Progress = Callable[[str, int], None]
+
+
+_NAME = re.compile(r"[A-Za-z0-9_.\\/>-]+")
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.\\/>-]")
+"""What TensorFlow's graphs call their nodes, and the characters that are no part of a name."""
 
 
 class FloatModel:
@@ -63,9 +69,10 @@ class FloatModel:
         converter.inference_output_type = tf.int8
         try:
             content: bytes = converter.convert()
-        except (ValueError, RuntimeError, tf.errors.OpError) as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise DnaError(f"TensorFlow cannot quantize the model: {reason[0][:300]}") from error
+        except DnaError:  # of an image
+            raise
+        except Exception as error:  # the converter fails in any way that its own code can
+            raise DnaError(f"TensorFlow cannot quantize the model: {_reason(error)}") from error
         return content
 
 
@@ -73,13 +80,24 @@ def of_keras(model: Any) -> FloatModel:
     """A Keras model in float32.
 
     Raises:
-        DnaError: it does not take one image and give one row of classes.
+        DnaError: it does not take one image, or the converter cannot name its parts.
     """
     shape = tuple(model.input_shape) if isinstance(model.input_shape, tuple) else ()
     if len(shape) != 4 or None in shape[1:] or shape[0] not in (None, 1):
         raise DnaError(
             f"the model takes {model.input_shape}; nearest: one image, (1, height, width, channels)"
         )
+    layers = model._flatten_layers(include_self=False)
+    for what, names in (
+        ("input", (tensor.name for tensor in model.inputs)),
+        ("layer", (layer.name for layer in layers)),
+    ):
+        for name in names:
+            if not _NAME.fullmatch(name):
+                nearest = _NO_NAME.sub("_", name)
+                raise DnaError(
+                    f"TensorFlow's converter takes no {what} called {name!r}; nearest: {nearest!r}"
+                )
     return FloatModel(
         lambda x: model(x, training=False),
         shape[1:],
@@ -102,17 +120,30 @@ def load(path: Path) -> FloatModel:
         signature = saved.signatures["serving_default"]
         ((name, spec),) = signature.structured_input_signature[1].items()
         ((output, _),) = signature.structured_outputs.items()
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise DnaError(f"cannot read {path} as a Keras model: {reason[0][:300]}") from error
-    shape = tuple(spec.shape)
-    if len(shape) != 4 or None in shape[1:]:
-        raise DnaError(f"{path} takes {shape}; nearest: one image, (1, height, width, channels)")
-    return FloatModel(
-        lambda x: signature(**{name: x})[output],
-        shape[1:],
-        lambda: tf.lite.TFLiteConverter.from_saved_model(str(path)),
-    )
+        shape = tuple(spec.shape)
+        if len(shape) != 4 or None in shape[1:]:
+            raise DnaError(
+                f"{path} takes {shape}; nearest: one image, (1, height, width, channels)"
+            )
+        return FloatModel(
+            lambda x: signature(**{name: x})[output],
+            shape[1:],
+            lambda: tf.lite.TFLiteConverter.from_saved_model(str(path)),
+        )
+    except DnaError:
+        raise
+    except Exception as error:  # Keras runs the layers of the file, which fail in their own ways
+        raise DnaError(f"cannot read {path} as a Keras model: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong, out of TensorFlow's many lines: the first, or the one below the frames."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("Arguments received by")[0]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    framed = lines[0].startswith(("in user code", "Exception encountered"))
+    return lines[-1 if framed else 0][:300]
 
 
 def observed_ranges(

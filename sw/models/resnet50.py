@@ -92,23 +92,24 @@ class ResNet50(nn.Module):
         return logits
 
 
-def load(path: Path, version: Version | None = None) -> tuple[ResNet50, weights.Naming]:
+def load(path: Path, version: Version | None = None) -> tuple[ResNet50, weights.Weights]:
     """ResNet50 with the trained weights of a file, in evaluation mode.
 
     Args:
-        path: ``.safetensors``, ``.pth`` or ``.pt``, with Keras or torchvision names.
+        path: what ``torch.save`` wrote, or safetensors, with Keras or torchvision names.
         version: default: what weights of that naming are published as.
 
     Returns:
-        The network, and the naming its weights follow.
+        The network, and what was found in the file.
 
     Raises:
         DnaError: the file cannot be used; the message names it and the tensor at fault.
     """
-    tensors = weights.read(path)
-    naming = weights.naming_of(tensors, path)
-    model = ResNet50(version or naming.version)
+    found = weights.read(path)
+    with torch.device("meta"):  # no random weights before those of the file
+        model = ResNet50(version or found.naming.version)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    folded = weights.fold(tensors, shapes, naming, path)
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in folded.items()})
-    return model.eval(), naming
+    folded = weights.fold(found, shapes)
+    state = {name: torch.from_numpy(value) for name, value in folded.items()}
+    model.load_state_dict(state, assign=True)
+    return model.eval(), found

@@ -97,22 +97,21 @@ def build(version: Version, ranges: Mapping[str, Range] | None = None) -> tuple[
     return model, keras.Model(model.input, builder.activations)
 
 
-def load(path: Path, version: Version | None = None) -> tuple[Any, Any, weights.Naming, Version]:
+def load(path: Path, version: Version | None = None) -> tuple[Any, Any, weights.Weights, Version]:
     """ResNet50 with the trained weights of a file.
 
     Args:
-        path: ``.safetensors``, ``.pth`` or ``.pt``, with Keras or torchvision names.
+        path: what ``torch.save`` wrote, or safetensors, with Keras or torchvision names.
         version: default: what weights of that naming are published as.
 
     Returns:
-        The two networks of :func:`build`, the naming that the weights follow, and the version.
+        The two networks of :func:`build`, what was found in the file, and the version.
 
     Raises:
         DnaError: the file cannot be used; the message names it and the tensor at fault.
     """
-    tensors = weights.read(path)
-    naming = weights.naming_of(tensors, path)
-    version = version or naming.version
+    found = weights.read(path)
+    version = version or found.naming.version
     model, observed = build(version)
     trained = [layer for layer in model.layers if layer.weights]
     shapes: dict[str, tuple[int, ...]] = {}
@@ -121,12 +120,12 @@ def load(path: Path, version: Version | None = None) -> tuple[Any, Any, weights.
         # PyTorch's order: outputs first.
         shapes[f"{layer.name}.weight"] = (*shape[:-3:-1], *shape[:-2])
         shapes[f"{layer.name}.bias"] = (shape[-1],)
-    folded = weights.fold(tensors, shapes, naming, path)
+    folded = weights.fold(found, shapes)
     for layer in trained:
         kernel = folded[f"{layer.name}.weight"]
         kernel = kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel.T
         layer.set_weights([kernel, folded[f"{layer.name}.bias"]])
-    return model, observed, naming, version
+    return model, observed, found, version
 
 
 def with_ranges(model: Any, version: Version, ranges: Mapping[str, Range]) -> Any:

@@ -1,186 +1,139 @@
-"""Trained ResNet50 weights from files: reading, checking, folding of batch normalization.
+"""Trained ResNet50 weights from files: finding, checking, folding of batch normalization.
 
-Two namings are in use. Keras calls a convolution ``res2a_branch2b``, its normalization
-``bn2a_branch2b``, stores kernels HWIO and gives every convolution a bias; torchvision calls them
-``layer1.0.conv2`` and ``layer1.0.bn2`` and stores OIHW without bias. Both come out as the state of
-:class:`sw.models.resnet50.ResNet50`.
+Weights of both namings (:mod:`sw.models.naming`) come out as the state of
+:class:`sw.models.resnet50.ResNet50`. In a checkpoint they may stand inside dictionaries
+(``state_dict``, ``model_ema``) and behind a prefix (``module.``, ``model.``). Where a file holds
+exactly one ResNet50, whatever is around it, that one is taken, and it is said; two are refused.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
-import safetensors.numpy
 
 from sw.errors import DnaError
-from sw.models.architecture import Version
+from sw.models.checkpoint import FLOATS, Dictionary, Tensor, dictionaries
+from sw.models.naming import NAMINGS, Naming
 
 Array = npt.NDArray[Any]
 F32Array = npt.NDArray[np.float32]
 Shapes = Mapping[str, tuple[int, ...]]
 
-
-@dataclasses.dataclass(frozen=True)
-class Layer:
-    """Where one layer's tensors are in a file.
-
-    Attributes:
-        weight: name of the kernel or matrix.
-        bias: name of the bias, None if the layer has none.
-        normalization: names of scale, shift, mean and variance; None for the classifier.
-    """
-
-    weight: str
-    bias: str | None
-    normalization: tuple[str, str, str, str] | None
+_SHOWN = 4
+"""Names of what is left out that a line shows."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Naming:
-    """A convention for ResNet50's tensors.
+class Weights:
+    """The one ResNet50 of a file.
 
     Attributes:
-        name: of the convention.
-        version: of the ResNet50 whose published weights follow it.
-        preprocessing: that those weights were trained with (``harness.data.preprocess``).
-        epsilon: added to the variance by its batch normalization.
-        mark: a tensor that every file of this naming has.
-        layer: finds a layer of our network in a file.
-        to_torch: axes that bring a kernel to OIHW, and a matrix to [out, in].
+        path: of the file.
+        naming: that it follows.
+        tensors: by name, without the prefix.
+        prefix: that all names have in the file.
+        remark: what was taken, if that needs to be said: one line.
     """
 
-    name: str
-    version: Version
-    preprocessing: str
-    epsilon: float
-    mark: str
-    layer: Callable[[str], Layer]
-    to_torch: Mapping[int, tuple[int, ...]]
+    path: Path
+    naming: Naming
+    tensors: Mapping[str, Tensor]
+    prefix: str
+    remark: str | None
 
 
-def _keras_layer(layer: str) -> Layer:
-    if layer == "fc":
-        return Layer("fc1000/kernel", "fc1000/bias", None)
-    if layer == "conv1":
-        convolution, normalization = "conv1", "bn_conv1"
-    else:
-        stage, block, part = re.fullmatch(r"layer(\d)\.(\d)\.(\w+)", layer).groups()  # type: ignore[union-attr]
-        branch = {"conv1": "2a", "conv2": "2b", "conv3": "2c", "downsample": "1"}[part]
-        place = f"{int(stage) + 1}{'abcdef'[int(block)]}_branch{branch}"
-        convolution, normalization = f"res{place}", f"bn{place}"
-    statistics = ("gamma", "beta", "moving_mean", "moving_variance")
-    a, b, c, d = (f"{normalization}/{what}" for what in statistics)
-    return Layer(f"{convolution}/kernel", f"{convolution}/bias", (a, b, c, d))
-
-
-def _torchvision_layer(layer: str) -> Layer:
-    if layer == "fc":
-        return Layer("fc.weight", "fc.bias", None)
-    if layer.endswith("downsample"):
-        convolution, normalization = f"{layer}.0", f"{layer}.1"
-    else:
-        convolution, normalization = layer, layer.replace("conv", "bn")
-    statistics = ("weight", "bias", "running_mean", "running_var")
-    a, b, c, d = (f"{normalization}.{what}" for what in statistics)
-    return Layer(f"{convolution}.weight", None, (a, b, c, d))
-
-
-KERAS = Naming(
-    name="keras",
-    version="v1",
-    preprocessing="caffe",
-    epsilon=1e-3,
-    mark="conv1/kernel",
-    layer=_keras_layer,
-    to_torch={4: (3, 2, 0, 1), 2: (1, 0)},
-)
-TORCHVISION = Naming(
-    name="torchvision",
-    version="v1.5",
-    preprocessing="torchvision",
-    epsilon=1e-5,
-    mark="conv1.weight",
-    layer=_torchvision_layer,
-    to_torch={4: (0, 1, 2, 3), 2: (0, 1)},
-)
-
-
-def read(path: Path) -> dict[str, Array]:
-    """Every tensor of a ``.safetensors``, ``.pth`` or ``.pt`` file.
+def read(path: Path) -> Weights:
+    """The ResNet50 in a file that ``torch.save`` wrote, or safetensors.
 
     Raises:
-        DnaError: the file is missing, truncated, of another kind, or holds something other than
-            tensors.
+        DnaError: the file is missing, truncated or of another kind, holds no ResNet50 or more than
+            one, or something beside it that may belong to the network.
     """
-    if not path.is_file():
-        raise DnaError(f"weights {path} do not exist or are not a file")
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    if path.suffix in (".pth", ".pt"):
-        return _read_torch(path)
-    raise DnaError(f"weights {path} must end in .safetensors, .pth or .pt")
-
-
-def _read_safetensors(path: Path) -> dict[str, Array]:
-    try:
-        return safetensors.numpy.load_file(path)
-    except (safetensors.SafetensorError, OSError, KeyError, TypeError) as error:
-        raise DnaError(f"cannot read weights {path}: {error}") from error
-
-
-def _read_torch(path: Path) -> dict[str, Array]:
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load meets a damaged file with many kinds of exception
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise DnaError(f"cannot read weights {path}: {reason}") from error
-    if not isinstance(state, dict):
-        raise DnaError(f"weights {path} hold a {type(state).__name__}, not a state dictionary")
-    for name, value in state.items():
-        if not isinstance(value, torch.Tensor):
-            raise DnaError(
-                f"weights {path}: {name!r} is a {type(value).__name__}, not a tensor; "
-                "save the model's state_dict()"
+    places = [
+        (dictionary, prefix, naming)
+        for dictionary in dictionaries(path)
+        for naming in NAMINGS
+        for prefix in _prefixes(dictionary.tensors, naming)
+    ]
+    if not places:
+        raise DnaError(
+            f"weights {path} are not a ResNet50: "
+            + " nor ".join(
+                f"{start}{naming.mark!r} beside '{naming.first_stage}...' ({naming.name}'s names)"
+                for start, naming in zip(("neither ", ""), NAMINGS, strict=True)
             )
-    return {str(name): value.detach().to_dense().numpy() for name, value in state.items()}
+        )
+    if len(places) > 1:
+        names = " and ".join(_place(dictionary, prefix) for dictionary, prefix, _ in places)
+        raise DnaError(
+            f"weights {path} hold {len(places)} ResNet50s: {names}; save the one that is meant "
+            "in a file of its own"
+        )
+    ((dictionary, prefix, naming),) = places
+    for name, tensor in dictionary.tensors.items():
+        if not name.startswith(prefix) and not _counts(name, tensor):
+            raise DnaError(
+                f"weights {path}: tensor {name!r} is none of those that begin with {prefix!r}: "
+                "whether it belongs to the network is not known"
+            )
+    tensors = {
+        name.removeprefix(prefix): tensor
+        for name, tensor in dictionary.tensors.items()
+        if name.startswith(prefix)
+    }
+    return Weights(path, naming, tensors, prefix, _remark(path, dictionary, prefix, tensors))
 
 
-def naming_of(tensors: Mapping[str, Array], path: Path) -> Naming:
-    """The naming that a file follows.
-
-    Raises:
-        DnaError: neither of the two.
-    """
-    for naming in (KERAS, TORCHVISION):
-        if naming.mark in tensors:
-            return naming
-    raise DnaError(
-        f"weights {path} have neither {KERAS.mark!r} (Keras) nor {TORCHVISION.mark!r} "
-        "(torchvision): not a ResNet50"
-    )
+def _prefixes(tensors: Mapping[str, Tensor], naming: Naming) -> Iterator[str]:
+    """What stands before the names of each ResNet50 among ``tensors``."""
+    for name in tensors:
+        prefix = name.removesuffix(naming.mark)
+        if prefix == name or (prefix and prefix[-1] not in "./"):
+            continue
+        if any(other.startswith(prefix + naming.first_stage) for other in tensors):
+            yield prefix
 
 
-def fold(
-    tensors: Mapping[str, Array], shapes: Shapes, naming: Naming, path: Path
-) -> dict[str, F32Array]:
+def _counts(name: str, tensor: Tensor) -> bool:
+    """Whether a tensor counts steps, and is not used in the network's arithmetic."""
+    whole = tensor.kind not in FLOATS and all(extent == 1 for extent in tensor.shape)
+    return whole or name.endswith("num_batches_tracked")
+
+
+def _place(dictionary: Dictionary, prefix: str) -> str:
+    place = " in ".join(repr(key) for key in reversed(dictionary.keys))
+    names = f"the names that begin with {prefix!r}" if prefix else ""
+    return " of ".join(filter(None, (names, place))) or "the names without a prefix"
+
+
+def _remark(
+    path: Path, dictionary: Dictionary, prefix: str, tensors: Mapping[str, Tensor]
+) -> str | None:
+    narrow = sorted({tensor.kind for tensor in tensors.values()} & {"float16", "bfloat16"})
+    said = []
+    if dictionary.keys or prefix:
+        said.append(f"taken: {_place(dictionary, prefix)}")
+    if narrow:
+        said.append(f"{' and '.join(narrow)}, widened")
+    if dictionary.rest:
+        more = ", ..." if len(dictionary.rest) > _SHOWN else ""
+        said.append(f"left out: {', '.join(map(repr, dictionary.rest[:_SHOWN]))}{more}")
+    return f"weights {path}: {'; '.join(said)}" if said else None
+
+
+def fold(weights: Weights, shapes: Shapes) -> dict[str, F32Array]:
     """Fold batch normalization: ``w' = w * g / sqrt(v + eps)``, ``b' = (b - m) * g / ... + beta``.
 
     Computed in float64, rounded to float32 once.
 
     Args:
-        tensors: of the file.
+        weights: of a file.
         shapes: of the network's state: ``<layer>.weight`` and ``<layer>.bias``, kernels OIHW.
-        naming: that the file follows.
-        path: of the file, for messages.
 
     Returns:
         The network's state.
@@ -188,21 +141,22 @@ def fold(
     Raises:
         DnaError: a tensor is missing, of a wrong shape, not finite, or belongs to no layer.
     """
+    path, naming = weights.path, weights.naming
     used = set()
 
     def take(name: str, shape: tuple[int, ...]) -> Array:
-        if name not in tensors:
-            raise DnaError(f"weights {path}: tensor {name!r} is missing")
-        value = tensors[name]
-        if value.shape != shape:
-            raise DnaError(
-                f"weights {path}: tensor {name!r} has shape {list(value.shape)}, "
-                f"expected {list(shape)}"
-            )
-        if not np.issubdtype(value.dtype, np.floating):
-            raise DnaError(f"weights {path}: tensor {name!r} is {value.dtype}, not floating point")
+        what = f"weights {path}: tensor {weights.prefix + name!r}"
+        tensor = weights.tensors.get(name)
+        if tensor is None:
+            raise DnaError(f"{what} is missing")
+        if tensor.shape != shape:
+            raise DnaError(f"{what} has shape {list(tensor.shape)}, expected {list(shape)}")
+        if tensor.kind not in FLOATS:
+            nearest = ", ".join(FLOATS)
+            raise DnaError(f"{what} is {tensor.kind}, not floating point; nearest: {nearest}")
+        value = tensor.read()
         if not np.isfinite(value).all():
-            raise DnaError(f"weights {path}: tensor {name!r} holds NaN or infinity")
+            raise DnaError(f"{what} holds NaN or infinity")
         used.add(name)
         return value.astype(np.float64)
 
@@ -218,9 +172,8 @@ def fold(
         if source.normalization:
             scale, shift, mean, variance = (take(name, channels) for name in source.normalization)
             if (variance < 0).any():
-                raise DnaError(
-                    f"weights {path}: tensor {source.normalization[3]!r} holds a negative variance"
-                )
+                name = weights.prefix + source.normalization[3]
+                raise DnaError(f"weights {path}: tensor {name!r} holds a negative variance")
             factor = scale / np.sqrt(variance + naming.epsilon)
             weight = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
             bias = (bias - mean) * factor + shift
@@ -228,16 +181,15 @@ def fold(
             with np.errstate(over="ignore"):
                 single = np.ascontiguousarray(value, dtype=np.float32)
             if not np.isfinite(single).all():
+                name = weights.prefix + source.weight
                 raise DnaError(
-                    f"weights {path}: {source.weight!r} overflows when its normalization is folded"
+                    f"weights {path}: {name!r} overflows when its normalization is folded"
                 )
             state[f"{layer}.{what}"] = single
-    _refuse_unused(tensors, used, path)
+    for name, tensor in weights.tensors.items():
+        # A deeper network holds all of ResNet50's names and more: it must not pass for one.
+        if name not in used and not _counts(name, tensor):
+            raise DnaError(
+                f"weights {path}: tensor {weights.prefix + name!r} is no part of ResNet50"
+            )
     return state
-
-
-def _refuse_unused(tensors: Mapping[str, Array], used: set[str], path: Path) -> None:
-    """A deeper network holds all of ResNet50's names and more: it must not pass for one."""
-    for name in tensors:
-        if name not in used and not name.endswith("num_batches_tracked"):
-            raise DnaError(f"weights {path}: tensor {name!r} is no part of ResNet50")

@@ -256,7 +256,6 @@ ACTIVATION = Operator(
                 "LEAKY_RELU": "RELU or RELU6, fused",
                 "PRELU": "RELU or RELU6, fused",
                 "HARD_SWISH": "RELU6, fused",
-                "LOGISTIC": "RELU6, fused; SOFTMAX behind the logits runs on the host",
                 "TANH": "RELU6, fused",
             },
         ),
@@ -297,9 +296,9 @@ VIEW = Operator(
     machine="nothing to do",
     spelling={
         "tflite": Spelling(
-            names=("RESHAPE", "SQUEEZE", "EXPAND_DIMS"),
-            note="of the input any",
-            instead_of={"TRANSPOSE": "RESHAPE, where it moves nothing"},
+            names=("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE"),
+            note="of the input any; TRANSPOSE of the input and at the end by the host, elsewhere "
+            "where it moves nothing or is undone",
         ),
         "onnx": Spelling(
             names=(
@@ -347,7 +346,7 @@ SOFTMAX = Operator(
     graph="left out",
     machine="none: the host's",
     spelling={
-        "tflite": Spelling(names=("SOFTMAX",), instead_of={"LOG_SOFTMAX": "SOFTMAX"}),
+        "tflite": Spelling(names=("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "ARG_MAX")),
         "onnx": Spelling(
             names=(
                 *("Softmax", "QLinearSoftmax", "LogSoftmax", "Sigmoid", "QLinearSigmoid"),

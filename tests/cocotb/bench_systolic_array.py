@@ -9,37 +9,40 @@ from tests.hw.support.streams import from_bits, to_bits
 
 
 @hardware_test
-async def random_weights_vectors_and_stalls(dut):
+async def random_weights_vectors_and_swaps(dut):
     design = DESIGNS["systolic_array"]()
     rows, columns = design.rows, design.columns
-    dut.enable.value = 0
+    dut.load.value = dut.swap.value = 0
     await reset(dut)
-    weights_now = np.zeros((2, rows, columns), int)
-    vectors, weights_before = [], []  # one entry for each enabled cycle
+    coming = np.zeros((rows, columns), int)
+    vectors, coming_then = [], []  # one entry for each cycle
+    used = None  # by the latest vector of which the sums are there
 
-    # Both planes hold known weights before anything is compared.
-    writes = [(plane, row) for plane in range(2) for row in range(rows)]
+    # All weights are known before they are put to use.
+    writes = list(range(rows))
     for _ in range(1000):
-        plane, row = writes.pop() if writes else (random.randrange(2), random.randrange(rows))
-        enable, load = bool(writes) or random.random() < 0.7, bool(writes) or random.random() < 0.5
+        load, swap = bool(writes) or random.random() < 0.5, not writes and random.random() < 0.3
+        row = writes.pop() if writes else random.randrange(rows)
         activations = [random.choice([-128, random.randrange(-128, 128)]) for _ in range(rows)]
         weights = [random.choice([-128, random.randrange(-128, 128)]) for _ in range(columns)]
-        dut.enable.value = enable
         dut.activations.value = to_bits(design.activations.shape(), activations)
-        dut.plane.value = used = random.randrange(2)
+        dut.swap.value = swap
         dut.load.value = load
         dut.load_row.value = row
-        dut.load_plane.value = plane
         dut.weights.value = to_bits(design.weights.shape(), weights)
         await FallingEdge(dut.clk)
-        if enable:
-            vectors.append((activations, used))
-            weights_before.append(weights_now.copy())
-            if load:
-                weights_now[plane, row] = weights
+        vectors.append((activations, swap))
+        coming_then.append(coming.copy())
+        if load:
+            coming[row] = weights
         first = len(vectors) - design.latency
         if first >= 0:
-            activations, used = vectors[first]
-            expected = sum(activations[r] * weights_before[first + r][used, r] for r in range(rows))
+            activations, swap = vectors[first]
+            if swap:
+                # Row r meets the swap r cycles after row 0 does.
+                used = np.stack([coming_then[first + r][r] for r in range(rows)])
+            if used is None:
+                continue
+            expected = np.array(activations) @ used
             actual = from_bits(design.sums.shape(), int(dut.sums.value))
             compare(actual, expected.tolist())

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from hw.config import PRESETS
-from hw.conv.convolution_module import ConvolutionModule
 from hw.conv.systolic_array import SystolicArray
 from hw.top import Dna
 from tests.hw.support.requantizer import Requantizer
 
 DESIGNS: dict[str, Callable[[], Any]] = {
     "systolic_array": lambda: SystolicArray(rows=4, columns=4),
-    "convolution_module": lambda: ConvolutionModule(rows=4, columns=4),
     "requantizer": lambda: Requantizer(lanes=4),
     "machine": lambda: Dna(PRESETS["nano"]),
 }

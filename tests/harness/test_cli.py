@@ -1,9 +1,12 @@
+import os
 import subprocess
 import sys
 
 import pytest
+from click.shell_completion import BashComplete
 
-from harness.cli import COMMANDS, main
+from harness.cli import COMMANDS, dna, main
+from hw.config import PRESETS
 from sw.errors import DnaError
 from sw.version import VERSION
 
@@ -73,3 +76,47 @@ def test_ctrl_c_is_not_a_traceback(monkeypatch, capsys):
     monkeypatch.setattr("harness.cli.dna.main", interrupt)
     assert run(monkeypatch) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def offered(*words):
+    """What the shell offers for the last word: kind and value."""
+    *before, last = words
+    found = BashComplete(dna, {}, "dna", "_DNA_COMPLETE").get_completions(before, last)
+    return [(item.type, item.value) for item in found]
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        (("",), list(COMMANDS)),
+        (("comp",), ["compile", "compare", "compliance"]),
+        (("backend", ""), ["install", "remove"]),
+        (("loadgen", "x", "--scen"), ["--scenario"]),
+        (("loadgen", "x", "--scenario", "S"), ["SingleStream"]),
+        (("compile", "x", "--config", ""), list(PRESETS)),
+        (("explore", "x", "--config", "f"), ["f100", "f200"]),
+    ],
+)
+def test_the_shell_completes(words, values):
+    assert offered(*words) == [("plain", value) for value in values]
+
+
+@pytest.mark.parametrize(
+    "words", [("compile", "a"), ("compile", "x", "-o", "a"), ("compile", "x", "--config", "mi/ne")]
+)
+def test_the_shell_completes_files(words):
+    assert offered(*words) == [("file", words[-1])]
+
+
+def test_the_line_that_turns_completion_on():
+    """As docs/guide.md gives it: a script for the shell, and nothing else happens."""
+    code = "import sys; sys.argv = ['dna']; from harness.cli import main; main()"
+    for shell in ("bash", "zsh", "fish"):
+        shown = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "_DNA_COMPLETE": f"{shell}_source"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f"_DNA_COMPLETE={shell}_complete" in shown.stdout

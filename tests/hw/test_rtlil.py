@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import pytest
 from amaranth.hdl import Module, unsigned
 from amaranth.lib import wiring
@@ -29,3 +33,24 @@ def test_only_content_that_is_not_zero_is_spelt_out(init, spelt_out):
     text = rtlil.convert(Table(init))
     assert ("$meminit" in text) == spelt_out
     assert "size 16" in text and "module \\top" in text
+
+
+def test_the_text_is_the_same_in_every_process():
+    """What was found of a design is kept by a hash of its text; sets have any order."""
+    program = (
+        "import hashlib; from hw import rtlil; from hw.config import PRESETS\n"
+        "from hw.control.sequencer import Sequencer\n"
+        "text = rtlil.convert(Sequencer(PRESETS['nano']))\n"
+        "print(hashlib.sha256(text.encode()).hexdigest())"
+    )
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(texts) == 1

@@ -107,7 +107,7 @@ def test_an_interrupted_run():
     driver = copier()
     with pytest.raises(DnaError, match="no interrupt in 10 cycles"):
         driver.run(pixels(0), max_cycles=10)
-    with pytest.raises(MachineError, match="START_WHILE_BUSY"):
+    with pytest.raises(DnaError, match="still runs a program; reset it"):
         driver.run(pixels(0))
     driver.reset()
     assert np.array_equal(driver.run(pixels(2)), expected(pixels(2)))

@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 
+from harness.hardware.timing.clock import Clock
 from harness.report.figures import Report, report
 from hw.config import PRESETS
 from sim.cycles import Prediction, predict
@@ -33,6 +34,6 @@ def predicted() -> Prediction:
 
 def made(**changes) -> Report:
     """The report of the run; ``changes`` replace arguments."""
-    arguments = {"memory": MEMORY, "clock_mhz": 200.0, "model": "tiny <net>", **changes}
+    arguments = {"memory": MEMORY, "clock": Clock(200.0), "model": "tiny <net>", **changes}
     prediction = arguments.pop("prediction", None) or predicted()
     return report(compiled(), prediction, **arguments)

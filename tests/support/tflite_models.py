@@ -217,10 +217,33 @@ class Maker(TfliteWriter):
         self.operator(CODE.RESHAPE, [x.index, target], y.index, schema.ReshapeOptionsT())
         return y
 
+    def transpose(self, x: Made, order) -> Made:
+        axes = self.constant(f"order{len(self.tensors)}", np.array(order, np.int32))
+        y = self.made([x.shape[axis] for axis in order], x.scale, x.zero_point)
+        self.operator(CODE.TRANSPOSE, [x.index, axes], y.index, schema.TransposeOptionsT())
+        return y
+
     def softmax(self, x: Made) -> Made:
         y = self.made(x.shape, 1 / 256, -128)
         self.operator(CODE.SOFTMAX, [x.index], y.index, schema.SoftmaxOptionsT(beta=1.0))
         return y
+
+    def log_softmax(self, x: Made) -> Made:
+        y = self.made(x.shape, 16 / 256, 127)
+        self.operator(CODE.LOG_SOFTMAX, [x.index], y.index, schema.LogSoftmaxOptionsT())
+        return y
+
+    def logistic(self, x: Made) -> Made:
+        y = self.made(x.shape, 1 / 256, -128)
+        self.operator(CODE.LOGISTIC, [x.index], y.index)
+        return y
+
+    def arg_max(self, x: Made) -> Made:
+        axis = self.constant(f"axis{len(self.tensors)}", np.array(len(x.shape) - 1, np.int32))
+        index = self.tensor("class", x.shape[:-1], schema.TensorType.INT32)
+        options = schema.ArgMaxOptionsT(outputType=schema.TensorType.INT32)
+        self.operator(CODE.ARG_MAX, [x.index, axis], index, options)
+        return Made(index, x.shape[:-1], 1, 0)
 
     def dequantize(self, x: Made) -> Made:
         index = self.tensor("result", x.shape, schema.TensorType.FLOAT32)
@@ -253,8 +276,13 @@ def random_model(rng: np.random.Generator) -> bytes:
         if listed("view") and rng.integers(2):
             x = net.flatten(x, listed("shape arithmetic") and bool(rng.integers(2)))
         x = net.fully_connected(x, int(rng.integers(1, 30)), act, bool(rng.integers(2)))
-        x = net.softmax(x) if listed("softmax") and rng.integers(2) else x
-    dequantized = listed("quantization") and rng.integers(3) == 0
+        if listed("softmax") and rng.integers(2):
+            tails = (net.softmax, net.log_softmax, net.logistic, net.arg_max)
+            x = tails[int(rng.integers(len(tails)))](x)
+    elif listed("view") and len(x.shape) == 4 and rng.integers(2):
+        x = net.transpose(x, rng.permutation(4))
+    integer = net.tensors[x.index].type == schema.TensorType.INT32
+    dequantized = listed("quantization") and rng.integers(3) == 0 and not integer
     return net.finish(net.dequantize(x) if dequantized else x)
 
 
@@ -319,8 +347,11 @@ class Draw:
         return self.convolution() if listed("convolution") else self.x
 
     def view(self) -> Made:
-        """A view that changes nothing."""
-        return self.net.reshape(self.x, self.x.shape)
+        """A view that changes nothing, or one that is undone."""
+        if self.net.rng.integers(2):
+            return self.net.reshape(self.x, self.x.shape)
+        order = self.net.rng.permutation(4)
+        return self.net.transpose(self.net.transpose(self.x, order), np.argsort(order))
 
 
 DRAWS: dict[str, Callable[[Draw], Made]] = {

@@ -50,6 +50,8 @@ MACHINES = {
             weight_fifo_words=32,
             burst_words=8,
             outstanding_bursts=4,
+            dram_ports=2,
+            port_granule_bytes=256,
         ),
         DnaConfig(
             name="8x2x2",
@@ -62,7 +64,9 @@ MACHINES = {
             feature_words=2048,
             weight_fifo_words=8,
             burst_words=4,
-            outstanding_bursts=2,
+            outstanding_bursts=4,
+            dram_ports=4,
+            port_granule_bytes=64,
         ),
     )
 }

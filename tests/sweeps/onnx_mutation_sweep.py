@@ -3,7 +3,6 @@
 python -m tests.sweeps.onnx_mutation_sweep
 """
 
-import dataclasses
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -15,20 +14,9 @@ import onnx
 from sim.compare.onnx import OnnxMeasurer, faults
 from sw.errors import DnaError
 from sw.frontends.onnx import import_file
+from tests.support.mutation_rows import Row, counted, imported, told
 from tests.support.onnx_bases import Schema, bases, schemas, settle
 from tests.support.onnx_mutations import mutations
-
-OUTCOMES = ("equal", "refused", "impossible")
-"""ONNX Runtime's result; a refusal of one line; accepted, but ONNX Runtime does not run it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A model: the field that it sets, what it sets, and one of ``OUTCOMES`` or what is wrong."""
-
-    field: str
-    where: str
-    found: str
 
 
 def outcome(model: onnx.ModelProto, path: Path) -> str:
@@ -37,24 +25,21 @@ def outcome(model: onnx.ModelProto, path: Path) -> str:
     Only what the importer accepts is run: ONNX Runtime aborts the process at some of the others.
     """
     onnx.save(model, path)
-    try:
-        imported = import_file(path)
-    except DnaError as error:
-        return "refused" if "\n" not in str(error) else f"a refusal of several lines: {error}"
-    except Exception as error:
-        return f"a traceback: {error!r}"
+    found, refusal = imported(import_file, path)
+    if found is None:
+        return refusal
     if not settle(model):
         return "impossible"
     onnx.save(model, path)
-    source = imported.graph.tensors[imported.graph.input]
+    source = found.graph.tensors[found.graph.input]
     image = np.random.default_rng(0).integers(-128, 128, source.shape, dtype=np.int8)
     try:
-        measurer = OnnxMeasurer(path, imported)
+        measurer = OnnxMeasurer(path, found)
         measured = measurer.measure([image])
-        found = faults(measured, measurer.whole([image], measured))
+        differences = faults(measured, measurer.whole([image], measured))
     except DnaError as error:
         return f"it runs but cannot be compared: {error}"
-    return "; ".join(found) or "equal"
+    return "; ".join(differences) or "equal"
 
 
 def sweep(schema: Schema, path: Path) -> Iterator[Row]:
@@ -68,17 +53,12 @@ def sweep(schema: Schema, path: Path) -> Iterator[Row]:
 
 def main() -> None:
     """Print how many fields and models there are and what becomes of them."""
-    fields, models, found = 0, 0, Counter[str]()
+    fields, known = 0, Counter[str]()
     with tempfile.TemporaryDirectory() as folder:
         for schema in schemas():
             fields += len(schema.attributes) + len(schema.inputs)
-            for row in sweep(schema, Path(folder) / "model.onnx"):
-                models += 1
-                found[row.found if row.found in OUTCOMES else "wrong"] += 1
-                if row.found not in OUTCOMES:
-                    print(f"{row.where}: {row.found}")
-    counts = ", ".join(f"{found[name]} {name}" for name in (*OUTCOMES, "wrong"))
-    print(f"{len(schemas())} schemas, {fields} fields, {models} models: {counts}")
+            counted(sweep(schema, Path(folder) / "model.onnx"), known)
+    print(f"{len(schemas())} schemas, {fields} fields, {told(known)}")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def verilated(
     from amaranth.hdl import ClockDomain, Module
 
     from hw import rtlil
-    from hw.shared_modules import component_ports
+    from hw.component_ports import component_ports
     from sim import yosys
     from sim.rtl import library
 
@@ -60,7 +60,8 @@ def verilated(
     _run_verilator(folder, threads)
 
     # The driver finds another design.h beside the headers that it includes.
-    shutil.copytree(library.FOLDER, folder / "rtl", ignore=shutil.ignore_patterns("*.py"))
+    for room in (library.FOLDER, library.FOLDER.parent / "memory"):
+        shutil.copytree(room, folder / room.name, ignore=shutil.ignore_patterns("*.py"))
     shutil.copy(_HERE / "verilated.h", folder / "rtl/design.h")
     (folder / "verilated_ports.h").write_text(
         "".join(

@@ -10,10 +10,12 @@ import click
 from harness.commands.common import (
     PATH,
     check_writable,
+    complete_config,
     json_option,
+    say_written,
     write_json,
 )
-from harness.commands.modelled import CLOCK_MHZ, memory_options
+from harness.commands.modelled import memory_options
 from harness.commands.numbers import CLOCK, WORKERS, Count, Many
 from sw import files
 from sw.errors import DnaError
@@ -38,6 +40,7 @@ INTERRUPTED = 130
     default="f200",
     show_default=True,
     metavar="NAME",
+    shell_complete=complete_config,
     help="Where what is not varied comes from: lanes and DRAM in proportion to the arrays, "
     "memories of the same size.",
 )
@@ -67,9 +70,17 @@ INTERRUPTED = 130
     "--clock",
     "clocks",
     type=Many(CLOCK),
-    default=(CLOCK_MHZ,),
-    show_default=f"{CLOCK_MHZ:g}",
-    help="MHz. Assumed, whatever the configuration.",
+    show_default="300, or what a timing file proves",
+    help="MHz. Assumed; of a configuration that a timing file is about at most what that proves.",
+)
+@click.option(
+    "--timing",
+    "timing_files",
+    type=PATH,
+    multiple=True,
+    metavar="FILE",
+    help="The clock that `dna timing --json FILE` proved of one of the configurations; several "
+    "times for several.",
 )
 @memory_options
 @click.option("--workers", type=WORKERS, help="Processes here. Default: all CPUs.")
@@ -77,7 +88,7 @@ INTERRUPTED = 130
     "--scheduler",
     metavar="ADDRESS",
     help="Instead: the Dask cluster of this scheduler. Its workers need this version of the "
-    "program, and ARTIFACT at the same path.",
+    "program, and ARTIFACT at the same path. It is trusted with code (docs/simulation.md).",
 )
 @click.option(
     "--state",
@@ -92,7 +103,8 @@ def command(
     artifact: Path,
     base: str,
     configs_file: Path | None,
-    clocks: tuple[float, ...],
+    clocks: tuple[float, ...] | None,
+    timing_files: tuple[Path, ...],
     memory: MemoryModel,
     workers: int | None,
     scheduler: str | None,
@@ -121,6 +133,7 @@ def command(
     from sw import artifact as artifacts
 
     candidates = _candidates(base, configs_file, choices)
+    clocked = sweep.clocks(candidates, timing_files, clocks)
     state_file = state_file or artifact.with_name(f"{artifact.name}.explore.jsonl")
     for path in (state_file, picture_file, json_file):
         check_writable(path)
@@ -130,7 +143,7 @@ def command(
     errors = Console(stderr=True)
     _run(list(tasks.values()), state, workers, scheduler, errors, state_file)
 
-    rows = ranked(sweep.rows(candidates, clocks, tasks, state))
+    rows = ranked(sweep.rows(candidates, clocked, tasks, state))
     runs = [row for row in rows if row.refused is None]
     model = network.manifest.model
     show(rows, model, memory)
@@ -139,9 +152,10 @@ def command(
         errors.fail("none of the configurations runs this network")
         raise SystemExit(NOTHING_RUNS)
     if picture_file is not None:
-        assumed = " or ".join(f"{clock:g}" for clock in clocks)
-        title = f"{model}: {len(runs)} machines, modelled at {assumed} MHz"
+        at = " or ".join(dict.fromkeys(str(row.clock) for row in runs))
+        title = f"{model}: {len(runs)} machines, modelled at {at}"
         files.write(picture_file, picture(rows, title))
+    say_written(picture_file, json_file, state_file)
 
 
 def _candidates(

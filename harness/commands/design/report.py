@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.commands.common import PATH, check_writable, json_option, write_json
-from harness.commands.modelled import clock_option, memory_options
+from harness.commands.common import PATH, check_writable, json_option, say_written, write_json
+from harness.commands.modelled import clock_option, memory_options, timing_option
 from sw import files
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ LAYERS_SHOWN = 8
 @click.argument("artifact", type=PATH)
 @click.option("-o", "--output", type=PATH, metavar="FILE", help="Write the page, HTML.")
 @click.option("--trace", type=PATH, metavar="FILE", help="Write a trace for Perfetto, JSON.")
+@timing_option
 @clock_option
 @memory_options
 @json_option
@@ -30,7 +31,8 @@ def command(
     artifact: Path,
     output: Path | None,
     trace: Path | None,
-    clock_mhz: float,
+    timing_file: Path | None,
+    clock_mhz: float | None,
     memory: MemoryModel,
     json_file: Path | None,
 ) -> None:
@@ -38,14 +40,17 @@ def command(
 
     All of it is modelled: latency, images per second and utilization of the whole network, cycles
     and stalls of each layer, roofline, what each engine does when, what is in the feature memory,
-    and an estimate of the area. The page needs no network and no other file.
+    and the area: an estimate, and beside it what the timing file has. The page needs no network and
+    no other file.
 
     \b
-    Example:
+    Examples:
       dna report resnet50.f200 -o report.html --json report.json --trace trace.json
+      dna report resnet50.nano --timing nano.json
     """  # noqa: D301 (click reads the escape)
     import msgspec
 
+    from harness.hardware.timing import clock
     from harness.host.terminal import Console
     from harness.report.figures import report
     from harness.report.page import page
@@ -57,6 +62,7 @@ def command(
         check_writable(path)
     network = artifacts.load(artifact)
     program = artifacts.program_of(network, artifact)
+    machine_clock, timing = clock.chosen(program.config, timing_file, clock_mhz)
     errors = Console(stderr=True)
     with errors.status(f"modelling {program.config.name}"):
         prediction = predict(program, memory)
@@ -64,7 +70,8 @@ def command(
             program,
             prediction,
             memory=memory,
-            clock_mhz=clock_mhz,
+            clock=machine_clock,
+            timing=timing,
             model=network.manifest.model,
         )
     if output is not None:
@@ -73,29 +80,41 @@ def command(
         files.write(trace, json.dumps(trace_events(figures)) + "\n")
     write_json(json_file, msgspec.to_builtins(figures))
     _print(figures)
+    say_written(output, trace, json_file)
 
 
 def _print(figures: Report) -> None:
     """The score, and the layers that lose most."""
     from harness.host.terminal import Console, Table
-    from harness.report.figures import Use
+    from harness.report.figures import OVER, Use
 
-    config, memory = figures.parameters, figures.memory
+    memory = figures.memory
     console = Console()
     table = Table("layer", title=f"The {LAYERS_SHOWN} layers that lose most cycles (modelled)")
-    table.add_columns("cycles", "used", "lost", right=True)
-    table.add_columns("bound")
-    lost = {layer.number: layer.cycles - layer.macs / config.macs for layer in figures.layers}
-    for number in sorted(lost, key=lost.__getitem__, reverse=True)[:LAYERS_SHOWN]:
-        layer = figures.layers[number]
+    table.add_columns("cycles", "ms", "used", "lost", right=True)
+    table.add_columns("to", "bound")
+    shown = sorted(figures.layers, key=lambda layer: layer.lost, reverse=True)[:LAYERS_SHOWN]
+    for layer in shown:
+        causes = {use: cycles for use, cycles in layer.uses.items() if use != Use.MACS}
         table.add_row(
             layer.name,
             f"{layer.cycles:,}",
+            f"{layer.cycles / (figures.clock.mhz * 1e3):.3f}",
             f"{layer.utilization:.1%}" if layer.macs else "",
-            f"{lost[number]:,.0f}",
+            f"{layer.lost:,}",
+            ", ".join(
+                f"{cycles:,} {use}"
+                for use, cycles in sorted(causes.items(), key=lambda cause: -cause[1])
+            ),
             layer.bound,
         )
     console.print(table)
+    for layer in shown:
+        if layer.utilization > OVER:
+            console.print(
+                f"{layer.name} uses more than 100%: it began {layer.early:,} cycles early, beside "
+                "the layers before it, in whose time these are counted"
+            )
     stalls = ", ".join(
         f"{cycles / figures.cycles:.1%} {use}"
         for use, cycles in figures.uses.items()
@@ -104,7 +123,7 @@ def _print(figures: Report) -> None:
     console.print(
         f"{figures.model} on {figures.config}, modelled: {figures.latency_ms:.3f} ms, "
         f"{figures.throughput_per_s:.1f} images/s, MAC utilization {figures.utilization:.1%}; "
-        f"{figures.cycles:,} cycles at {figures.clock_mhz:g} MHz, memory of "
+        f"{figures.cycles:,} cycles at {figures.clock}, memory of "
         f"{memory['bytes_per_cycle']:g} bytes a cycle, latency {memory['latency_cycles']} cycles; "
         f"lost: {stalls}"
     )

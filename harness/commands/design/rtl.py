@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CHECK_FAILED = 1
 VERILOG, REGISTERS, RESOURCES = "dna.v", "registers.md", "resources.json"
+WRAPPER, CONSTRAINTS = "dna_axi.v", "dna_axi.sdc"
+CLOCK_MHZ = 300.0
 
 
 @click.command("rtl", short_help="Write a machine as Verilog and estimate its size.")
@@ -26,7 +28,9 @@ VERILOG, REGISTERS, RESOURCES = "dna.v", "registers.md", "resources.json"
 @click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Where to write.")
 @json_option
 def command(config_name: str, output: Path, json_file: Path | None) -> None:
-    """Write dna.v, registers.md and resources.json to DIR.
+    """Write dna.v, dna_axi.v, dna_axi.sdc, registers.md and resources.json to DIR.
+
+    dna_axi is a wrapper with AXI's aclk and aresetn, dna_axi.sdc its clock of 300 MHz.
 
     The resources are an estimate of Yosys' for Xilinx UltraScale+: it synthesises each block once,
     alone, and the figures are multiplied by the number of its instances. The exit code is 1 if a
@@ -39,6 +43,7 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
     from harness.hardware import resources, verilog
     from harness.hardware.configuration import configuration
     from harness.host.terminal import Console
+    from hw.axi_top import constraints
     from hw.bus import registers
 
     config = configuration(config_name)
@@ -48,6 +53,8 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
     with Console(stderr=True).status(f"elaborating {config.name}") as status:
         modules = verilog.design(config)
         files.write(output / REGISTERS, registers.document())
+        files.write(output / CONSTRAINTS, constraints(1000 / CLOCK_MHZ))
+        verilog.write_verilog(verilog.wrapper(config), output / WRAPPER, lambda _: None)
         verilog.write_verilog(
             modules, output / VERILOG, lambda step: status.update(f"writing Verilog: {step}")
         )
@@ -73,7 +80,7 @@ def _prepare(output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DnaError(f"cannot make the directory {output}: {error.strerror}") from error
-    for name in (VERILOG, REGISTERS, RESOURCES):
+    for name in (VERILOG, WRAPPER, CONSTRAINTS, REGISTERS, RESOURCES):
         check_writable(output / name)
 
 

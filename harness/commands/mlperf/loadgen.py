@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.loadgen.settings import Scenario
     from sim.memory.model import MemoryModel
 
+HOST, MODELLED = "host", "modelled"
 MODELLED_OPTIONS = ("clock_mhz", "memory_latency", "memory_bandwidth")
 INVALID = 1
 MODELLED_JSON = "modelled.json"
@@ -32,10 +33,11 @@ MODELLED_JSON = "modelled.json"
 )
 @click.option(
     "--timing",
-    type=click.Choice(["host", "modelled"]),
-    default="host",
+    default=HOST,
     show_default=True,
-    help="The speed of this computer, or that of the machine which ARTIFACT was compiled for.",
+    metavar="host|modelled|FILE",
+    help="The speed of this computer, or that of the machine which ARTIFACT was compiled for, at "
+    "an assumed clock or at the one that `dna timing --json FILE` proved of it.",
 )
 @clock_option
 @memory_options
@@ -45,7 +47,7 @@ MODELLED_JSON = "modelled.json"
     metavar="ADDRESS",
     help="With --accuracy: the Dask cluster of this scheduler works out the answers, before "
     "LoadGen asks. Its workers need this version of the program, and ARTIFACT and the photographs "
-    "at the same paths.",
+    "at the same paths. It is trusted with code (docs/simulation.md).",
 )
 @data_dir_option
 @click.option("--count", type=Count("photographs"), help="Only the first COUNT photographs.")
@@ -90,7 +92,7 @@ def command(
     artifact: Path,
     scenario: Scenario,
     timing: str,
-    clock_mhz: float,
+    clock_mhz: float | None,
     memory: MemoryModel,
     accuracy: bool,
     scheduler: str | None,
@@ -111,9 +113,9 @@ def command(
     --accuracy, that every photograph was answered; 1 that it does not.
 
     With --timing host the times are those of this computer, not of the hardware. With --timing
-    modelled the answers are worked out beforehand and a query waits as long as the cycle model says
-    that the machine takes; exit code 1 also means that this computer could not keep that pace
-    within 1 %.
+    modelled or a FILE the answers are worked out beforehand and a query waits as long as the cycle
+    model says that the machine takes; exit code 1 also means that this computer could not keep that
+    pace within 1 %.
 
     \b
     Examples:
@@ -122,6 +124,7 @@ def command(
       dna loadgen resnet50.dna --scenario Offline --accuracy --data-dir imagenet
       dna loadgen resnet50.dna --scenario Offline --accuracy --scheduler tcp://10.0.0.1:8786
       dna loadgen f200.dna --scenario SingleStream --timing modelled --clock 300
+      dna loadgen nano.dna --scenario SingleStream --timing nano.json
     """  # noqa: D301 (click reads the escape)
     from harness.data import fetch
     from harness.data.datasets import Dataset
@@ -139,9 +142,15 @@ def command(
     if audit_config is not None and not audit_config.is_file():
         raise DnaError(f"cannot read {audit_config}: there is no such file")
     machine = None
-    if timing == "modelled":
+    if timing != HOST:
         with Console(stderr=True).status("predicting the cycles"):
-            machine = modelled_machine(network, artifact, clock_mhz, memory)
+            machine = modelled_machine(
+                network,
+                artifact,
+                memory,
+                timing_file=None if timing == MODELLED else Path(timing),
+                clock_mhz=clock_mhz,
+            )
     data = Dataset(fetch.data_dir(data_dir))
     chosen = photographs.choose(network.manifest, data, count, accuracy)
     test = settings.build(
@@ -191,5 +200,5 @@ def _check_options(timing: str) -> None:
     context = click.get_current_context()
     for parameter in context.command.params:
         given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
-        if timing == "host" and parameter.name in MODELLED_OPTIONS and given:
+        if timing == HOST and parameter.name in MODELLED_OPTIONS and given:
             raise DnaError(f"{parameter.opts[0]} goes with --timing modelled")

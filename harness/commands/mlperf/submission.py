@@ -42,7 +42,7 @@ def command() -> None:
     Example:
       dna submission template -o system.json        # fill in what is null
       dna submission build f200.dna --system system.json --timing modelled \\
-        --data-dir imagenet -o submission
+        --data-dir imagenet -o submission   # or: --timing f200.json
       dna submission check submission/tree --reference inference
     """  # noqa: D301 (click reads the escape)
 
@@ -72,7 +72,11 @@ def template(output: Path) -> None:
 )
 @round_option
 @click.option(
-    "--timing", type=click.Choice(["host", "modelled"]), default="host", show_default=True
+    "--timing",
+    default="host",
+    show_default=True,
+    metavar="host|modelled|FILE",
+    help="As of `dna loadgen`: FILE is what `dna timing` proved of the machine.",
 )
 @click.option("--clock", type=CLOCK, metavar="MHZ")
 @click.option("--memory-latency", type=CYCLES, metavar="CYCLES")
@@ -113,6 +117,7 @@ def build(
     """
     from harness.data import fetch
     from harness.data.datasets import Dataset
+    from harness.hardware.timing import clock as clocks
     from harness.mlperf import compliance_scripts, resnet50, rounds, submission, system
     from harness.mlperf.alone import alone
     from harness.mlperf.series import Series
@@ -121,15 +126,16 @@ def build(
     round_ = rounds.find(round_name)
     said = system.read(system_file)
     network = artifacts.load(artifact)
-    if timing == "modelled":
-        artifacts.program_of(network, artifact)
+    proof = None if timing in ("host", "modelled") else Path(timing).absolute()
+    if timing != "host":
+        clocks.chosen(artifacts.program_of(network, artifact).config, proof, clock)
     folder = fetch.data_dir(data_dir)
     photographs = Dataset(folder).list_file
     if reference is not None:
         compliance_scripts.check(reference, round_.tests)
     submission.check_output(output / "tree")
     resnet50.check(network)
-    options = ["--timing", timing, "--data-dir", str(folder.absolute())]
+    options = ["--timing", str(proof or timing), "--data-dir", str(folder.absolute())]
     for name, value in (
         ("--clock", clock),
         ("--memory-latency", memory_latency),
@@ -139,7 +145,7 @@ def build(
         if value is not None:
             options += [name, str(value)]
     with alone(output):
-        series = Series(output / "runs", round_, artifact, tuple(options), photographs)
+        series = Series(output / "runs", round_, artifact, tuple(options), photographs, proof)
         _report_kept(series)
         series.complete(click.echo)
         failed = submission.write(series, network, said, output / "tree", reference)

@@ -26,7 +26,8 @@ def command(
 ) -> None:
     """Compile MODEL, which `dna quantize` made, and print what every layer became.
 
-    The cycles are an estimate of the compiler's, without waiting times that only a run shows. The
+    The cycles are an estimate of the compiler's, without waiting times that only a run shows, and
+    not the score, which is what `dna report` says; both name what binds a layer by the engine. The
     program runs with any memory; `--memory-bandwidth` only decides which schedule is the quickest.
 
     \b
@@ -48,6 +49,11 @@ def command(
         artifact.save(artifact.with_program(loaded, program), output)
     console.print(_layers(program.layers))
     console.print(_memory(program))
+    cycles = sum(layer.estimated_cycles for layer in program.layers)
+    console.print(
+        f"{cycles:,} cycles are the compiler's estimate, not the score: `dna report {output}` "
+        "predicts the run cycle by cycle, as the hardware takes it"
+    )
     write_json(json_file, {**_figures(program), "memory_bandwidth": memory_bandwidth})
 
 

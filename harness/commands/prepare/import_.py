@@ -47,7 +47,7 @@ _ONNX_TITLE = "ONNX Runtime against the integer graph, each operation on the sam
 @click.option(
     "--keep",
     is_flag=True,
-    help="Write the artifact of an ONNX file although ONNX Runtime computes another thing.",
+    help="Write the artifact although the file's own runtime computes another thing.",
 )
 @json_option
 def command(
@@ -61,13 +61,13 @@ def command(
 ) -> None:
     """Turn MODEL, a full-integer int8 TFLite or ONNX file, into an artifact.
 
-    From TFLite it computes what LiteRT computes with its default delegate, bit for bit: `dna
-    compare MODEL` shows it. From ONNX (QDQ or QOperator, of ONNX Runtime's static quantization) it
-    does so where ONNX Runtime has the same rules; each operation and the whole network are run in
-    both on random inputs, and a difference that rounding does not explain is exit code 1, without
-    an artifact. What runs on the host (softmax behind the logits, quantization at the edges) is
-    left out. A model that the machine cannot compute to the same bits is refused, with the
-    operator and the nearest thing that is supported.
+    From TFLite it computes what LiteRT computes with its default delegate, bit for bit. From ONNX
+    (QDQ or QOperator, of ONNX Runtime's static quantization) it does so where ONNX Runtime has the
+    same rules. Each operation and the whole network are run in both on random inputs, and a
+    difference (of ONNX: one that rounding does not explain) is exit code 1, without an artifact.
+    What runs on the host (softmax behind the logits, quantization at the edges) is left out. A
+    model that the machine cannot compute to the same bits is refused, with the operator and the
+    nearest thing that is supported.
 
     \b
     Example:
@@ -85,7 +85,7 @@ def command(
     names = None if labels is None else read_labels(labels)
     is_onnx = model.suffix == ".onnx"
     graph, figures = _onnx(model) if is_onnx else _tflite(model)
-    faults = figures.get("faults", [])
+    faults = figures["faults"]
     network = artifact.make(
         graph,
         model=model.stem,
@@ -106,8 +106,7 @@ def command(
     }
     console = Console()
     console.print(_onnx_table(figures) if is_onnx else _tflite_table(figures))
-    if is_onnx:
-        _tell_onnx(console, figures)
+    _tell(console, figures)
     console.print(
         f"{figures['operators']} operators became {len(graph.operations)}, "
         f"{figures['macs']:,} multiply-accumulates: {output if written else 'no artifact'}"
@@ -128,14 +127,32 @@ def _on_the_machine(code: str) -> str:
 
 
 def _tflite(model: Path) -> tuple[Graph, dict[str, Any]]:
+    """The graph, and in how many values it differs from LiteRT on random inputs."""
+    from harness.data.inputs import random_inputs
+    from sim.compare.engines import total
+    from sim.compare.tflite import TfliteComparer
     from sw.frontends.tflite import import_file
 
-    _, imported = import_file(model)
+    file, imported = import_file(model)
+    graph = imported.graph
+    comparer = TfliteComparer(model.read_bytes(), file, imported)
+    images = random_inputs(graph.tensors[graph.input].shape, RANDOM_INPUTS)
+    rows = total(comparer.image(image) for image in images)
+    values, differing = sum(r.values for r in rows), sum(r.mismatches for r in rows)
     counts = Counter(step.code for step in imported.steps)
-    on_machine = {step.code for step in imported.steps if step.graph_tensor is not None}
+    on_machine = {step.code for step in imported.steps if step.graph_tensor and step.reads}
     on_machine |= {"PAD", "PADV2"}
-    return imported.graph, {
+    return graph, {
         "operators": len(imported.steps),
+        "random_inputs": RANDOM_INPUTS,
+        "whole": {"values": values, "differing": differing},
+        "faults": [
+            f"operator {row.operation}: {row.mismatches:,} of {row.values:,} values differ from "
+            "LiteRT's"
+            for row in rows
+            if row.mismatches
+        ],
+        "notes": list(imported.notes),
         "kinds": [
             {
                 "code": code,
@@ -197,14 +214,20 @@ def _onnx_table(figures: dict[str, Any]) -> Table:
     return table
 
 
-def _tell_onnx(console: Console, figures: dict[str, Any]) -> None:
+def _tell(console: Console, figures: dict[str, Any]) -> None:
     """How far the whole network is from the file, what to know of it, and what is wrong."""
-    whole = figures["whole"]
-    console.print(
-        f"the whole network against the file in ONNX Runtime, {figures['random_inputs']} random "
-        f"inputs: {whole['values']:,} values compared, {whole['differing']:,} differ, by "
-        f"{whole['largest']} of 255 steps at most; rounding explains {whole['explained']}"
-    )
+    whole, inputs = figures["whole"], figures["random_inputs"]
+    compared = f"{inputs} random inputs: {whole['values']:,} values compared"
+    if "explained" in whole:
+        console.print(
+            f"the whole network against the file in ONNX Runtime, {compared}, "
+            f"{whole['differing']:,} differ, by {whole['largest']} of 255 steps at most; rounding "
+            f"explains {whole['explained']}"
+        )
+    else:
+        console.print(
+            f"every operator against the file in LiteRT, {compared}, {whole['differing']:,} differ"
+        )
     for note in figures["notes"]:
         console.print(f"note: {note}")
     for fault in figures["faults"]:

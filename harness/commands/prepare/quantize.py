@@ -41,8 +41,9 @@ FEW_IMAGES = 16
     "weights_file",
     type=PATH,
     metavar="FILE",
-    help=".safetensors or .pth, Keras or torchvision names; for tensorflow also a .keras file or "
-    "SavedModel of any network. Default: those of `dna fetch`.",
+    help="What torch.save wrote, checkpoints of training too, or safetensors; Keras or torchvision "
+    "names. For tensorflow also a .keras file or SavedModel of any network. Default: those of "
+    "`dna fetch`.",
 )
 @click.option(
     "--version",

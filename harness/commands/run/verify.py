@@ -84,7 +84,8 @@ class CycleRange(click.ParamType[tuple[int, int]]):
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
-    help="Dask scheduler whose workers share single layers instead, as tcp://host:8786.",
+    help="Dask scheduler whose workers share single layers instead, as tcp://host:8786. It is "
+    "trusted with code (docs/simulation.md).",
 )
 @click.option("--waves", type=PATH, metavar="FILE", help="Write waves (VCD) of one run ...")
 @click.option("--cycles", type=CycleRange(), help="... in these cycles, B excluded.")

@@ -9,6 +9,7 @@
 namespace {
 
 constexpr int BUS_LIMIT = 1000;   // cycles for an access to a register
+constexpr int NO_ANSWER = -1;
 constexpr int CLOCK_STRIDE = 256; // cycles between looks at the wall clock
 
 class WritePort {
@@ -25,55 +26,71 @@ public:
 class Machine {
 public:
     Machine(const MemoryContent &content, const MemoryTiming &timing, bool record_writes)
-        : memory(design, content, timing), record_writes(record_writes),
+        : content(content), timing(timing), record_writes(record_writes),
           ports{{design, "load_trace", LOAD},
                 {design, "post_trace", POST},
                 {design, "pool_trace", POOL}},
           bytes(design.width("load_trace__words") / 8), busy(design.pin("busy")),
           interrupt(design.pin("interrupt")), counts(ENGINES) {
+        for (uint64_t port = 0; port < content.ports; port++)
+            memory.emplace_back(design, this->content, this->timing, port,
+                                content.ports == 1 ? "m_axi_" : "m_axi" + std::to_string(port) + "_");
         for (size_t engine = 0; engine < ENGINES; engine++) {
             activity[engine] = design.pin("activity__" + std::to_string(engine));
             layer[engine] = design.pin("layers__" + std::to_string(engine));
         }
     }
 
-    bool write_register(uint32_t offset, uint32_t value) {
+    // The response to a write of a register, or NO_ANSWER.
+    int write_register(uint32_t offset, uint32_t value) {
         *lite("awaddr") = offset;
         *lite("wdata") = value;
         *lite("wstrb") = 0xF;
         *lite("bready") = 1;
         uint32_t *awvalid = lite("awvalid"), *wvalid = lite("wvalid");
         const uint32_t *awready = lite("awready"), *wready = lite("wready");
-        const uint32_t *bvalid = lite("bvalid");
+        const uint32_t *bvalid = lite("bvalid"), *bresp = lite("bresp");
         *awvalid = *wvalid = 1;
         for (int i = 0; i < BUS_LIMIT; i++) {
-            bool aw = false, w = false, b = false;
-            step([&] { aw = *awready, w = *wready, b = *bvalid; });
+            bool aw = false, w = false;
+            int response = NO_ANSWER;
+            step([&] {
+                aw = *awready, w = *wready;
+                if (*bvalid)
+                    response = int(*bresp);
+            });
             if (aw)
                 *awvalid = 0;
             if (w)
                 *wvalid = 0;
-            if (b)
-                return true;
+            if (response != NO_ANSWER)
+                return response;
         }
-        return false;
+        return NO_ANSWER;
     }
 
-    bool read_register(uint32_t offset, uint32_t *value) {
+    // The same for a read.
+    int read_register(uint32_t offset, uint32_t *value) {
         *lite("araddr") = offset;
         *lite("rready") = 1;
         uint32_t *arvalid = lite("arvalid");
-        const uint32_t *arready = lite("arready"), *rvalid = lite("rvalid"), *rdata = lite("rdata");
+        const uint32_t *arready = lite("arready"), *rvalid = lite("rvalid");
+        const uint32_t *rdata = lite("rdata"), *rresp = lite("rresp");
         *arvalid = 1;
         for (int i = 0; i < BUS_LIMIT; i++) {
-            bool ar = false, r = false;
-            step([&] { ar = *arready, r = *rvalid, *value = *rdata; });
+            bool ar = false;
+            int response = NO_ANSWER;
+            step([&] {
+                ar = *arready, *value = *rdata;
+                if (*rvalid)
+                    response = int(*rresp);
+            });
             if (ar)
                 *arvalid = 0;
-            if (r)
-                return true;
+            if (response != NO_ANSWER)
+                return response;
         }
-        return false;
+        return NO_ANSWER;
     }
 
     // Runs until the interrupt is high, but at most `budget` cycles and not much longer than
@@ -85,7 +102,7 @@ public:
             for (int i = 0; i < CLOCK_STRIDE && budget > 0; i++, budget--) {
                 bool raised = false;
                 step([&] { raised = *interrupt; });
-                if (!memory.fault.empty())
+                if (*fault())
                     return BROKEN;
                 if (raised)
                     return INTERRUPT;
@@ -104,17 +121,26 @@ public:
     // Cycles of `engine` by layer and activity.
     std::vector<int64_t> &histogram(size_t engine) { return counts[engine]; }
 
+    // The first rule of AXI4 that the machine broke.
+    const char *fault() const {
+        for (const Memory &port : memory)
+            if (!port.fault.empty())
+                return port.fault.c_str();
+        return "";
+    }
+
     Design design;
-    Memory memory;
     uint64_t cycle = 0;
 
 private:
     uint32_t *lite(const char *name) const { return design.pin(std::string("s_axil_") + name); }
 
     template <class Observer> void step(Observer observe) {
-        memory.offer(cycle);
+        for (Memory &port : memory)
+            port.offer(cycle);
         design.clock(cycle, [&] {
-            memory.observe(cycle);
+            for (Memory &port : memory)
+                port.observe(cycle);
             record();
             observe();
         });
@@ -154,6 +180,9 @@ private:
             count.clear();
     }
 
+    MemoryContent content;
+    MemoryTiming timing;
+    std::vector<Memory> memory; // by port
     bool record_writes;
     WritePort ports[3];
     uint32_t bytes;
@@ -195,7 +224,7 @@ int dna_run(Machine *machine, uint64_t budget, uint64_t milliseconds) {
 
 uint64_t dna_cycle(const Machine *machine) { return machine->cycle; }
 
-const char *dna_fault(const Machine *machine) { return machine->memory.fault.c_str(); }
+const char *dna_fault(const Machine *machine) { return machine->fault(); }
 
 void dna_writes(Machine *machine, Writes *writes) { *writes = machine->writes(); }
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hw.bus.axi_codes import Response
 from hw.config import DnaConfig
 from hw.isa import Engine
 from hw.status import Activity
@@ -118,6 +119,8 @@ class CxxrtlSimulator(Simulator):
             size=size,
             errors=errors,
             error_count=len(errors),
+            ports=config.dram_ports,
+            granule=config.port_granule_bytes,
         )
         self._runner = code.dna_open(
             ctypes.byref(content), ctypes.byref(timing(model)), record_writes
@@ -172,20 +175,20 @@ class CxxrtlSimulator(Simulator):
             raise ValueError("the machine is closed")
         return int(self._runner)
 
-    def _write_register(self, offset: int, value: int) -> None:
-        answered = self._code.dna_write_register(self._open, offset, value)
-        self._check(answered, f"a write to register {offset:#x}")
+    def _write_register(self, offset: int, value: int) -> Response:
+        response = self._code.dna_write_register(self._open, offset, value)
+        return self._checked(response, f"a write to register {offset:#x}")
 
-    def _read_register(self, offset: int) -> int:
+    def _read_register(self, offset: int) -> tuple[int, Response]:
         value = ctypes.c_uint32()
-        answered = self._code.dna_read_register(self._open, offset, ctypes.byref(value))
-        self._check(answered, f"a read of register {offset:#x}")
-        return value.value
+        response = self._code.dna_read_register(self._open, offset, ctypes.byref(value))
+        return value.value, self._checked(response, f"a read of register {offset:#x}")
 
-    def _check(self, answered: int, access: str) -> None:
+    def _checked(self, response: int, access: str) -> Response:
         self._check_bus()
-        if not answered:
+        if response < 0:
             raise BusError(f"{access} got no answer by cycle {self.cycle}")
+        return Response(response)
 
     def _check_bus(self) -> None:
         fault = self._code.dna_fault(self._open).decode()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hw.bus.axi_codes import Response
 from hw.config import DnaConfig
 from hw.isa import Engine
 from hw.status import Activity
@@ -95,7 +96,10 @@ class PysimSimulator(Simulator):
             waves=waves,
         )
         self._simulation = _Simulation(component(config=config), waves)
-        self._memory = AxiMemory(model, self.memory, word_bytes=config.dram_bytes_per_cycle)
+        self._ports = [
+            AxiMemory(model, self.memory, config=config, port=port)
+            for port in range(config.dram_ports)
+        ]
         self._record_writes = record_writes
         self._cycle = 0
         self._busy = False
@@ -133,7 +137,7 @@ class PysimSimulator(Simulator):
         """Write the waves."""
         self._simulation.close()
 
-    def _write_register(self, offset: int, value: int) -> None:
+    def _write_register(self, offset: int, value: int) -> Response:
         self._drive(awaddr=offset, wdata=value, wstrb=0xF, bready=1, awvalid=1, wvalid=1)
         for _ in range(_BUS_LIMIT):
             pins = self._step()
@@ -141,17 +145,17 @@ class PysimSimulator(Simulator):
                 if pins[f"s_axil_{channel}ready"]:
                     self._drive(**{f"{channel}valid": 0})
             if pins["s_axil_bvalid"]:
-                return
+                return Response(pins["s_axil_bresp"])
         raise BusError(f"a write to register {offset:#x} got no answer by cycle {self._cycle}")
 
-    def _read_register(self, offset: int) -> int:
+    def _read_register(self, offset: int) -> tuple[int, Response]:
         self._drive(araddr=offset, rready=1, arvalid=1)
         for _ in range(_BUS_LIMIT):
             pins = self._step()
             if pins["s_axil_arready"]:
                 self._drive(arvalid=0)
             if pins["s_axil_rvalid"]:
-                return pins["s_axil_rdata"]
+                return pins["s_axil_rdata"], Response(pins["s_axil_rresp"])
         raise BusError(f"a read of register {offset:#x} got no answer by cycle {self._cycle}")
 
     def _run(self, max_cycles: int) -> bool:
@@ -161,10 +165,13 @@ class PysimSimulator(Simulator):
         self._lite |= {f"s_axil_{name}": value for name, value in pins.items()}
 
     def _step(self) -> dict[str, int]:
-        driven = {**self._memory.offer(self._cycle), **self._lite}
+        driven = dict(self._lite)
+        for port in self._ports:
+            driven |= port.offer(self._cycle)
         pins = self._simulation.clock(self._cycle, driven)
         try:
-            self._memory.observe(self._cycle, pins)
+            for port in self._ports:
+                port.observe(self._cycle, pins)
         except BusError as error:
             raise BusError(f"{error}, by cycle {self._cycle + 1}") from None
         self._record(pins)

@@ -18,7 +18,7 @@ class Estimate:
 
     Attributes:
         cycles: without waits that only a run shows.
-        bound: what takes most of them: macs, weights, post, pool or memory.
+        bound: the engine that takes most of them: conv, weights, post, pool, load or store.
     """
 
     cycles: int
@@ -44,8 +44,12 @@ def estimate(
     work, bound = _work(platform, layer, choice)
     if before is not None:
         return Estimate(max(work[-1], sum(work) - before.cycles), bound)
-    cycles = _passing_through(platform, layer, choice, in_dram, work)
-    return Estimate(cycles, "memory" if cycles > 2 * sum(work) else bound)
+    transfers = [_transfers(platform, layer, stripe, in_dram) for stripe in choice.stripes]
+    loads, stores = [load for load, _ in transfers], [store for _, store in transfers]
+    cycles = _passing_through(choice, work, loads, stores)
+    if cycles > 2 * sum(work):
+        bound = "load" if sum(loads) >= sum(stores) else "store"
+    return Estimate(cycles, bound)
 
 
 def _tiles(platform: Platform, layer: Convolution, choice: Choice) -> list[TilingEstimate]:
@@ -67,12 +71,8 @@ def _one_after_another(tiles: list[TilingEstimate]) -> int:
     return drained
 
 
-def _passing_through(
-    platform: Platform, layer: Layer, choice: Choice, in_dram: Set[str], work: list[int]
-) -> int:
+def _passing_through(choice: Choice, work: list[int], loads: list[int], stores: list[int]) -> int:
     """Cycles of stripes that are loaded before their work, or stored behind it, or both."""
-    transfers = [_transfers(platform, layer, stripe, in_dram) for stripe in choice.stripes]
-    loads, stores = [load for load, _ in transfers], [store for _, store in transfers]
     cycles = loads[0] + stores[-1]
     for busy, loading, storing in zip(work, [*loads[1:], 0], [0, *stores[:-1]], strict=True):
         cycles += max(busy, loading, storing) if choice.buffers > 1 else busy + loading + storing
@@ -80,7 +80,7 @@ def _passing_through(
 
 
 def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], str]:
-    """Cycles of every stripe once its data is there, and what bounds them."""
+    """Cycles of every stripe once its data is there, and the engine that bounds them."""
     config = platform.config
     match layer:
         case Convolution():

@@ -26,7 +26,7 @@ class TilingEstimate:
     Attributes:
         entered: cycles until the last pixel is in the modules and the next CONV can begin.
         cycles: until the last tile is drained.
-        bound: what takes most of it: macs, weights or post.
+        bound: the engine that takes most of it: conv, weights or post.
     """
 
     entered: int
@@ -153,7 +153,7 @@ def _estimate(platform: Platform, shape: _Shape, tiling: Tiling) -> TilingEstima
 
     tiles = channel_tiles * tiling.pixel_tiles
     work = {
-        "macs": channel_tiles * passes * tiling.pixels,
+        "conv": channel_tiles * passes * tiling.pixels,
         "weights": tiles * (parameters + passes * loading),
         "post": tiling.pixels * ((channel_tiles - 1) * drain + last_drain),
     }

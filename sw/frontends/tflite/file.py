@@ -11,6 +11,8 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
+from sw.frontends.tflite.fields import unread
+from sw.frontends.tflite.operator import TfliteOperator
 
 Array = npt.NDArray[Any]
 
@@ -60,6 +62,7 @@ class TfliteTensor:
         dimension: that the entries of ``scales`` belong to if there are several.
         data: its constant values, or None.
         sparse: whether the values are stored in a sparse form.
+        fault: what it says that nobody reads; empty if nothing.
     """
 
     index: int
@@ -71,37 +74,24 @@ class TfliteTensor:
     dimension: int
     data: Array | None
     sparse: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class TfliteOperator:
-    """An operator of the file.
-
-    Attributes:
-        index: in the order of execution.
-        code: as the schema calls it, CONV_2D for example; of a custom one its own name.
-        inputs, outputs: indices of tensors, -1 for an input that is left out.
-        options: the fields of its table that are numbers, as the schema's object calls them.
-    """
-
-    index: int
-    code: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-    options: dict[str, int]
-
-    def __str__(self) -> str:
-        return f"operator {self.index} ({self.code})"
+    fault: str
 
 
 @dataclasses.dataclass(frozen=True)
 class TfliteModel:
-    """The only subgraph of a file; ``inputs`` and ``outputs`` are indices of tensors."""
+    """The only subgraph of a file.
+
+    Attributes:
+        tensors, operators: in its order.
+        inputs, outputs: indices of tensors.
+        fault: what it says that nobody reads; empty if nothing.
+    """
 
     tensors: list[TfliteTensor]
     operators: list[TfliteOperator]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    fault: str = ""
 
 
 def read(content: bytes, what: str) -> TfliteModel:
@@ -145,15 +135,22 @@ class _Reader:
             used.update(operator.inputs, operator.outputs)
         if used - {-1} - set(range(len(tensors))):
             raise IndexError("an operator names a tensor that is not there")
-        return TfliteModel(tensors, operators, inputs, outputs)
+        fault = unread(self.file) or unread(self.graph)
+        for index, tensor in enumerate(self.graph.tensors):
+            if not _is_text(tensor.name):  # LiteRT in Python fails where it lists its tensors
+                fault = fault or f"the name of tensor {index} is no UTF-8"
+        return TfliteModel(tensors, operators, inputs, outputs, fault)
 
     def tensor(self, index: int, tensor: Any) -> TfliteTensor:
         kind = TYPES[tensor.type]
-        shape = _indices(tensor.shape)
+        shape, fault = _indices(tensor.shape), unread(tensor)
         signature = _indices(tensor.shapeSignature)
-        if signature:
+        if len(signature) == len(shape):
             # The batch is left open by most converters, with 1 as the shape that is run.
-            shape = shape[:1] + signature[1:] if len(signature) == len(shape) else signature
+            open_axes = {axis for axis, size in enumerate(signature) if axis and size == DYNAMIC}
+            shape = tuple(DYNAMIC if i in open_axes else size for i, size in enumerate(shape))
+        elif signature:
+            fault = f"its shapeSignature {list(signature)} is not that of its shape {list(shape)}"
         scales, zero_points, dimension = np.zeros(0, np.float32), np.zeros(0, np.int64), 0
         quantization = tensor.quantization
         if quantization is not None and len(_present(quantization.scale)):
@@ -162,6 +159,8 @@ class _Reader:
             if len(_present(quantization.zeroPoint)):
                 zero_points = np.array(quantization.zeroPoint, np.int64)
             dimension = quantization.quantizedDimension
+        if quantization is not None:
+            fault = fault or unread(quantization)
         return TfliteTensor(
             index=index,
             name=tensor.name.decode(errors="replace") if tensor.name else f"tensor {index}",
@@ -170,19 +169,18 @@ class _Reader:
             scales=scales,
             zero_points=zero_points,
             dimension=dimension,
-            data=self.data(tensor.buffer, kind, shape),
+            data=None if tensor.sparsity else self.data(tensor.buffer, kind, shape),
             sparse=tensor.sparsity is not None,
+            fault=fault,
         )
 
     def data(self, number: int, kind: str, shape: tuple[int, ...]) -> Array | None:
         """The constant in a buffer; None if there is none, or it is of a type for nobody here."""
         buffer = self.file.buffers[number]
-        if buffer.offset > _INLINE_OFFSETS:
-            if buffer.offset + buffer.size > len(self.content):
-                raise ValueError("a buffer ends behind the file")
-            raw = np.frombuffer(self.content, np.uint8, buffer.size, buffer.offset)
-        elif len(_present(buffer.data)):
+        if len(_present(buffer.data)):  # which LiteRT takes before anything outside
             raw = buffer.data
+        elif buffer.offset > _INLINE_OFFSETS:
+            raw = np.frombuffer(outside(self.content, buffer), np.uint8)
         else:
             return None
         if kind not in _DTYPES or DYNAMIC in shape:
@@ -196,14 +194,37 @@ class _Reader:
         code = OPERATORS[max(described.deprecatedBuiltinCode, described.builtinCode)]
         if code == "CUSTOM":
             code = (described.customCode or b"CUSTOM").decode(errors="replace")
-        options = {} if operator.builtinOptions is None else vars(operator.builtinOptions)
+        table = operator.builtinOptions
         return TfliteOperator(
-            index=index,
-            code=code,
-            inputs=_indices(operator.inputs),
-            outputs=_indices(operator.outputs),
-            options={name: int(v) for name, v in options.items() if isinstance(v, int)},
+            index,
+            code,
+            _indices(operator.inputs),
+            _indices(operator.outputs),
+            table="" if table is None else type(table).__name__.removesuffix("T"),
+            options={} if table is None else vars(table),
+            defaults={} if table is None else vars(type(table)()),
+            fault=unread(operator),
         )
+
+
+def outside(content: bytes, buffer: Any) -> bytes:
+    """The data of a buffer that stand behind the flatbuffer, in a file of more than 2 GB.
+
+    Raises:
+        ValueError: the file ends before they do.
+    """
+    data = content[buffer.offset : buffer.offset + buffer.size]
+    if len(data) != buffer.size:
+        raise ValueError("a buffer ends behind the file")
+    return data
+
+
+def _is_text(name: bytes | None) -> bool:
+    try:
+        (name or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _present(vector: Any) -> Any:

@@ -13,25 +13,17 @@ could not be met.
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 
 from sw.errors import DnaError
-from sw.frontends.tflite.file import (
-    DYNAMIC,
-    TfliteModel,
-    TfliteOperator,
-    TfliteTensor,
-    read,
-)
-from sw.frontends.tflite.operands import Value, refuse
-from sw.frontends.tflite.operators import HANDLERS, Translation, is_a
+from sw.frontends.tflite.axes import Axes
+from sw.frontends.tflite.file import TfliteModel, read
+from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.operators import HANDLERS, Translation
+from sw.frontends.tflite.runtime import check_loads
 from sw.graph import Graph
-from sw.graph_builder import GraphBuilder
 from sw.operations import Padding
-from sw.operators import find, nearest, spellings
-
-INPUT = "input"
+from sw.operators import find, nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,21 +53,25 @@ class Imported:
         graph: the network between the edges, int8 in and out.
         steps: what became of each operator.
         input: index in the file of the tensor that the graph's input is; int8.
+        arrival: how its values lie among those of the file's input, which the host may move.
         output: index in the file of the tensor that the graph's output is; int8.
+        notes: what whoever uses the graph has to know, a sentence each.
     """
 
     graph: Graph
     steps: list[Step]
     input: int
+    arrival: Axes
     output: int
+    notes: tuple[str, ...]
 
 
 def import_file(path: Path) -> tuple[TfliteModel, Imported]:
     """Read a TFLite file and turn it into the integer graph.
 
     Raises:
-        DnaError: the file cannot be read, is damaged, or holds what is not supported; one line that
-            names the operator and the nearest thing that is supported.
+        DnaError: the file cannot be read, is damaged, holds what is not supported, or LiteRT itself
+            refuses it; one line that names the operator and the nearest thing that is supported.
     """
     try:
         content = path.read_bytes()
@@ -83,9 +79,11 @@ def import_file(path: Path) -> tuple[TfliteModel, Imported]:
         raise DnaError(f"cannot read {path}: {error.strerror}") from error
     model = read(content, str(path))
     try:
-        return model, import_model(model)
+        imported = import_model(model)
+        check_loads(content)
     except DnaError as error:
         raise DnaError(f"{path}: {error}") from error
+    return model, imported
 
 
 def import_model(model: TfliteModel) -> Imported:
@@ -99,97 +97,53 @@ def import_model(model: TfliteModel) -> Imported:
 
 class _Importer(Translation):
     def run(self) -> Imported:
-        self.check_edges()
-        entry = self.entry()
-        tensor = self.model.tensors[entry]
-        self.builder = self.begin(tensor)
-        self.values[entry] = Value(INPUT, tensor.shape)
+        self.check_file()
+        entry = self.enter()
         steps = [self.step(operator) for operator in self.model.operators]
-        output = self.exit()
-        graph = self.builder.finish(self.values[output].name)
-        if not graph.operations:
-            raise DnaError("the model has no operator that the machine would run")
-        return Imported(graph, steps, entry, output)
-
-    # Edges.
-
-    def check_edges(self) -> None:
-        for what, indices in (("inputs", self.model.inputs), ("outputs", self.model.outputs)):
-            if len(indices) != 1:
-                raise DnaError(f"the model has {len(indices)} {what}; supported is one")
-        supported = f"one of {spellings('tflite')}"
-        for operator in self.model.operators:
-            if len(operator.outputs) != 1:
-                refuse(
-                    operator, f"{len(operator.outputs)} outputs", f"one of {spellings('tflite')}"
-                )
-            if not operator.inputs or operator.inputs[0] < 0:
-                refuse(operator, "it has no input", supported)
-
-    def entry(self) -> int:
-        """The int8 tensor that the machine starts from: the input, or what QUANTIZE makes of it."""
-        index = self.model.inputs[0]
-        tensor = self.model.tensors[index]
-        readers = self.readers[index]
-        if tensor.type != "INT8":
-            if len(readers) != 1 or readers[0].code != "QUANTIZE":
-                raise DnaError(
-                    f"the input {tensor.name!r} is {tensor.type}, and the network computes with "
-                    "it; nearest: full-integer quantization, with an INT8 input or a QUANTIZE "
-                    "right behind a FLOAT32 or UINT8 one"
-                )
-            index = readers[0].outputs[0]
-            after = self.activation(readers[0], index)
-            if tensor.type == "UINT8" and not (
-                tensor.scales.tolist() == after.scales.tolist()
-                and (tensor.zero_points - 128).tolist() == after.zero_points.tolist()
-            ):
-                refuse(
-                    readers[0],
-                    "UINT8 to INT8 with another scale or zero point",
-                    "the same scale and a zero point that is 128 less",
-                )
-        return index
-
-    def begin(self, tensor: TfliteTensor) -> GraphBuilder:
-        """A builder that starts with the input in the shape in which the first operator takes it.
-
-        The bytes of an image in DRAM are the same in every shape.
-        """
-        self.quantized(tensor, f"the input {tensor.name!r}")
-        shape, readers = tensor.shape, self.readers[tensor.index]
-        while len(readers) == 1 and is_a(readers[0], "view"):
-            view = self.model.tensors[readers[0].outputs[0]]
-            shape, readers = view.shape, self.readers[view.index]
-        flat = len(readers) == 1 and is_a(readers[0], "fully connected")
-        if shape[:1] != (1,) or DYNAMIC in shape or len(shape) not in (2, 4) or min(shape) < 1:
-            raise DnaError(
-                f"the input {tensor.name!r} has shape {list(tensor.shape)}; nearest: fixed "
-                "[1, height, width, channels] or [1, channels]"
-            )
-        inner = (math.prod(shape),) if flat else shape[1:]
-        return GraphBuilder(INPUT, inner, float(tensor.scales[0]), int(tensor.zero_points[0]))
-
-    def exit(self) -> int:
-        """The last int8 tensor of the machine before the model's output."""
-        index = self.model.outputs[0]
-        for operator in reversed(self.model.operators):
-            if index not in self.values and operator.outputs[0] == index:
-                index = operator.inputs[0]
-        if index not in self.values:
+        last = self.model.outputs[0]
+        output = self.hosted[last].border if last in self.hosted else last
+        if output not in self.values:
             raise DnaError("the model's output is not computed by its operators")
-        return index
+        graph = self.builder.finish(self.values[output].name)
+        if graph.output == graph.input:
+            raise DnaError("the model has no operator that the machine would run")
+        notes = (*self.arrival_notes, *self.notes(last))
+        return Imported(graph, steps, entry, self.arrival, output, notes)
 
-    # Operators.
+    def check_file(self) -> None:
+        """Refuse operators that there are not here, and what no runtime should take."""
+        missing = [each for each in self.model.operators if find("tflite", each.code) is None]
+        if missing:
+            code = missing[0].code
+            others = sorted({each.code for each in missing} - {code})
+            verb = "is" if len(others) == 1 else "are"
+            nor = f", nor {verb} {', '.join(others)}" if others else ""
+            missing[0].refuse(f"this operator is not supported{nor}", nearest("tflite", code))
+        if self.model.fault:
+            raise DnaError(f"{self.model.fault}; nearest: the same without it")
+        for what, indices in (("inputs", self.model.inputs), ("outputs", self.model.outputs)):
+            if len(indices) != 1 or indices[0] < 0:
+                raise DnaError(f"the model has {len(indices)} {what}; supported is one")
+        written = set(self.model.inputs)
+        for operator in self.model.operators:
+            operator.check()
+            tensor = self.model.tensors[operator.outputs[0]]
+            if tensor.index in written or tensor.data is not None:
+                operator.refuse(
+                    f"it writes {tensor.name!r}, which has values", "a tensor of its own"
+                )
+            if tensor.fault:
+                operator.refuse(f"{tensor.name!r}: {tensor.fault}", "the same without it")
+            written.add(tensor.index)
 
     def step(self, operator: TfliteOperator) -> Step:
         index = operator.outputs[0]
         reads = tuple(self.values[i].name for i in operator.inputs if i in self.values)
-        row = find("tflite", operator.code)
-        if row is None:
-            refuse(operator, "this operator is not supported", nearest("tflite", operator.code))
-        if index not in self.values:  # the input's QUANTIZE is done
+        if operator.index not in self.arrived:
+            row = find("tflite", operator.code)
+            assert row is not None
             HANDLERS[row.name](self, operator)
+        operator.finish()
         value = self.values.get(index)
         name = value.name if value is not None and value.padding == Padding() else None
         return Step(operator.index, operator.code, index, name, reads)

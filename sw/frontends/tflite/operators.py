@@ -4,173 +4,191 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import defaultdict
 from collections.abc import Callable
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw import numerics
 from sw.errors import DnaError
-from sw.frontends.tflite.file import TfliteModel, TfliteOperator, TfliteTensor
-from sw.frontends.tflite.operands import Operands, Value, option, refuse
+from sw.frontends.tflite.entry import Entry, is_a
+from sw.frontends.tflite.host import Host
+from sw.frontends.tflite.operands import Value
+from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.shapes import ShapeArithmetic
 from sw.graph_builder import Window
 from sw.operations import Padding
-from sw.operators import find, nearest
 
-_SHAPE_TYPES = ("INT32", "INT64")
-
-
-def is_a(operator: TfliteOperator, name: str) -> bool:
-    """Whether an operator is the one that the table calls ``name``."""
-    row = find("tflite", operator.code)
-    return row is not None and row.name == name
+Shape = tuple[int, ...]
+Built = tuple[str, Shape]
+"""What an operator became: a tensor of the graph, and the shape that the file has to give it."""
 
 
-class Translation(Operands):
-    """Adds operations to the graph, one operator after the other.
+class Translation(Entry, Host, ShapeArithmetic):
+    """Adds operations to the graph, one operator after the other."""
 
-    Args:
-        model: the file.
-    """
-
-    def __init__(self, model: TfliteModel) -> None:
-        super().__init__(model)
-        self.readers: dict[int, list[TfliteOperator]] = defaultdict(list)
-        for operator in model.operators:
-            for index in operator.inputs:
-                self.readers[index].append(operator)
-
-    def convolution(self, operator: TfliteOperator, name: str) -> str:
+    def convolution(self, operator: TfliteOperator, name: str) -> Built:
         """CONV_2D."""
         value = self.map(operator)
         weights = self.weights(operator, 4, 0)
         inputs, channels = weights.values.shape[3], value.shape[3]
         if inputs != channels:
-            refuse(
-                operator,
+            operator.refuse(
                 f"groups: weights for {inputs} of {channels} channels",
                 "one group, or DEPTHWISE_CONV_2D",
             )
         window = self.convolution_window(operator, value, weights.values.shape[1:3])
         output = self.output(operator, self.activation_of(operator))
-        return self.builder.conv2d(name, value.name, weights, output, window)
+        return self.computed(self.builder.conv2d(name, value.name, weights, output, window))
 
-    def depthwise_convolution(self, operator: TfliteOperator, name: str) -> str:
+    def depthwise_convolution(self, operator: TfliteOperator, name: str) -> Built:
         """DEPTHWISE_CONV_2D."""
         value = self.map(operator)
         weights = self.weights(operator, 4, 3)
         shape, channels = weights.values.shape, value.shape[3]
         if shape[0] != 1 or shape[3] % channels:
-            refuse(
-                operator,
+            operator.refuse(
                 f"weights {list(shape)} on {channels} channels",
                 "[1, height, width, a multiple of the channels]",
+            )
+        if operator.option("depthMultiplier") != shape[3] // channels:
+            operator.refuse(
+                f"depthMultiplier {operator.option('depthMultiplier')}", f"{shape[3] // channels}"
             )
         window = self.convolution_window(operator, value, shape[1:3])
         output = self.output(operator, self.activation_of(operator))
         arranged = dataclasses.replace(weights, values=weights.values[0].transpose(2, 0, 1))
-        return self.builder.depthwise_conv2d(name, value.name, arranged, output, window)
+        return self.computed(
+            self.builder.depthwise_conv2d(name, value.name, arranged, output, window)
+        )
+
+    def computed(self, name: str) -> Built:
+        """A result whose shape in the file is that of the graph."""
+        return name, (1, *self.builder.tensor(name).shape)
 
     def convolution_window(
         self, operator: TfliteOperator, value: Value, kernel: tuple[int, int]
     ) -> Window:
         """The window of a convolution, which has no dilation."""
-        dilation = (option(operator, "dilationHFactor"), option(operator, "dilationWFactor"))
+        dilation = (operator.option("dilationHFactor"), operator.option("dilationWFactor"))
         if dilation != (1, 1):
-            refuse(operator, f"dilation {list(dilation)}", "dilation 1")
+            operator.refuse(f"dilation {list(dilation)}", "dilation 1")
         return self.window(operator, value, kernel)
 
-    def fully_connected(self, operator: TfliteOperator, name: str) -> str:
+    def fully_connected(self, operator: TfliteOperator, name: str) -> Built:
         """FULLY_CONNECTED."""
         value = self.operand(operator)
         weights = self.weights(operator, 2, 0)
         if math.prod(value.shape) != weights.values.shape[1]:
-            refuse(
-                operator,
+            operator.refuse(
                 f"{list(weights.values.shape)} weights on an input of {list(value.shape)}",
                 "one row of inputs, batch 1",
             )
-        if option(operator, "weightsFormat") != schema.FullyConnectedOptionsWeightsFormat.DEFAULT:
-            refuse(operator, "shuffled weights", "the default order of weights")
+        if operator.option("weightsFormat") != schema.FullyConnectedOptionsWeightsFormat.DEFAULT:
+            operator.refuse("shuffled weights", "the default order of weights")
+        operator.ignore("asymmetricQuantizeInputs")  # of float activations
         output = self.output(operator, self.activation_of(operator))
-        return self.builder.fully_connected(name, value.name, weights, output)
+        inputs, classes = weights.values.shape[1], weights.values.shape[0]
+        shape: Shape = (1, classes)
+        if operator.option("keepNumDims"):
+            if value.shape[-1] != inputs:
+                operator.refuse(f"keepNumDims with {list(value.shape)}", "one row of inputs")
+            shape = (*value.shape[:-1], classes)
+        return self.builder.fully_connected(name, value.name, weights, output), shape
 
-    def addition(self, operator: TfliteOperator, name: str) -> str:
+    def addition(self, operator: TfliteOperator, name: str) -> Built:
         """ADD."""
         a, b = self.operand(operator, 0), self.operand(operator, 1)
         if a.shape != b.shape:
-            refuse(
-                operator,
+            operator.refuse(
                 f"shapes {list(a.shape)} and {list(b.shape)}",
                 "two operands of one shape",
             )
+        operator.ignore("potScaleInt16")  # of int16
         output = self.output(operator, self.activation_of(operator))
-        return self.builder.add(name, a.name, b.name, output)
+        return self.builder.add(name, a.name, b.name, output), a.shape
 
-    def max_pool(self, operator: TfliteOperator, name: str) -> str:
+    def max_pool(self, operator: TfliteOperator, name: str) -> Built:
         """MAX_POOL_2D."""
         value, window = self.pool_window(operator)
         activation = self.activation_of(operator)
-        return self.builder.max_pool2d(name, value.name, window, activation=activation)
+        return self.computed(
+            self.builder.max_pool2d(name, value.name, window, activation=activation)
+        )
 
-    def average_pool(self, operator: TfliteOperator, name: str) -> str:
+    def average_pool(self, operator: TfliteOperator, name: str) -> Built:
         """AVERAGE_POOL_2D."""
         value, window = self.pool_window(operator)
         activation = self.activation_of(operator)
-        return self.builder.average_pool2d(name, value.name, window, activation=activation)
+        return self.computed(
+            self.builder.average_pool2d(name, value.name, window, activation=activation)
+        )
 
     def pool_window(self, operator: TfliteOperator) -> tuple[Value, Window]:
         """What a pooling reads, and how."""
         value = self.map(operator)
         self.same_quantization(operator)
-        kernel = (option(operator, "filterHeight"), option(operator, "filterWidth"))
+        kernel = (operator.option("filterHeight"), operator.option("filterWidth"))
         if min(kernel) < 1:
-            refuse(operator, f"a window of {list(kernel)}", "at least 1x1")
+            operator.refuse(f"a window of {list(kernel)}", "at least 1x1")
         output = self.output(operator, self.activation_of(operator))
         if output.activation == "relu6" and output.bounds[1] != _built_in_bound(
             output.scale, output.zero_point
         ):
-            refuse(
-                operator, "a RELU6 whose bound is half way between two values", "RELU, or no half"
+            operator.refuse(
+                "a RELU6 whose bound is half way between two values", "RELU, or no half"
             )
         return value, self.window(operator, value, kernel)
 
-    def mean(self, operator: TfliteOperator, name: str) -> str:
+    def mean(self, operator: TfliteOperator, name: str) -> Built:
         """MEAN."""
         value = self.map(operator)
-        axes = self.constant(operator, 1, "axes").data
-        assert axes is not None
-        if {int(axis) % 4 for axis in axes.reshape(-1)} != {1, 2}:
-            refuse(operator, f"axes {axes.reshape(-1).tolist()}", "axes 1 and 2, height and width")
-        return self.builder.mean(name, value.name, self.output(operator), keep_dims=True)
+        given = self.integers(operator, 1, "axes")
+        axes = given.reshape(-1).tolist()
+        known = given.ndim == 1 and all(-4 <= axis < 4 for axis in axes)
+        if not known or {axis % 4 for axis in axes} != {1, 2}:
+            operator.refuse(f"axes {given.tolist()}", "axes 1 and 2, height and width")
+        keep = bool(operator.option("keepDims"))
+        done = self.builder.mean(name, value.name, self.output(operator), keep_dims=True)
+        channels = value.shape[3]
+        return done, (1, 1, 1, channels) if keep else (1, channels)
 
-    def padding(self, operator: TfliteOperator, name: str) -> str:
+    def padding(self, operator: TfliteOperator, name: str) -> Built:
         """PAD, as the padding of what reads it where that can take it."""
         value = self.map(operator)
         self.same_quantization(operator)
-        amounts = self.constant(operator, 1, "paddings").data
-        assert amounts is not None
+        amounts = self.integers(operator, 1, "paddings")
         if operator.code == "PADV2":
-            filler = self.constant(operator, 2, "pad values").data
-            zero_point = self.output(operator).zero_point
-            if filler is None or int(filler.reshape(-1)[0]) != zero_point:
-                refuse(operator, "a padding other than the zero point", "PAD")
+            self.check_filler(operator)
         if amounts.shape != (4, 2) or amounts[0].any() or amounts[3].any():
-            refuse(
-                operator, "padding of batch or channels", "PAD of height and width, [4, 2] amounts"
+            operator.refuse(
+                "padding of batch or channels", "PAD of height and width, [4, 2] amounts"
             )
         (top, bottom), (left, right) = amounts[1:3].tolist()
         before = value.padding
         padding = Padding(
             before.top + top, before.bottom + bottom, before.left + left, before.right + right
         )
-        index = operator.outputs[0]
+        index, (_, height, width, channels) = operator.outputs[0], value.shape
+        shape = (1, height + top + bottom, width + left + right, channels)
         readers = self.readers[index]
-        if readers and all(self.takes(reader, value.name, padding) for reader in readers):
-            shape = self.model.tensors[index].shape
+        taken = readers and all(self.takes(reader, value.name, padding) for reader in readers)
+        if taken and index not in self.model.outputs:
             self.values[index] = Value(value.name, shape, padding)
-            return value.name
-        return self.builder.identity(name, value.name, padding=padding)
+            return value.name, shape
+        return self.builder.identity(name, value.name, padding=padding), shape
+
+    def check_filler(self, operator: TfliteOperator) -> None:
+        """Refuse a PADV2 that pads with anything but the zero point."""
+        filler, output = self.constant(operator, 2, "pad values"), self.output(operator)
+        same = (
+            filler.type == "INT8"
+            and filler.scales.tolist() == [np.float32(output.scale)]
+            and filler.zero_points.tolist() == [output.zero_point]
+        )
+        assert filler.data is not None
+        if not same or filler.data.reshape(-1).tolist() != [output.zero_point]:
+            operator.refuse("a padding other than the zero point", "PAD")
 
     def takes(self, reader: TfliteOperator, name: str, padding: Padding) -> bool:
         """Whether an operator can do the padding of its input itself.
@@ -180,66 +198,13 @@ class Translation(Operands):
         """
         if is_a(reader, "convolution") or is_a(reader, "depthwise convolution"):
             return True
-        if not is_a(reader, "max-pool") or option(reader, "padding") != schema.Padding.VALID:
+        if not is_a(reader, "max-pool") or reader.option("padding") != schema.Padding.VALID:
             return False
         return (
             self.builder.at_least_zero_point(name)
-            and max(padding.top, padding.bottom) < option(reader, "filterHeight")
-            and max(padding.left, padding.right) < option(reader, "filterWidth")
+            and max(padding.top, padding.bottom) < reader.option("filterHeight")
+            and max(padding.left, padding.right) < reader.option("filterWidth")
         )
-
-    def view(self, operator: TfliteOperator) -> None:
-        """RESHAPE and its like: the same bytes in another shape."""
-        if operator.inputs[0] not in self.values:
-            return  # behind what the host computes
-        self.activation(operator, operator.outputs[0])
-        self.same_quantization(operator)
-        value = self.operand(operator)
-        shape = self.model.tensors[operator.outputs[0]].shape
-        if math.prod(shape) != math.prod(value.shape) or value.padding != Padding():
-            refuse(
-                operator,
-                f"{list(value.shape)} to {list(shape)}",
-                "a shape with as many values",
-            )
-        if shape[0] != 1:
-            refuse(operator, f"it makes a batch of {shape[0]}", "a batch of 1")
-        self.values[operator.outputs[0]] = Value(value.name, shape)
-
-    def quantization(self, operator: TfliteOperator) -> None:
-        """QUANTIZE and DEQUANTIZE: the host's, if nothing on the machine reads the result."""
-        between = operator.code == "QUANTIZE" and (
-            self.model.tensors[operator.outputs[0]].type == "INT8"
-        )
-        if between and operator.inputs[0] in self.values:
-            refuse(
-                operator,
-                "INT8 to INT8 within the network",
-                "one scale and zero point for what is added or joined",
-            )
-
-    def softmax(self, operator: TfliteOperator) -> None:
-        """SOFTMAX: the host's, if nothing on the machine reads the result."""
-
-    def shape_arithmetic(self, operator: TfliteOperator) -> None:
-        """Nothing to do: shapes are fixed, and the result stands in the output of the RESHAPE."""
-        if self.model.tensors[operator.outputs[0]].type not in _SHAPE_TYPES:
-            refuse(operator, "this operator is not supported", nearest("tflite", operator.code))
-
-    def check_shape(self, operator: TfliteOperator, output: TfliteTensor) -> None:
-        """Check that the file says of the output's shape what the graph finds."""
-        value = self.values[output.index]
-        held, pads = self.builder.tensor(value.name).shape, value.padding
-        if len(held) == 3:
-            height, width, channels = held
-            held = (height + pads.top + pads.bottom, width + pads.left + pads.right, channels)
-        if math.prod(held) != math.prod(output.shape) or (
-            len(output.shape) == 4 and len(held) == 3 and held != output.shape[1:]
-        ):
-            raise DnaError(
-                f"{operator}: the file says that its output has shape {list(output.shape)}, but it "
-                f"is {[1, *held]}; export the model again"
-            )
 
 
 def _built_in_bound(scale: float, zero_point: int) -> int:
@@ -251,20 +216,25 @@ def _built_in_bound(scale: float, zero_point: int) -> int:
 Handler = Callable[[Translation, TfliteOperator], None]
 
 
-def _computed(build: Callable[[Translation, TfliteOperator, str], str]) -> Handler:
+def _computed(build: Callable[[Translation, TfliteOperator, str], Built]) -> Handler:
     """A handler whose operator has a result on the machine; ``build`` says which tensor it is."""
 
     def handle(self: Translation, operator: TfliteOperator) -> None:
         output = self.activation(operator, operator.outputs[0])
         try:
-            name = build(self, operator, f"{operator.code.lower()}_{operator.index}")
+            name, shape = build(self, operator, f"{operator.code.lower()}_{operator.index}")
         except DnaError as error:
             text = str(error)
             raise DnaError(
                 text if text.startswith("operator ") else f"{operator}: {text}"
             ) from error
-        self.values.setdefault(output.index, Value(name, output.shape))
-        self.check_shape(operator, output)
+        if shape != output.shape:
+            operator.refuse(
+                f"the file says that its output has shape {list(output.shape)}, but it is "
+                f"{list(shape)}",
+                "the model exported again",
+            )
+        self.values.setdefault(output.index, Value(name, shape))
 
     return handle
 

@@ -4,12 +4,13 @@ import pytest
 from harness.explore.evaluate import Outcome
 from harness.explore.results import Row, ranked, row
 from harness.hardware.area import area
+from harness.hardware.timing.clock import Clock
 from hw.config import PRESETS
 
 
 def test_the_figures_of_a_row():
     config = PRESETS["micro"]
-    made = row(config, Outcome(cycles=200_000, macs=25_600_000, dram_bytes=10**6), 250.0)
+    made = row(config, Outcome(cycles=200_000, macs=25_600_000, dram_bytes=10**6), Clock(250.0))
     assert made.latency_ms == pytest.approx(0.8)
     assert made.throughput_per_s == pytest.approx(1250)
     assert made.utilization == pytest.approx(0.5)
@@ -18,7 +19,7 @@ def test_the_figures_of_a_row():
 
 
 def test_a_refused_row_has_a_reason_and_no_figures():
-    made = row(PRESETS["nano"], Outcome(refused="too small"), 300.0)
+    made = row(PRESETS["nano"], Outcome(refused="too small"), Clock(300.0))
     assert (made.refused, made.cycles, made.area) == ("too small", 0, None)
 
 
@@ -27,7 +28,7 @@ def random_rows(rng):
         Row(
             name=str(number),
             parameters=None,
-            clock_mhz=300,
+            clock=Clock(300.0),
             refused="no" if rng.random() < 0.2 else None,
             latency_ms=float(rng.integers(1, 8)),
             luts=float(rng.integers(1, 8)),

@@ -92,4 +92,5 @@ def test_unknown_parameters_are_not_ignored(tmp_path):
     (tmp_path / "configs.json").write_text(json.dumps([parameters]))
     (candidate,) = read(tmp_path / "configs.json")
     assert candidate.config is None
-    assert candidate.refused == "a machine has no parameter 'module'"
+    said = "a machine has no parameter 'module'; did you mean 'modules'? There are name, modules, "
+    assert candidate.refused.startswith(said)

@@ -121,7 +121,7 @@ def test_a_machine_with_more_of_anything_is_larger():
         {"rows": 64, "columns": 64},
         {"lanes": 128},
         {"accumulation_depth": 1024},
-        {"dram_bytes_per_cycle": 256, "modules": 8},
+        {"dram_bytes_per_cycle": 256, "modules": 8, "dram_ports": 2},
         {"feature_words": 131072},
         {"weight_fifo_words": 1024},
     ):

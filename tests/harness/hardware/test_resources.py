@@ -11,7 +11,7 @@ from harness.hardware.resources import (
 from harness.hardware.verilog import read_design
 from hw import rtlil
 from hw.config import PRESETS
-from hw.conv.convolution_module import ConvolutionModule
+from hw.conv.systolic_array import SystolicArray
 from hw.memory.feature_memory import FeatureMemory
 
 NANO = PRESETS["nano"]
@@ -20,7 +20,7 @@ NANO = PRESETS["nano"]
 def main_blocks_rtlil():
     """The arrays and the feature memory of nano, with all their ports outside."""
     blocks = {"features": FeatureMemory(NANO)} | {
-        f"module_{number}": ConvolutionModule(rows=NANO.rows, columns=NANO.columns)
+        f"array_{number}": SystolicArray(rows=NANO.rows, columns=NANO.columns)
         for number in range(NANO.modules)
     }
     m = Module()

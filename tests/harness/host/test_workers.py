@@ -203,6 +203,37 @@ def test_a_scheduler_that_does_not_answer(monkeypatch, address):
         run(square, [1], scheduler=address)
 
 
+NOWHERE = """
+import gc, socket, sys
+from harness.host import workers
+from sw.errors import DnaError
+
+workers.CONNECT_SECONDS = 0.5
+silent = socket.create_server(("127.0.0.1", 0))  # takes the connection and never says a word
+addresses = [
+    *("localhost", "", " ", "127.0.0.1:1", "http://127.0.0.1:1", "tcp://127.0.0.1:1"),
+    *("tls://127.0.0.1:1", "ws://127.0.0.1:1", "tcp://127.0.0.1:port", "tcp://127.0.0.1:99999999"),
+    *("tcp://", "://", "tcp://no-such-host.invalid:8786", "inproc://1/2/3", "[red]", "a\\nb"),
+    f"tcp://127.0.0.1:{silent.getsockname()[1]}",
+]
+for address in addresses:
+    try:
+        workers.run_tasks(abs, [1], workers=None, scheduler=address, done=print)
+    except DnaError as error:
+        assert str(error).startswith(f"no Dask scheduler answers at {address!r} within"), error
+        assert len(str(error).splitlines()) == 1
+        print("refused")
+gc.collect()
+"""
+
+
+def test_nothing_but_a_line_is_said_of_a_scheduler_that_is_nowhere():
+    """Not when its client is thrown away, and not at the end of the process either."""
+    done = subprocess.run([sys.executable, "-c", NOWHERE], capture_output=True, text=True)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout == 17 * "refused\n"
+
+
 def test_a_scheduler_without_workers(monkeypatch):
     monkeypatch.setattr(workers, "WORKERS_SECONDS", 0.2)
     with (

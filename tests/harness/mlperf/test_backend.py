@@ -1,10 +1,12 @@
 """What the backend answers and deploys, without the reference implementation."""
 
 import argparse
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from harness.data import fetch
 from harness.mlperf import backend
@@ -55,9 +57,8 @@ def steps(tmp_path, monkeypatch):
 
     def dna(*arguments):
         taken.append(arguments[0])
-        save_artifact(tmp_path / "made")
         output = arguments[arguments.index("-o") + 1]
-        save_artifact(type(tmp_path)(output), preprocessing="torchvision")
+        save_artifact(type(tmp_path)(output), preprocessing="caffe")
 
     monkeypatch.setattr(fetch, "cache_dir", lambda: tmp_path / "cache")
     monkeypatch.setattr(backend, "_dna", dna)
@@ -68,8 +69,13 @@ def steps(tmp_path, monkeypatch):
 def folder(tmp_path):
     save_photographs(tmp_path / "photographs", 4)
     (tmp_path / "list.txt").write_text("0.jpg\n1.jpg\n")
-    (tmp_path / "weights.pth").write_text("weights")
+    save_weights(tmp_path / "weights.pth", "conv1/kernel", "res2a_branch1/kernel")
     return tmp_path
+
+
+def save_weights(path, *names, value=0.0):
+    """A file that is a ResNet50 by the names of its tensors (a file's content says its kind)."""
+    safetensors.numpy.save_file({name: np.full(1, value, np.float32) for name in names}, path)
 
 
 def arguments(folder, **changes):
@@ -81,6 +87,8 @@ def arguments(folder, **changes):
         "dataset": None,
         "scenario": "Offline",
         "threads": 3,
+        "accuracy": True,
+        "count": None,
     }
     return argparse.Namespace(**{**values, **changes})
 
@@ -91,7 +99,7 @@ def test_prepare_deploys_once(folder, steps, monkeypatch):
     first = arguments(folder)
     backend.prepare(first)
     assert steps == ["quantize", "compile"]
-    assert first.dataset == "imagenet_pytorch"
+    assert first.dataset == "imagenet"
     assert (DnaBackend.one_at_a_time, DnaBackend.threads) == (False, 3)
     again = arguments(folder, scenario="SingleStream")
     backend.prepare(again)
@@ -111,7 +119,7 @@ def test_whatever_changes_the_result_deploys_anew(folder, steps, monkeypatch):
     seen.append(deployed())
     (folder / "photographs" / "2.jpg").write_bytes((folder / "photographs/3.jpg").read_bytes())
     seen.append(deployed())
-    (folder / "weights.pth").write_text("other weights")
+    save_weights(folder / "weights.pth", "conv1/kernel", "res2a_branch1/kernel", value=1.0)
     seen.append(deployed())
     monkeypatch.setattr(digests, "of_sources", lambda *places: "another compiler")
     seen.append(deployed())
@@ -124,11 +132,35 @@ def test_bad_input_ends_in_one_line(folder, steps):
         backend.prepare(arguments(folder, dataset_calibration_list=None))
     with pytest.raises(SystemExit, match="error: no configuration 'nono'"):
         backend.prepare(arguments(folder, dna_config="nono"))
-    assert steps == []
-    with pytest.raises(SystemExit, match=r"error: cannot read .*absent.pth"):
+    with pytest.raises(SystemExit, match=r"error: weights .*absent.pth do not exist"):
         backend.prepare(arguments(folder, model=str(folder / "absent.pth")))
-    with pytest.raises(SystemExit, match="--dataset imagenet: these weights need imagenet_pytorch"):
-        backend.prepare(arguments(folder, dataset="imagenet"))
+    with pytest.raises(SystemExit, match="--dataset imagenet_pytorch: these weights need imagenet"):
+        backend.prepare(arguments(folder, dataset="imagenet_pytorch"))
+    assert steps == []
+
+
+def test_weights_that_need_torchvision_are_refused_before_the_work(folder, steps, monkeypatch):
+    save_weights(folder / "weights.pth", "module.conv1.weight", "module.layer1.0.conv1.weight")
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(SystemExit, match=r"^error: .*torchvision.*$") as caught:
+        backend.prepare(arguments(folder))
+    assert "\n" not in str(caught.value)
+    assert steps == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"accuracy": False}, True),
+        ({"accuracy": False, "count": 50}, False),
+        ({"accuracy": False, "scenario": "SingleStream"}, False),
+        ({}, False),
+    ],
+)
+def test_offline_says_how_long_it_takes_at_least(folder, steps, capsys, changes, said):
+    backend.prepare(arguments(folder, **changes))
+    line = "open DNA: Offline: the reference sends at least 24,576 images"
+    assert (line in capsys.readouterr().err) is said
 
 
 def test_a_failed_step_is_named(folder, monkeypatch, tmp_path):

@@ -397,8 +397,9 @@ def test_fields_are_asked_for_by_name(folder, tmp_path):
 
 def test_a_modelled_machine_is_declared(folder):
     manifest = artifact.load(folder / "tiny").manifest
-    device = {"cycles": 600000, "clock_mhz": 300.0}
-    assert "600000 cycles a program at an assumed 300 MHz" in system.declaration(device)
+    device = {"cycles": 600000, "clock": {"mhz": 300.0, "proof": "assumed"}}
+    said = system.declaration(device)
+    assert "600000 cycles a program, from a cycle model of the RTL, at 300 MHz (assumed)" in said
     fields = system.describe({**SAID, "hw_notes": "Mine."}, manifest, None, "v6.1")
     assert fields["hw_notes"].startswith("SIMULATED: ")
     assert fields["hw_notes"].endswith(" Mine.")

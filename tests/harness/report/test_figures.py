@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from harness.hardware.timing.clock import Clock
 from harness.report.figures import MEANINGS, Use
 from hw.isa import Engine
 from hw.status import Activity
@@ -33,7 +34,7 @@ def test_the_score():
     assert figures.throughput_per_s == pytest.approx(1e3 / figures.latency_ms)
     assert figures.macs == sum(table.macs for table in compiled().layers)
     assert figures.utilization == pytest.approx(figures.macs / (config.macs * figures.cycles))
-    assert made(clock_mhz=400.0).latency_ms == pytest.approx(figures.latency_ms / 2)
+    assert made(clock=Clock(400.0)).latency_ms == pytest.approx(figures.latency_ms / 2)
     assert figures.modelled
 
 
@@ -47,12 +48,34 @@ def test_every_cycle_is_accounted_for():
 
 def test_layers_and_the_whole_agree_on_stalls():
     figures = made()
-    convolutions = [layer for layer in figures.layers if layer.split]
-    for use in set(figures.uses) - {Use.MACS, Use.SHAPE, Use.IDLE}:  # idle is nobody's
-        assert sum(layer.uses.get(use, 0) for layer in convolutions) == figures.uses[use], use
+    layers = figures.layers
+    for use in set(figures.uses) - {Use.MACS, Use.SHAPE}:
+        tail = figures.tail_cycles if use == Use.IDLE else 0
+        assert sum(layer.uses.get(use, 0) for layer in layers) + tail == figures.uses[use], use
     worked = {use: figures.uses.get(use, 0) for use in (Use.MACS, Use.SHAPE)}
-    by_layer = sum(layer.uses.get(use, 0) for layer in convolutions for use in worked)
+    by_layer = sum(layer.uses.get(use, 0) for layer in layers for use in worked)
     assert by_layer == sum(worked.values())
+
+
+def test_every_lost_cycle_is_some_layers():
+    figures = made()
+    for layer in figures.layers:
+        assert layer.lost == sum(n for use, n in layer.uses.items() if use != Use.MACS)
+        if not layer.split:  # POOL's own waiting is beside CONV's
+            assert set(layer.uses) <= {Use.IDLE} and set(layer.pool) > {Use.POOL}
+        else:
+            assert not layer.pool
+    lost = sum(layer.lost for layer in figures.layers) + figures.tail_cycles
+    macs = sum(layer.uses.get(Use.MACS, 0) for layer in figures.layers)
+    assert lost + macs == figures.cycles
+    assert sum(layer.uses.get(Use.IDLE, 0) for layer in figures.layers) > 0
+
+
+def test_what_uses_more_than_all_macs_began_early():
+    figures = made()
+    for layer in figures.layers:
+        assert 0 <= layer.early <= max(0, layer.end - layer.cycles)
+        assert layer.utilization <= 1 or layer.early
 
 
 def test_layers_end_one_after_the_other():
@@ -79,7 +102,7 @@ def test_what_a_layer_loses_is_what_its_convolution_waited_for(convolution, acti
     run = with_activity(convolution.number, BUSY=10**7, **{activity: 77})
     layer = made(prediction=run).layers[convolution.number]
     assert layer.uses[use] == 77
-    assert sum(layer.uses.values()) == 10**7 + 77
+    assert sum(layer.uses.values()) - layer.uses.get(Use.IDLE, 0) == 10**7 + 77
 
 
 def test_what_binds_a_layer_is_the_engine_that_is_busy_longest(convolution):
@@ -92,7 +115,8 @@ def test_busy_arrays_that_a_layer_does_not_fill(convolution):
     ideal = convolution.macs / compiled().config.macs
     run = with_activity(convolution.number, BUSY=round(3 * ideal))
     layer = made(prediction=run).layers[convolution.number]
-    assert layer.uses == {Use.MACS: round(ideal), Use.SHAPE: round(3 * ideal) - round(ideal)}
+    worked = {use: n for use, n in layer.uses.items() if use != Use.IDLE}
+    assert worked == {Use.MACS: round(ideal), Use.SHAPE: round(3 * ideal) - round(ideal)}
 
 
 def test_spans_are_the_predicted_ones():

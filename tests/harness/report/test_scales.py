@@ -30,6 +30,8 @@ def test_places():
         (Scale(0.3, 1.1, log=False), [0.4, 0.6, 0.8, 1.0]),
         (Scale(0.5, 2e3, log=True), [1, 10, 100, 1000]),
         (Scale(3, 60, log=True), [5, 10, 20, 50]),
+        (Scale(5.5, 8.7, log=True), [6, 7, 8]),
+        (Scale(0.8, 1.25, log=True), [0.8, 0.9, 1.0, 1.1, 1.2]),
     ],
 )
 def test_ticks_are_round_and_inside(scale, ticks):

@@ -13,7 +13,7 @@ from hw.bus.axi import (
     size_code,
 )
 
-MEMORY = AxiSignature(data_bytes=8, read_id_bits=2, write_id_bits=1)
+MEMORY = AxiSignature(data_bytes=8, id_bits=2)
 REGISTERS = AxiLiteSignature(address_bits=10)
 
 # Every wire that the machine drives or looks at, as ARM IHI 0022 (A2, B1) names and directs it.
@@ -21,7 +21,7 @@ MANAGER = {
     **{
         f"{c}{w}": Out
         for c in ("ar", "aw")
-        for w in ("valid", "addr", "id", "len", "size", "burst")
+        for w in ("valid", "addr", "id", "len", "size", "burst", "cache", "prot")
     },
     **dict.fromkeys(("wvalid", "wdata", "wstrb", "wlast", "rready", "bready"), Out),
     **dict.fromkeys(("arready", "awready", "wready", "rvalid", "rid", "rdata", "rresp"), In),
@@ -96,8 +96,8 @@ def test_sizes():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"data_bytes": 12, "id_bits": 1}, "power of two up to 256, not 12"),
-        ({"data_bytes": 512, "id_bits": 1}, "power of two up to 256, not 512"),
+        ({"data_bytes": 12, "id_bits": 1}, "power of two up to 128, not 12"),
+        ({"data_bytes": 256, "id_bits": 1}, "power of two up to 128, not 256"),
         ({"data_bytes": 8, "id_bits": 0}, "id_bits must be a positive integer, not 0"),
     ],
 )
@@ -108,6 +108,6 @@ def test_bad_parameters_are_refused(signature, arguments, message):
 
 def test_bad_parameters_of_the_other_signatures_are_refused():
     with pytest.raises(ValueError, match="not 0"):
-        AxiSignature(data_bytes=8, read_id_bits=1, write_id_bits=0)
+        AxiSignature(data_bytes=8, id_bits=0)
     with pytest.raises(ValueError, match="address_bits must be a positive integer, not 'x'"):
         AxiLiteSignature(address_bits="x")

@@ -5,6 +5,7 @@ from amaranth.sim import Simulator
 
 from hw import isa
 from hw.bus import registers
+from hw.bus.axi_codes import Response
 from hw.bus.csr import ControlRegisters
 from hw.config import PRESETS
 from hw.isa import Engine
@@ -13,35 +14,39 @@ from hw.status import Activity, Fault
 NANO = PRESETS["nano"]
 
 
-async def write(ctx, bus, name, value, strobe=15):
-    await write_at(ctx, bus, registers.BY_NAME[name].offset, value, strobe)
+async def write(ctx, bus, name, value, strobe=15, response=Response.OKAY):
+    await write_at(ctx, bus, registers.BY_NAME[name].offset, value, strobe, response)
 
 
-async def write_at(ctx, bus, offset, value, strobe=15):
+async def write_at(ctx, bus, offset, value, strobe=15, response=Response.OKAY):
     ctx.set(bus.aw.payload.addr, offset)
     ctx.set(bus.w.payload.data, value)
     ctx.set(bus.w.payload.strb, strobe)
     ctx.set(bus.aw.valid, 1)
+    await ctx.tick().until(bus.aw.ready)
+    ctx.set(bus.aw.valid, 0)
     await ctx.tick()  # the data may come later than the address
     ctx.set(bus.w.valid, 1)
-    await ctx.tick().until(bus.aw.ready & bus.w.ready)
-    ctx.set(bus.aw.valid, 0)
+    await ctx.tick().until(bus.w.ready)
     ctx.set(bus.w.valid, 0)
     ctx.set(bus.b.ready, 1)
-    assert ctx.get(bus.b.valid)
-    await ctx.tick()
+    (found,) = await ctx.tick().sample(bus.b.payload.resp).until(bus.b.valid)
     ctx.set(bus.b.ready, 0)
     assert not ctx.get(bus.b.valid)
+    assert found == response
 
 
-async def read_at(ctx, bus, offset):
+async def read_at(ctx, bus, offset, response=Response.OKAY):
     ctx.set(bus.ar.payload.addr, offset)
     ctx.set(bus.ar.valid, 1)
     await ctx.tick().until(bus.ar.ready)
     ctx.set(bus.ar.valid, 0)
     ctx.set(bus.r.ready, 1)
-    (value,) = await ctx.tick().sample(bus.r.payload.data).until(bus.r.valid)
+    value, found = (
+        await ctx.tick().sample(bus.r.payload.data, bus.r.payload.resp).until(bus.r.valid)
+    )
     ctx.set(bus.r.ready, 0)
+    assert found == response
     return value
 
 
@@ -81,9 +86,9 @@ def test_registers_read_back_and_constants_do_not_change():
                 value = 0xDEAD0000 + number
                 expected = value & 3 if register.name == "interrupt_enable" else value
                 assert await read(ctx, dut.bus, register.name) == expected
-        await write(ctx, dut.bus, "program", 5, strobe=7)
+        await write(ctx, dut.bus, "program", 5, strobe=7, response=Response.SLVERR)
         assert await read(ctx, dut.bus, "program") != 5
-        await write(ctx, dut.bus, "id", 0)
+        await write(ctx, dut.bus, "id", 0, response=Response.SLVERR)
         assert await read(ctx, dut.bus, "id") == isa.MAGIC
         assert await read(ctx, dut.bus, "version") == isa.ISA_VERSION
         low, high = [await read(ctx, dut.bus, f"config_{half}") for half in ("low", "high")]
@@ -138,6 +143,7 @@ def test_the_first_fault_stays_until_a_reset_which_waits_for_the_bus():
         assert ctx.get(dut.halt)
         assert not ctx.get(dut.clear)
         ctx.set(dut.idle, 1)
+        await ctx.tick()
         assert ctx.get(dut.clear)
         await ctx.tick()
         assert not ctx.get(dut.clear)
@@ -148,18 +154,36 @@ def test_the_first_fault_stays_until_a_reset_which_waits_for_the_bus():
     simulate(bench)
 
 
-@pytest.mark.parametrize("while_", ["busy", "stopped"])
-def test_a_start_that_comes_too_early(while_):
+@pytest.mark.parametrize("while_", ["busy", "stopped", "resetting"])
+def test_what_a_program_runs_with_is_locked(while_):
     async def bench(ctx, dut):
-        await write(ctx, dut.bus, "program", 0x4000)
-        await write(ctx, dut.bus, "control", registers.CONTROL_START)
+        bus, refused = dut.bus, Response.SLVERR
+        await write(ctx, bus, "program", 0x4000)
+        await write(ctx, bus, "window_base_low", 0x12345FFF)
+        await write(ctx, bus, "control", registers.CONTROL_START)
         if while_ == "stopped":
             ctx.set(dut.fault.code, Fault.BUS_READ)
             await pulse(ctx, dut.fault.valid)
-        await write(ctx, dut.bus, "control", registers.CONTROL_START)
-        assert await read(ctx, dut.bus, "status") == registers.STATUS_ERROR
-        expected = Fault.START_WHILE_BUSY if while_ == "busy" else Fault.BUS_READ
-        assert await read(ctx, dut.bus, "error_code") == expected
+        if while_ == "resetting":
+            ctx.set(dut.idle, 0)
+            await write(ctx, bus, "control", registers.CONTROL_RESET)
+        status = await read(ctx, bus, "status")
+        await write(ctx, bus, "control", registers.CONTROL_START, response=refused)
+        locked = [r.name for r in registers.REGISTERS if r.fields[0].locked and len(r.fields) == 1]
+        assert len(locked) == 6
+        for name in locked:
+            before = await read(ctx, bus, name)
+            await write(ctx, bus, name, 0x5555, response=refused)
+            assert await read(ctx, bus, name) == before
+        assert ctx.get(dut.window_base) == 0x12345000
+        assert await read(ctx, bus, "status") == status
+        assert await read(ctx, bus, "program") == 0x4000
+        await write(ctx, bus, "watchdog", 77)
+        await write(ctx, bus, "control", registers.CONTROL_FORCE)
+        await ctx.tick().repeat(2)
+        await write(ctx, bus, "program", 0x8000)
+        await write(ctx, bus, "control", registers.CONTROL_START)
+        assert await read(ctx, bus, "status") == registers.STATUS_BUSY
 
     simulate(bench)
 

@@ -1,23 +1,47 @@
+import dataclasses
 import random
 
 import pytest
 from amaranth.sim import Simulator
 
+from hw.bus.burst_address import BurstAddress
 from hw.bus.dma_read import DmaReader
 from hw.config import PRESETS
 from hw.status import Fault
 from tests.hw.support.axi_memory import AxiMemory
 
 NANO = PRESETS["nano"]
+PORTS = {
+    ports: dataclasses.replace(
+        NANO,
+        modules=4,
+        dram_bytes_per_cycle=4 * max(ports, 2),
+        dram_ports=ports,
+        port_granule_bytes=256,
+    )
+    for ports in (1, 2, 4)
+}
 BASE = 0x4_0000_0000
 
 
-def run(requests, *, pace=1.0, seed=0, bad=(), window_size=1 << 16, halt_at=None):
+def run(requests, *, pace=1.0, seed=0, bad=(), window_size=1 << 16, halt_at=None, ports=1):
     """Send ``requests`` (a list of (word, length) per reader); words got, bursts, fault, cycles."""
-    dut = DmaReader(NANO, clients=len(requests))
+    config = PORTS[ports]
+    dut = DmaReader(config, clients=len(requests))
+    size, port_size = config.dram_bytes_per_cycle, config.port_bytes
     rng = random.Random(seed)
-    words = [rng.getrandbits(64) for _ in range(window_size // 8)]
-    memory = AxiMemory(dut.axi, data_bytes=8, words=words, base=BASE, seed=seed, pace=pace, bad=bad)
+    content = rng.randbytes(window_size)
+    words = [
+        int.from_bytes(content[at : at + size], "little") for at in range(0, window_size, size)
+    ]
+    beats = [
+        int.from_bytes(content[at : at + port_size], "little")
+        for at in range(0, window_size, port_size)
+    ]
+    memories = [
+        AxiMemory(axi, data_bytes=port_size, words=beats, base=BASE, seed=seed, pace=pace, bad=bad)
+        for axi in dut.axi
+    ]
     got = [[] for _ in requests]
     state = {"fault": None, "cycles": 0}
 
@@ -31,7 +55,7 @@ def run(requests, *, pace=1.0, seed=0, bad=(), window_size=1 << 16, halt_at=None
                 port = dut.clients[index]
                 ctx.set(port.requests.valid, bool(queue))
                 if queue:
-                    ctx.set(port.requests.payload.offset, queue[0][0] * 8)
+                    ctx.set(port.requests.payload.offset, queue[0][0] * size)
                     ctx.set(port.requests.payload.length, queue[0][1])
                 ctx.set(port.words.ready, rng.random() < pace)
             ctx.set(dut.halt, halt_at is not None and cycle >= halt_at)
@@ -72,35 +96,75 @@ def run(requests, *, pace=1.0, seed=0, bad=(), window_size=1 << 16, halt_at=None
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-6)
-    simulator.add_testbench(memory.serve_reads, background=True)
+    for memory in memories:
+        simulator.add_testbench(memory.serve_reads, background=True)
     simulator.add_testbench(bench)
     simulator.run()
-    return words, got, memory.bursts, state["fault"], state["cycles"]
+    for number, memory in enumerate(memories):
+        granules = {first * port_size // 256 % ports for first, *_ in memory.bursts}
+        assert granules <= {number}, "a burst at another port than its granule's"
+    bursts = [burst for memory in memories for burst in memory.bursts]
+    return words, got, bursts, state["fault"], state["cycles"]
 
 
-@pytest.mark.parametrize(("seed", "pace"), [(0, 1.0), (1, 0.5), (2, 0.2), (3, 0.8)])
-def test_each_reader_gets_its_words_in_order(seed, pace):
+@pytest.mark.parametrize("ports", PORTS)
+@pytest.mark.parametrize(("seed", "pace"), [(0, 1.0), (1, 0.5), (2, 0.2)])
+def test_each_reader_gets_its_words_in_order(seed, pace, ports):
     rng = random.Random(seed)
     requests = [
         [(rng.randrange(4000), rng.randrange(1, 200)) for _ in range(rng.randrange(1, 4))]
         for _ in range(3)
     ]
-    words, got, bursts, fault, _ = run(requests, pace=pace, seed=seed)
+    words, got, bursts, fault, _ = run(requests, pace=pace, seed=seed, ports=ports)
     assert fault is None
     assert len(bursts) > 3
     for queue, received in zip(requests, got, strict=True):
         assert received == [words[first + i] for first, length in queue for i in range(length)]
 
 
-def test_a_lone_reader_gets_a_word_a_cycle():
-    _, got, _, _, cycles = run([[(0, 1000)]])
+@pytest.mark.parametrize("ports", PORTS)
+def test_a_lone_reader_gets_a_word_a_cycle(ports):
+    _, got, bursts, _, cycles = run([[(0, 1000)]], ports=ports)
     assert len(got[0]) == 1000
-    assert cycles < 1000 + 30
+    assert cycles < 1000 + 80
+    assert sum(count for _, count, _ in bursts) == 1000 * ports
 
 
-def test_a_bus_error_names_its_burst():
-    _, _, _, fault, _ = run([[(0, 4)], [(100, 40)]], bad=[120])
-    assert fault == (Fault.BUS_READ, 112 * 8)
+@pytest.mark.parametrize("ports", PORTS)
+def test_a_bus_error_names_its_burst_and_its_word_is_not_handed_on(ports):
+    _, got, _, fault, _ = run([[(0, 4)], [(100, 40)]], bad=[120 * ports], ports=ports)
+    size = PORTS[ports].dram_bytes_per_cycle
+    assert fault == (Fault.BUS_READ, 112 * size)
+    assert len(got[1]) == 20
+
+
+def test_a_window_high_up():
+    """The offset's carry reaches the upper half of the address."""
+    dut = BurstAddress(data_bytes=8, id_bits=2)
+    seen = []
+
+    async def bench(ctx):
+        base = 0x1234_FFFF_F000
+        ctx.set(dut.window_base, base)
+        ctx.set(dut.channel.ready, 1)
+        ctx.set(dut.bursts.valid, 1)
+        for offset in (0, 0xFF8, 0x1000, 0xFFFF_F008):
+            ctx.set(dut.bursts.payload.offset, offset)
+            ctx.set(dut.bursts.payload.len, 3)
+            await ctx.tick().until(dut.bursts.ready)
+            address, size = (
+                await ctx.tick()
+                .sample(dut.channel.payload.addr, dut.channel.payload.size)
+                .until(dut.channel.valid)
+            )
+            assert (address, size) == (base + offset, 3)
+            seen.append(address)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert len(seen) == 4
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
+from hw.bus.axi_codes import Response
 from hw.bus.register_fields import Access, Field, Register
 from hw.bus.register_file import RegisterFile
 from tests.hw.bus.test_csr import read_at, write_at
@@ -12,6 +13,7 @@ REGISTERS = (
     Register("seen", 4, (Field("low", Access.R, "", 3), Field("high", Access.R, "", 20))),
     Register("orders", 12, (Field("a", Access.W, "", 2), Field("b", Access.W, ""))),
     Register("events", 20, (Field("a", Access.RW1C, "", 2), Field("b", Access.RW1C, "", 1, 1))),
+    Register("locked", 16, (Field("w", Access.W, "", 2, 0, True), Field("rw", Access.RW, "", 4))),
     Register("mixed", 24, (Field("r", Access.R, "", 8), Field("rw", Access.RW, "", 8, 7))),
 )
 
@@ -51,7 +53,9 @@ def test_each_access_does_what_it_says():
             value = draw.getrandbits(32)
             strobe = draw.choice([15, 15, 15, 7, 0])
             for register in REGISTERS:
-                await write_at(ctx, dut.bus, register.offset, value, strobe)
+                okay = strobe == 15 and register.writable
+                response = Response.OKAY if okay else Response.SLVERR
+                await write_at(ctx, dut.bus, register.offset, value, strobe, response)
             if strobe == 15:
                 word, byte = value, value >> 8 & 0xFF
                 pending = [pending[0] & ~value & 3, pending[1] & ~value >> 2 & 1]
@@ -81,21 +85,56 @@ def test_an_order_lasts_for_a_cycle_and_a_set_bit_wins_over_its_clear():
     async def bench(ctx, dut):
         bus, fields = dut.bus, dut.fields
         ctx.set(bus.b.ready, 1)
-        ctx.set(bus.aw.payload.addr, 12)
-        ctx.set(bus.w.payload.data, 0b101)
         ctx.set(bus.w.payload.strb, 15)
-        ctx.set(bus.aw.valid, 1)
-        assert ctx.get(fields.orders.a) == 0
-        ctx.set(bus.w.valid, 1)
-        assert (ctx.get(fields.orders.a), ctx.get(fields.orders.b)) == (1, 1)
-        await ctx.tick()
-        ctx.set(bus.aw.payload.addr, 20)
-        ctx.set(bus.w.payload.data, 0b111)
-        ctx.set(fields.events.a.set, 2)
-        assert (ctx.get(fields.orders.a), ctx.get(fields.orders.b)) == (0, 0)
-        await ctx.tick()
+        orders = []
+        for address, data in ((12, 0b101), (20, 0b111)):
+            ctx.set(bus.aw.payload.addr, address)
+            ctx.set(bus.w.payload.data, data)
+            ctx.set(bus.aw.valid, 1)
+            ctx.set(bus.w.valid, 1)
+            ctx.set(fields.events.a.set, 2)
+            await ctx.tick()
+            ctx.set(bus.aw.valid, 0)
+            ctx.set(bus.w.valid, 0)
+            for _ in range(4):
+                orders.append((ctx.get(fields.orders.a), ctx.get(fields.orders.b)))
+                await ctx.tick()
+        assert orders == [(1, 1), *[(0, 0)] * 7]
         assert ctx.get(fields.events.a.pending) == 2
         assert ctx.get(fields.events.b.pending) == 0
+
+    simulate(bench)
+
+
+def test_what_is_not_there_or_locked_is_refused():
+    async def bench(ctx, dut):
+        bus, fields = dut.bus, dut.fields
+        for offset in (8, 28):
+            await write_at(ctx, bus, offset, 3, response=Response.DECERR)
+            assert await read_at(ctx, bus, offset, response=Response.DECERR) == 0
+        await write_at(ctx, bus, 4, 3, response=Response.SLVERR)
+        ctx.set(dut.locked, 1)
+        await write_at(ctx, bus, 16, 0b1101, response=Response.SLVERR)
+        assert ctx.get(fields.locked.rw) == 0b11, "only what is locked is kept"
+        await write_at(ctx, bus, 16, 0b1000)
+        assert ctx.get(fields.locked.rw) == 0b10
+        ctx.set(dut.locked, 0)
+        await write_at(ctx, bus, 16, 0b1101)
+
+    simulate(bench)
+
+
+def test_no_answer_depends_on_an_input_of_the_same_cycle():
+    async def bench(ctx, dut):
+        bus = dut.bus
+        outputs = [bus.aw.ready, bus.w.ready, bus.b.valid, bus.ar.ready, bus.r.valid]
+        draw = random.Random(1)
+        for _ in range(300):
+            before = [ctx.get(signal) for signal in outputs]
+            for signal in (bus.aw.valid, bus.w.valid, bus.b.ready, bus.ar.valid, bus.r.ready):
+                ctx.set(signal, draw.getrandbits(1))
+                assert [ctx.get(signal) for signal in outputs] == before
+            await ctx.tick()
 
     simulate(bench)
 

@@ -44,6 +44,22 @@ def test_a_program_runs_from_start_to_end():
     simulate(dut, bench)
 
 
+def test_the_upper_half_of_the_cycles_counts_the_lower_ones_turns():
+    dut = RunControl()
+
+    async def bench(ctx):
+        await pulse(ctx, dut.asks_start)
+        await ctx.tick()
+        ctx.set(dut.cycles, 0xFFFF_FFFD)
+        await ctx.tick().repeat(9)
+        assert ctx.get(dut.cycles) == 0x1_0000_0006
+        await pulse(ctx, dut.finished)
+        await ctx.tick().repeat(3)
+        assert ctx.get(dut.cycles) == 0x1_0000_0008
+
+    simulate(dut, bench)
+
+
 def test_only_the_first_fault_counts_and_a_reset_waits_for_the_bus():
     dut = RunControl()
 
@@ -64,6 +80,7 @@ def test_only_the_first_fault_counts_and_a_reset_waits_for_the_bus():
         await ctx.tick().repeat(9)
         assert (ctx.get(dut.resetting), ctx.get(dut.clear)) == (1, 0)
         ctx.set(dut.idle, 1)
+        await ctx.tick()
         assert ctx.get(dut.clear)
         await ctx.tick()
         for signal in (dut.resetting, dut.clear, dut.error, dut.halt, dut.error_code):
@@ -72,17 +89,37 @@ def test_only_the_first_fault_counts_and_a_reset_waits_for_the_bus():
     simulate(dut, bench)
 
 
-def test_a_start_while_busy_stops_the_machine():
+def test_a_start_while_busy_changes_nothing():
     dut = RunControl()
 
     async def bench(ctx):
-        ctx.set(dut.program, 0x4000)
         await pulse(ctx, dut.asks_start)
         ctx.set(dut.asks_start, 1)
+        assert ctx.get(dut.locked)
         assert not ctx.get(dut.start)
+        await ctx.tick().repeat(3)
+        assert (ctx.get(dut.busy), ctx.get(dut.error)) == (1, 0)
+
+    simulate(dut, bench)
+
+
+def test_a_forced_reset_does_not_wait_for_the_bus():
+    dut = RunControl()
+
+    async def bench(ctx):
+        await pulse(ctx, dut.asks_start)
+        await pulse(ctx, dut.asks_reset)
+        await ctx.tick().repeat(9)
+        assert (ctx.get(dut.resetting), ctx.get(dut.clear)) == (1, 0)
+        await pulse(ctx, dut.asks_force)
         await ctx.tick()
-        assert ctx.get(dut.error_code) == Fault.START_WHILE_BUSY
-        assert ctx.get(dut.error_address) == 0x4000
+        assert ctx.get(dut.clear)
+        await ctx.tick()
+        for signal in (dut.resetting, dut.clear, dut.busy, dut.halt):
+            assert not ctx.get(signal)
+        await pulse(ctx, dut.asks_reset)
+        await ctx.tick().repeat(9)
+        assert (ctx.get(dut.resetting), ctx.get(dut.clear)) == (1, 0), "force lasts for one reset"
 
     simulate(dut, bench)
 
@@ -99,6 +136,7 @@ def test_each_busy_cycle_counts_once_for_each_engine():
                     ctx.set(dut.activity[engine], (cycle + engine) % len(Activity))
                 await ctx.tick()
             ctx.set(dut.busy, 0)
+            await ctx.tick().repeat(3)
             for engine in Engine:
                 for activity in Activity:
                     assert ctx.get(dut.cycles[engine][activity]) == sum(

@@ -1,5 +1,4 @@
 import random
-from collections import deque
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ from amaranth.sim import Simulator
 from hw.config import DnaConfig
 from hw.conv.activation_reader import ActivationReader
 from hw.isa import Instruction, Opcode
+from hw.microarchitecture import ACCUMULATION_LATENCY, WALK_LATENCY
 from hw.status import Fault
 from tests.hw.support.layers import Layer
 from tests.hw.support.streams import from_bits
@@ -59,7 +59,7 @@ def windows_of(layer):
 
 
 class Bench:
-    """A reader between instructions, a memory that answers anything, and modules."""
+    """A reader between instructions and whoever lets its pixels in."""
 
     def __init__(self, config):
         self.config = config
@@ -69,79 +69,70 @@ class Bench:
         self.simulator.add_testbench(self.testbench)
         self.used = False
 
-    def run(self, instructions, *, memory=1.0, modules=1.0, latency=1, patience=60, seed=0):
-        """``memory``, ``modules``: chances to be ready; ``latency``: of the memory, at least."""
+    def run(self, instructions, *, offers=1.0, entries=1.0, patience=60, seed=0):
+        """``offers``: chance that an instruction is on offer; ``entries``: that a pixel enters."""
         if self.used:
             self.simulator.reset()
         self.used = True
         self.instructions = [int.from_bytes(code, "little") for code in instructions]
-        self.chances, self.latency, self.patience = (memory, modules), latency, patience
+        self.chances, self.patience = (offers, entries), patience
         self.random = random.Random(seed)
-        self.requests, self.answers, self.pixels, self.cycles, self.done = [], [], [], [], []
+        self.requests, self.asked, self.pixels, self.cycles, self.done = [], [], [], [], []
         self.fault = None
         self.simulator.run()
         return self
 
     async def testbench(self, ctx):
-        dut, config = self.dut, self.config
-        request, response = dut.window.requests, dut.window.responses
-        width = 8 * config.rows * config.modules
-        waiting, sent = deque(), 0
+        dut, request = self.dut, self.dut.requests
+        sent, offered = 0, False
         cycle = last_transfer = 0
-        offered = None
         signals = [
             dut.instructions.ready,
             request.valid,
-            request.ready,
             Value.cast(request.payload),
-            response.valid,
-            response.ready,
             dut.pixels.valid,
             dut.pixels.ready,
             Value.cast(dut.pixels.payload),
             dut.done,
             dut.running,
+            dut.judged,
             dut.fault.valid,
             dut.fault.code,
             dut.fault.address,
         ]
         while cycle - last_transfer < self.patience:
-            ctx.set(dut.instructions.valid, sent < len(self.instructions))
-            if sent < len(self.instructions):
-                ctx.set(Value.cast(dut.instructions.payload), self.instructions[sent])
-            if offered is None and waiting and waiting[0][0] <= cycle:
-                offered = waiting.popleft()[1]
-            ctx.set(response.valid, offered is not None)
-            if offered is not None:
-                ctx.set(Value.cast(response.payload), offered)
-            ctx.set(request.ready, self.random.random() < self.chances[0])
+            more = sent < len(self.instructions)
+            offered = more and (offered or self.random.random() < self.chances[0])
+            ctx.set(dut.instructions.valid, offered)
+            noise = self.random.getrandbits(512)
+            ctx.set(
+                Value.cast(dut.instructions.payload), self.instructions[sent] if offered else noise
+            )
             ctx.set(dut.pixels.ready, self.random.random() < self.chances[1])
             values = (await ctx.tick().sample(*signals))[2:]
-            taken, valid, ready, window, answered, accepted, shown, takes, pixel, *rest = values
-            done, running, failed, code, address = rest
-            if sent < len(self.instructions) and taken:
+            taken, asks, window, valid, ready, pixel, *rest = values
+            done, running, judged, failed, code, address = rest
+            if offered and taken:
+                assert judged
                 sent += 1
+                offered = False
+            if asks:
+                self.requests.append(from_bits(request.payload.shape(), window))
+                self.asked.append(cycle)
             if valid and ready:
                 last_transfer = cycle
-                window = from_bits(request.payload.shape(), window)
-                self.requests.append(window)
-                words = self.random.getrandbits(width)
-                self.answers.append(words)
-                waiting.append((cycle + self.latency, window["tag"] << width | words))
-            assert answered == shown and accepted == takes
-            if shown and takes:
-                last_transfer = cycle
-                offered = None
                 self.pixels.append(from_bits(dut.pixels.payload.shape(), pixel))
                 self.cycles.append(cycle)
                 assert running
             if done:
-                self.done.append(len(self.pixels))
+                self.done.append(len(self.requests))
             if failed:
                 self.fault = (Fault(code), address)
+                assert not judged
             cycle += 1
         assert self.fault or not running
         assert self.fault or sent == len(self.instructions)
+        assert self.asked == [asked + WALK_LATENCY for asked in self.cycles]
 
 
 @pytest.fixture(scope="module", params=[2, 4, 8])
@@ -152,12 +143,12 @@ def bench(request):
 def check(bench, layers, **options):
     run = bench.run([layer.instruction.encode() for layer in layers], **options)
     assert run.fault is None
-    requests, answers, pixels = iter(run.requests), iter(run.answers), iter(run.pixels)
-    size = 8 * bench.config.rows
+    requests, pixels = iter(run.requests), iter(run.pixels)
+    before = None
     ends, count = [], 0
     for layer in layers:
         for addresses, tag in windows_of(layer):
-            window, words, pixel = next(requests), next(answers), next(pixels)
+            window, pixel = next(requests), next(pixels)
             enabled = [i for i in range(bench.config.modules) if window["enable"] >> i & 1]
             assert {lane: window["addresses"][lane] for lane in enabled} == addresses
             first = window["addresses"][0]
@@ -166,14 +157,12 @@ def check(bench, layers, **options):
                 for lane, address in addresses.items()
             )
             assert window["fill"] == layer.zero_point
-            assert window["tag"] == tag
+            assert window["split"] == layer.split
             assert pixel["first"] | pixel["last"] << 1 | pixel["final"] << 2 == tag
             assert pixel["split"] == layer.split
-            for module, word in enumerate(pixel["words"]):
-                lane = module % (1 << layer.split)
-                expected = words >> lane * size & ((1 << size) - 1)
-                bits = int.from_bytes(np.array(word, np.int8).tobytes(), "little")
-                assert bits == expected
+            # The first pass of a tile comes behind the final one of another.
+            assert pixel["begins"] == (tag & 1 and (before is None or before & 6 == 6))
+            before = tag
             count += 1
         ends.append(count)
     assert next(requests, None) is None and next(pixels, None) is None
@@ -188,10 +177,9 @@ def layers_of(config, seed, count=3, **given):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_layers(bench, seed):
-    paces = [(1, 1, 1), (0.6, 1, 1), (1, 0.5, 1), (0.7, 0.7, 2), (1, 1, 4), (1, 0.3, 3)]
-    memory, modules, latency = paces[seed]
+    offers, entries = [(1, 1), (0.1, 1), (1, 0.5), (0.2, 0.7), (1, 0.9), (1, 0.3)][seed]
     layers = layers_of(bench.config, seed, out_channels=9)
-    check(bench, layers, memory=memory, modules=modules, latency=latency, seed=seed)
+    check(bench, layers, offers=offers, entries=entries, seed=seed)
 
 
 @pytest.mark.parametrize("split", range(3))
@@ -231,7 +219,7 @@ def test_addresses_are_modulo_the_memory():
 
 @pytest.mark.parametrize("split", range(3))
 def test_no_bubble_inside_an_instruction(split):
-    """Passes are no shorter than k."""
+    """Passes are longer than k."""
     bench = Bench(config(4))
     given = {"height": 6, "width": 6, "tile_pixels": 6, "kernel_height": 3, "kernel_width": 1}
     layers = layers_of(
@@ -304,6 +292,28 @@ def test_bad_fields_are_a_fault(bench_of_4, given):
     run = run_fields(bench_of_4, [given])
     assert run.fault == (Fault.BAD_FIELD, 77)
     assert not run.requests
+
+
+def test_an_instruction_may_come_when_it_likes(bench_of_4):
+    """The first pixel of one is 8 cycles behind its offer, however long that was waited for."""
+    code = Instruction(Opcode.CONV, GOOD).encode()
+    run = bench_of_4.run([code])
+    assert run.cycles[0] == 8
+    run = bench_of_4.run([code] * 3, offers=0.05, seed=1)
+    assert len(run.pixels) == 48
+
+
+@pytest.mark.parametrize("pixels", [1, 2, 3, 4, 5])
+def test_an_accumulator_is_not_met_again_too_soon(bench_of_4, pixels):
+    """However short the passes are, and whenever their pixels enter."""
+    fields = {**GOOD, "tile_pixels": pixels, "last_pixels": pixels, "slices": 8, "passes": 4}
+    code = Instruction(Opcode.CONV, fields).encode()
+    for entries in (1.0, 0.5):
+        run = bench_of_4.run([code], entries=entries, seed=pixels)
+        met = np.array(run.cycles).reshape(4, pixels)
+        assert np.diff(met, axis=0).min() >= ACCUMULATION_LATENCY
+        if entries == 1:
+            assert np.diff(met[:, 0]).tolist() == [max(pixels, ACCUMULATION_LATENCY)] * 3
 
 
 @pytest.mark.parametrize("split", [3, 7, 15])

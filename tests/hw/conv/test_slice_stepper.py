@@ -71,9 +71,9 @@ def test_random_layers(bench, seed):
 
 
 @pytest.mark.parametrize("split", range(3))
-def test_a_pass_every_k_cycles(bench, split):
+def test_a_pass_every_k_and_a_cycle(bench, split):
     given = {"kernel_height": 3, "kernel_width": 3, "in_channels": 8}
     layer = Layer.random(CONFIG, np.random.default_rng(split), split=split, **given)
     cycles = run(bench, [layer])["passes"].cycles
     k = 1 << split
-    assert cycles == [1 + k * (number + 1) for number in range(len(cycles))]
+    assert cycles == [1 + (k + 1) * (number + 1) for number in range(len(cycles))]

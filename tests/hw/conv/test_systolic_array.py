@@ -9,40 +9,39 @@ from hw.conv.systolic_array import SystolicArray
 
 @pytest.mark.parametrize(("rows", "columns"), [(2, 2), (4, 3), (3, 4), (2, 4)])
 def test_every_vector_meets_the_weights_that_its_rows_hold(rows, columns):
-    """Weights change at random between vectors, and a random enable freezes the lot."""
+    """Rows of weights change at random between vectors, and swaps come at random too."""
     dut = SystolicArray(rows=rows, columns=columns)
     rng = random.Random(rows * 10 + columns)
     checks = 0
 
     async def testbench(ctx):
         nonlocal checks
-        weights_now = np.zeros((2, rows, columns), int)
-        vectors, weights_before = [], []  # one entry for each enabled cycle
+        coming = np.zeros((rows, columns), int)
+        vectors, coming_then = [], []  # one entry for each cycle
+        used = np.zeros((0, rows, columns), int)  # by the vector of each cycle
         for _ in range(400):
-            enable = rng.random() < 0.7
             activations = [rng.choice([-128, rng.randrange(-128, 128)]) for _ in range(rows)]
-            plane, load, load_plane = (rng.randrange(2) for _ in "abc")
+            swap, load = rng.random() < 0.3, rng.random() < 0.5
             row = rng.randrange(rows)
             weights = [rng.choice([-128, rng.randrange(-128, 128)]) for _ in range(columns)]
-            ctx.set(dut.enable, enable)
             ctx.set(dut.activations, activations)
-            ctx.set(dut.plane, plane)
+            ctx.set(dut.swap, swap)
             ctx.set(dut.weights, weights)
             ctx.set(dut.load, load)
             ctx.set(dut.load_row, row)
-            ctx.set(dut.load_plane, load_plane)
             await ctx.tick()
-            if enable:
-                vectors.append((activations, plane))
-                weights_before.append(weights_now.copy())
-                if load:
-                    weights_now[load_plane, row] = weights
+            vectors.append((activations, swap))
+            coming_then.append(coming.copy())
+            if load:
+                coming[row] = weights
             start = len(vectors) - dut.latency
             if start >= 0:
-                activations, plane = vectors[start]
-                expected = sum(
-                    activations[r] * weights_before[start + r][plane, r] for r in range(rows)
-                )
+                activations, swap = vectors[start]
+                # Row r meets the swap r cycles after row 0 does.
+                found = np.stack([coming_then[start + r][r] for r in range(rows)])
+                before = used[-1] if len(used) else np.zeros((rows, columns), int)
+                used = np.concatenate([used, (found if swap else before)[None]])
+                expected = np.array(activations) @ used[-1]
                 assert list(ctx.get(dut.sums)) == expected.tolist()
                 checks += 1
 

@@ -158,7 +158,9 @@ def test_a_row_per_so_many_dram_words(bench):
     seen = run(bench, [layer])
     per_row = bench.config.modules * bench.config.columns // 8
     cycles = seen["parameters"].cycles + seen["weights"].cycles
-    header_cycle = max(1, per_row - 1)  # not in the cycle in which the instruction is taken
+    # Not in the cycle in which the instruction is taken, and judged in the one behind it, in which
+    # no row is complete unless a row is a word.
+    header_cycle = max(1, per_row - 1) + (per_row == 1)
     assert cycles == [header_cycle + per_row * (row + 1) for row in range(len(cycles))]
 
 
@@ -173,7 +175,7 @@ def header(tag):
     return tag.to_bytes(2, "little") + (tag ^ 0xFFFF).to_bytes(2, "little")
 
 
-@pytest.mark.parametrize("bit", [0, 15, 16, 31, 32, 63])
+@pytest.mark.parametrize("bit", [0, 15, 16, 31])
 def test_a_flipped_bit_in_the_header_is_a_fault(bench, bit):
     layer = Layer.random(bench.config, np.random.default_rng(bit), tag=0x1234)
     stream = bytearray(layer.stream)

@@ -8,6 +8,7 @@ from amaranth.sim import Simulator
 
 from hw.config import DnaConfig
 from hw.memory.feature_memory import FeatureMemory
+from hw.microarchitecture import FEATURE_READ_LATENCY, FEATURE_READS, WINDOW_LATENCY
 from hw.status import Fault
 
 G, ROWS, WORDS, SIZE = 4, 4, 2, 64
@@ -31,23 +32,24 @@ class Window:
     addresses: list
     enable: int
     fill: int = 0
-    tag: int = 0
+    split: int = 2
 
     @property
     def bits(self):
-        value = self.tag << 8 | self.fill
+        value = self.split << 8 | self.fill
         value = value << G | self.enable
         for address in reversed(self.addresses):
             value = value << ADDRESS | address
         return value
 
     def answer(self, memory):
+        """What comes back: of each module the words that it may be."""
         fill = int.from_bytes(bytes([self.fill] * ROWS), "little")
-        value = self.tag
-        for lane in reversed(range(G)):
-            word = memory[self.addresses[lane]] if self.enable >> lane & 1 else fill
-            value = value << BITS | word
-        return value, (1 << (BITS * G + 3)) - 1
+        lanes = [module % (1 << self.split) for module in range(G)]
+        return [
+            set(memory[self.addresses[lane]]) if self.enable >> lane & 1 else {fill}
+            for lane in lanes
+        ]
 
 
 @dataclass
@@ -73,15 +75,26 @@ class Access:
         return {place % G for _, place in self.places()}
 
     def answer(self, memory):
-        value = mask = 0
+        """What comes back: of each lane the words that it may be, None if it does not matter."""
+        words = [None] * WORDS
         for i, place in self.places():
-            value |= memory[place] << BITS * i
-            mask |= ((1 << BITS) - 1) << BITS * i
-        return value, mask
+            words[i] = set(memory[place])
+        return words
+
+
+def fits(bits, words):
+    """Whether an answer is one that may be."""
+    return all(
+        may is None or (bits >> BITS * i & (1 << BITS) - 1) in may for i, may in enumerate(words)
+    )
 
 
 class Bench:
-    """Gives every client its requests and compares every answer with a list of words."""
+    """Gives every client its requests and compares every answer with sets of words.
+
+    Of a place that a write is on its way to, either word may come. Two writers may not be on their
+    way to one place.
+    """
 
     def __init__(self):
         self.dut = FeatureMemory(CONFIG, readers=2)
@@ -99,19 +112,22 @@ class Bench:
         self.pace, self.blocked, self.cycles = pace, blocked, cycles
         self.random = random.Random(seed)
         self.taken = {key: [] for key in requests}
+        self.taken_at = {key: [] for key in requests}
         self.answered = {key: [] for key in requests}
         self.fault = None
         self.simulator.run()
         return self
 
     async def testbench(self, ctx):
-        memory = [0] * SIZE
+        memory = [{0} for _ in range(SIZE)]
+        on_the_way = {key: {} for key in self.requests}
         dut = self.dut
         kinds = {"windows": [dut.window], "writers": dut.writers, "readers": dut.readers}
         ports = {(kind, index): kinds[kind][index] for kind, index in self.requests}
         expected = {key: deque() for key in ports}
         offered = dict.fromkeys(ports, False)
-        for _ in range(self.cycles):
+        windows = deque([None] * WINDOW_LATENCY)
+        for cycle in range(self.cycles):
             signals = []
             for key, port in ports.items():
                 queue = self.requests[key]
@@ -120,7 +136,11 @@ class Bench:
                 if offered[key]:
                     ctx.set(Value.cast(port.requests.payload), queue[0].bits)
                 signals.append(port.requests.ready)
-                if key[0] != "writers":
+                if key[0] == "windows":
+                    signals.append(Value.cast(port.words))
+                elif key[0] == "writers":
+                    signals.append(port.pending)
+                elif key[0] == "readers":
                     ready = key not in self.blocked and self.random.random() < self.pace
                     ctx.set(port.responses.ready, ready)
                     signals += [port.responses.valid, port.responses.ready]
@@ -129,38 +149,54 @@ class Bench:
             values = iter(
                 (await ctx.tick().sample(*signals, fault.valid, fault.code, fault.address))[2:]
             )
-            writes = []
             for key in ports:
-                if next(values) and offered[key]:
+                took = bool(next(values) and offered[key])
+                if took:
                     offered[key] = False
                     request = self.requests[key].popleft()
                     self.taken[key].append(request)
-                    if key[0] == "writers":
-                        writes.append(request)
+                    self.taken_at[key].append(cycle)
+                    if key[0] == "windows":
+                        windows.append(request.answer(memory))
+                    elif key[0] == "readers":
+                        expected[key].append((cycle, request, request.answer(memory)))
                     else:
-                        expected[key].append(request.answer(memory))
-                        # The answer of this cycle's request cannot be there yet.
-                        waiting = len(expected[key]) - 1
-                else:
-                    waiting = len(expected[key])
-                if key[0] != "writers":
-                    valid, ready, bits = next(values), next(values), next(values)
-                    assert valid == (waiting > 0), key
-                    if valid:
-                        value, mask = expected[key][0]
-                        assert bits & mask == value, key
-                    if valid and ready:
-                        expected[key].popleft()
+                        for i, place in request.places():
+                            others = (p for k, p in on_the_way.items() if k != key)
+                            assert not any(place in other for other in others)
+                            memory[place].add(request.words[i])
+                            on_the_way[key][place] = request.words[i]
+                elif key[0] == "windows":
+                    windows.append(None)
+                if key[0] == "windows":
+                    bits, answer = next(values), windows.popleft()
+                    if answer is not None:
+                        assert fits(bits, answer), key
                         self.answered[key].append(bits)
-            for request in writes:
-                for i, place in request.places():
-                    memory[place] = request.words[i]
+                elif key[0] == "writers":
+                    if not next(values) and not took:
+                        for place, word in on_the_way[key].items():
+                            memory[place] = {word}
+                        on_the_way[key].clear()
+                else:
+                    valid, ready, bits = next(values), next(values), next(values)
+                    if valid:
+                        asked, request, answer = expected[key][0]
+                        assert cycle >= asked + FEATURE_READ_LATENCY
+                        assert fits(bits, answer), key
+                        if ready:
+                            expected[key].popleft()
+                            self.answered[key].append(bits)
+            for waiting in expected.values():
+                for _, request, answer in waiting:
+                    for i, place in request.places():
+                        answer[i] |= memory[place]
             failed, code, address = values
             if failed:
                 self.fault = (Fault(code), address)
         if not self.blocked:
             assert not any(self.requests.values()), "requests were not taken"
-            assert not any(expected.values()), "answers are missing"
+            assert not any(expected.values()) and not any(windows), "answers are missing"
         assert sum(map(len, self.taken.values())), "nothing was checked"
 
 
@@ -184,7 +220,7 @@ def random_window(draw):
     for lane in range(1, G):
         if not enable >> lane & 1 and draw.random() < 0.5:
             addresses[lane] = draw.randrange(SIZE)  # must not matter
-    return Window(addresses, enable, draw.getrandbits(8), draw.getrandbits(3))
+    return Window(addresses, enable, draw.getrandbits(8), draw.randrange(3))
 
 
 def random_read(draw):
@@ -194,10 +230,12 @@ def random_read(draw):
 @pytest.mark.parametrize("seed", range(6))
 def test_random_clients_against_a_list_of_words(bench, seed):
     draw = random.Random(seed)
-    requests = {("writers", i): [random_write(draw) for _ in range(60)] for i in range(3)}
+    requests = {
+        ("writers", i): [random_write(draw, 20 * i, 20 * i + 19) for _ in range(60)]
+        for i in range(3)
+    }
     requests |= {("windows", 0): [random_window(draw) for _ in range(80)]}
     requests |= {("readers", i): [random_read(draw) for _ in range(60)] for i in range(2)}
-    # Two writers may not write a word in the same cycle; the banks that they share see to it.
     run = bench.run(requests, pace=[1.0, 0.7, 0.4][seed % 3], seed=seed, cycles=600)
     assert run.fault is None
 
@@ -206,23 +244,27 @@ def test_a_window_and_a_read_every_cycle(bench):
     draw = random.Random(7)
     windows = [random_window(draw) for _ in range(50)]
     reads = [Access(2 * i % SIZE, 3) for i in range(50)]
-    run = bench.run({("windows", 0): windows, ("readers", 1): reads}, cycles=51)
+    run = bench.run(
+        {("windows", 0): windows, ("readers", 1): reads}, cycles=50 + FEATURE_READ_LATENCY
+    )
     assert len(run.answered["windows", 0]) == len(run.answered["readers", 1]) == 50
 
 
 def test_clients_of_different_banks_do_not_wait(bench):
     write = [Access(4 * i % SIZE, 3, [1, 2]) for i in range(30)]  # banks 0 and 1
     read = [Access(4 * i % SIZE + 2, 3) for i in range(30)]  # banks 2 and 3
-    bench.run({("writers", 2): write, ("readers", 0): read}, cycles=31)
+    bench.run({("writers", 2): write, ("readers", 0): read}, cycles=30 + FEATURE_READ_LATENCY)
 
 
 def test_the_first_in_the_order_goes_first(bench):
-    """All want bank 0 all the time."""
-    write = [Access(4 * i % SIZE, 1, [i, 0]) for i in range(10)]
-    read = [Access(4 * i % SIZE, 1) for i in range(10)]
-    requests = {("writers", 0): write, ("writers", 1): write, ("readers", 0): read}
-    bench.run(requests, cycles=20, blocked=[("readers", 1)])
-    assert [len(items) for items in bench.taken.values()] == [10, 10, 0]
+    """All want bank 0 all the time; each has two places in front of it."""
+    writes = [[Access(start + 4 * i, 1, [i, 0]) for i in range(8)] for start in (0, 32)]
+    reads = [Access(4 * i, 1) for i in range(8)]
+    requests = {("writers", 0): writes[0], ("writers", 1): writes[1], ("readers", 0): reads}
+    first, second, third = bench.run(requests, cycles=40).taken_at.values()
+    assert first == list(range(8))
+    assert second == [0, 1, *range(10, 16)]
+    assert third == [0, 1, *range(18, 24)]
 
 
 def test_the_words_of_an_access_may_wrap_around_the_banks_and_the_memory(bench):
@@ -236,7 +278,7 @@ def test_the_words_of_an_access_may_wrap_around_the_banks_and_the_memory(bench):
     ]
 
 
-@pytest.mark.parametrize("blocked", [("windows", 0), ("readers", 0), ("readers", 1)])
+@pytest.mark.parametrize("blocked", [("readers", 0), ("readers", 1)])
 def test_a_reader_that_stands_still_blocks_nobody(bench, blocked):
     draw = random.Random(3)
     requests = {("windows", 0): [random_window(draw) for _ in range(20)]}
@@ -244,7 +286,7 @@ def test_a_reader_that_stands_still_blocks_nobody(bench, blocked):
     requests |= {("writers", 0): [random_write(draw) for _ in range(20)]}
     run = bench.run(requests, blocked=[blocked], cycles=200)
     assert {key: len(items) for key, items in run.taken.items()} == {
-        key: 1 if key == blocked else 20 for key in requests
+        key: FEATURE_READS if key == blocked else 20 for key in requests
     }
 
 
@@ -258,10 +300,10 @@ def test_a_lane_in_a_wrong_bank_is_a_fault(bench, lane):
     assert run.fault is None
     run = bench.run({("windows", 0): [good]}, cycles=10)
     assert run.fault is None
-    bad.answer = lambda memory: (0, 0)
+    bad.answer = lambda memory: [None] * G
     other = Window([9 + 16, 10, 11, 12], 1 << lane)
     other.addresses[lane] += 1
-    other.answer = lambda memory: (0, 0)
+    other.answer = lambda memory: [None] * G
     run = bench.run({("windows", 0): [good, bad, other, good]}, cycles=10)
     assert run.fault == (Fault.BANK_CONFLICT, 9)
 

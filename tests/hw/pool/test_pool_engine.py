@@ -6,12 +6,22 @@ import pytest
 
 from hw.config import PRESETS
 from hw.isa import Instruction, Opcode
+from hw.microarchitecture import POOL_PREPARATION
 from hw.pool.mean import MeanUnit
 from hw.pool.pool_engine import PoolEngine
 from hw.status import Activity, Fault
 from sim.reference import max_pool2d, mean
 from sw.operations import Padding
-from tests.hw.support.engines import EngineBench, Feature, always, never, paces, reads, writes
+from tests.hw.support.engines import (
+    EngineBench,
+    Feature,
+    Pending,
+    always,
+    never,
+    paces,
+    reads,
+    writes,
+)
 
 NANO = dataclasses.replace(PRESETS["nano"], feature_words=2048)
 CONFIGS = {
@@ -115,7 +125,7 @@ def run(name, instructions, pace=lambda: always, seed=0):
     assert result.fault is None and len(result.done) == len(instructions)
     np.testing.assert_array_equal(feature.words, expected.words)
     np.testing.assert_array_equal(feature.written, expected.written)
-    assert result.done[-1] == port[0].cycles[-1]
+    assert result.done[-1] == port[0].cycles[-1] + Pending.AFTER + 1
     assert not port_of_reads[1].words
     return result, port_of_reads[0].cycles, port[0].cycles
 
@@ -188,7 +198,8 @@ def test_rate(name):
         result, asked, _ = run(name, [pool(**SHAPES[0] | {"in_words": words})])
         together = max(1, config.post_words // words)
         count = 9 * 3 * -(-3 // together) * -(-words // config.post_words)
-        assert asked == list(range(3, 3 + count))
+        first = 3 + POOL_PREPARATION + 1
+        assert asked == list(range(first, first + count))
         assert result.activity[Activity.BUSY] >= count
     # 49 pixels, then the channels of post_words words.
     words = 4 * config.post_words

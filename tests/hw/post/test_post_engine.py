@@ -14,6 +14,7 @@ from sim.reference import add, requantize
 from tests.hw.support.engines import (
     EngineBench,
     Feature,
+    Pending,
     Source,
     always,
     never,
@@ -220,7 +221,7 @@ def run(name, seed, pace, count=1, latency=3, **overrides):
     np.testing.assert_array_equal(simulated.words, feature.words)
     np.testing.assert_array_equal(simulated.written, counts)
     assert not parameters.words and not any(source.words for source in sources)
-    assert result.done[-1] == port[0].cycles[-1]
+    assert result.done[-1] == port[0].cycles[-1] + Pending.AFTER + 1
     return result, layers, port[0].cycles
 
 
@@ -263,7 +264,8 @@ def test_one_step_per_cycle(name, residual):
     shape = {"words": config.modules, "height": 2, "width": 4, "tile": 8}
     result, _, cycles = run(name, 5, steady, split=0, residual=residual, **shape)
     steps = 8 * config.modules // config.post_words
-    latency = RequantizerLane.LATENCY + 1 + AdderLane.LATENCY * residual
+    # To choose the accumulators, and the queue in front of the write port.
+    latency = 1 + RequantizerLane.LATENCY + AdderLane.LATENCY * residual + 1
     # Eight rows of parameters, then the pipelines.
     first = 8 + latency
     assert cycles == list(range(first, first + steps))

@@ -3,9 +3,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hw.post.residual import AdderLane, ResidualAdder
+from hw.post.residual import AdderLane
 from sim.reference import add
 from sw.numerics import add_parameters
+from tests.hw.support.adder import ResidualAdder
 from tests.hw.support.streams import StreamBench
 
 LANES = 2

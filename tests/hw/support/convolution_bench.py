@@ -125,8 +125,9 @@ class ConvolutionBench:
                 ctx.set(port.valid, offered[index])
                 noise = self._random.getrandbits(8 * size)
                 ctx.set(Value.cast(port.payload), items[sent[index]] if offered[index] else noise)
+            ready = {name: self._chance(name) for name in ("parameters", "pixels")}
             for name, port in outputs:
-                ctx.set(port.ready, self._chance(name))
+                ctx.set(port.ready, ready[name])
 
             _, _, *values = await ctx.tick().sample(*sampled)
             for index in range(len(inputs)):

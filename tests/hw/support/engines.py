@@ -125,7 +125,25 @@ def writes(port, feature, chance):
                 feature.words[address + index] = words[index]
                 feature.written[address + index] += 1
 
-    return [Sink(port.requests, chance, take)]
+    sink = Sink(port.requests, chance, take)
+    return [sink, Pending(port.pending, sink)]
+
+
+class Pending:
+    """Says for ``AFTER`` cycles behind every write that it is not in memory yet."""
+
+    AFTER = 2
+    signals = ()
+
+    def __init__(self, pending, sink):
+        self.pending, self.sink = pending, sink
+
+    def drive(self, ctx, cycle):
+        cycles = self.sink.cycles
+        ctx.set(self.pending, bool(cycles) and cycle - cycles[-1] <= self.AFTER)
+
+    def observe(self, cycle):
+        pass
 
 
 def reads(port, feature, chance, latency=2, nothing=False):
@@ -145,24 +163,6 @@ def reads(port, feature, chance, latency=2, nothing=False):
             if enable >> index & 1:
                 words[index] = feature.words[address + index]
         responses.push(word_bits(words), cycle)
-
-    return [Sink(port.requests, chance, take), responses]
-
-
-def window_reads(port, feature, chance, latency=3):
-    """Models for a port with ``WindowReadSignature``."""
-    config = feature.config
-    lanes, rows, bits_each = config.modules, config.rows, config.feature_address_bits
-    responses = Source(port.responses, chance, latency=latency)
-
-    def take(bits, cycle):
-        *addresses, enable, fill, tag = unpack(bits, *[bits_each] * lanes, lanes, 8, 3)
-        words = np.full((lanes, rows), np.uint8(fill).astype(np.int8))
-        for lane in range(lanes):
-            if enable >> lane & 1:
-                assert addresses[lane] % lanes == (addresses[0] + lane) % lanes, "bank conflict"
-                words[lane] = feature.words[addresses[lane]]
-        responses.push(word_bits(words) | tag << 8 * rows * lanes, cycle)
 
     return [Sink(port.requests, chance, take), responses]
 

@@ -9,7 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.post.requantize import RequantizerLane
-from hw.streams.pipeline import PipelineControl
+from tests.hw.support.pipeline import PipelineControl
 
 
 def accumulator_layout(lanes: int) -> data.StructLayout:

@@ -25,7 +25,12 @@ class Copier(wiring.Component):
     byte offset of the first run; the others follow it. The result goes to ``write_base``. Every sum
     is also shown as a write of LOAD. ``layers`` of LOAD is the number of the sum divided by 8.
     A length of 0 hangs.
+
+    Attributes:
+        skew: by so many bytes its reads are beside where they belong.
     """
+
+    skew = 0
 
     def __init__(self, config: DnaConfig) -> None:
         self.config = config
@@ -54,8 +59,9 @@ class Copier(wiring.Component):
         connect_flat(top, csr.bus, self, "s_axil")
         m.submodules.reader = reader = DmaReader(config, clients=READERS)
         m.submodules.writer = writer = DmaWriter(config)
-        connect_flat(m, reader.axi, self, "m_axi")
-        connect_flat(m, writer.axi, self, "m_axi")
+        connect_flat(m, reader.axi[0], self, "m_axi")
+        connect_flat(m, writer.axi[0], self, "m_axi")
+        m.d.comb += self.m_axi_araddr.eq(reader.axi[0].ar.payload.addr + self.skew)
 
         length, source, done = Signal(32), Signal(32), Signal(32)
         words = [client.words for client in reader.clients]
@@ -147,3 +153,15 @@ class Copier(wiring.Component):
                     m.d.comb += csr.finished.eq(1)
                     m.next = "idle"
         return top
+
+
+class LargeSkew(Copier):
+    """Its longest bursts cross 4 KiB."""
+
+    skew = 64
+
+
+class SmallSkew(Copier):
+    """Its bursts are not aligned."""
+
+    skew = 4

@@ -91,6 +91,52 @@ def test_what_is_no_model_is_named(tmp_path, what):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("input_name", "layer_name", "message"),
+    [
+        ("image input", "a", "takes no input called 'image input'; nearest: 'image_input'"),
+        ("image", "class scores", "takes no layer called 'class scores'; nearest: 'class_scores'"),
+        ("image", "inner/class: é", "no layer called 'inner/class: é'; nearest: 'inner/class___'"),
+    ],
+)
+def test_a_name_that_the_converter_does_not_take(tmp_path, input_name, layer_name, message):
+    image = keras.Input(SHAPE, name=input_name)
+    x = keras.layers.Flatten()(image)
+    if "/" in layer_name:  # of a model in the model
+        inner = keras.Input(x.shape[1:])
+        dense = keras.layers.Dense(3, name=layer_name.partition("/")[2])
+        x = keras.Model(inner, dense(inner), name="inner")(x)
+        message = message.replace("inner/", "")
+    else:
+        x = keras.layers.Dense(3, name=layer_name)(x)
+    path = tmp_path / "model.keras"
+    keras.Model(image, x).save(path)
+    with pytest.raises(DnaError) as caught:
+        tensorflow.load(path)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("failure", [TypeError("a\nb"), RuntimeError(""), KeyError("x")])
+def test_whatever_the_converter_raises_is_one_line(network, failure, monkeypatch):
+    def convert(self):
+        raise failure
+
+    kind = type("Converter", (), {"convert": convert, "target_spec": tf.lite.TargetSpec()})
+    monkeypatch.setattr(tf.lite.TFLiteConverter, "from_keras_model", lambda model: kind())
+    with pytest.raises(DnaError, match="TensorFlow cannot quantize the model: ") as caught:
+        tensorflow.of_keras(network).quantize(images(1))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_that_cannot_be_read_stays_what_it_is(network):
+    def broken():
+        raise DnaError("a.png is no image")
+        yield
+
+    with pytest.raises(DnaError, match=r"^a.png is no image$"):
+        tensorflow.of_keras(network).quantize(broken())
+
+
 def test_resnet50_in_keras_is_the_one_in_pytorch(tmp_path):
     torch = pytest.importorskip("torch", reason=skips.not_installed("quantize"))
     from sw.models import resnet50, resnet50_keras

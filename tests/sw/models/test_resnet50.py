@@ -85,9 +85,9 @@ def test_logits_equal_the_published_topology():
     fetch.fetch(Console(quiet=True))
     tensors = safetensors.numpy.load_file(fetch.weights_path())
     independent = KerasModel(fetch.topology_path().read_bytes(), tensors)
-    model, naming = resnet50.load(fetch.weights_path())
+    model, found = resnet50.load(fetch.weights_path())
     for path, label in fetch.photographs()[:2]:
-        image = load_image(path, naming.preprocessing)
+        image = load_image(path, found.naming.preprocessing)
         expected = independent.logits(image)
         with torch.inference_mode():
             got = model(torch.from_numpy(image).permute(2, 0, 1)[None])[0].numpy()

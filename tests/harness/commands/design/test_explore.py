@@ -20,6 +20,7 @@ from sim.memory.model import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.errors import DnaError
+from tests.support import timing_files
 from tests.support.clusters import local_cluster
 from tests.support.tiny import save_artifact
 
@@ -62,10 +63,36 @@ def test_rows_are_what_each_machine_takes(model, tmp_path):
         config = DnaConfig(**row["parameters"])
         cycles = predict(compile_graph(graph, config)).cycles
         assert row["cycles"] == cycles
-        assert row["latency_ms"] == pytest.approx(cycles / (1e3 * row["clock_mhz"]))
+        assert row["latency_ms"] == pytest.approx(cycles / (1e3 * row["clock"]["mhz"]))
     assert sum(row["refused"] is not None for row in figures["rows"]) == 4
-    assert {row["clock_mhz"] for row in figures["rows"] if row["front"]} == {200}
+    assert {row["clock"]["mhz"] for row in figures["rows"] if row["front"]} == {200}
     assert figures["modelled"] is True
+
+
+def test_a_file_proves_the_clock_of_its_machine_only(model, tmp_path):
+    small = ["--config", "nano", "--fifo", "1,2", "--workers", 1, "--state", tmp_path / "state"]
+    done = invoke(model, *small, "--json", tmp_path / "before.json")
+    assert done.exit_code == 0, done.output
+    before = json.loads((tmp_path / "before.json").read_text())["rows"]
+    assert {row["clock"]["proof"] for row in before} == {"assumed"}
+    assert "clock: 300 MHz (assumed)" in done.output
+
+    config = DnaConfig(**before[0]["parameters"])
+    file = timing_files.save(tmp_path / "one.json", config)
+    done = invoke(model, *small, "--timing", file, "--json", tmp_path / "after.json")
+    assert done.exit_code == 0, done.output
+    after = json.loads((tmp_path / "after.json").read_text())["rows"]
+    clocks = {row["name"]: row["clock"] for row in after}
+    assert clocks.pop(config.name)["proof"]["corner"] == "speed grade 8"
+    assert [clock["proof"] for clock in clocks.values()] == ["assumed"]
+    assert "clock: 48.75 MHz (proved: ecp5, speed grade 8" in done.output
+    with pytest.raises(DnaError, match="--clock 50 is more than"):
+        invoke(model, *small, "--timing", file, "--clock", 50)
+    with pytest.raises(DnaError, match="are about the same machine"):
+        invoke(model, *small, "--timing", file, "--timing", file)
+    other = timing_files.save(tmp_path / "other.json", PRESETS["micro"])
+    with pytest.raises(DnaError, match="is about none of the configurations"):
+        invoke(model, *small, "--timing", other)
 
 
 def test_what_the_compiler_refuses_is_a_row(model, tmp_path):
@@ -92,6 +119,7 @@ def test_table_and_picture(model, tmp_path):
     result = invoke(model, *SWEEP, *files, "--workers", 1)
     assert result.exit_code == 0, result.output
     assert "2x8x8-w1-d8" in result.output and "modelled" in result.output
+    assert f"wrote {files[3]}, {files[1]}" in result.output
     dots = ElementTree.parse(tmp_path / "pareto.svg").findall("{http://www.w3.org/2000/svg}circle")
     assert len(dots) == 6
 

@@ -9,6 +9,7 @@ from sim.cycles import predict
 from sim.memory.model import MemoryModel
 from sw import artifact
 from sw.errors import DnaError
+from tests.support import timing_files
 from tests.support.tiny import save_artifact, save_compiled
 
 
@@ -43,6 +44,23 @@ def test_all_that_it_writes(compiled, tmp_path):
     assert f"{cycles:,}" in files[0].read_text()
     assert json.loads(files[1].read_text())["traceEvents"]
     assert f"{figures['latency_ms']:.3f} ms" in result.output and "modelled" in result.output
+    assert f"wrote {', '.join(map(str, files))}" in result.output
+
+
+def test_the_worst_layers_say_to_what_they_lose(compiled, tmp_path):
+    result = invoke(compiled, "--json", tmp_path / "report.json")
+    layers = json.loads((tmp_path / "report.json").read_text())["layers"]
+    worst = max(layers, key=lambda layer: layer["lost"])
+    (line,) = (line for line in result.output.splitlines() if line.startswith(f" {worst['name']} "))
+    assert f"{worst['lost']:,}" in line
+    for use, cycles in worst["uses"].items():
+        assert (f"{cycles:,} {use}" in line) is (use != "macs")
+    over = [layer for layer in layers if f"{layer['name']} uses more than 100%" in result.output]
+    assert all(layer["utilization"] > 1 and layer["early"] for layer in over)
+
+
+def test_nothing_was_written(compiled):
+    assert "wrote" not in invoke(compiled).output
 
 
 def test_clock_and_memory(compiled, tmp_path):
@@ -55,6 +73,32 @@ def test_clock_and_memory(compiled, tmp_path):
     assert figures["latency_ms"] == pytest.approx(slow / 100e3)
     assert figures["memory"]["latency_cycles"] == 200
     assert figures["memory"]["bytes_per_cycle"] == 4
+
+
+def test_a_proved_clock(compiled, tmp_path):
+    file = timing_files.save(tmp_path / "nano<1>.json", PRESETS["nano"])
+    page, figures = tmp_path / "report.html", tmp_path / "report.json"
+    result = invoke(compiled, "--timing", file, "-o", page, "--json", figures)
+    assert result.exit_code == 0, result.output
+    found = json.loads(figures.read_text())
+    assert found["clock"]["mhz"] == 48.75
+    assert found["clock"]["proof"]["target"] == "ecp5"
+    assert found["clock"]["proof"]["corner"] == "speed grade 8"
+    assert found["latency_ms"] == pytest.approx(found["cycles"] / 48.75e3)
+    assert found["proved_area"] == {"machine": {"LUT4": 12000}}
+    assert "48.75 MHz (proved: ecp5, speed grade 8" in result.output
+    text = page.read_text()
+    assert "48.75 MHz (proved: ecp5, speed grade 8" in text and "nano&lt;1&gt;.json" in text
+    assert "LUT4" in text and "12,000" in text
+
+
+def test_more_than_the_file_proves_is_refused(compiled, tmp_path):
+    file = timing_files.save(tmp_path / "nano.json", PRESETS["nano"])
+    with pytest.raises(DnaError, match="--clock 100 is more than"):
+        invoke(compiled, "--timing", file, "--clock", 100)
+    other = timing_files.save(tmp_path / "micro.json", PRESETS["micro"])
+    with pytest.raises(DnaError, match="is about another machine: micro"):
+        invoke(compiled, "--timing", other)
 
 
 def test_an_artifact_without_a_program(tmp_path):

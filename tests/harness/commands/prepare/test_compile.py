@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from harness.cli import dna
 from hw.config import PRESETS
-from hw.isa import assemble, read_program
+from hw.isa import Engine, assemble, read_program
+from sim.cycles import layer_times, predict
 from sim.interpreter.program import Interpreter
 from sim.reference import ReferenceModel
 from sw import artifact
@@ -64,6 +65,31 @@ def test_tables_and_json(compiled):
     for layer in program.layers:
         assert layer.name in text
     assert f"{program.memory.size:,}" in text
+    estimate = f"{figures['estimated_cycles']:,} cycles are the compiler's estimate, not the score"
+    assert f"{estimate}: `dna report {output}`" in text
+
+
+def test_the_words_for_what_binds_are_those_of_the_report(compiled):
+    """Both name the engine."""
+    output, figures, _ = compiled
+    program = artifact.load(output).program
+    engines = {engine.name.lower() for engine in Engine}
+    assert {layer["bound"] for layer in figures["layers"]} <= engines
+    assert {time.bound.name.lower() for time in layer_times(program, predict(program))} <= engines
+
+
+def test_names_in_brackets_are_names(model, tmp_path):
+    folder = tmp_path / "run [v2]" / "x[" / "y]"
+    folder.mkdir(parents=True)
+    machine, output = folder / "[bold].json", folder / "k[int8].dna"
+    config = dataclasses.replace(PRESETS["nano"], name="[/red]")
+    machine.write_bytes(msgspec.json.encode(config))
+    result = invoke("compile", model, "--config", machine, "-o", output)
+    assert result.exit_code == 0, result.output
+    assert f"`dna report {output}`" in result.output
+    result = invoke("report", output, "-o", folder / "r[1].html")
+    assert f"wrote {folder}/r[1].html" in result.output and " on [/red], " in result.output
+    assert (folder / "r[1].html").is_file()
 
 
 def test_a_machine_from_a_file(model, tmp_path):

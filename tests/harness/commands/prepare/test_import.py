@@ -173,6 +173,44 @@ def test_onnx_that_computes_another_thing_is_no_artifact_unless_kept(monkeypatch
     assert artifact.load(output).manifest.framework == "onnx"
 
 
+def test_tflite_that_is_imported_wrong_is_no_artifact_unless_kept(
+    monkeypatch, capsys, tmp_path, model
+):
+    """With an importer that takes every weight for another, as only the second net can see."""
+    from sw.frontends.tflite import operators
+
+    real = operators.Translation.weights
+
+    def turned(self, *arguments):
+        weights = real(self, *arguments)
+        return dataclasses.replace(weights, values=weights.values[::-1].copy())
+
+    monkeypatch.setattr(operators.Translation, "weights", turned)
+    output, figures = tmp_path / "little.dna", tmp_path / "figures.json"
+    assert run(monkeypatch, "import", model, "-o", output, "--json", figures) == 1
+    error = capsys.readouterr().err.splitlines()
+    assert error
+    assert all(line.startswith("error: operator ") and "LiteRT" in line for line in error)
+    assert not output.exists()
+    read = json.loads(figures.read_text())
+    assert read["artifact"] is None
+    assert read["whole"]["differing"] > 0
+    assert run(monkeypatch, "import", model, "-o", output, "--keep") == 1
+    assert artifact.load(output).manifest.framework == "tflite"
+
+
+def test_tflite_says_what_is_left_to_the_host(monkeypatch, capsys, tmp_path, model):
+    figures = tmp_path / "figures.json"
+    assert run(monkeypatch, "import", model, "-o", tmp_path / "x.dna", "--json", figures) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "note: operator 5 (SOFTMAX) is left to the host; the artifact ends with" in out
+    assert "every operator against the file in LiteRT, 2 random inputs" in out
+    read = json.loads(figures.read_text())
+    assert read["whole"]["differing"] == 0
+    assert read["whole"]["values"] > 0
+    assert len(read["notes"]) == 1
+
+
 def test_onnx_says_what_is_left_to_the_host(monkeypatch, capsys, tmp_path):
     from tests.support.onnx_models import save_example
 

@@ -1,9 +1,13 @@
 import json
 
+import numpy as np
 import pytest
 
 from harness.cli import main
+from sim.functional.kernels import supported
 from sw import artifact
+from tests import skips
+from tests.support.tflite_models import random_model
 from tests.support.tiny import save_artifact, save_photographs
 
 
@@ -47,14 +51,21 @@ def test_a_bad_image_is_found_before_the_work(monkeypatch, capsys, tmp_path, net
     assert len(error.strip().splitlines()) == 1
 
 
+@pytest.mark.skipif(not supported(), reason=skips.KERNELS)
 @pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("what", ["artifact", "tflite"])
+@pytest.mark.parametrize("cache", ["file", "/proc"])
 def test_a_cache_that_cannot_be_written_is_one_line(
-    monkeypatch, capsys, tmp_path, network, photographs, jobs
+    monkeypatch, capsys, tmp_path, network, cache, what, jobs
 ):
-    (tmp_path / "cache").write_text("no folder")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    images = [photographs / "0.jpg", photographs / "1.jpg"]
-    assert run(monkeypatch, network, *images, "--jobs", jobs) == 2
+    if cache == "file":
+        cache = tmp_path / "cache"
+        cache.write_text("no folder")
+    if what == "tflite":
+        network = tmp_path / "tiny.tflite"
+        network.write_bytes(random_model(np.random.default_rng(1)))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    assert run(monkeypatch, network, "--random", 2, "--jobs", jobs) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: cannot write to ")
     assert len(error.splitlines()) == 1

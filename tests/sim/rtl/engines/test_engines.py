@@ -11,7 +11,7 @@ from hw.bus import registers
 from hw.config import PRESETS
 from hw.isa import Engine
 from hw.status import Activity, Fault, waiting
-from hw.top import Dna
+from hw.top import ObservedDna
 from sim.memory.model import BASE, MemoryModel
 from sim.memory.stalls import Stalls
 from sim.rtl import registry
@@ -20,7 +20,7 @@ from sim.rtl.design import generate
 from sim.rtl.registry import open_simulator
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError
-from tests.sim.rtl.copier import Copier
+from tests.sim.rtl.copier import Copier, LargeSkew, SmallSkew
 
 NANO = PRESETS["nano"]
 ENGINES = registry.names()
@@ -31,9 +31,9 @@ PROGRAM, SOURCE, TARGET = 4096, 4096 + 192, 16384
 HARD = MemoryModel(latency=7, bandwidth=0.3, reorder=True, stalls=Stalls(0.3, 5))
 
 
-def power_on(engine="cxxrtl", memory=None, *, base=BASE, **options):
+def power_on(engine="cxxrtl", memory=None, *, base=BASE, component=Copier, **options):
     """A machine whose window is its whole memory, and only the second half may be written."""
-    machine = open_simulator(NANO, engine, size=SIZE, memory=memory, component=Copier, **options)
+    machine = open_simulator(NANO, engine, size=SIZE, memory=memory, component=component, **options)
     values = {
         "window_base_low": base & 0xFFFFFFFF,
         "window_base_high": base >> 32,
@@ -244,11 +244,20 @@ def test_watchdog(engine):
     assert code is Fault.WATCHDOG and waiting(address) == {}
 
 
-def test_start_while_busy(engine):
+def test_what_is_refused_while_busy_changes_nothing(engine):
     machine = power_on(engine)
-    start(machine, 50)
-    machine.csr_write("control", registers.CONTROL_START)
-    assert error(machine) == (Fault.START_WHILE_BUSY, PROGRAM)
+    expected = start(machine, 50, 4)
+    for name, value in (("control", registers.CONTROL_START), ("program", 0), ("window_size", 0)):
+        with pytest.raises(DnaError, match=f"refused to write {name}: SLVERR"):
+            machine.csr_write(name, value)
+    machine.run_to_interrupt(10_000)
+    assert machine.csr_read("status") == registers.STATUS_DONE
+    assert np.array_equal(result(machine, 50), expected)
+
+
+def test_a_register_that_is_not_there(engine):
+    with pytest.raises(DnaError, match="no register at 0x3fc: DECERR"):
+        power_on(engine).csr_read(0x3FC)
 
 
 def test_no_interrupt(engine):
@@ -281,11 +290,17 @@ def test_progress():
     run(machine, 9)  # nothing is lost
 
 
-@pytest.mark.parametrize(("shift", "message"), [(64, "ar crosses 4 KiB"), (4, "ar is not aligned")])
-def test_a_broken_rule_of_the_bus_is_seen(engine, shift, message):
-    """Bursts are aligned in the window, so a window that is not aligned breaks the rules."""
-    machine = power_on(engine, base=BASE + shift)
-    machine.write(PROGRAM + shift, np.array([400, SOURCE], "<u4"))
+def test_a_window_begins_at_a_multiple_of_4_kib(engine):
+    """So no burst crosses one, as bursts are aligned in the window."""
+    run(power_on(engine, base=BASE + 0xFFC), 60)
+
+
+@pytest.mark.parametrize(
+    ("component", "message"), [(LargeSkew, "ar crosses 4 KiB"), (SmallSkew, "ar is not aligned")]
+)
+def test_a_broken_rule_of_the_bus_is_seen(engine, component, message):
+    machine = power_on(engine, component=component)
+    machine.write(PROGRAM + component.skew, np.array([400, SOURCE], "<u4"))
     machine.csr_write("control", registers.CONTROL_START)
     with pytest.raises(BusError, match=f"{message}, by cycle"):
         machine.run_to_interrupt(10_000)
@@ -316,7 +331,7 @@ def test_waves_of_an_unknown_module(engine, tmp_path):
 
 def test_the_whole_machine_settles_at_once():
     """Otherwise every cycle costs several evaluations."""
-    assert "bool converged = true;" in generate(Dna(NANO), waves=False).main
+    assert "bool converged = true;" in generate(ObservedDna(NANO), waves=False).main
 
 
 def test_a_closed_machine():

@@ -61,7 +61,7 @@ def test_a_slow_memory_is_the_bound_of_what_passes_through():
         mean = next(layer for layer in candidates.layers if layer.kind == "mean")
         quickest = candidates.striped(mean, 0, mean.tensors)[0]
         bounds[bandwidth] = quickest.estimate.bound
-    assert bounds == {1.0: "pool", 0.01: "memory"}
+    assert bounds == {1.0: "pool", 0.01: "load"}
 
 
 def test_a_pool_beside_its_convolution_costs_what_is_left_of_it(candidates):

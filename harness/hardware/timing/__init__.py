@@ -1,0 +1,1 @@
+"""How fast a machine can be clocked, and what proves it."""
