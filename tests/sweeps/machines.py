@@ -92,10 +92,15 @@ def _random(seed: int, number: int) -> DnaConfig:
     rng = np.random.default_rng([seed, number, len(NAMES)])
     while (config := random_config(rng)).macs > MOST_MACS:
         pass
-    most = min(256, 4096 // config.dram_bytes_per_cycle)
+    word_bytes = config.dram_bytes_per_cycle
+    ports = int(rng.choice([n for n in (1, 2, 4) if word_bytes // n >= 4]))
+    burst_bits = int(rng.integers(min(256 // ports, 4096 // word_bytes).bit_length()))
+    burst_bytes = word_bytes << burst_bits
     return dataclasses.replace(
         config,
         name=RANDOM[number],
-        burst_words=1 << int(rng.integers(most.bit_length())),
-        outstanding_bursts=1 << int(rng.integers(5)),
+        dram_ports=ports,
+        burst_words=1 << burst_bits,
+        outstanding_bursts=ports << int(rng.integers(5)),
+        port_granule_bytes=burst_bytes << int(rng.integers((4096 // burst_bytes).bit_length())),
     )

@@ -1,9 +1,11 @@
 """The sweeps draw every operator of the table in every form, on every machine."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from hw.config import PRESETS
+from hw.config import PRESETS, DnaConfig
 from sw.errors import DnaError
 from sw.operators import table
 from tests.support.programs import random_layer, random_network
@@ -58,5 +60,5 @@ def test_a_seed_draws_machines_of_its_own():
     random = [found[name] for found in seeds for name in RANDOM]
     assert len({config.digest for config in random}) > len(random) * 3 // 4
     assert max(config.macs for config in random) <= MOST_MACS
-    for parameter, values in {"modules": 4, "rows": 4, "burst_words": 8, "lanes": 4}.items():
-        assert len({getattr(config, parameter) for config in random}) >= values
+    for parameter in {field.name for field in dataclasses.fields(DnaConfig)} - {"name"}:
+        assert len({getattr(config, parameter) for config in random}) >= 3, parameter

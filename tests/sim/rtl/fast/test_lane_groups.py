@@ -16,10 +16,9 @@ def instances(text, kind):
     return text.count(f"cell {kind.module} ")
 
 
-@pytest.mark.parametrize("closed", [0, 2])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("seed", "closed"), [(0, 0), (1, 0), (2, 2), (3, 2)])
 @pytest.mark.parametrize("stalls", [Stalls(0, 0), Stalls(0.4, 3)], ids=["flowing", "stalled"])
-def test_bits_and_cycles_are_those_of_the_simulator(seed, stalls, closed):
+def test_bits_and_cycles_are_those_of_the_simulator(seed, closed, stalls):
     """With ``closed``, constants lie between the places of a run that is copied at once."""
     words = np.random.default_rng(seed).integers(0, 256, (300, 5), dtype=np.uint8)
     text = rtlil.convert(Lanes(seed=seed, closed=closed))
