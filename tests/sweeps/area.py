@@ -71,7 +71,7 @@ BLOCKS: Mapping[str, Sequence[str]] = {
     "LOAD": ("core.load",),
     "WEIGHTS": ("core.weights",),
     "STORE": ("core.store",),
-    "CONV arrays": ("core.conv.module",),
+    "CONV arrays": ("core.conv.array",),
     "CONV interconnect": ("core.conv.interconnect",),
     "CONV accumulation": ("core.conv.bank",),
     "POST": ("core.post",),
