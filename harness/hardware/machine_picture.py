@@ -68,9 +68,9 @@ def picture(config: DnaConfig) -> str:
 def _memory_side(config: DnaConfig) -> Iterator[str]:
     fifo = config.weight_fifo_words * config.dram_bytes_per_cycle
     feature = config.feature_words * config.rows
-    yield from _box(
-        _LEFT, 52, 680, 48, "external memory", f"AXI4, {config.dram_bytes_per_cycle} bytes a cycle"
-    )
+    ports = f"{config.dram_ports} AXI4 ports" if config.dram_ports > 1 else "AXI4"
+    bandwidth = f"{ports}, {config.dram_bytes_per_cycle} bytes a cycle"
+    yield from _box(_LEFT, 52, 680, 48, "external memory", bandwidth)
     yield from _box(_LEFT, 140, 145, 56, "sequencer", "instructions, tokens")
     yield from _box(220, 140, 165, 56, "LOAD", "image, maps, windows")
     yield from _box(410, 140, 110, 56, "STORE", "results")

@@ -1,3 +1,4 @@
+import dataclasses
 from xml.etree import ElementTree
 
 import pytest
@@ -23,6 +24,12 @@ def test_it_says_what_the_configuration_has(name):
         f"two tiles of {config.accumulation_depth} pixels",
     ):
         assert part in text
+
+
+def test_ports_are_counted():
+    one = dataclasses.replace(PRESETS["f200"], dram_ports=1, dram_bytes_per_cycle=128)
+    assert ">AXI4, 128 bytes a cycle<" in picture(one)
+    assert ">2 AXI4 ports, 256 bytes a cycle<" in picture(PRESETS["f200"])
 
 
 def test_sizes_are_bytes():
