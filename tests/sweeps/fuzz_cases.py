@@ -19,16 +19,19 @@ from sim.memory.model import MemoryModel
 from sim.memory.stalls import Stalls
 from sim.reference import ReferenceModel
 from sim.rtl.registry import open_simulator
+from sim.rtl.simulator import Simulator
 from sim.verify.results import ProgramResult
 from sim.verify.rtl import verify_program
 from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import Windowed
+from sw.program import Program
 from tests.support.programs import noise, random_layer, random_network
 
 Int8 = npt.NDArray[np.int8]
 Expect = Callable[[Graph, Int8], Mapping[str, Int8]]
+Look = Callable[[Program, int, Simulator], None]
 
 MOST_CYCLES = 30_000_000
 """A case that runs for so long never ends: the longest take a hundredth."""
@@ -91,8 +94,19 @@ def right(graph: Graph, image: Int8) -> Mapping[str, Int8]:
     return ReferenceModel(graph).run_all(image)
 
 
-def run(case: Case, config: DnaConfig, expect: Expect = right, engine: str = "cxxrtl") -> Outcome:
-    """Compile, run on the machine in RTL, compare. No exception but Ctrl-C leaves here."""
+def run(
+    case: Case,
+    config: DnaConfig,
+    expect: Expect = right,
+    engine: str = "cxxrtl",
+    look: Look | None = None,
+) -> Outcome:
+    """Compile, run on the machine in RTL, compare. No exception but Ctrl-C leaves here.
+
+    Args:
+        expect: what every tensor should be.
+        look: called when the machine has run.
+    """
     try:
         program = compile_graph(case.graph, config, case.memory.bandwidth)
     except DnaError as error:
@@ -106,6 +120,8 @@ def run(case: Case, config: DnaConfig, expect: Expect = right, engine: str = "cx
             result = verify_program(
                 machine, program, case.image, expect(case.graph, case.image), progress=_limit
             )
+            if look is not None:
+                look(program, result.cycles, machine)
     except MachineError as error:
         return Outcome(failure=Failure(error.code.name, str(error)))
     except Exception as error:
