@@ -6,6 +6,7 @@ A case is a pure function of a seed and a number.
 from __future__ import annotations
 
 import dataclasses
+import re
 import traceback
 from collections.abc import Callable, Mapping
 
@@ -32,6 +33,10 @@ from tests.support.programs import noise, random_layer, random_network
 Int8 = npt.NDArray[np.int8]
 Expect = Callable[[Graph, Int8], Mapping[str, Int8]]
 Look = Callable[[Program, int, Simulator], None]
+
+LEAST_WORDS = re.compile(r"needs feature_words of at least (\d+)$")
+TOO_LARGE = "is too large for the machine"
+"""What the compiler may refuse a random case for."""
 
 MOST_CYCLES = 30_000_000
 """A case that runs for so long never ends: the longest take a hundredth."""
@@ -110,7 +115,7 @@ def run(
     try:
         program = compile_graph(case.graph, config, case.memory.bandwidth)
     except DnaError as error:
-        return Outcome(refused=str(error))
+        return _refused(case, config, str(error))
     except Exception as error:
         return Outcome(failure=_crash("compiler", error))
     try:
@@ -128,6 +133,20 @@ def run(
         return Outcome(failure=_crash("run", error))
     failure = _difference(result) if result.mismatches else None
     return Outcome(None, failure, result.values, result.mismatches, result.cycles)
+
+
+def _refused(case: Case, config: DnaConfig, why: str) -> Outcome:
+    """Refused, if it is for what no machine can do, or if the machine that is asked for can."""
+    least = LEAST_WORDS.search(why)
+    if least is None:
+        known = TOO_LARGE in why
+        return Outcome(refused=why) if known else Outcome(failure=Failure("refusal", why))
+    larger = dataclasses.replace(config, feature_words=int(least[1]))
+    try:
+        compile_graph(case.graph, larger, case.memory.bandwidth)
+    except DnaError as error:
+        return Outcome(failure=Failure("refusal", f"{why}; with as many: {error}"))
+    return Outcome(refused=why)
 
 
 def _limit(cycles: int) -> None:
