@@ -106,7 +106,11 @@ def compare(
     with open_simulator(program.config, engine, size=program.memory.size, memory=memory) as machine:
         driver = Driver(machine, program)
         driver.run(image)
-        cycles, activity = driver.cycles, machine.layer_activity()
+        return beside(program, memory, driver.cycles, machine.layer_activity())
+
+
+def beside(program: Program, memory: MemoryModel, cycles: int, activity: Int64) -> Comparison:
+    """What the RTL did, and what the model says."""
     prediction = predict(program, memory)
     layers = max(activity.shape[1], prediction.activity.shape[1])
     padded = [

@@ -6,6 +6,7 @@ A case is a pure function of a seed and a number.
 from __future__ import annotations
 
 import dataclasses
+import re
 import traceback
 from collections.abc import Callable, Mapping
 
@@ -19,16 +20,23 @@ from sim.memory.model import MemoryModel
 from sim.memory.stalls import Stalls
 from sim.reference import ReferenceModel
 from sim.rtl.registry import open_simulator
+from sim.rtl.simulator import Simulator
 from sim.verify.results import ProgramResult
 from sim.verify.rtl import verify_program
 from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import Windowed
+from sw.program import Program
 from tests.support.programs import noise, random_layer, random_network
 
 Int8 = npt.NDArray[np.int8]
 Expect = Callable[[Graph, Int8], Mapping[str, Int8]]
+Look = Callable[[Program, int, Simulator], None]
+
+LEAST_WORDS = re.compile(r"needs feature_words of at least (\d+)$")
+TOO_LARGE = "is too large for the machine"
+"""What the compiler may refuse a random case for."""
 
 MOST_CYCLES = 30_000_000
 """A case that runs for so long never ends: the longest take a hundredth."""
@@ -91,12 +99,23 @@ def right(graph: Graph, image: Int8) -> Mapping[str, Int8]:
     return ReferenceModel(graph).run_all(image)
 
 
-def run(case: Case, config: DnaConfig, expect: Expect = right, engine: str = "cxxrtl") -> Outcome:
-    """Compile, run on the machine in RTL, compare. No exception but Ctrl-C leaves here."""
+def run(
+    case: Case,
+    config: DnaConfig,
+    expect: Expect = right,
+    engine: str = "cxxrtl",
+    look: Look | None = None,
+) -> Outcome:
+    """Compile, run on the machine in RTL, compare. No exception but Ctrl-C leaves here.
+
+    Args:
+        expect: what every tensor should be.
+        look: called when the machine has run.
+    """
     try:
         program = compile_graph(case.graph, config, case.memory.bandwidth)
     except DnaError as error:
-        return Outcome(refused=str(error))
+        return _refused(case, config, str(error))
     except Exception as error:
         return Outcome(failure=_crash("compiler", error))
     try:
@@ -106,12 +125,28 @@ def run(case: Case, config: DnaConfig, expect: Expect = right, engine: str = "cx
             result = verify_program(
                 machine, program, case.image, expect(case.graph, case.image), progress=_limit
             )
+            if look is not None:
+                look(program, result.cycles, machine)
     except MachineError as error:
         return Outcome(failure=Failure(error.code.name, str(error)))
     except Exception as error:
         return Outcome(failure=_crash("run", error))
     failure = _difference(result) if result.mismatches else None
     return Outcome(None, failure, result.values, result.mismatches, result.cycles)
+
+
+def _refused(case: Case, config: DnaConfig, why: str) -> Outcome:
+    """Refused, if it is for what no machine can do, or if the machine that is asked for can."""
+    least = LEAST_WORDS.search(why)
+    if least is None:
+        known = TOO_LARGE in why
+        return Outcome(refused=why) if known else Outcome(failure=Failure("refusal", why))
+    larger = dataclasses.replace(config, feature_words=int(least[1]))
+    try:
+        compile_graph(case.graph, larger, case.memory.bandwidth)
+    except DnaError as error:
+        return Outcome(failure=Failure("refusal", f"{why}; with as many: {error}"))
+    return Outcome(refused=why)
 
 
 def _limit(cycles: int) -> None:

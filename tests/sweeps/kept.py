@@ -14,8 +14,10 @@ from pathlib import Path
 
 import click
 
+from sim.rtl.simulator import Simulator
+from sw.program import Program
 from tests.sweeps import findings
-from tests.sweeps.cycles_sweep import compare_case
+from tests.sweeps.cycles_sweep import Comparison, beside
 from tests.sweeps.findings import Finding
 from tests.sweeps.fuzz_cases import Failure, run
 
@@ -27,11 +29,15 @@ def kept(folder: Path = findings.FOLDER) -> list[Path]:
 
 def again(found: Finding, engine: str) -> Failure | None:
     """What is wrong: values that differ from the reference's, cycles from the model's."""
-    outcome = run(found.case, found.machine, engine=engine)
-    if outcome.failure is None and not outcome.values:
-        return Failure("nothing compared", outcome.refused or "")
-    compared = None if outcome.failure else compare_case(found.case, found.machine, engine)
-    return outcome.failure if compared is None else compared.failure
+    compared: list[Comparison] = []
+
+    def look(program: Program, cycles: int, machine: Simulator) -> None:
+        compared.append(beside(program, found.case.memory, cycles, machine.layer_activity()))
+
+    outcome = run(found.case, found.machine, engine=engine, look=look)
+    if outcome.failure is not None or outcome.values == 0:
+        return outcome.failure or Failure("nothing compared", outcome.refused or "")
+    return compared[0].failure
 
 
 @click.command()

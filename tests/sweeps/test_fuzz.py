@@ -7,9 +7,10 @@ import pytest
 from click.testing import CliRunner
 
 from sim.memory.model import MemoryModel
+from sw.errors import DnaError
 from sw.operations import Conv2D
 from tests.sweeps.fuzz import MOST_FAILURES, Report, fuzz, main
-from tests.sweeps.fuzz_cases import Outcome, draw, right
+from tests.sweeps.fuzz_cases import Outcome, draw, right, run
 from tests.sweeps.machines import MACHINES
 from tests.sweeps.options import INTERRUPTED
 from tests.sweeps.shrinking import rebuild
@@ -98,6 +99,26 @@ def test_a_run_without_a_value_fails(monkeypatch):
     result = CliRunner().invoke(main, ["--cases", "2", "--config", "nano"])
     assert result.exit_code == 1
     assert "refused: too large" in result.output and "no value was compared" in result.output
+
+
+@pytest.mark.parametrize(
+    ("says", "kind"),
+    [
+        ("a kernel of 16 is too large for the machine; at most 15", None),
+        ("it needs feature_words of at least 8192", None),
+        ("it needs feature_words of at least 64", "refusal"),
+        ("no idea", "refusal"),
+    ],
+)
+def test_a_refusal_must_be_right(monkeypatch, says, kind):
+    def refuse(graph, config, bandwidth):
+        if config.feature_words <= NANO.feature_words:
+            raise DnaError(says)
+
+    monkeypatch.setattr("tests.sweeps.fuzz_cases.compile_graph", refuse)
+    outcome = run(draw(0, 0), NANO)
+    assert (outcome.failure and outcome.failure.kind) == kind
+    assert outcome.refused == (None if kind else says)
 
 
 def test_an_interrupt_reports_what_was_done(monkeypatch):

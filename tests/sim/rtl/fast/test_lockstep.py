@@ -19,7 +19,7 @@ import pytest
 from hw import rtlil
 from hw.config import PRESETS
 from hw.isa import Opcode, read_program
-from hw.top import Dna
+from hw.top import ObservedDna
 from sim import yosys
 from sim.driver import Driver
 from sim.memory.model import MemoryModel
@@ -165,11 +165,11 @@ def transformed(tmp_path, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(design, "Groups", Captured)
-            source = design.generate(Dna(config=NANO), waves=False)
+            source = design.generate(ObservedDna(config=NANO), waves=False)
         table = Table(source.declarations, captured[0])
         whole, code = tmp_path / "whole.h", tmp_path / "state.so"
         whole.write_text(source.declarations + source.main + cxxrtl.PRELUDE + table.code)
-        used = library.build(Dna, {"config": NANO}, cxxrtl.SOURCE, cxxrtl.PRELUDE)
+        used = library.build(ObservedDna, {"config": NANO}, cxxrtl.SOURCE, cxxrtl.PRELUDE)
         # It computes nothing: the library that everybody uses does.
         library._run_compiler(
             "-O0",
@@ -226,7 +226,7 @@ def test_every_register_in_every_cycle(transformed, untransformed, monkeypatch):
 
     assert len(table.lanes) > 100
     copies = {name for name in table.registers if not plain.is_register(name)}
-    assert copies < rtlil.component_ports(Dna(config=NANO)).keys()
+    assert copies < rtlil.component_ports(ObservedDna(config=NANO)).keys()
     assert len(table.registers) > 0.95 * plain.registers
     for watched in (fast, plain):
         output = watched.run(program, image, table)
