@@ -2,9 +2,9 @@
 
 Memories, multipliers, processing elements, adder tree and delay lines are counted as ``hw/`` builds
 them. The control logic around them was measured: each block has sizes that it grows with, and how
-much for each (``area_constants.py``) is fitted to Yosys' estimate (``resources.py``, minutes a
-machine) of small machines by ``python -m tests.sweeps.area``. docs/machine.md says how far it is
-from Yosys'. Nothing was placed or routed.
+much for each stands in ``area_constants.py``, with where it comes from: registers of the RTL, and
+Yosys' estimate (``resources.py``, minutes a machine) of small machines, which
+``python -m tests.sweeps.area`` renews. Nothing was placed or routed.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
     yield Part(name="control", sizes=(1,))
     yield Part(
         name="DMA",
-        sizes=(1, word),
+        sizes=(1, word, config.dram_ports),
         memories=(
             # Words of each reader at each port; bursts of each reader; words to be written.
             Memory(
