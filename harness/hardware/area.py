@@ -16,7 +16,12 @@ import msgspec
 
 from harness.hardware.area_constants import CONSTANTS
 from hw.config import LOAD_CHUNKS, DnaConfig
-from hw.microarchitecture import ELEMENT_LATENCY, ENTRY_LATENCY
+from hw.microarchitecture import (
+    ELEMENT_LATENCY,
+    ENTRY_LATENCY,
+    FEATURE_READS,
+    POST_WORDS_UNDER_WAY,
+)
 
 DEVICE = "XCVU13P"
 DEVICE_HAS = {"lut": 1_728_000, "ff": 3_456_000, "dsp": 12_288, "bram": 2_688, "uram": 1_280}
@@ -184,7 +189,11 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
         name="feature memory",
         # Two buffers at each of the two kinds of port; words rotate to and from their banks.
         sizes=(1, window + stream, window * math.log2(config.modules)),
-        memories=(Memory(config.feature_words // config.modules, 8 * config.rows, config.modules),),
+        memories=(
+            Memory(config.feature_words // config.modules, 8 * config.rows, config.modules),
+            # Answers for POST, POOL and STORE.
+            Memory(FEATURE_READS, stream, 3, registers=False),
+        ),
     )
     chunk = config.load_chunk_bytes
     yield Part(
@@ -215,7 +224,9 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
         memories=(
             # The parameters of two tiles, 64 bits a channel.
             Memory(2 * config.modules // config.post_words, 64 * config.lanes),
-            Memory(8, stream, registers=False),
+            # What came for the residual, and what is done; where it goes.
+            Memory(POST_WORDS_UNDER_WAY, stream, 2, registers=False),
+            Memory(POST_WORDS_UNDER_WAY, config.feature_words.bit_length(), registers=False),
         ),
     )
     yield Part(
