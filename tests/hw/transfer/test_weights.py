@@ -41,8 +41,10 @@ def test_words_come_in_order(bench):
     # Done when the last word is in the FIFO.
     ends = np.cumsum([length for _, length in runs]) - 1
     assert result.done == [port[1].cycles[end] for end in ends]
-    # One word per cycle: the requests ran ahead of the words.
-    assert port[1].cycles == list(range(port[1].cycles[0], port[1].cycles[0] + len(expected)))
+    # One word per cycle: behind the first one, which is short, the requests ran ahead of the words.
+    assert port[1].cycles[1:] == list(
+        range(port[1].cycles[1], port[1].cycles[1] + len(expected) - 1)
+    )
     assert sink.cycles[0] == port[1].cycles[0] + 2
 
 
@@ -63,7 +65,7 @@ def test_fifo_fills_and_activity_says_so(bench):
     assert result.activity[Activity.BUSY] == 1 + CONFIG.weight_fifo_words
     result, *_ = run(bench, [(0, 3)], output=never, latency=50)
     assert result.activity[Activity.BUSY] == 1 + 3
-    assert result.activity[Activity.WAIT_DRAM] == 49
+    assert result.activity[Activity.WAIT_DRAM] == 51  # the latency, and the request's register
 
 
 @pytest.mark.parametrize(

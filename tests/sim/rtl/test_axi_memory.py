@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from hw.bus.axi_codes import Response
+from hw.config import PRESETS
 from sim.memory.model import BASE, MemoryModel
 from sim.memory.stalls import Stalls
 from sim.rtl.axi_memory import AxiMemory, BusError
 
-WORD = 8
+CONFIG = PRESETS["nano"]
+WORD = CONFIG.port_bytes
 SIZE = 16384
 
 
@@ -20,7 +22,7 @@ class Bus:
     def __init__(self, **model):
         content = np.random.default_rng(0).integers(0, 256, SIZE, np.uint8)
         self.content = content
-        self.memory = AxiMemory(MemoryModel(**model), content, word_bytes=WORD)
+        self.memory = AxiMemory(MemoryModel(**model), content, config=CONFIG)
         self.cycle = 0
         self.requests = []  # (channel, address, words, identifier), in order
         self.words = []  # (data, strobes, last)
