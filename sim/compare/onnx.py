@@ -13,16 +13,15 @@ must be equal.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-import onnxruntime
 
 from sim.compare.exact import unexplained
+from sim.compare.onnx_session import OnnxSession
 from sim.reference import ReferenceModel, run_operation
 from sw.errors import DnaError
 from sw.frontends.onnx import Imported, Value
@@ -31,8 +30,6 @@ from sw.operations import Operation
 
 Int8 = npt.NDArray[np.int8]
 RANDOM_RUNS = 4
-_EXACT = {"session.x64quantprecision": "1"}
-"""Without it sums of uint8 activations saturate on a CPU that has AVX2 or AVX512 but no VNNI."""
 _FAR = 2.0**30
 
 
@@ -93,11 +90,11 @@ class OnnxMeasurer:
             for op in graph.operations
             if op.output in imported.tensors
         }
-        self._session = _session(path, self._names.values())
-        self._file = _session(path, [imported.border])
+        self._session = OnnxSession(path, self._names.values())
+        self._file = OnnxSession(path, [imported.border])
         self._source = graph.tensors[graph.input]
         self._target = graph.tensors[graph.output]
-        self._bytes = self._file.get_inputs()[0].type
+        self._bytes = self._file.input_type
 
     def _fed(self, image: Int8) -> dict[str, npt.NDArray[Any]]:
         """What the file reads for an input of the graph."""
@@ -121,7 +118,7 @@ class OnnxMeasurer:
             DnaError: one has another shape there.
         """
         graph = self._imported.graph
-        outputs = self._run(self._session, list(self._names.values()), image)
+        outputs = self._session.run(list(self._names.values()), self._fed(image))
         found = {graph.input: image}
         for name, output in zip(self._names, outputs, strict=True):
             shape = graph.tensors[name].shape
@@ -174,7 +171,7 @@ class OnnxMeasurer:
         deviating = {row.operation for row in measured if row.differing}
         model = ReferenceModel(graph)
         for image in images:
-            (judged,) = self._run(self._file, [self._imported.border], image)
+            (judged,) = self._file.run([self._imported.border], self._fed(image))
             expected = self._steps(judged)
             ours = model.run_all(image)[graph.output]
             _check_shape(self._imported.border, expected, _as_seen(ours, seen))
@@ -216,41 +213,6 @@ class OnnxMeasurer:
         steps = np.rint(output.astype(np.float64) / target.scale) + target.zero_point
         bounded: npt.NDArray[np.int32] = np.clip(np.nan_to_num(steps), -_FAR, _FAR).astype(np.int32)
         return bounded
-
-    def _run(self, session: Any, names: Sequence[str], image: Int8) -> Sequence[npt.NDArray[Any]]:
-        try:
-            found: Sequence[npt.NDArray[Any]] = session.run(list(names), self._fed(image))
-        except Exception as error:  # its exceptions have no class of their own
-            raise DnaError(f"ONNX Runtime cannot run the model: {str(error)[:300]}") from error
-        return found
-
-
-def _session(path: Path, names: Iterable[str]) -> Any:
-    """A session of the file with the tensors ``names`` among its outputs."""
-    model = onnx.load(path)
-    present = {item.name for item in model.graph.output}
-    model.graph.output.extend(
-        onnx.ValueInfoProto(name=name) for name in names if name not in present
-    )
-    content = model.SerializeToString()
-    try:
-        return _open(content, _EXACT)
-    except Exception:  # its exceptions have no class of their own
-        # It has no such kernel for a convolution of int8 activations, and they need none.
-        try:
-            return _open(content, {})
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            raise DnaError(f"ONNX Runtime cannot run {path}: {reason[:300]}") from error
-
-
-def _open(content: bytes, settings: Mapping[str, str]) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # an error is raised, too
-    options.intra_op_num_threads = 1  # a handful of runs: starting threads takes longer
-    for key, value in settings.items():
-        options.add_session_config_entry(key, value)
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def _as_seen(held: npt.NDArray[Any], seen: Value) -> npt.NDArray[Any]:
