@@ -11,9 +11,12 @@ from amaranth.lib.wiring import In, Out
 from hw.config import DEPTHWISE_SIDE, DnaConfig
 from hw.depthwise.layouts import BANDS, BLOCKS, COUNT, line_place_layout
 from hw.isa import Opcode, field_widths
+from hw.microarchitecture import DEPTHWISE_KERNEL
 from hw.streams.countdown import Countdown
 
 _WIDTHS = field_widths(Opcode.DEPTHWISE)
+_MULTIPLES = range(DEPTHWISE_SIDE, DEPTHWISE_KERNEL + 1, DEPTHWISE_SIDE)
+"""Of 3, up to the largest stride, and one more than the paddings there are."""
 _SIGNED = frozenset({"pad_top", "pad_left"})
 
 WALK = (
@@ -183,15 +186,18 @@ class BlockWalker(wiring.Component):
         # Where a row begins, and a step along it, divided by 3.
         begins, begins_third = Signal.like(at.column), Signal(thirds)
         steps, steps_third = Signal.like(at.column), Signal(thirds)
-        for value, quotient, remainder, sign in (
-            (self.pad_left[:3], begins, begins_third, -1),
-            (self.stride, steps, steps_third, 1),
-        ):
-            with m.Switch(value):
-                for number in range(1 << len(value)):
-                    with m.Case(number):
-                        divided, rest = divmod(sign * number, DEPTHWISE_SIDE)
-                        m.d.sync += [quotient.eq(divided), remainder.eq(rest)]
+        under, back = Signal(thirds), Signal(thirds)  # whole thirds of a stride; of the padding, up
+        padding = self.pad_left[: DEPTHWISE_KERNEL.bit_length()]
+        m.d.comb += [
+            under.eq(sum(self.stride >= side for side in _MULTIPLES)),
+            back.eq(sum(padding > side - DEPTHWISE_SIDE for side in _MULTIPLES)),
+        ]
+        m.d.sync += [
+            steps.eq(under),
+            steps_third.eq(self.stride - (under << 1) - under),
+            begins.eq(-back),
+            begins_third.eq((back << 1) + back - padding),
+        ]
         over = Signal()
         m.d.comb += [
             over.eq(third + steps_third >= DEPTHWISE_SIDE),

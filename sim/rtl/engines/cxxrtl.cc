@@ -185,7 +185,7 @@ private:
     MemoryTiming timing;
     std::vector<Memory> memory; // by port
     bool record_writes;
-    WritePort ports[3];
+    WritePort ports[4];
     uint32_t bytes;
     uint32_t *busy, *interrupt;
     uint32_t *activity[ENGINES], *layer[ENGINES];

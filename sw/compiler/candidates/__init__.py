@@ -13,7 +13,7 @@ from sw.compiler.candidates.stripes import row_stripe, stripe_sizes, stripes, un
 from sw.compiler.candidates.tiles import quickest_tiling, splits
 from sw.compiler.choice import Choice, Stripe, Tiling
 from sw.compiler.estimates import Estimate, estimate
-from sw.compiler.layers import Convolution, Layer, MaxPool, MeanPool
+from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool, MeanPool
 from sw.compiler.platform import Platform
 
 
@@ -77,8 +77,8 @@ class Candidates:
         parts = (row_stripe(layer, 0, row), row_stripe(layer, row, layer.target.height))
         return self._candidate(layer, self._choice(layer, split, parts, 1), frozenset())
 
-    def beside(self, layer: MaxPool, before: Candidate) -> Candidate | None:
-        """A max-pool whose stripes run between those of the layer that computes its source.
+    def beside(self, layer: MaxPool | Depthwise, before: Candidate) -> Candidate | None:
+        """A layer whose stripes run between those of the layer that computes its source.
 
         All that it touches is in feature memory.
 

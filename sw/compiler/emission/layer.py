@@ -17,8 +17,8 @@ from hw.isa.accesses import Memory
 from sw.compiler.emission import transfers, work
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.stripes import PlacedStripe, placed_stripe
-from sw.compiler.emission.transfers import PlacedStream
-from sw.compiler.layers import AveragePool, Convolution, MaxPool, MeanPool
+from sw.compiler.emission.transfers import PlacedParameters, PlacedStream
+from sw.compiler.layers import AveragePool, Convolution, Depthwise, MaxPool, MeanPool
 from sw.compiler.placement import Plan
 from sw.program import DramTensor, StripePlace
 
@@ -29,11 +29,13 @@ class LayerSteps:
 
     Attributes:
         plan: of the layer.
+        ahead: steps that may come before the layer before it.
         stripes: the steps of each stripe.
         places: where each stripe of the output is in feature memory.
     """
 
     plan: Plan
+    ahead: list[Step]
     stripes: list[list[Step]]
     places: list[StripePlace]
 
@@ -41,7 +43,7 @@ class LayerSteps:
         """Bytes that the steps with ``opcode`` move from DRAM or to it."""
         return sum(
             rows.size
-            for steps in self.stripes
+            for steps in (self.ahead, *self.stripes)
             for step in steps
             if step.opcode is opcode
             for rows in (*step.accesses.reads, *step.accesses.writes)
@@ -53,7 +55,7 @@ def emit_layer(
     config: DnaConfig,
     plan: Plan,
     dram: Mapping[str, DramTensor],
-    weights: PlacedStream | None,
+    weights: PlacedStream | PlacedParameters | None,
 ) -> LayerSteps:
     """The steps of a layer.
 
@@ -61,7 +63,7 @@ def emit_layer(
         config: of the machine.
         plan: of the layer.
         dram: every tensor that lives in DRAM, by name.
-        weights: of a convolution.
+        weights: of a convolution or a depthwise one.
 
     Raises:
         DnaError: something is too large for the instruction set.
@@ -69,11 +71,14 @@ def emit_layer(
     layer, choice = plan.layer, plan.choice
     step = StepMaker(config, layer)
     placed = [placed_stripe(plan, number) for number in range(len(choice.stripes))]
-    emitted = LayerSteps(plan, [], [])
+    emitted = LayerSteps(plan, [], [], [])
+    if isinstance(weights, PlacedParameters):
+        assert plan.parameters is not None
+        emitted.ahead.append(transfers.load_parameters(step, weights, plan.parameters))
     last, ahead = len(placed) - 1, choice.buffers - 1
     for number, stripe in enumerate(placed):
         sends = []
-        if weights is not None:
+        if isinstance(weights, PlacedStream):
             sends = transfers.send_weights(step, weights, choice.tilings[number])
         steps = sends[:1]
         # The first loads come before the first stripe, the others as early as slabs allow.
@@ -97,6 +102,9 @@ def _work(step: StepMaker, plan: Plan, number: int, placed: PlacedStripe) -> lis
     match layer:
         case Convolution():
             return work.convolution(step, layer, placed, plan.choice.tilings[number])
+        case Depthwise():
+            assert plan.parameters is not None
+            return work.depthwise(step, layer, placed, plan.parameters)
         case MaxPool():
             return work.max_pool(step, layer, placed)
         case AveragePool():
@@ -112,6 +120,7 @@ def program_order(layers: Sequence[LayerSteps]) -> list[Step]:
     ordered: list[tuple[int, int, list[Step]]] = []
     for emitted in layers:
         number, after = emitted.plan.layer.number, emitted.plan.choice.after
+        ordered.append((number - 1, -1, emitted.ahead))
         for stripe, steps in enumerate(emitted.stripes):
             layer, position = (number - 1, after[stripe]) if after else (number, stripe)
             ordered.append((layer, position, steps))

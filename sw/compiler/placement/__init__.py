@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sw.compiler.candidates import Candidates
-from sw.compiler.placement.attempt import Attempt, NoRoomError
+from sw.compiler.layers import Depthwise
+from sw.compiler.placement.attempt import Attempt, NoRoomError, layer_parameter_words
 from sw.compiler.placement.maps import FeatureMaps
 from sw.compiler.placement.plan import Place, Plan
 from sw.errors import DnaError
@@ -54,7 +55,15 @@ def _cycles(plans: list[Plan]) -> int:
 
 def _check_size(candidates: Candidates, splits: Mapping[int, int]) -> None:
     config = candidates.platform.config
-    needs = [candidates.smallest(layer, splits.get(layer.number, 0)) for layer in candidates.layers]
+    # Beside a layer, the weights of a depthwise one, its own or those of the next.
+    weights = [
+        layer_parameter_words(config, layer) if isinstance(layer, Depthwise) else 0
+        for layer in candidates.layers
+    ]
+    needs = [
+        candidates.smallest(layer, splits.get(layer.number, 0)) + sum(weights[n : n + 2])
+        for n, layer in enumerate(candidates.layers)
+    ]
     most = max(needs)
     if most > config.feature_words:
         name = candidates.layers[needs.index(most)].name

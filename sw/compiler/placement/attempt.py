@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+import dataclasses
+from collections.abc import Iterable, Mapping, Set
 from typing import TypeGuard
 
+from hw.config import DnaConfig
 from sw.compiler.candidates import Candidate, Candidates
 from sw.compiler.candidates.slabs import Slabs
-from sw.compiler.layers import Convolution, Layer, MaxPool
+from sw.compiler.lowering.depthwise import parameter_words
+from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool
 from sw.compiler.placement.blocks import Block, first_fit
 from sw.compiler.placement.maps import FeatureMaps
 from sw.compiler.placement.plan import Place, Plan
+
+
+def layer_parameter_words(config: DnaConfig, layer: Depthwise) -> int:
+    """Feature words that the weights of a depthwise layer take."""
+    window = layer.window
+    kernel = (window.kernel_height, window.kernel_width)
+    return parameter_words(config, layer.source.words, kernel)
 
 
 class NoRoomError(Exception):
@@ -64,14 +74,16 @@ class Attempt:
             for block in placed
             for name in block.names
         }
+        parameters = {block.layer: block.base for block in placed if block.layer is not None}
         plans: list[Plan] = []
         for layer in self._candidates.layers:
             beside = self._beside(layer, plans[-1].way) if plans else None
             if beside is not None:
                 source, target = layer.source.tensor, layer.target.tensor
-                plans.append(Plan(layer, beside, places[source], places[target]))
+                plan = Plan(layer, beside, places[source], places[target])
             else:
-                plans.append(self._plan(layer, placed, places))
+                plan = self._plan(layer, placed, places)
+            plans.append(dataclasses.replace(plan, parameters=parameters.get(layer.number)))
         return plans
 
     def _placed(self, roomy: bool) -> list[Block]:
@@ -84,15 +96,23 @@ class Attempt:
                 if base is not None:
                     break
             else:
-                raise NoRoomError({name for b in (*others, block) for name in b.names})
+                raise NoRoomError(_names((*others, block)))
             block.base = base
             placed.append(block)
         return placed
 
     def _blocks(self) -> list[Block]:
-        """The tensors in feature memory; a sum shares the block of the operand that it replaces."""
+        """The tensors in feature memory; a sum shares the block of the operand that it replaces.
+
+        The weights of a depthwise layer come while the layer before it runs.
+        """
         blocks: dict[str, Block] = {}
+        weights = []
         for layer in self._candidates.layers:
+            if isinstance(layer, Depthwise):
+                number = layer.number
+                size = layer_parameter_words(self._candidates.platform.config, layer)
+                weights.append(Block([], size, number - 1, number, layer=number))
             name = layer.target.tensor
             if name in self._in_dram:
                 continue
@@ -107,7 +127,7 @@ class Attempt:
                     born -= 1
                 block = Block([name], self._maps.words(name), born, self._maps.dies[name])
             blocks[name] = block
-        return list({id(block): block for block in blocks.values()}.values())
+        return [*{id(block): block for block in blocks.values()}.values(), *weights]
 
     def _replaced(self, layer: Layer) -> str | None:
         """The operand of a fused addition whose place the sum can take."""
@@ -123,14 +143,14 @@ class Attempt:
             return None
         return name
 
-    def _may_run_beside(self, layer: Layer) -> TypeGuard[MaxPool]:
+    def _may_run_beside(self, layer: Layer) -> TypeGuard[MaxPool | Depthwise]:
         """Whether a layer may run beside the one before it: it takes what that one makes."""
-        if not isinstance(layer, MaxPool) or layer.number == 0:
+        if not isinstance(layer, MaxPool | Depthwise) or layer.number == 0:
             return False
         before = self._candidates.layers[layer.number - 1]
         return (
             isinstance(before, Convolution)
-            and not layer.row_by_row
+            and not (isinstance(layer, MaxPool) and layer.row_by_row)
             and before.target.tensor == layer.source.tensor
             and self._in_dram.isdisjoint(layer.tensors)
         )
@@ -149,7 +169,7 @@ class Attempt:
             if bases is not None:
                 break
         else:
-            raise NoRoomError({name for block in alive for name in block.names})
+            raise NoRoomError(_names(alive))
         residual = None
         if isinstance(layer, Convolution) and layer.residual is not None:
             residual = places.get(layer.residual.plane.tensor)
@@ -178,3 +198,7 @@ class Attempt:
                 taken.append(Block([], size, number, number, base))
                 bases[kind].append(base)
         return bases
+
+
+def _names(blocks: Iterable[Block]) -> set[str]:
+    return {name for block in blocks for name in block.names}

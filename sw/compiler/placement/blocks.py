@@ -15,6 +15,7 @@ class Block:
         size: words.
         born, dies: numbers of the first and the last layer.
         base: the first word.
+        layer: of the weights of a depthwise layer, which layer; they have no names.
     """
 
     names: list[str]
@@ -22,6 +23,7 @@ class Block:
     born: int
     dies: int
     base: int = 0
+    layer: int | None = None
 
     @property
     def end(self) -> int:
