@@ -21,6 +21,7 @@ from sw.compiler.emission import emit
 from sw.compiler.lowering import lower
 from sw.compiler.placement import place
 from sw.compiler.platform import Platform
+from sw.compiler.selection.chains import stripe_chains
 from sw.compiler.selection.overlap import overlap
 from sw.compiler.selection.splits import choose_splits
 from sw.graph import Graph
@@ -48,7 +49,7 @@ def compile_graph(graph: Graph, config: DnaConfig, bandwidth: float = 1.0) -> Pr
     candidates = Candidates(platform, layers)
     splits = choose_splits(candidates)
     plans = place(candidates, splits, outside=(*graph.sources, graph.output))
-    plans = overlap(candidates, plans)
+    plans = overlap(candidates, stripe_chains(candidates, plans))
     return msgspec.structs.replace(emit(graph, config, plans), bandwidth=bandwidth)
 
 

@@ -60,8 +60,8 @@ class Choice:
         tilings: of a convolution, one for each stripe.
         buffers: slabs of each kind, for feature maps that live in DRAM: with two, the next stripe
             loads while this one is computed.
-        after: for each stripe, the stripe of the layer before after which it runs; empty if it
-            runs when that layer is over.
+        after: for each stripe, the stripe of the layer before that it follows in the program; empty
+            if it follows all of that layer.
     """
 
     stripes: tuple[Stripe, ...]

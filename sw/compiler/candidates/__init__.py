@@ -37,6 +37,7 @@ class Candidates:
     def __init__(self, platform: Platform, layers: Sequence[Layer]) -> None:
         self.platform = platform
         self.layers = layers
+        self._in_stripes: dict[tuple[int, int, int], Candidate] = {}
         self._striped: dict[tuple[int, int, Set[str]], list[Candidate]] = {}
 
     def splits(self, layer: Convolution) -> list[Tiling]:
@@ -77,6 +78,14 @@ class Candidates:
         parts = (row_stripe(layer, 0, row), row_stripe(layer, row, layer.target.height))
         return self._candidate(layer, self._choice(layer, split, parts, 1), frozenset())
 
+    def in_stripes(self, layer: Convolution, split: int, rows: int) -> Candidate:
+        """A convolution in stripes of so many output rows; all that it touches is in feature memory."""
+        key = (layer.number, split, rows)
+        if key not in self._in_stripes:
+            choice = self._choice(layer, split, stripes(layer, rows), 1)
+            self._in_stripes[key] = self._candidate(layer, choice, frozenset())
+        return self._in_stripes[key]
+
     def beside(self, layer: MaxPool | Depthwise, before: Candidate) -> Candidate | None:
         """A layer whose stripes run between those of the layer that computes its source.
 
@@ -90,6 +99,9 @@ class Candidates:
         """
         if len(before.choice.stripes) == 1:
             return None
+        # A depthwise layer lets the next stripe of the other go first: it comes to its own only when
+        # the one before is done, and would hold up what is behind it in the program.
+        lead = 1 if isinstance(layer, Depthwise) else 0
         parts, after = [], []
         start, height = 0, layer.target.height
         for number, ready in enumerate(before.choice.stripes):
@@ -99,7 +111,7 @@ class Candidates:
                 stop = min(height, max(start, below // layer.window.row_stride + 1))
             if stop > start:
                 parts.append(row_stripe(layer, start, stop))
-                after.append(number)
+                after.append(number + lead)
             start = stop
         choice = Choice(tuple(parts), after=tuple(after))
         return self._candidate(layer, choice, frozenset(), before.estimate)
