@@ -11,7 +11,7 @@ from sw.compiler.candidates import Candidate, Candidates
 from sw.compiler.candidates.slabs import Slabs
 from sw.compiler.lowering.depthwise import parameter_words
 from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool
-from sw.compiler.placement.blocks import Block, first_fit
+from sw.compiler.placement.blocks import Bank, Block, first_fit
 from sw.compiler.placement.maps import FeatureMaps
 from sw.compiler.placement.plan import Place, Plan
 
@@ -57,6 +57,12 @@ class Attempt:
         self._splits = splits
         self._maps = maps
         self._in_dram = in_dram
+        pairs = [
+            (layer.source.tensor, layer.target.tensor)
+            for layer in candidates.layers
+            if isinstance(layer, Depthwise)
+        ]
+        self._opposite = frozenset(pairs + [(b, a) for a, b in pairs])
 
     def plans(self, *, roomy: bool) -> list[Plan]:
         """The plan of every layer.
@@ -92,7 +98,7 @@ class Attempt:
         for block in sorted(self._blocks(), key=lambda b: (-b.size, b.born, b.names)):
             for apart in (1, 0) if roomy else (0,):
                 others = [other for other in placed if other.meets(block, apart)]
-                base = first_fit(others, block.size, self._limit)
+                base = self._base(block, placed, others)
                 if base is not None:
                     break
             else:
@@ -100,6 +106,23 @@ class Attempt:
             block.base = base
             placed.append(block)
         return placed
+
+    def _base(self, block: Block, placed: list[Block], taken: list[Block]) -> int | None:
+        """The lowest free base of a block.
+
+        Where there is room, what a depthwise layer writes begins half the banks away from what it
+        reads: both go through pixels in step, and pixels that fill all banks begin in one of them.
+        """
+        modules = self._candidates.platform.config.modules
+        for other in placed:
+            if modules > 1 and not self._opposite.isdisjoint(
+                (a, b) for a in block.names for b in other.names
+            ):
+                bank = Bank((other.base + modules // 2) % modules, modules)
+                base = first_fit(taken, block.size, self._limit, bank)
+                if base is not None:
+                    return base
+        return first_fit(taken, block.size, self._limit)
 
     def _blocks(self) -> list[Block]:
         """The tensors in feature memory; a sum shares the block of the operand that it replaces.
