@@ -125,8 +125,9 @@ class LayerTable(msgspec.Struct, frozen=True, kw_only=True):
         output: name of the tensor in memory.
         shape: its height, width, channels.
         words: feature words of an output pixel.
-        stripes: places of the output, one for every POST, DEPTHWISE or MAX_POOL instruction; of a mean one in
-            all, of an average-pool, which has a MEAN for every pixel, one for every stripe.
+        stripes: places of the output, one for every POST, DEPTHWISE or MAX_POOL instruction;
+            of a mean one in all, of an average-pool, which has a MEAN for every pixel, one for
+            every stripe.
         dram: where the output is kept if not in feature memory.
         split: k, modules that share a reduction; 0 if it is no convolution.
         channel_tiles, pixel_tiles, tile_pixels: the loop nest (of the first stripe).

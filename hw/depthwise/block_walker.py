@@ -117,8 +117,11 @@ class BlockWalker(wiring.Component):
         ):
             m.d.sync += bands.eq(1 + sum(kernel > side * band for band in range(1, BANDS)))
         m.d.sync += self.blocks.eq(
-            Mux(bands_high == 1, bands_wide,
-                Mux(bands_high == 2, bands_wide << 1, (bands_wide << 1) + bands_wide))
+            Mux(
+                bands_high == 1,
+                bands_wide,
+                Mux(bands_high == 2, bands_wide << 1, (bands_wide << 1) + bands_wide),
+            )
         )
 
         walking, there = Signal(), Signal()

@@ -232,8 +232,14 @@ class DepthwiseEngine(wiring.Component):
             lanes.submodules[f"lane_{channel}"] = requantizer = RequantizerLane()
             said = Cat(row[byte] for row in parameters.bytes)
             m.d.comb += [
-                *(port.eq(tap[byte]) for port, tap in zip(taps.activations, lines.taps, strict=True)),
-                *(port.eq(row[byte]) for port, row in zip(taps.weights, parameters.weights, strict=True)),
+                *(
+                    port.eq(tap[byte])
+                    for port, tap in zip(taps.activations, lines.taps, strict=True)
+                ),
+                *(
+                    port.eq(row[byte])
+                    for port, row in zip(taps.weights, parameters.weights, strict=True)
+                ),
                 taps.first.eq(first),
                 requantizer.acc.eq(taps.o),
                 requantizer.bias.eq(said[:BIAS_BITS]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -89,9 +89,7 @@ class LineBuffer(wiring.Component):
                     ),
                     read.addr.eq(
                         Cat(
-                            (self.at.column + (self.at.third > column_bank))[
-                                : len(self.at.column)
-                            ],
+                            (self.at.column + (self.at.third > column_bank))[: len(self.at.column)],
                             turns,
                         )
                     ),

@@ -178,8 +178,8 @@ class RowReader(wiring.Component):
             ]
         m.d.sync += [
             has_row.eq(
-                (Mux(ends_row, next_number, number) - self.released)[: len(number)]
-                .as_signed() < DEPTHWISE_ROWS
+                (Mux(ends_row, next_number, number) - self.released)[: len(number)].as_signed()
+                < DEPTHWISE_ROWS
             ),
             held.eq(held + ends_loading - self.releases),
             has_half.eq(held != 2),

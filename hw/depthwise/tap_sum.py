@@ -62,8 +62,12 @@ class TapSum(wiring.Component):
             )
         ]
         m.d.sync += [
-            row.eq(sum(products[DEPTHWISE_SIDE * y + 1 : DEPTHWISE_SIDE * (y + 1)],
-                       start=products[DEPTHWISE_SIDE * y]))
+            row.eq(
+                sum(
+                    products[DEPTHWISE_SIDE * y + 1 : DEPTHWISE_SIDE * (y + 1)],
+                    start=products[DEPTHWISE_SIDE * y],
+                )
+            )
             for y, row in enumerate(rows)
         ]
         m.d.sync += [

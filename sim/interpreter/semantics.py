@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hw.config import DEPTHWISE_SIDE, DnaConfig
+from hw.config import DnaConfig
 from hw.isa import Instruction, Opcode
-from hw.isa.accesses import parameter_rows
-from hw.microarchitecture import DEPTHWISE_COLUMNS, DEPTHWISE_KERNEL, PARAMETER_BYTES
 from sim import reference
-from sw.errors import DnaError
+from sim.interpreter import depthwise
+from sim.interpreter.errors import ProgramError
 
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
@@ -58,10 +57,6 @@ _COUNTS = frozenset(
 """Fields that must not be 0."""
 
 _PARAMETERS = np.dtype([("bias", "<i4"), ("scale", "<f4")])
-
-
-class ProgramError(DnaError):
-    """The program does what the machine refuses, or never ends."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -386,45 +381,15 @@ class Semantics:
             self._dram_part(start, len(content))[:] = content
 
     def _depthwise(self, op: Instruction) -> None:
-        config = self.config
-        if not config.depthwise_words:
-            raise ProgramError("the machine has no depthwise engine")
-        height, width = op["kernel_height"], op["kernel_width"]
-        for name, size in (("height", height), ("width", width)):
-            padding = op["pad_top" if name == "height" else "pad_left"]
-            if size > DEPTHWISE_KERNEL or not 0 <= padding < size:
-                raise ProgramError(f"kernel {name} {size} with a padding of {padding}")
-        if op["in_width"] > DEPTHWISE_COLUMNS:
-            raise ProgramError(f"rows of {op['in_width']} columns are too long")
+        depthwise.check(self.config, op)
         words = op["in_words"]
-        weights, parameters = self._depthwise_parameters(op)
         pixels = np.arange(op["out_height"] * op["out_width"])
         taps, inside = self._window(op, pixels, op["stride"])
-        sums = np.tile(parameters["bias"].astype(np.int64), (len(pixels), 1))
-        for number, (tap, seen) in enumerate(zip(taps.T, inside.T, strict=True)):
-            values = np.full((len(pixels), words, config.rows), op["in_zero_point"], np.int64)
-            source = tap[seen][:, None] + np.arange(words)
-            values[seen] = self.feature[self._check_words(source)]
-            sums += values.reshape(len(pixels), -1) * weights[number // width, number % width]
-        result = reference.requantize(
-            reference.wrap_int32(sums), parameters["scale"], op["zero_point"], op["lo"], op["hi"]
-        )
+        seen = np.full((*taps.shape, words, self.config.rows), op["in_zero_point"], np.int8)
+        source = taps[inside][:, None] + np.arange(words)
+        seen[inside] = self.feature[self._check_words(source)]
+        parameters = self._check_words(depthwise.parameter_addresses(self.config, op))
         y, x = np.divmod(pixels, op["out_width"])
         target = (op["out_base"] + y * op["out_pitch"] + x * words)[:, None] + np.arange(words)
+        result = depthwise.convolve(op, seen, self.feature[parameters])
         self._write(self._check_words(target), result)
-
-    def _depthwise_parameters(self, op: Instruction) -> tuple[Int64, Array]:
-        """Weights [kernel height, kernel width, channels], and bias and scale of each channel."""
-        config = self.config
-        bands = [-(-op[f"kernel_{side}"] // DEPTHWISE_SIDE) for side in ("height", "width")]
-        rows = parameter_rows(op["kernel_height"], op["kernel_width"])
-        groups = -(-op["in_words"] // config.depthwise_words)
-        source = op["parameters"] + np.arange(groups * rows * config.depthwise_words)
-        content = self.feature[self._check_words(source)].reshape(groups, rows, -1)
-        channels = content.transpose(1, 0, 2).reshape(rows, -1)[:, : op["in_words"] * config.rows]
-        taps = channels[:-PARAMETER_BYTES].reshape(*bands, DEPTHWISE_SIDE, DEPTHWISE_SIDE, -1)
-        square = taps.transpose(0, 2, 1, 3, 4).reshape(
-            bands[0] * DEPTHWISE_SIDE, bands[1] * DEPTHWISE_SIDE, -1
-        )
-        said = np.ascontiguousarray(channels[-PARAMETER_BYTES:].T).view(_PARAMETERS)
-        return square.astype(np.int64), said.reshape(-1)

@@ -79,7 +79,7 @@ class Candidates:
         return self._candidate(layer, self._choice(layer, split, parts, 1), frozenset())
 
     def in_stripes(self, layer: Convolution, split: int, rows: int) -> Candidate:
-        """A convolution in stripes of so many output rows; all that it touches is in feature memory."""
+        """A convolution in stripes of so many rows. All that it touches is in feature memory."""
         key = (layer.number, split, rows)
         if key not in self._in_stripes:
             choice = self._choice(layer, split, stripes(layer, rows), 1)
@@ -99,7 +99,7 @@ class Candidates:
         """
         if len(before.choice.stripes) == 1:
             return None
-        # A depthwise layer lets the next stripe of the other go first: it comes to its own only when
+        # A depthwise layer lets the next stripe of the other go first: it takes its own only when
         # the one before is done, and would hold up what is behind it in the program.
         lead = 1 if isinstance(layer, Depthwise) else 0
         parts, after = [], []

@@ -49,7 +49,7 @@ def send_weights(step: StepMaker, weights: PlacedStream, tiling: Tiling) -> list
 
 @dataclasses.dataclass(frozen=True)
 class PlacedParameters:
-    """What DEPTHWISE reads besides its input, int8 [group, row, channel], and where in DRAM it is."""
+    """The weights of a depthwise layer, int8 [group, row, channel], and where in DRAM they are."""
 
     content: npt.NDArray[np.int8]
     offset: int

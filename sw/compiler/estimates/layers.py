@@ -26,7 +26,8 @@ class Estimate:
 
     Attributes:
         cycles: without waits that only a run shows.
-        bound: the engine that takes most of them: conv, weights, post, depthwise, pool, load or store.
+        bound: the engine that takes most of them: conv, weights, post, depthwise, pool, load or
+            store.
     """
 
     cycles: int
@@ -95,7 +96,9 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
             tiles = _tiles(platform, layer, choice)
             return [stripe.cycles for stripe in tiles], _longest(tiles).bound
         case Depthwise():
-            return [depthwise_cycles(config, layer, stripe) for stripe in choice.stripes], "depthwise"
+            return [
+                depthwise_cycles(config, layer, stripe) for stripe in choice.stripes
+            ], "depthwise"
         case MaxPool() | MeanPool():
             steps = _taps(layer)
         case AveragePool():  # the channels of a window leave one by one

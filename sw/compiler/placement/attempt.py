@@ -9,8 +9,8 @@ from typing import TypeGuard
 from hw.config import DnaConfig
 from sw.compiler.candidates import Candidate, Candidates
 from sw.compiler.candidates.slabs import Slabs
-from sw.compiler.lowering.depthwise import parameter_words
 from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool
+from sw.compiler.lowering.depthwise import parameter_words
 from sw.compiler.placement.blocks import Bank, Block, first_fit
 from sw.compiler.placement.maps import FeatureMaps
 from sw.compiler.placement.plan import Place, Plan

@@ -56,7 +56,7 @@ def _quickest(
     """The ways to run the two or three layers of a chain that take the least time together."""
     layer = middle.layer
     assert isinstance(layer, Depthwise)
-    chains = []
+    chains: list[tuple[Candidate, ...]] = []
     for first_way in _ways(candidates, first):
         middle_way = candidates.beside(layer, first_way) or middle.way
         if last is None:
@@ -131,8 +131,6 @@ class _Convolutions:
             stripe = estimate_tiling(self._platform, layer, tiling)
             if starts:
                 self.entered = max(self.entered, starts[number])
-            written = max(
-                self.entered + stripe.cycles, written + stripe.cycles - stripe.entered
-            )
+            written = max(self.entered + stripe.cycles, written + stripe.cycles - stripe.entered)
             self.entered += stripe.entered
             self.drained.append(written)

@@ -7,15 +7,12 @@ import pytest
 from hw.config import PRESETS
 from hw.depthwise.depthwise_engine import DepthwiseEngine
 from hw.isa import Instruction, Opcode
-from hw.microarchitecture import DEPTHWISE_COLUMNS
-from hw.status import Activity, Fault
 from sim.reference import requantize
 from tests.hw.support.engines import (
     EngineBench,
     Feature,
     Pending,
     always,
-    never,
     paces,
     reads,
     writes,
