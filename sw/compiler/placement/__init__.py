@@ -18,7 +18,11 @@ from sw.compiler.placement.maps import FeatureMaps
 from sw.compiler.placement.plan import Place, Plan
 from sw.errors import DnaError
 
-__all__ = ["Place", "Plan", "place"]
+__all__ = ["DoesNotFitError", "Place", "Plan", "place"]
+
+
+class DoesNotFitError(DnaError):
+    """A layer has no room in the feature memory."""
 
 
 def place(candidates: Candidates, splits: Mapping[int, int], outside: Iterable[str]) -> list[Plan]:
@@ -30,7 +34,7 @@ def place(candidates: Candidates, splits: Mapping[int, int], outside: Iterable[s
         outside: tensors that live in DRAM whatever happens: the network's inputs and output.
 
     Raises:
-        DnaError: a layer does not fit even if everything else is in DRAM.
+        DoesNotFitError: a layer does not fit even if everything else is in DRAM.
     """
     _check_size(candidates, splits)
     maps = FeatureMaps(candidates.platform.config, candidates.layers, splits)
@@ -40,6 +44,8 @@ def place(candidates: Candidates, splits: Mapping[int, int], outside: Iterable[s
         try:
             tight = attempt.plans(roomy=False)
         except NoRoomError as error:
+            if not error.tensors:
+                raise DoesNotFitError("the weights of depthwise layers leave no room") from error
             in_dram.add(maps.largest(error.tensors))
             continue
         try:
@@ -67,7 +73,7 @@ def _check_size(candidates: Candidates, splits: Mapping[int, int]) -> None:
     most = max(needs)
     if most > config.feature_words:
         name = candidates.layers[needs.index(most)].name
-        raise DnaError(
+        raise DoesNotFitError(
             f"{name} needs {most} feature words for one output row; configuration {config.name} "
             f"has {config.feature_words}: needs feature_words of at least "
             f"{1 << (most - 1).bit_length()}"
