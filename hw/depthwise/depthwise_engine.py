@@ -143,7 +143,11 @@ class DepthwiseEngine(wiring.Component):
         ]
         first = delay(m, step.first, sums - 1, "first")
         entered = Signal(sums + RequantizerLane.LATENCY)
-        m.d.sync += entered.eq(Cat(issue & step.last, entered))
+        on_its_way = Signal()  # some are, as ``entered`` says
+        m.d.sync += [
+            entered.eq(Cat(issue & step.last, entered)),
+            on_its_way.eq((issue & step.last) | entered[:-1].any()),
+        ]
         m.d.comb += [
             results.w_en.eq(entered[-1]),
             results.w_data.eq(self._compute(m, op, lines, parameters, first)),
@@ -162,7 +166,7 @@ class DepthwiseEngine(wiring.Component):
             control.finish.eq(ended & ~reader.busy & ~self.results.pending),
         ]
         m.d.sync += ended.eq((written & target.last) | (ended & ~control.finish))
-        moves = issue | reader.fills | reader.loads | written | entered.any()
+        moves = issue | reader.fills | reader.loads | written | on_its_way
         m.d.comb += control.activity.eq(Mux(moves, Activity.BUSY, Activity.WAIT_FEATURE))
         return m
 

@@ -30,26 +30,26 @@ CASES = 40
 
 
 def toy(channels=9):
-    """Convolutions, an addition, a pool, a mean: an instruction of every kind."""
+    """Convolutions, a depthwise one, an addition, a pool, a mean: an instruction of every kind."""
     rng = np.random.default_rng(1)
     builder = GraphBuilder("input", (6, 5, 3), 1.0, 3)
 
-    def conv(name, x, out):
-        source = builder.tensor(x).shape[2]
-        return builder.conv2d(
-            name,
-            x,
-            Weights(
-                rng.integers(-128, 128, (out, 3, 3, source)).astype(np.int8),
-                rng.integers(-99, 99, out).astype(np.int32),
-                np.full(out, 0.01, np.float32),
-            ),
-            Output(1.0, 0),
-            Window((3, 3), padding=Padding(1, 1, 1, 1)),
+    window = Window((3, 3), padding=Padding(1, 1, 1, 1))
+
+    def weights(*shape):
+        return Weights(
+            rng.integers(-128, 128, shape).astype(np.int8),
+            rng.integers(-99, 99, shape[0]).astype(np.int32),
+            np.full(shape[0], 0.01, np.float32),
         )
 
+    def conv(name, x, out):
+        source = builder.tensor(x).shape[2]
+        return builder.conv2d(name, x, weights(out, 3, 3, source), Output(1.0, 0), window)
+
     first = conv("first", "input", channels)
-    second = conv("second", first, channels)
+    each = builder.depthwise_conv2d("each", first, weights(channels, 3, 3), Output(1.0, 0), window)
+    second = conv("second", each, channels)
     total = builder.add("sum", second, first, Output(2.0, 0))
     pool = builder.max_pool2d("pool", total, Window((2, 2), (2, 2)))
     graph = builder.finish(builder.mean("mean", pool, Output(1.0, 0)))
@@ -114,7 +114,7 @@ def test_spans_are_those_of_the_machine():
         instruction = instructions[span.index]
         assert (span.engine, span.layer) == (instruction.engine, instruction["layer"])
         assert 0 <= span.dispatched <= span.start <= span.end < prediction.cycles
-        if span.engine in (Engine.POST, Engine.POOL):
+        if span.engine in (Engine.POST, Engine.POOL, Engine.DEPTHWISE):
             # The last write of an instruction is its end.
             cycles = writes.cycle[writes.source == span.engine] - FIRST_CYCLE
             inside = cycles[(cycles >= span.start) & (cycles <= span.end)]
