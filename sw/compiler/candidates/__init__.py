@@ -6,6 +6,7 @@ There is one set of them for each place where its feature maps may live; other p
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence, Set
 
 from sw.compiler.candidates.slabs import Slabs, slabs
@@ -37,7 +38,7 @@ class Candidates:
     def __init__(self, platform: Platform, layers: Sequence[Layer]) -> None:
         self.platform = platform
         self.layers = layers
-        self._in_stripes: dict[tuple[int, int, int], Candidate] = {}
+        self._in_stripes: dict[tuple[int, int, int, int], Candidate] = {}
         self._striped: dict[tuple[int, int, Set[str]], list[Candidate]] = {}
 
     def splits(self, layer: Convolution) -> list[Tiling]:
@@ -78,11 +79,17 @@ class Candidates:
         parts = (row_stripe(layer, 0, row), row_stripe(layer, row, layer.target.height))
         return self._candidate(layer, self._choice(layer, split, parts, 1), frozenset())
 
-    def in_stripes(self, layer: Convolution, split: int, rows: int) -> Candidate:
-        """A convolution in stripes of so many rows. All that it touches is in feature memory."""
-        key = (layer.number, split, rows)
+    def in_stripes(self, layer: Convolution, split: int, rows: int, first: int) -> Candidate:
+        """A convolution in stripes of so many rows, but for the first one and the last one.
+
+        All that it touches is in feature memory.
+        """
+        key = (layer.number, split, rows, first)
         if key not in self._in_stripes:
-            choice = self._choice(layer, split, stripes(layer, rows), 1)
+            height = layer.target.height
+            starts = [0, *range(first, height, rows), height]
+            parts = tuple(row_stripe(layer, *ends) for ends in itertools.pairwise(starts))
+            choice = self._choice(layer, split, parts, 1)
             self._in_stripes[key] = self._candidate(layer, choice, frozenset())
         return self._in_stripes[key]
 

@@ -73,10 +73,12 @@ def _ways(candidates: Candidates, plan: Plan) -> list[Candidate]:
     if can_be_cut(plan):
         assert isinstance(layer, Convolution)
         split, height = plan.choice.tilings[0].split, layer.target.height
+        # With a short stripe at either end the next engine begins, and ends, soon after this one.
         ways += [
-            candidates.in_stripes(layer, split, rows)
+            candidates.in_stripes(layer, split, rows, first)
             for rows in stripe_sizes(layer)
             if 1 < -(-height // rows) <= MOST_STRIPES
+            for first in sorted({rows, -(-rows // 2), -(-rows // 4)})
         ]
     return ways
 
