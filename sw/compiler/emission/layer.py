@@ -8,6 +8,8 @@ those must follow the CONV that takes them, or the queue of WEIGHTS would hold u
 from __future__ import annotations
 
 import dataclasses
+import enum
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
@@ -30,20 +32,20 @@ class LayerSteps:
     Attributes:
         plan: of the layer.
         ahead: steps that may come before the layer before it.
-        stripes: the steps of each stripe.
+        stripes: of each stripe the steps up to its work, and those behind it.
         places: where each stripe of the output is in feature memory.
     """
 
     plan: Plan
     ahead: list[Step]
-    stripes: list[list[Step]]
+    stripes: list[tuple[list[Step], list[Step]]]
     places: list[StripePlace]
 
     def dram_bytes(self, opcode: Opcode) -> int:
         """Bytes that the steps with ``opcode`` move from DRAM or to it."""
         return sum(
             rows.size
-            for steps in (self.ahead, *self.stripes)
+            for steps in (self.ahead, *itertools.chain(*self.stripes))
             for step in steps
             if step.opcode is opcode
             for rows in (*step.accesses.reads, *step.accesses.writes)
@@ -86,14 +88,14 @@ def emit_layer(
         for other in placed[first : number + ahead + 1]:
             steps += transfers.load(step, plan, other, dram)
         steps += _work(step, plan, number, stripe)
-        steps += sends[1:]
+        behind = sends[1:]
         if not isinstance(layer, MeanPool) or number == last:
             place, rows = stripe.target, stripe.stripe
             emitted.places.append(StripePlace(rows.row, rows.rows, place.base, place.pitch))
             if plan.target is None:
                 tensor = dram[layer.target.tensor]
-                steps.append(transfers.store(step, layer.target, stripe, tensor))
-        emitted.stripes.append(steps)
+                behind.append(transfers.store(step, layer.target, stripe, tensor))
+        emitted.stripes.append((steps, behind))
     return emitted
 
 
@@ -116,13 +118,32 @@ def _work(step: StepMaker, plan: Plan, number: int, placed: PlacedStripe) -> lis
 
 
 def program_order(layers: Sequence[LayerSteps]) -> list[Step]:
-    """The steps of all layers, those that run beside the layer before them merged with it."""
-    ordered: list[tuple[int, int, list[Step]]] = []
+    """The steps of all layers, those that run beside an earlier layer merged with it.
+
+    What follows a stripe of that layer comes behind all of its steps; only DEPTHWISE comes before
+    the weights that are sent while the stripe runs, which would hold it up.
+    """
+    ordered: list[tuple[int, int, _Turn, list[Step]]] = []
     for emitted in layers:
-        number, after = emitted.plan.layer.number, emitted.plan.choice.after
-        ordered.append((number - 1, -1, emitted.ahead))
-        for stripe, steps in enumerate(emitted.stripes):
-            layer, position = (number - 1, after[stripe]) if after else (number, stripe)
-            ordered.append((layer, position, steps))
-    ordered.sort(key=lambda entry: entry[:2])  # stable: the layer before comes first
-    return [step for _, _, steps in ordered for step in steps]
+        number, choice = emitted.plan.layer.number, emitted.plan.choice
+        ordered.append((number - 1, -1, _Turn.WORK, emitted.ahead))
+        for stripe, (work_steps, behind) in enumerate(emitted.stripes):
+            if choice.after:
+                is_depthwise = isinstance(emitted.plan.layer, Depthwise)
+                turn = _Turn.DEPTHWISE if is_depthwise else _Turn.FOLLOWER
+                place = (number - choice.back, choice.after[stripe], turn)
+                ordered.append((*place, [*work_steps, *behind]))
+            else:
+                ordered.append((number, stripe, _Turn.WORK, work_steps))
+                ordered.append((number, stripe, _Turn.BEHIND, behind))
+    ordered.sort(key=lambda entry: entry[:3])  # stable: the layer before comes first
+    return [step for *_, steps in ordered for step in steps]
+
+
+class _Turn(enum.IntEnum):
+    """Whose steps follow each other at a stripe."""
+
+    WORK = 0
+    DEPTHWISE = 1
+    BEHIND = 2
+    FOLLOWER = 3

@@ -146,7 +146,8 @@ class Attempt:
                 block.dies = self._maps.dies[name]
             else:
                 born = self._maps.born[name]
-                if self._may_run_beside(layer):  # it writes while the layer before still runs
+                # It may write while the layer before still reads.
+                if self._may_run_beside(layer) or self._ends_chain(layer):
                     born -= 1
                 block = Block([name], self._maps.words(name), born, self._maps.dies[name])
             blocks[name] = block
@@ -177,6 +178,13 @@ class Attempt:
             and before.target.tensor == layer.source.tensor
             and self._in_dram.isdisjoint(layer.tensors)
         )
+
+    def _ends_chain(self, layer: Layer) -> bool:
+        """Whether a layer is the last one of a chain around a depthwise layer."""
+        if not isinstance(layer, Convolution) or layer.number == 0:
+            return False
+        before = self._candidates.layers[layer.number - 1]
+        return before.target.tensor == layer.source.tensor and self._may_run_beside(before)
 
     def _beside(self, layer: Layer, before: Candidate) -> Candidate | None:
         if not self._may_run_beside(layer):

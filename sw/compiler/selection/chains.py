@@ -20,6 +20,7 @@ from sw.compiler.placement.plan import Plan
 from sw.compiler.platform import Platform
 from sw.compiler.selection.overlap import can_be_cut, reads
 
+_FEWEST = 3
 MOST_STRIPES = 16
 """More would hardly be quicker, and each is a handful of instructions."""
 
@@ -35,6 +36,9 @@ def stripe_chains(candidates: Candidates, plans: Sequence[Plan]) -> list[Plan]:
         if last is not None and not (can_be_cut(last) and reads(last, middle)):
             last = None
         ways = _quickest(candidates, first, middle, last)
+        follows = number + 2 < len(pieces) and isinstance(pieces[number + 2].layer, Depthwise)
+        if last is not None and not follows:
+            ways = (*ways[:2], _early(*ways))
         for place, way in zip((number - 1, number, number + 1), ways, strict=False):
             pieces[place] = dataclasses.replace(pieces[place], way=way)
     return pieces
@@ -65,6 +69,26 @@ def _quickest(
             chains += [(first_way, middle_way, way) for way in _ways(candidates, last)]
     layers = [plan.layer for plan in (first, middle, last) if plan is not None]
     return min(chains, key=lambda chain: _cycles(candidates.platform, layers, chain))
+
+
+def _early(first: Candidate, middle: Candidate, last: Candidate) -> Candidate:
+    """The last layer of a chain, with those stripes early for which enough is there early.
+
+    The depthwise engine is offered its last stripe when the one before is done; what stands
+    behind that in the program waits too. So stripes that need neither come before it, but none
+    before the first layer is over: what that one reads may be where this one writes.
+    """
+    stripes, after = middle.choice.stripes, middle.choice.after
+    if len(after) < _FEWEST:
+        return last
+    *_, ready, _, _ = stripes
+    over = len(first.choice.stripes)
+    places = tuple(
+        over - 1 if stripe.in_row + stripe.in_rows <= ready.row + ready.rows else over
+        for stripe in last.choice.stripes
+    )
+    choice = dataclasses.replace(last.choice, after=places, back=2)
+    return dataclasses.replace(last, choice=choice)
 
 
 def _ways(candidates: Candidates, plan: Plan) -> list[Candidate]:
