@@ -106,7 +106,8 @@ class BurstSplitter(wiring.Component):
 
         # Judged.
         judged, wrong = Signal(), Signal()
-        judged_offset, last_word = Signal(32), Signal.like(reach)
+        judged_offset = Signal(32)
+        last_word = Signal.like(reach)
         with m.If(summed & ~judged):
             m.d.sync += [
                 summed.eq(0),

@@ -110,7 +110,8 @@ class ReadQueue(wiring.Component):
         chosen = port_of(config, oldest.offset)
         there, moves, take = Signal(), Signal(), Signal()
         count = Signal(range(config.burst_words))
-        word, bad = Signal.like(client.words.payload), Signal()
+        word = Signal.like(client.words.payload)
+        bad = Signal()
         offset = Signal(32)
         full = Signal()
         m.d.comb += [

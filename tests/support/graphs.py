@@ -133,15 +133,20 @@ def random_small_graph(
     shape: tuple[int, int, int] = (13, 11, 3),
     classes: int = 10,
     padding: Padding = ASYMMETRIC,
+    depthwise: bool = False,
 ) -> Graph:
-    """Every operation of the contract once or more, on a few hundred values.
+    """Every operation of ResNet50 once or more, on a few hundred values.
 
-    ``padding`` is that of the first convolution.
+    Args:
+        padding: of the first convolution.
+        depthwise: there is a depthwise convolution, too.
     """
     network = _Network(rng, shape)
     x = network.conv("conv1", "input", 8, kernel=3, stride=2, padding=padding)
     x = network.max_pool("pool1", x)
     x = network.bottleneck("block1", x, 4, 1, True, False)
+    if depthwise:
+        x = network.depthwise("depthwise", x)
     x = network.bottleneck("block2", x, 4, 1, False, True)
     x = network.bottleneck("block3", x, 8, 2, True, False)
     return network.classifier(x, classes)

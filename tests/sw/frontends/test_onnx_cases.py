@@ -355,7 +355,7 @@ def test_a_file_whose_order_is_taken_for_another_is_caught(tmp_path):
     (fault,) = faults(measured, measurer.whole([image], measured))
     assert fault.startswith("the whole network:")
     flat = ReferenceModel(imported.graph).run_all(image)["conv_3"].transpose(2, 0, 1).reshape(-1)
-    assert (measurer._steps(measurer._run(measurer._file, ["y"], image)[0])[0] == flat).all()
+    assert (measurer._steps(measurer._file.run(["y"], measurer._fed(image))[0])[0] == flat).all()
 
 
 def test_functions_are_refused(tmp_path):

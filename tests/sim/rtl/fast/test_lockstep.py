@@ -216,7 +216,7 @@ def test_every_register_in_every_cycle(transformed, untransformed, monkeypatch):
     original = rtlil.convert
     monkeypatch.setattr(rtlil, "convert", convert)
     rng = np.random.default_rng(1)
-    graph = random_small_graph(rng, shape=(7, 6, 3), classes=4)
+    graph = random_small_graph(rng, shape=(7, 6, 3), classes=4, depthwise=True)
     image = random_image(rng, graph)
     program = compile_graph(graph, NANO)
     assert {it.opcode for it in read_program(program.code)} == set(Opcode)
