@@ -19,6 +19,8 @@ from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, LOAD_CHUNKS, DnaConfig
 from hw.microarchitecture import (
     DEPTHWISE_COLUMNS,
     DEPTHWISE_KERNEL,
+    DEPTHWISE_ROW_BANKS,
+    DEPTHWISE_ROWS,
     ELEMENT_LATENCY,
     ENTRY_LATENCY,
     FEATURE_READS,
@@ -253,8 +255,12 @@ def _depthwise(config: DnaConfig) -> Part:
         sizes=(there, channels),
         counted=AreaBlock("", dsp=config.depthwise_macs + 4 * channels),
         memories=(
-            # Pairs of a row bank of four and a column bank; two rows of the buffer in each.
-            Memory(2 * columns, row, 4 * DEPTHWISE_SIDE * there),
+            # For each pair of a row bank and a column bank.
+            Memory(
+                DEPTHWISE_ROWS // DEPTHWISE_ROW_BANKS * columns,
+                row,
+                DEPTHWISE_ROW_BANKS * DEPTHWISE_SIDE * there,
+            ),
             # Weights of two groups, a block of them in a word; bias and scale by bytes.
             Memory(2 << (blocks - 1).bit_length(), row, DEPTHWISE_TAPS * there),
             Memory(2, row, PARAMETER_BYTES * there),
