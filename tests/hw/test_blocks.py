@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "machine.md").read_text()
 
 WITHIN = {
     "hw.arithmetic.float32": "tests/formal/test_float32.py",
-    "hw.axi_top": "tests/harness/commands/design/test_rtl.py",
+    "hw.axi_top": "tests/cocotb/bench_dna_axi.py",
     "hw.bus.burst_address": "tests/hw/bus/test_dma_read.py",
     "hw.bus.burst_splitter": "tests/formal/test_burst_splitter.py",
     "hw.bus.read_queue": "tests/hw/bus/test_dma_read.py",
