@@ -39,12 +39,14 @@ LINE_BUFFER_LATENCY = 3
 """From the address of a block of taps to its words: memories, choice of rows, choice of columns."""
 TAP_SUM_LATENCY = 4
 """Products, sums of three, sum of all, sum of the steps."""
-DEPTHWISE_ROWS = 8
+DEPTHWISE_ROWS = 16
 """Rows of the input that the line buffer of the depthwise engine holds; a power of two."""
+DEPTHWISE_ROW_BANKS = 4
+"""Of neighbouring rows any three are in different ones; a power of two, so that bits tell which."""
 DEPTHWISE_COLUMNS = 384
 """Columns of the widest row that it holds."""
-DEPTHWISE_KERNEL = 7
-"""Rows and columns of the largest window of the depthwise engine, which must leave a row free."""
+DEPTHWISE_KERNEL = 9
+"""Rows and columns of the largest window of the depthwise engine; the line buffer has more rows."""
 
 BIAS_BITS, SCALE_BITS = 32, 32
 PARAMETER_BYTES = (BIAS_BITS + SCALE_BITS) // 8

@@ -19,6 +19,8 @@ from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, LOAD_CHUNKS, DnaConfig
 from hw.microarchitecture import (
     DEPTHWISE_COLUMNS,
     DEPTHWISE_KERNEL,
+    DEPTHWISE_ROW_BANKS,
+    DEPTHWISE_ROWS,
     ELEMENT_LATENCY,
     ENTRY_LATENCY,
     FEATURE_READS,
@@ -37,8 +39,8 @@ _DISTRIBUTED_WORDS = 64
 """Memories of at most so many words are put into LUTs."""
 _ULTRA_WORDS, _ULTRA_BITS = 4096, 72
 """An UltraRAM; memories of as many words or more become it."""
-_BLOCK_SHAPES = ((512, 72), (1024, 36), (2048, 18), (4096, 9), (8192, 4), (16384, 2), (32768, 1))
-"""Words and bits of a block RAM of 36 Kbit with a read and a write port (AMD UG573)."""
+_HALF_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+"""Words and bits of half a block RAM of 36 Kbit with a read and a write port (AMD UG573)."""
 
 
 class AreaBlock(msgspec.Struct, frozen=True):
@@ -98,11 +100,11 @@ class Memory(msgspec.Struct, frozen=True):
         if self.words >= _ULTRA_WORDS:
             columns = math.ceil(self.width / _ULTRA_BITS)
             return AreaBlock(name, uram=columns * math.ceil(self.words / _ULTRA_WORDS) * count)
-        blocks = min(
+        halves = min(
             math.ceil(self.words / words) * math.ceil(self.width / bits)
-            for words, bits in _BLOCK_SHAPES
+            for words, bits in _HALF_SHAPES
         )
-        return AreaBlock(name, bram=blocks * count)
+        return AreaBlock(name, bram=halves * count / 2)
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,8 +255,12 @@ def _depthwise(config: DnaConfig) -> Part:
         sizes=(there, channels),
         counted=AreaBlock("", dsp=config.depthwise_macs + 4 * channels),
         memories=(
-            # Pairs of a row bank of four and a column bank; two rows of the buffer in each.
-            Memory(2 * columns, row, 4 * DEPTHWISE_SIDE * there),
+            # For each pair of a row bank and a column bank.
+            Memory(
+                DEPTHWISE_ROWS // DEPTHWISE_ROW_BANKS * columns,
+                row,
+                DEPTHWISE_ROW_BANKS * DEPTHWISE_SIDE * there,
+            ),
             # Weights of two groups, a block of them in a word; bias and scale by bytes.
             Memory(2 << (blocks - 1).bit_length(), row, DEPTHWISE_TAPS * there),
             Memory(2, row, PARAMETER_BYTES * there),

@@ -16,6 +16,6 @@ CONSTANTS: dict[str, dict[str, tuple[float, ...]]] = {
     "CONV interconnect": {"lut": (0,), "ff": (5.45,)},
     "CONV accumulation": {"lut": (60, 137), "ff": (50.4, 151.0)},
     "POST": {"lut": (860, 743), "ff": (732.0, 1170.0)},
-    "DEPTHWISE": {"lut": (1000, 900), "ff": (965.0, 1372.0)},
+    "DEPTHWISE": {"lut": (1240, 890), "ff": (965.0, 1372.0)},
     "POOL": {"lut": (1643, 44.6, 3.43), "ff": (2090.0, 50.1, 0.0)},
 }

@@ -16,7 +16,7 @@ from hw.streams.countdown import Countdown
 
 _WIDTHS = field_widths(Opcode.DEPTHWISE)
 _MULTIPLES = range(DEPTHWISE_SIDE, DEPTHWISE_KERNEL + 1, DEPTHWISE_SIDE)
-"""Of 3, up to the largest stride, and one more than the paddings there are."""
+"""Of 3, up to the largest kernel; strides and paddings are less."""
 _SIGNED = frozenset({"pad_top", "pad_left"})
 
 WALK = (
@@ -189,7 +189,8 @@ class BlockWalker(wiring.Component):
         # Where a row begins, and a step along it, divided by 3.
         begins, begins_third = Signal.like(at.column), Signal(thirds)
         steps, steps_third = Signal.like(at.column), Signal(thirds)
-        under, back = Signal(thirds), Signal(thirds)  # whole thirds of a stride; of the padding, up
+        # A stride divided by 3, and the padding, that one rounded up.
+        under, back = (Signal(range(len(_MULTIPLES) + 1), name=name) for name in ("under", "back"))
         padding = self.pad_left[: DEPTHWISE_KERNEL.bit_length()]
         m.d.comb += [
             under.eq(sum(self.stride >= side for side in _MULTIPLES)),

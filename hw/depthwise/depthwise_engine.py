@@ -38,7 +38,7 @@ class DepthwiseEngine(wiring.Component):
 
     The input is read once, ``depthwise_words`` words of a pixel at a time, into a line buffer.
     Behind it each channel has nine multipliers, which take a block of 3 x 3 taps in a cycle; larger
-    windows take several, up to 7 x 7. A group of words is computed for the whole map before the
+    windows take several, up to 9 x 9. A group of words is computed for the whole map before the
     next one, which is read meanwhile, as are its parameters.
 
     Blocks are let in while there is a place for the result in front of the write port; then they go

@@ -12,11 +12,13 @@ from amaranth.utils import ceil_log2
 
 from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, DnaConfig
 from hw.depthwise.layouts import line_place_layout
-from hw.microarchitecture import DEPTHWISE_COLUMNS, DEPTHWISE_ROWS, LINE_BUFFER_LATENCY
+from hw.microarchitecture import (
+    DEPTHWISE_COLUMNS,
+    DEPTHWISE_ROW_BANKS,
+    DEPTHWISE_ROWS,
+    LINE_BUFFER_LATENCY,
+)
 from hw.streams.delay import delay
-
-_ROW_BANKS = 4
-"""Of neighbouring rows, any three are in different banks, and the bank is two bits of a number."""
 
 
 class LineBuffer(wiring.Component):
@@ -67,11 +69,11 @@ class LineBuffer(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build the memories, and the two choices behind them."""
         m = Module()
-        bits = ceil_log2(_ROW_BANKS)
-        depth = DEPTHWISE_COLUMNS // DEPTHWISE_SIDE * (DEPTHWISE_ROWS // _ROW_BANKS)
+        bits = ceil_log2(DEPTHWISE_ROW_BANKS)
+        depth = DEPTHWISE_COLUMNS // DEPTHWISE_SIDE * (DEPTHWISE_ROWS // DEPTHWISE_ROW_BANKS)
         row, upper = self.at.row[:bits], self.at.row[bits:]
         outputs: list[list[Value]] = []
-        for row_bank in range(_ROW_BANKS):
+        for row_bank in range(DEPTHWISE_ROW_BANKS):
             # The bank has the block's row, or one of those below it.
             turns = Mux(row > row_bank, upper + 1, upper)[: len(upper)]
             outputs.append([])
@@ -108,7 +110,10 @@ class LineBuffer(wiring.Component):
             in_row = []
             for column_bank in range(DEPTHWISE_SIDE):
                 chosen = Signal(self.word.shape(), name=f"row_{y}_{column_bank}", reset_less=True)
-                choices = [outputs[(y + n) % _ROW_BANKS][column_bank] for n in range(_ROW_BANKS)]
+                choices = [
+                    outputs[(y + n) % DEPTHWISE_ROW_BANKS][column_bank]
+                    for n in range(DEPTHWISE_ROW_BANKS)
+                ]
                 m.d.sync += chosen.eq(_choose(m, choices, first_row, f"rows_{y}_{column_bank}"))
                 in_row.append(chosen)
             for x in range(DEPTHWISE_SIDE):

@@ -7,12 +7,15 @@ import pytest
 from hw.config import PRESETS
 from hw.depthwise.depthwise_engine import DepthwiseEngine
 from hw.isa import Instruction, Opcode
+from hw.microarchitecture import DEPTHWISE_COLUMNS, DEPTHWISE_KERNEL
+from hw.status import Activity, Fault
 from sim.reference import requantize
 from tests.hw.support.engines import (
     EngineBench,
     Feature,
     Pending,
     always,
+    never,
     paces,
     reads,
     writes,
@@ -136,7 +139,7 @@ SHAPES = [
     # Larger windows, whose ends are out of the input on all sides.
     {"kernel_height": 5, "pad_top": 2, "pad_left": 2}
     | {"in_height": 6, "in_width": 7, "in_words": 2, "out_height": 6, "out_width": 7},
-    {"kernel_height": 7, "pad_top": 3, "pad_left": 3, "stride": 2}
+    {"kernel_height": 9, "kernel_width": 7, "pad_top": 3, "pad_left": 3, "stride": 2}
     | {"in_height": 9, "in_width": 5, "in_words": 1, "out_height": 5, "out_width": 3},
     # Rows that no window needs, between them and at the end; windows all of padding at the end.
     {"kernel_height": 1, "stride": 3}
@@ -158,7 +161,7 @@ def test_random_layers_with_random_stalls(name, seed):
     rng = random.Random(seed)
     instructions = []
     for number in range(3):
-        height, width = rng.randint(1, 7), rng.randint(1, 7)
+        height, width = rng.randint(1, DEPTHWISE_KERNEL), rng.randint(1, DEPTHWISE_KERNEL)
         instructions.append(
             depthwise(
                 in_height=rng.randint(1, 12),
@@ -177,3 +180,66 @@ def test_random_layers_with_random_stalls(name, seed):
             )
         )
     run(name, instructions, paces(rng), seed)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_rate(name):
+    """Groups without a gap: a pixel a cycle, and the parameters between them."""
+    config = CONFIGS[name]
+    words, groups, side = config.depthwise_words, 3, 12
+    fields = {**SAME, "in_height": side, "in_width": side, "out_height": side, "out_width": side}
+    result, asked, written = run(name, [depthwise(**fields, in_words=groups * words)])
+    assert len(asked) == groups * (side * side + 17) and len(written) == groups * side * side
+    assert asked == list(range(asked[0], asked[0] + len(asked)))
+    assert written[-1] - asked[-1] < side + 50
+    assert result.activity[Activity.WAIT_FEATURE] < 10
+
+
+@pytest.mark.parametrize("stopped", range(3))
+def test_activity_while_the_feature_memory_does_nothing(stopped):
+    bench = bench_of("g2")
+    feature = Feature(NANO, np.random.default_rng(0))
+    choice = [always] * 3
+    choice[stopped] = never
+    models = reads(bench.dut.features, feature, choice[0])
+    models[1].chance = choice[1]
+    result = bench.run(
+        [depthwise(**SHAPES[0])],
+        [*models, *writes(bench.dut.results, feature, choice[2])],
+        cycles=400,
+    )
+    assert not result.done
+    assert result.activity[Activity.WAIT_FEATURE] > 250
+
+
+FAULTS = [
+    *(
+        {name: 0}
+        for name in ("in_words", "in_height", "in_width", "stride", "out_height", "out_width")
+    ),
+    {"kernel_height": 0, "pad_top": 0},
+    {"kernel_width": 0, "pad_left": 0},
+    *({name: 4096} for name in ("in_base", "out_base", "parameters")),
+    {"kernel_height": DEPTHWISE_KERNEL + 1},
+    {"kernel_width": DEPTHWISE_KERNEL + 1},
+    {"pad_top": 3},
+    {"pad_left": 3},
+    {"pad_top": -1},
+    {"pad_left": -1},
+    {"in_width": DEPTHWISE_COLUMNS + 1},
+]
+
+
+@pytest.mark.parametrize("changes", FAULTS)
+def test_faults(changes):
+    bench = bench_of("g2")
+    feature = Feature(NANO, np.random.default_rng(0))
+    result = bench.run(
+        [depthwise(**SHAPES[0] | changes)],
+        [
+            *reads(bench.dut.features, feature, always),
+            *writes(bench.dut.results, feature, always),
+        ],
+    )
+    assert result.fault == (Fault.BAD_FIELD, 4)
+    assert not feature.written.any() and not result.done

@@ -32,7 +32,7 @@ def graph_of(shape=(8, 8, 5), kernel=(3, 3), stride=(1, 1), padding=(0, 0, 0, 0)
     "changes",
     [
         {},
-        {"kernel": (7, 5), "padding": (6, 6, 4, 4)},
+        {"kernel": (9, 5), "padding": (8, 8, 4, 4)},
         {"stride": (2, 2)},
         {"shape": (3, 384, 1)},
     ],
@@ -49,7 +49,7 @@ def test_the_engine_takes_what_fits_it(changes):
     "changes",
     [
         {"multiplier": 2},
-        {"kernel": (8, 3)},
+        {"kernel": (10, 3), "shape": (12, 8, 5)},
         {"kernel": (2, 2), "padding": (0, 2, 0, 0)},
         {"stride": (1, 2)},
         {"shape": (3, 385, 1)},
