@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from hw.config import DnaConfig
 from hw.isa import ISA_VERSION, MAGIC, Instruction, Opcode, program_bytes
 from sw.compiler.emission.layer import LayerSteps, emit_layer, program_order
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.tokens import assign
 from sw.compiler.emission.transfers import PlacedStream
-from sw.compiler.emission.weight_stream import WeightStream, weight_stream
+from sw.compiler.emission.weight_stream import weight_stream
 from sw.compiler.emission.window import MemoryWindow
 from sw.compiler.layers import Convolution
 from sw.compiler.placement import Plan
 from sw.graph import Graph
-from sw.program import LayerTable, Program
+from sw.program import DramTensor, LayerTable, Program
 
 
 def emit(graph: Graph, config: DnaConfig, plans: list[Plan]) -> Program:
@@ -22,38 +24,39 @@ def emit(graph: Graph, config: DnaConfig, plans: list[Plan]) -> Program:
     Raises:
         DnaError: something is too large for the instruction set or for the memory window.
     """
-    streams = {
-        plan.layer.number: weight_stream(config, plan.layer, plan.choice.tilings[0].split)
-        for plan in plans
-        if isinstance(plan.layer, Convolution)
-    }
-    weights = b"".join(stream.content for stream in streams.values())
+    weights, placed = weight_streams(config, plans)
     window = MemoryWindow(config, len(weights))
     window.place_maps(graph, plans)
-    placed = _placed(streams, window.weights.offset)
     layers = [
         emit_layer(config, plan, window.dram, placed.get(plan.layer.number)) for plan in plans
     ]
     end = StepMaker(config, plans[-1].layer)(Opcode.END, {})
-    code = _code(config, [*program_order(layers), end])
+    code = machine_code(config, [*program_order(layers), end])
     return Program(
         config=config,
         code=code,
         weights=weights,
         memory=window.memory_map(graph, len(code)),
-        layers=[_table(window, emitted) for emitted in layers],
+        layers=[layer_table(window.dram, emitted) for emitted in layers],
     )
 
 
-def _placed(streams: dict[int, WeightStream], offset: int) -> dict[int, PlacedStream]:
-    placed = {}
-    for number, stream in streams.items():
-        placed[number] = PlacedStream(stream, offset)
-        offset += len(stream.content)
-    return placed
+def weight_streams(
+    config: DnaConfig, plans: Iterable[Plan]
+) -> tuple[bytes, dict[int, PlacedStream]]:
+    """All weight streams one after another, from the window's first byte on, and each by layer."""
+    placed: dict[int, PlacedStream] = {}
+    offset = 0
+    for plan in plans:
+        if isinstance(plan.layer, Convolution):
+            stream = weight_stream(config, plan.layer, plan.choice.tilings[0].split)
+            placed[plan.layer.number] = PlacedStream(stream, offset)
+            offset += len(stream.content)
+    return b"".join(each.stream.content for each in placed.values()), placed
 
 
-def _code(config: DnaConfig, steps: list[Step]) -> bytes:
+def machine_code(config: DnaConfig, steps: list[Step]) -> bytes:
+    """The bytes of a program that ends with END."""
     header = {
         "magic": MAGIC,
         "isa_version": ISA_VERSION,
@@ -67,7 +70,12 @@ def _code(config: DnaConfig, steps: list[Step]) -> bytes:
     return program_bytes(program)
 
 
-def _table(window: MemoryWindow, emitted: LayerSteps) -> LayerTable:
+def layer_table(dram: Mapping[str, DramTensor], emitted: LayerSteps) -> LayerTable:
+    """What the program's table says of a layer.
+
+    Args:
+        dram: every tensor that lives in DRAM, by name.
+    """
     layer, choice, estimate = emitted.plan.layer, emitted.plan.choice, emitted.plan.way.estimate
     tiling = choice.tilings[0] if choice.tilings else None
     target = layer.target
@@ -79,7 +87,7 @@ def _table(window: MemoryWindow, emitted: LayerSteps) -> LayerTable:
         shape=(target.height, target.width, target.channels),
         words=target.words,
         stripes=emitted.places,
-        dram=window.dram.get(target.tensor),
+        dram=dram.get(target.tensor),
         split=1 << tiling.split if tiling else 0,
         channel_tiles=tiling.channel_tiles if tiling else 0,
         pixel_tiles=tiling.pixel_tiles if tiling else 0,

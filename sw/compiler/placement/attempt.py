@@ -77,7 +77,7 @@ class Attempt:
     def _placed(self, roomy: bool) -> list[Block]:
         """The blocks of all maps: by decreasing size, each at the lowest address that is free."""
         placed: list[Block] = []
-        for block in sorted(self._blocks(), key=lambda b: (-b.size, b.born, b.names)):
+        for block in sorted(self.blocks(), key=lambda b: (-b.size, b.born, b.names)):
             for apart in (1, 0) if roomy else (0,):
                 others = [other for other in placed if other.meets(block, apart)]
                 base = first_fit(others, block.size, self._limit)
@@ -89,7 +89,7 @@ class Attempt:
             placed.append(block)
         return placed
 
-    def _blocks(self) -> list[Block]:
+    def blocks(self) -> list[Block]:
         """The tensors in feature memory; a sum shares the block of the operand that it replaces."""
         blocks: dict[str, Block] = {}
         for layer in self._candidates.layers:

@@ -1,0 +1,199 @@
+"""From the plans of one image to those of several."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from sw.compiler.candidates import Candidates
+from sw.compiler.images.joint import joined, joint_from
+from sw.compiler.images.places import UNDER_WAY, Stay, placed
+from sw.compiler.images.schedule import Schedule, schedules
+from sw.compiler.placement import Place, Plan
+from sw.compiler.placement.attempt import Attempt
+from sw.compiler.placement.blocks import Block
+from sw.compiler.placement.maps import FeatureMaps
+
+_END = 1 << 40
+"""A turn behind those of all images."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedImages:
+    """What a program of several images does.
+
+    Attributes:
+        images: how many.
+        single: the plans of one image, of all layers, for what is the same in both programs.
+        schedule: of the layers that run for each image.
+        plans: of those, for even and odd images; and both for images that run alone, when the next
+            layer waits for the one before it.
+        joint: plans of the layers that run once.
+    """
+
+    images: int
+    single: Sequence[Plan]
+    schedule: Schedule
+    plans: tuple[Sequence[Plan], ...]
+    alone: tuple[Sequence[Plan], ...]
+    joint: Sequence[Plan]
+
+    def plan(self, image: int, layer: int) -> Plan:
+        """How a layer, by its number, runs for an image."""
+        turns = self.schedule
+        behind = turns.turn(layer) >= turns.period
+        lonely = turns.cut == len(turns.groups) or image == (self.images - 1 if behind else 0)
+        return (self.alone if lonely else self.plans)[image % UNDER_WAY][layer]
+
+
+def plan_images(
+    candidates: Candidates,
+    splits: Mapping[int, int],
+    plans: Sequence[Plan],
+    cut_plans: Sequence[Plan],
+    images: int,
+) -> PlannedImages:
+    """Plan ``images`` images with the first schedule for which there is room.
+
+    Args:
+        candidates: the ways to run every layer.
+        splits: of the convolutions, by layer number.
+        plans: of one image.
+        cut_plans: the same, where convolutions are in two so that the next one waits less.
+        images: how many.
+    """
+    for first in dict.fromkeys((joint_from(candidates.layers), len(plans))):
+        for schedule in schedules(plans[:first]):
+            found = _Images(candidates, splits, plans, first, schedule, images).places()
+            if found is not None:
+                (even, odd), joint = found
+                alone = tuple(
+                    [dataclasses.replace(p, way=cut.way) for p, cut in zip(some, cut_plans)]
+                    for some in (even, odd)
+                )
+                return PlannedImages(images, plans, schedule, (even, odd), alone, joint)
+    raise AssertionError("one image after the other has the room of one")
+
+
+class _Images:
+    """One attempt to place everything.
+
+    Args:
+        first: number of the first layer that runs once for all images.
+        schedule: of the others.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        splits: Mapping[int, int],
+        plans: Sequence[Plan],
+        first: int,
+        schedule: Schedule,
+        images: int,
+    ) -> None:
+        self._limit = candidates.platform.config.feature_words
+        self._plans = plans
+        self._first = first
+        self._schedule = schedule
+        self._images = images
+        self._turns = {
+            plan.layer.number: turn
+            for group, turn in zip(schedule.groups, schedule.turns, strict=True)
+            for plan in group
+        }
+        self._in_dram = {p.layer.target.tensor for p in plans if p.target is None}
+        inputs = {plane.tensor for p in plans for plane in p.layer.operands}
+        self._in_dram |= inputs - {p.layer.target.tensor for p in plans}
+        layers = [plan.layer for plan in plans]
+        self._maps = FeatureMaps(candidates.platform.config, layers, splits)
+        self._attempt = Attempt(candidates, splits, self._maps, self._in_dram)
+        # A map of which all images have their pixels: one is computed, or read, by a joint layer.
+        self._shared = {
+            plane.tensor
+            for layer in layers[first:]
+            for plane in (*layer.operands, layer.target)
+        }
+        self._joint = self._join(candidates, splits)
+
+    def _join(self, candidates: Candidates, splits: Mapping[int, int]) -> list[Plan]:
+        """The joint layers, each the quickest way; they have no places yet."""
+        layers = [
+            *candidates.layers[: self._first],
+            *(joined(layer, self._images) for layer in candidates.layers[self._first :]),
+        ]
+        several = Candidates(candidates.platform, layers)
+        return [
+            dataclasses.replace(
+                plan,
+                layer=layer,
+                way=several.striped(layer, splits[layer.number], self._in_dram)[0],
+            )
+            for plan, layer in zip(self._plans[self._first :], layers[self._first :], strict=True)
+        ]
+
+    def places(self) -> tuple[tuple[Sequence[Plan], Sequence[Plan]], Sequence[Plan]] | None:
+        """Plans of even and of odd images and of the joint layers; None if there is no room."""
+        stays: list[Stay] = []
+        where: list[dict[str, Block]] = []
+        for parity in range(UNDER_WAY):
+            blocks: dict[str, Block] = {}
+            for block in self._attempt.blocks():
+                shared = not self._shared.isdisjoint(block.names)
+                if shared and parity:
+                    blocks |= {name: where[0][name] for name in block.names}
+                    continue
+                if shared:
+                    block.size *= self._images
+                blocks |= dict.fromkeys(block.names, block)
+                stays.append(self._stay(block, None if shared else parity))
+            where.append(blocks)
+        slabs: dict[tuple[int, int], list[list[Block]]] = {}
+        for plan in (*self._plans[: self._first], *self._joint):
+            turn = self._turn(plan.layer.number)
+            joint = plan.layer.number >= self._first
+            for parity in range(1 if joint else UNDER_WAY):
+                slabs[plan.layer.number, parity] = [
+                    [Block([], size, 0, 0) for _ in range(plan.way.slabs.buffers if size else 0)]
+                    for size in (plan.way.slabs.source, plan.way.slabs.target)
+                ]
+                for kind in slabs[plan.layer.number, parity]:
+                    stays += [Stay(b, turn, turn, None if joint else parity) for b in kind]
+        if not placed(stays, self._schedule.period, self._limit):
+            return None
+        even, odd = (
+            [
+                self._placed(plan, where[parity], slabs[plan.layer.number, parity])
+                for plan in self._plans[: self._first]
+            ]
+            for parity in range(UNDER_WAY)
+        )
+        joint_plans = [
+            self._placed(plan, where[0], slabs[plan.layer.number, 0]) for plan in self._joint
+        ]
+        return (even, odd), joint_plans
+
+    def _turn(self, layer: int) -> int:
+        return self._turns.get(layer, _END + layer)
+
+    def _stay(self, block: Block, parity: int | None) -> Stay:
+        start, stop = self._turn(max(block.born, 0)), self._turn(block.dies)
+        if parity is None and block.born < self._first:
+            start = -_END
+        return Stay(block, start, stop, parity)
+
+    def _placed(self, plan: Plan, where: Mapping[str, Block], slabs: list[list[Block]]) -> Plan:
+        def place(name: str) -> Place | None:
+            if name in self._in_dram:
+                return None
+            return Place(where[name].base, self._maps.pitches[name])
+
+        residual = getattr(plan.layer, "residual", None)
+        return dataclasses.replace(
+            plan,
+            source=place(plan.layer.source.tensor),
+            target=place(plan.layer.target.tensor),
+            residual=None if residual is None else place(residual.plane.tensor),
+            source_slabs=tuple(Place(b.base, plan.way.slabs.source_pitch) for b in slabs[0]),
+            target_slabs=tuple(Place(b.base, plan.way.slabs.target_pitch) for b in slabs[1]),
+        )
