@@ -109,6 +109,11 @@ def _work(step: StepMaker, plan: Plan, number: int, placed: PlacedStripe) -> lis
 
 def program_order(layers: Sequence[LayerSteps]) -> list[Step]:
     """The steps of all layers, those that run beside the layer before them merged with it."""
+    return [step for _, steps in stripes_in_order(layers) for step in steps]
+
+
+def stripes_in_order(layers: Sequence[LayerSteps]) -> list[tuple[int, list[Step]]]:
+    """The steps of each stripe and its number in the layer that it belongs to or runs beside."""
     ordered: list[tuple[int, int, list[Step]]] = []
     for emitted in layers:
         number, after = emitted.plan.layer.number, emitted.plan.choice.after
@@ -116,4 +121,4 @@ def program_order(layers: Sequence[LayerSteps]) -> list[Step]:
             layer, position = (number - 1, after[stripe]) if after else (number, stripe)
             ordered.append((layer, position, steps))
     ordered.sort(key=lambda entry: entry[:2])  # stable: the layer before comes first
-    return [step for _, _, steps in ordered for step in steps]
+    return [(position, steps) for _, position, steps in ordered]

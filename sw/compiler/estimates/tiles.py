@@ -25,11 +25,13 @@ class TilingEstimate:
 
     Attributes:
         entered: cycles until the last pixel is in the modules and the next CONV can begin.
+        free: cycles until there is a tile in the accumulation memory for it, too.
         cycles: until the last tile is drained.
         bound: the engine that takes most of it: conv, weights or post.
     """
 
     entered: int
+    free: int
     cycles: int
     bound: str
 
@@ -159,6 +161,7 @@ def _estimate(platform: Platform, shape: _Shape, tiling: Tiling) -> TilingEstima
     }
     return TilingEstimate(
         entered=clock.entered,
+        free=max(clock.entered, clock.drained_before),
         cycles=clock.drained,
         bound=max(work, key=lambda name: work[name]),
     )

@@ -9,11 +9,12 @@ import msgspec
 
 from hw.isa import Opcode
 from sw.compiler.emission import layer_table, machine_code, weight_streams
-from sw.compiler.emission.layer import LayerSteps, emit_layer, program_order
+from sw.compiler.emission.layer import LayerSteps, emit_layer, program_order, stripes_in_order
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.window import MemoryWindow
 from sw.compiler.images.places import UNDER_WAY
 from sw.compiler.images.planning import PlannedImages
+from sw.compiler.images.schedule import Schedule, Unit
 from sw.compiler.placement import Plan
 from sw.compiler.platform import Platform
 from sw.graph import Graph
@@ -40,16 +41,15 @@ def emit_images(graph: Graph, platform: Platform, planned: PlannedImages) -> Pro
     }
     window.place_maps(graph, planned.single, copies)
     dram = [window.of_image(image) for image in range(images)]
-    separate = [plan.layer for group in planned.schedule.groups for plan in group]
     emitted = [
         [
-            emit_layer(
-                config,
-                _of_image(planned.plan(image, layer.number), image, shared),
-                dram[image],
-                placed.get(layer.number),
-            )
-            for layer in separate
+            [
+                emit_layer(
+                    config, _of_image(plan, image, shared), dram[image], placed.get(plan.layer.number)
+                )
+                for plan in planned.group(image, group)
+            ]
+            for group in range(len(planned.schedule.groups))
         ]
         for image in range(images)
     ]
@@ -57,15 +57,15 @@ def emit_images(graph: Graph, platform: Platform, planned: PlannedImages) -> Pro
         emit_layer(config, plan, window.dram, placed[plan.layer.number]) for plan in planned.joint
     ]
     steps: list[Step] = []
-    for image, group in planned.schedule.order(images):
-        numbers = [plan.layer.number for plan in planned.schedule.groups[group]]
-        steps += program_order([emitted[image][number] for number in numbers])
+    for image, unit in planned.schedule.order(images):
+        steps += _turn(planned.schedule, unit, emitted[image][unit.group])
     steps += program_order(joint)
     steps.append(StepMaker(config, planned.single[-1].layer)(Opcode.END, {}))
     code = machine_code(config, steps)
     tables = [
-        _stacked([layer_table(dram[image], emitted[image][layer.number]) for image in range(images)])
-        for layer in separate
+        _stacked([layer_table(dram[image], layer) for image, layer in enumerate(layers)])
+        for group in zip(*emitted, strict=True)
+        for layers in zip(*group, strict=True)
     ]
     return Program(
         config=config,
@@ -76,6 +76,17 @@ def emit_images(graph: Graph, platform: Platform, planned: PlannedImages) -> Pro
         bandwidth=platform.bandwidth,
         images=images,
     )
+
+
+def _turn(schedule: Schedule, unit: Unit, group: Sequence[LayerSteps]) -> list[Step]:
+    """The steps of a group that have their turn; stripes that the schedule lacks have the last."""
+    last = unit == Unit(unit.group, schedule.stripes(unit.group) - 1)
+    return [
+        step
+        for position, steps in stripes_in_order(group)
+        if position == unit.stripe or (last and position > unit.stripe)
+        for step in steps
+    ]
 
 
 def _of_image(plan: Plan, image: int, shared: set[str]) -> Plan:
@@ -104,6 +115,3 @@ def _stacked(tables: Sequence[LayerTable]) -> LayerTable:
         store_bytes=sum(table.store_bytes for table in tables),
         estimated_cycles=sum(table.estimated_cycles for table in tables),
     )
-
-
-__all__ = ["LayerSteps", "emit_images"]

@@ -9,6 +9,7 @@ from sw.compiler.candidates import Candidates
 from sw.compiler.images.joint import joined, joint_from
 from sw.compiler.images.places import UNDER_WAY, Stay, placed
 from sw.compiler.images.schedule import Schedule, schedules
+from sw.compiler.layers import Convolution
 from sw.compiler.placement import Place, Plan
 from sw.compiler.placement.attempt import Attempt
 from sw.compiler.placement.blocks import Block
@@ -38,12 +39,12 @@ class PlannedImages:
     alone: tuple[Sequence[Plan], ...]
     joint: Sequence[Plan]
 
-    def plan(self, image: int, layer: int) -> Plan:
-        """How a layer, by its number, runs for an image."""
-        turns = self.schedule
-        behind = turns.turn(layer) >= turns.period
-        lonely = turns.cut == len(turns.groups) or image == (self.images - 1 if behind else 0)
-        return (self.alone if lonely else self.plans)[image % UNDER_WAY][layer]
+    def group(self, image: int, group: int) -> Sequence[Plan]:
+        """How a group of layers, by its number, runs for an image."""
+        last = self.images - 1 if self.schedule.behind(group) else 0
+        lonely = not self.schedule.overlaps or image == last
+        plans = (self.alone if lonely else self.plans)[image % UNDER_WAY]
+        return [plans[plan.layer.number] for plan in self.schedule.groups[group]]
 
 
 def plan_images(
@@ -67,12 +68,32 @@ def plan_images(
             found = _Images(candidates, splits, plans, first, schedule, images).places()
             if found is not None:
                 (even, odd), joint = found
-                alone = tuple(
-                    [dataclasses.replace(p, way=cut.way) for p, cut in zip(some, cut_plans)]
-                    for some in (even, odd)
+                beside = [_followed(candidates, plan) for plan in plans[:first]]
+                return PlannedImages(
+                    images,
+                    plans,
+                    schedule,
+                    (_run(even, beside), _run(odd, beside)),
+                    (_run(even, cut_plans), _run(odd, cut_plans)),
+                    joint,
                 )
-                return PlannedImages(images, plans, schedule, (even, odd), alone, joint)
     raise AssertionError("one image after the other has the room of one")
+
+
+def _run(placed_plans: Sequence[Plan], ways: Sequence[Plan]) -> Sequence[Plan]:
+    """Plans with the places of the first and the ways of the second."""
+    return [
+        dataclasses.replace(plan, way=other.way)
+        for plan, other in zip(placed_plans, ways, strict=False)
+    ]
+
+
+def _followed(candidates: Candidates, plan: Plan) -> Plan:
+    """``plan`` for a turn after which another image has one."""
+    if not isinstance(plan.layer, Convolution):
+        return plan
+    in_dram = {plane.tensor for plane in plan.layer.operands}
+    return dataclasses.replace(plan, way=candidates.followed(plan.layer, plan.way, in_dram))
 
 
 class _Images:
@@ -98,8 +119,8 @@ class _Images:
         self._schedule = schedule
         self._images = images
         self._turns = {
-            plan.layer.number: turn
-            for group, turn in zip(schedule.groups, schedule.turns, strict=True)
+            plan.layer.number: schedule.span(number)
+            for number, group in enumerate(schedule.groups)
             for plan in group
         }
         self._in_dram = {p.layer.target.tensor for p in plans if p.target is None}
@@ -150,7 +171,7 @@ class _Images:
             where.append(blocks)
         slabs: dict[tuple[int, int], list[list[Block]]] = {}
         for plan in (*self._plans[: self._first], *self._joint):
-            turn = self._turn(plan.layer.number)
+            turns = self._span(plan.layer.number)
             joint = plan.layer.number >= self._first
             for parity in range(1 if joint else UNDER_WAY):
                 slabs[plan.layer.number, parity] = [
@@ -158,7 +179,7 @@ class _Images:
                     for size in (plan.way.slabs.source, plan.way.slabs.target)
                 ]
                 for kind in slabs[plan.layer.number, parity]:
-                    stays += [Stay(b, turn, turn, None if joint else parity) for b in kind]
+                    stays += [Stay(b, *turns, None if joint else parity) for b in kind]
         if not placed(stays, self._schedule.period, self._limit):
             return None
         even, odd = (
@@ -173,11 +194,12 @@ class _Images:
         ]
         return (even, odd), joint_plans
 
-    def _turn(self, layer: int) -> int:
-        return self._turns.get(layer, _END + layer)
+    def _span(self, layer: int) -> tuple[int, int]:
+        """The first and the last turn of a layer."""
+        return self._turns.get(layer, (_END + layer, _END + layer))
 
     def _stay(self, block: Block, parity: int | None) -> Stay:
-        start, stop = self._turn(max(block.born, 0)), self._turn(block.dies)
+        start, stop = self._span(block.born)[0], self._span(block.dies)[1]
         if parity is None and block.born < self._first:
             start = -_END
         return Stay(block, start, stop, parity)

@@ -1,8 +1,8 @@
 """When the layers of each image run: those of two images in turn.
 
-The network is cut in two. While the layers behind the cut work on image n, those before it work on
-image n + 1, and both go on at the same pace: so the convolutions of one image compute while those of
-the other drain, and loads, pools and means of one run beside the convolutions of the other.
+The network is cut in two. The layers before the cut work on image n + 1 and in turn with them those
+behind it on image n: so the convolutions of one image compute while those of the other drain, and
+loads, pools and means of one run beside the convolutions of the other.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from sw.compiler.layers import Convolution
 from sw.compiler.placement import Plan
 
 Group = tuple[Plan, ...]
@@ -18,39 +17,65 @@ Group = tuple[Plan, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Schedule:
-    """Turns of the layers of one image; those of the next image come a period later.
+class Unit:
+    """What has a turn of its own: a stripe of a group's first layer and what runs beside it.
 
     Attributes:
-        groups: layers that have a turn together, in the network's order.
-        turns: of each group.
-        period: turns from one image to the next.
-        cut: groups before the cut.
+        group: number of the group.
+        stripe: number of the stripe.
+    """
+
+    group: int
+    stripe: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """Turns of the units of one image; those of the next image come a period later.
+
+    Attributes:
+        groups: of an image, in the network's order.
+        units: of the groups, in the order in which an image takes them.
+        turns: of each unit.
+        cut: units before the cut.
     """
 
     groups: tuple[Group, ...]
+    units: tuple[Unit, ...]
     turns: tuple[int, ...]
-    period: int
     cut: int
 
-    def turn(self, layer: int) -> int:
-        """The turn of a layer, by its number."""
-        return next(
-            turn
-            for group, turn in zip(self.groups, self.turns, strict=True)
-            if any(plan.layer.number == layer for plan in group)
-        )
+    @property
+    def period(self) -> int:
+        """Turns from one image to the next."""
+        return len(self.units)
 
-    def order(self, images: int) -> list[tuple[int, int]]:
-        """Image and number of the group of every turn, in the order of the program."""
-        return [
-            (image, group)
-            for _, image, group in sorted(
-                (image * self.period + turn, image, group)
-                for image in range(images)
-                for group, turn in enumerate(self.turns)
-            )
+    @property
+    def overlaps(self) -> bool:
+        """Whether two images are under way at a time."""
+        return self.cut < len(self.units)
+
+    def behind(self, group: int) -> bool:
+        """Whether a group is behind the cut."""
+        return group > self.units[self.cut - 1].group
+
+    def stripes(self, group: int) -> int:
+        """Units of a group."""
+        return sum(unit.group == group for unit in self.units)
+
+    def span(self, group: int) -> tuple[int, int]:
+        """The first and the last turn of a group."""
+        turns = [t for unit, t in zip(self.units, self.turns, strict=True) if unit.group == group]
+        return turns[0], turns[-1]
+
+    def order(self, images: int) -> list[tuple[int, Unit]]:
+        """Image and unit of every turn, in the order of the program."""
+        every = [
+            (image * self.period + turn, image, number)
+            for image in range(images)
+            for number, turn in enumerate(self.turns)
         ]
+        return [(image, self.units[number]) for _, image, number in sorted(every)]
 
 
 def schedules(plans: Sequence[Plan]) -> Iterator[Schedule]:
@@ -59,11 +84,15 @@ def schedules(plans: Sequence[Plan]) -> Iterator[Schedule]:
     The last one has nothing behind the cut: one image after the other.
     """
     groups = _groups(plans)
-    cycles = [_cycles(group) for group in groups]
-    half = sum(cycles) / 2
-    cuts = sorted(range(1, len(groups)), key=lambda cut: (abs(sum(cycles[:cut]) - half), cut))
-    for cut in (*cuts, len(groups)):
-        yield Schedule(groups, _turns(cycles, cut), len(groups), cut)
+    units = tuple(
+        Unit(number, stripe)
+        for number, group in enumerate(groups)
+        for stripe in range(len(group[0].choice.stripes))
+    )
+    cuts = [number for number, unit in enumerate(units) if number and not unit.stripe]
+    cuts.sort(key=lambda cut: (abs(2 * cut - len(units)), cut))
+    for cut in (*cuts, len(units)):
+        yield Schedule(groups, units, _turns(len(units), cut), cut)
 
 
 def _groups(plans: Sequence[Plan]) -> tuple[Group, ...]:
@@ -76,20 +105,11 @@ def _groups(plans: Sequence[Plan]) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _cycles(group: Group) -> int:
-    """Of CONV: all other engines work beside it."""
-    return sum(plan.way.estimate.cycles for plan in group if isinstance(plan.layer, Convolution))
-
-
-def _turns(cycles: Sequence[int], cut: int) -> tuple[int, ...]:
-    """The two halves merged so that each has done the same part of its work at any time."""
-    halves = (range(cut), range(cut, len(cycles)))
-    done = []
-    for number, half in enumerate(halves):
-        total, before = max(1, sum(cycles[group] for group in half)), 0
-        for group in half:
-            done.append(((before + cycles[group] / 2) / total, number, group))
-            before += cycles[group]
-    position = {group: turn for turn, (_, _, group) in enumerate(sorted(done))}
-    period = len(cycles)
-    return tuple(position[group] + (0 if group < cut else period) for group in range(period))
+def _turns(units: int, cut: int) -> tuple[int, ...]:
+    """The two halves merged so that each has done the same part of its units at any time."""
+    done = sorted(
+        ((number + 0.5) / cut if number < cut else (number - cut + 0.5) / (units - cut), number)
+        for number in range(units)
+    )
+    position = {number: turn for turn, (_, number) in enumerate(done)}
+    return tuple(position[number] + (0 if number < cut else units) for number in range(units))
