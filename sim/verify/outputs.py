@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
@@ -73,9 +73,13 @@ def targets(program: Program) -> Iterator[Target]:
     """
     tables = {table.number: table for table in program.layers}
     seen: dict[int, int] = defaultdict(int)
-    for number, instruction in enumerate(read_program(program.code)):
-        if instruction.opcode not in WRITERS:
-            continue
+    writers = [
+        (number, instruction)
+        for number, instruction in enumerate(read_program(program.code))
+        if instruction.opcode in WRITERS
+    ]
+    parts = Counter(instruction["layer"] for _, instruction in writers)
+    for number, instruction in writers:
         layer = instruction["layer"]
         if layer not in tables:
             raise DnaError(f"instruction {number} is of layer {layer}, which the program lacks")
@@ -84,7 +88,8 @@ def targets(program: Program) -> Iterator[Target]:
         if instruction.opcode is Opcode.MEAN:
             # Some words of the only pixel of a mean, or all of the next pixel of an average-pool.
             words = instruction["in_words"]
-            row = index // table.shape[1] if table.kind == "average_pool" else 0
+            pixels = table.shape[0] * table.shape[1]
+            row = index // max(1, parts[layer] // pixels) // table.shape[1]
             rows = range(row, row + 1)
             places = [place for place in table.stripes if row < place.row + place.rows][:1]
         else:
