@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from hw.config import DnaConfig
 from hw.isa import Opcode
 from sw.compiler.emission import layer_table, machine_code, weight_streams
 from sw.compiler.emission.layer import LayerSteps, emit_layer, program_order, stripes_in_order
@@ -16,18 +17,17 @@ from sw.compiler.images.places import UNDER_WAY
 from sw.compiler.images.planning import PlannedImages
 from sw.compiler.images.schedule import Schedule, Unit
 from sw.compiler.placement import Plan
-from sw.compiler.platform import Platform
 from sw.graph import Graph
 from sw.program import LayerTable, Program
 
 
-def emit_images(graph: Graph, platform: Platform, planned: PlannedImages) -> Program:
+def emit_images(graph: Graph, config: DnaConfig, planned: PlannedImages) -> Program:
     """The program of planned images.
 
     Raises:
         DnaError: something is too large for the instruction set or for the memory window.
     """
-    config, images = platform.config, planned.images
+    images = planned.images
     weights, placed = weight_streams(config, planned.single)
     window = MemoryWindow(config, len(weights), images)
     shared = {
@@ -45,7 +45,10 @@ def emit_images(graph: Graph, platform: Platform, planned: PlannedImages) -> Pro
         [
             [
                 emit_layer(
-                    config, _of_image(plan, image, shared), dram[image], placed.get(plan.layer.number)
+                    config,
+                    _of_image(plan, image, shared),
+                    dram[image],
+                    placed.get(plan.layer.number),
                 )
                 for plan in planned.group(image, group)
             ]
@@ -73,7 +76,6 @@ def emit_images(graph: Graph, platform: Platform, planned: PlannedImages) -> Pro
         weights=weights,
         memory=window.memory_map(graph, len(code)),
         layers=[*tables, *(layer_table(window.dram, each) for each in joint)],
-        bandwidth=platform.bandwidth,
         images=images,
     )
 

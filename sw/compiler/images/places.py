@@ -11,8 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from sw.compiler.images.schedule import Schedule
-from sw.compiler.placement import Place, Plan
 from sw.compiler.placement.blocks import Block, first_fit
 
 UNDER_WAY = 2
@@ -48,6 +46,12 @@ class Stay:
         )
 
 
+def _order(stay: Stay) -> tuple[bool, int, int, int]:
+    """Maps by decreasing size, then the slabs, which have no names, in between."""
+    block = stay.block
+    return not block.names, -block.size, stay.start, stay.parity or 0
+
+
 def placed(stays: Sequence[Stay], period: int, limit: int) -> bool:
     """Set the bases of all blocks.
 
@@ -59,7 +63,7 @@ def placed(stays: Sequence[Stay], period: int, limit: int) -> bool:
         Whether there is room.
     """
     there: list[Stay] = []
-    for stay in sorted(stays, key=lambda s: (-s.block.size, s.start, s.block.names, s.parity or 0)):
+    for stay in sorted(stays, key=_order):
         for apart in (1, 0):
             others = [other.block for other in there if other.meets(stay, period, apart)]
             base = first_fit(others, stay.block.size, limit)

@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from sw.compiler.candidates import Candidates
 from sw.compiler.images.joint import joined, joint_from
 from sw.compiler.images.places import UNDER_WAY, Stay, placed
-from sw.compiler.images.schedule import Schedule, schedules
+from sw.compiler.images.schedule import Schedule, in_sequence, schedules
 from sw.compiler.layers import Convolution
 from sw.compiler.placement import Place, Plan
 from sw.compiler.placement.attempt import Attempt
 from sw.compiler.placement.blocks import Block
 from sw.compiler.placement.maps import FeatureMaps
+
+MOST_IMAGES = 64
+"""A number of images that is more than what any query of MLPerf's streams has."""
 
 _END = 1 << 40
 """A turn behind those of all images."""
@@ -63,7 +66,7 @@ def plan_images(
         cut_plans: the same, where convolutions are in two so that the next one waits less.
         images: how many.
     """
-    for first in dict.fromkeys((joint_from(candidates.layers), len(plans))):
+    for first in sorted({joint_from(candidates.layers), len(plans)}):
         for schedule in schedules(plans[:first]):
             found = _Images(candidates, splits, plans, first, schedule, images).places()
             if found is not None:
@@ -77,7 +80,10 @@ def plan_images(
                     (_run(even, cut_plans), _run(odd, cut_plans)),
                     joint,
                 )
-    raise AssertionError("one image after the other has the room of one")
+    # One image after the other, each where the one before it was.
+    return PlannedImages(
+        images, plans, in_sequence(plans), (plans,) * UNDER_WAY, (cut_plans,) * UNDER_WAY, ()
+    )
 
 
 def _run(placed_plans: Sequence[Plan], ways: Sequence[Plan]) -> Sequence[Plan]:
@@ -131,9 +137,7 @@ class _Images:
         self._attempt = Attempt(candidates, splits, self._maps, self._in_dram)
         # A map of which all images have their pixels: one is computed, or read, by a joint layer.
         self._shared = {
-            plane.tensor
-            for layer in layers[first:]
-            for plane in (*layer.operands, layer.target)
+            plane.tensor for layer in layers[first:] for plane in (*layer.operands, layer.target)
         }
         self._joint = self._join(candidates, splits)
 

@@ -57,7 +57,7 @@ class Schedule:
 
     def behind(self, group: int) -> bool:
         """Whether a group is behind the cut."""
-        return group > self.units[self.cut - 1].group
+        return self.cut > 0 and group > self.units[self.cut - 1].group
 
     def stripes(self, group: int) -> int:
         """Units of a group."""
@@ -81,18 +81,26 @@ class Schedule:
 def schedules(plans: Sequence[Plan]) -> Iterator[Schedule]:
     """Schedules of the layers of an image: the one with equal halves first, then others.
 
-    The last one has nothing behind the cut: one image after the other.
+    The last one has nothing behind the cut.
     """
+    whole = in_sequence(plans)
+    units = whole.units
+    cuts = [number for number, unit in enumerate(units) if number and not unit.stripe]
+    cuts.sort(key=lambda cut: (abs(2 * cut - len(units)), cut))
+    for cut in cuts:
+        yield dataclasses.replace(whole, turns=_turns(len(units), cut), cut=cut)
+    yield whole
+
+
+def in_sequence(plans: Sequence[Plan]) -> Schedule:
+    """One image after the other."""
     groups = _groups(plans)
     units = tuple(
         Unit(number, stripe)
         for number, group in enumerate(groups)
         for stripe in range(len(group[0].choice.stripes))
     )
-    cuts = [number for number, unit in enumerate(units) if number and not unit.stripe]
-    cuts.sort(key=lambda cut: (abs(2 * cut - len(units)), cut))
-    for cut in (*cuts, len(units)):
-        yield Schedule(groups, units, _turns(len(units), cut), cut)
+    return Schedule(groups, units, tuple(range(len(units))), len(units))
 
 
 def _groups(plans: Sequence[Plan]) -> tuple[Group, ...]:
