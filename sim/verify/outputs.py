@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -173,6 +173,13 @@ class Output:
             macs=self.table.macs,
             first=first,
         )
+
+
+def together(runs: Sequence[Mapping[str, Int8]]) -> Mapping[str, Int8]:
+    """The tensors of the images that one program computes, from those of each."""
+    if len(runs) == 1:
+        return runs[0]
+    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
 
 
 def outputs_of(program: Program) -> dict[int, Output]:

@@ -75,6 +75,7 @@ __all__ = [
     "Manifest",
     "Quantization",
     "Target",
+    "batch_of",
     "check_writable",
     "load",
     "make",
@@ -170,3 +171,18 @@ def program_of(artifact: Artifact, path: Path) -> Program:
         f"{path} was compiled for instruction set {artifact.outdated_isa}, this version of open "
         f"DNA has {ISA_VERSION}; recompile it with `dna compile {path} --config NAME`"
     )
+
+
+def batch_of(artifact: Artifact, path: Path) -> Program:
+    """The program of several images of ``artifact``, which was read from ``path``.
+
+    Raises:
+        DnaError: there is none.
+    """
+    program = program_of(artifact, path)
+    if artifact.batch is None:
+        raise DnaError(
+            f"{path} has only the program of one image; "
+            f"`dna compile {path} --config {program.config.name} --images N` makes one of several"
+        )
+    return artifact.batch

@@ -62,9 +62,14 @@ def placed(stays: Sequence[Stay], period: int, limit: int) -> bool:
     Returns:
         Whether there is room.
     """
+    ordered = sorted(stays, key=_order)
+    return any(_fits(ordered, period, limit, distances) for distances in ((1, 0), (0,)))
+
+
+def _fits(stays: Sequence[Stay], period: int, limit: int, distances: Sequence[int]) -> bool:
     there: list[Stay] = []
-    for stay in sorted(stays, key=_order):
-        for apart in (1, 0):
+    for stay in stays:
+        for apart in distances:
             others = [other.block for other in there if other.meets(stay, period, apart)]
             base = first_fit(others, stay.block.size, limit)
             if base is not None:
