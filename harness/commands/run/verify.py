@@ -162,17 +162,10 @@ def command(
             "a whole program is one run; --workers and --scheduler share layers: say --layers '*'"
         )
     images = images or (_first_photograph(),)
-    if len(images) > (1 if program is None else program.images):
-        raise DnaError(
-            f"{len(images)} images: the program computes {program.images}"
-            if program is not None and batch
-            else f"{len(images)} images: one is verified at a time; several with --batch"
-        )
-    pixels = _pixels(network, images)
-    if batch and program is not None:
-        pixels = _filled(pixels, program.images)
-    else:
-        pixels = pixels[0]
+    count = program.images if program is not None else 1
+    if len(images) > count:
+        raise DnaError(f"{len(images)} images are too many: it computes {count} at a time")
+    pixels = _pixels(network, images, count)
     memory = MemoryModel() if memory_seed is None else MemoryModel.random(memory_seed)
     window = None if waves is None or cycles is None else Waves(waves, *cycles)
     repeat = ["dna", "verify", str(artifact), "--engine", engine]
@@ -291,19 +284,19 @@ def _first_photograph() -> Path:
     return photographs()[0][0]
 
 
-def _pixels(network: Artifact, images: tuple[Path, ...]) -> Any:
-    """The network's input, int8, of each image."""
+def _pixels(network: Artifact, images: tuple[Path, ...], count: int) -> Any:
+    """The network's input, int8, of one image or of ``count`` images of which no two are equal.
+
+    Where there are fewer, they come again, each time turned by one more column.
+    """
     import numpy as np
 
     from harness.data.inputs import load_input
 
-    return np.stack([load_input(network.manifest, image) for image in images])
-
-
-def _filled(pixels: Any, count: int) -> Any:
-    """As many images, no two of them equal where one was turned."""
-    import numpy as np
-
-    axis = min(1, pixels.ndim - 2)
-    turned = [np.roll(pixels[n % len(pixels)], n // len(pixels), axis=axis) for n in range(count)]
-    return np.stack(turned)
+    given = [load_input(network.manifest, image) for image in images]
+    if count == 1:
+        return given[0]
+    axis = min(1, given[0].ndim - 1)
+    return np.stack(
+        [np.roll(given[n % len(given)], n // len(given), axis=axis) for n in range(count)]
+    )

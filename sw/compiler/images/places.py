@@ -46,10 +46,13 @@ class Stay:
         )
 
 
-def _order(stay: Stay) -> tuple[bool, int, int, int]:
-    """Maps by decreasing size, then the slabs, which have no names, in between."""
-    block = stay.block
-    return not block.names, -block.size, stay.start, stay.parity or 0
+def _by_size(stay: Stay) -> tuple[int, int, int]:
+    return -stay.block.size, stay.start, stay.parity or 0
+
+
+def _slabs_last(stay: Stay) -> tuple[bool, int, int, int]:
+    """Slabs, which have no names, fit between maps."""
+    return not stay.block.names, *_by_size(stay)
 
 
 def placed(stays: Sequence[Stay], period: int, limit: int) -> bool:
@@ -62,8 +65,9 @@ def placed(stays: Sequence[Stay], period: int, limit: int) -> bool:
     Returns:
         Whether there is room.
     """
-    ordered = sorted(stays, key=_order)
-    return any(_fits(ordered, period, limit, distances) for distances in ((1, 0), (0,)))
+    return _fits(sorted(stays, key=_by_size), period, limit, (1, 0)) or _fits(
+        sorted(stays, key=_slabs_last), period, limit, (0,)
+    )
 
 
 def _fits(stays: Sequence[Stay], period: int, limit: int, distances: Sequence[int]) -> bool:
