@@ -78,7 +78,9 @@ def seal(target: Target, files: Mapping[str, str]) -> str:
         target: whatever its own seal.
         files: sha256 by name, as in the manifest.
     """
-    bare = msgspec.structs.replace(target, program="")
+    bare = msgspec.to_builtins(msgspec.structs.replace(target, program=""))
+    if target.batch is None:  # as it was before there were any
+        del bare["batch"]
     names = (CODE, WEIGHTS, LAYERS, *((BATCH_CODE, BATCH_LAYERS) if target.batch else ()))
     parts = [bare, *(files[name] for name in names)]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()

@@ -74,6 +74,9 @@ def load(path: Path) -> Artifact:
     manifest, outdated_isa = _read_manifest(text, path)
     if manifest.target is None and outdated_isa is None and CODE in manifest.files:
         raise DnaError(f"{path / MANIFEST} lists {CODE} and no machine that it is for")
+    batch = None if manifest.target is None else manifest.target.batch
+    if manifest.target is not None and batch is None and BATCH_CODE in manifest.files:
+        raise DnaError(f"{path / MANIFEST} lists {BATCH_CODE} and not how many images it computes")
     try:
         _check_files(manifest, path, read_program=manifest.target is not None)
         graph = _read_graph(path)

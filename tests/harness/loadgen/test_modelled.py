@@ -29,12 +29,12 @@ def completions(monkeypatch):
 
 def test_samples_of_a_query_complete_one_after_the_other(completions):
     answers = {number: np.full(1, number, np.float32) for number in range(3)}
-    system = ModelledSystem(answers, MACHINE.latency)
+    system = ModelledSystem(answers, MACHINE.completion)
     start = time.perf_counter()
     system.issue([Sample(number) for number in range(3)])
     assert [response.id for _, response in completions] == [0, 1, 2]
     for number, (when, response) in enumerate(completions, 1):
-        assert when - start >= MACHINE.latency(number)
+        assert when - start >= MACHINE.completion(number, 3)
         assert response.size == 4
     assert system.completed == 3
     assert len(system.late) == 1
@@ -42,7 +42,7 @@ def test_samples_of_a_query_complete_one_after_the_other(completions):
 
 
 def test_a_missing_answer_ends_the_test(completions):
-    system = ModelledSystem({}, MACHINE.latency)
+    system = ModelledSystem({}, MACHINE.completion)
     system.issue([Sample(0), Sample(1)])
     assert isinstance(system.failure, KeyError)
     assert [response.size for _, response in completions] == [0, 0]

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def perceptron(rng, widths=(19, 11, 7)):
     """A network of nothing but single pixels, the sum of two of them among these."""
     builder = GraphBuilder("input", (widths[0],), 1.0, 3)
     x = "input"
-    for number, (into, out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for number, (into, out) in enumerate(itertools.pairwise(widths)):
         x = builder.fully_connected(f"fc{number}", x, weights(rng, out, into), Output(1.0, 0))
     other = builder.fully_connected("side", x, weights(rng, 7, 7), Output(1.0, -2))
     return builder.finish(builder.add("sum", other, x, Output(2.0, 1)))

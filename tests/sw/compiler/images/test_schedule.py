@@ -45,7 +45,9 @@ def test_the_first_schedule_has_equal_halves_that_take_turns(plans):
     assert abs(2 * schedule.cut - schedule.period) <= max(
         schedule.stripes(number) for number in range(len(schedule.groups))
     )
-    steady = [image for image, _ in schedule.order(3)][schedule.cut : schedule.cut + schedule.period]
+    steady = [image for image, _ in schedule.order(3)][
+        schedule.cut : schedule.cut + schedule.period
+    ]
     assert set(steady) == {0, 1}
     longest = max(len(run) for run in "".join(map(str, steady)).replace("01", "0 1").split())
     assert longest <= 3
