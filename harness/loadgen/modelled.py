@@ -85,29 +85,39 @@ class ModelledSystem:
         issued = time.perf_counter() - self._overhead
         if not self.completed:
             self.real_time = _prefer_this_thread()
-        deadline = issued
+        together: list[mlperf_loadgen.QuerySampleResponse] = []
+        due = 0.0
         for number, sample in enumerate(query, 1):
             address = size = 0
             if not self._stopped.is_set():
                 try:
                     answer = self._answers[sample.index]
                     address, size = answer.ctypes.data, answer.nbytes
-                    deadline = issued + self._latency(number, len(query))
+                    latency = self._latency(number, len(query))
+                    if together and latency != due:
+                        self._complete(together, issued + due)
+                        together = []
+                    due = latency
                 except Exception as error:
                     # An exception must not unwind LoadGen's C++; it is raised once LoadGen is done.
                     self.failure = error
                     self.stop()
-            response = [mlperf_loadgen.QuerySampleResponse(sample.id, address, size)]
-            if not self._stopped.is_set():
-                _wait_until(deadline, self._stopped)
-            now = time.perf_counter()
-            mlperf_loadgen.QuerySamplesComplete(response)
-            self.completed += 1
-            if number == len(query):
-                self.late.append(now - deadline)
-            if now > self._idle_after:
-                self._idle_after = now + IDLE_SECONDS
-                self.idle()
+            together.append(mlperf_loadgen.QuerySampleResponse(sample.id, address, size))
+        self.late.append(self._complete(together, issued + due))
+
+    def _complete(
+        self, responses: list[mlperf_loadgen.QuerySampleResponse], deadline: float
+    ) -> float:
+        """Complete samples that are done at the same time; seconds by which that was late."""
+        if not self._stopped.is_set():
+            _wait_until(deadline, self._stopped)
+        now = time.perf_counter()
+        mlperf_loadgen.QuerySamplesComplete(responses)
+        self.completed += len(responses)
+        if now > self._idle_after:
+            self._idle_after = now + IDLE_SECONDS
+            self.idle()
+        return now - deadline
 
 
 def _prefer_this_thread() -> bool:

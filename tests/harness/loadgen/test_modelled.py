@@ -1,3 +1,4 @@
+import dataclasses
 import time
 
 import mlperf_loadgen
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.loadgen import modelled
+from harness.loadgen.machine import ModelledBatch
 from harness.loadgen.modelled import ModelledSystem
 from tests.support.toy_machine import MACHINE
 
@@ -21,7 +23,7 @@ def completions(monkeypatch):
     monkeypatch.setattr(
         mlperf_loadgen,
         "QuerySamplesComplete",
-        lambda responses: seen.append((time.perf_counter(), responses[0])),
+        lambda responses: seen.extend((time.perf_counter(), one) for one in responses),
     )
     monkeypatch.setattr(modelled, "_prefer_this_thread", lambda: False)
     return seen
@@ -39,6 +41,22 @@ def test_samples_of_a_query_complete_one_after_the_other(completions):
     assert system.completed == 3
     assert len(system.late) == 1
     assert system.late[0] >= 0
+
+
+def test_samples_of_a_batch_complete_together(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        mlperf_loadgen, "QuerySamplesComplete", lambda responses: calls.append(len(responses))
+    )
+    monkeypatch.setattr(modelled, "_prefer_this_thread", lambda: False)
+    machine = dataclasses.replace(MACHINE, batch=ModelledBatch(3, 110_000))
+    answers = {number: np.full(1, number, np.float32) for number in range(7)}
+    system = ModelledSystem(answers, machine.completion)
+    start = time.perf_counter()
+    system.issue([Sample(number) for number in range(7)])
+    assert time.perf_counter() - start >= machine.latency(7)
+    assert calls == [3, 3, 1]
+    assert system.completed == 7 and len(system.late) == 1
 
 
 def test_a_missing_answer_ends_the_test(completions):
