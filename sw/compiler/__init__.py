@@ -55,13 +55,13 @@ def compile_graph(
     layers = lower(graph, config)
     candidates = Candidates(platform, layers)
     splits = choose_splits(candidates)
-    plans = place(candidates, splits, outside=(*graph.sources, graph.output))
-    alone = overlap(candidates, plans)
+    outside = {*graph.sources, graph.output}
     if images > 1:
-        planned = plan_images(candidates, splits, plans, alone, images)
+        planned = plan_images(candidates, splits, outside, images)
         program = emit_images(graph, config, planned)
     else:
-        program = emit(graph, config, alone)
+        plans = overlap(candidates, place(candidates, splits, outside))
+        program = emit(graph, config, plans)
     return msgspec.structs.replace(program, bandwidth=bandwidth)
 
 

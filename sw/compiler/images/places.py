@@ -65,8 +65,9 @@ def placed(stays: Sequence[Stay], period: int, limit: int) -> bool:
     Returns:
         Whether there is room.
     """
-    return _fits(sorted(stays, key=_by_size), period, limit, (1, 0)) or _fits(
-        sorted(stays, key=_slabs_last), period, limit, (0,)
+    return any(
+        _fits(sorted(stays, key=order), period, limit, distances)
+        for order, distances in ((_by_size, (1, 0)), (_slabs_last, (1, 0)), (_slabs_last, (0,)))
     )
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from sw.compiler.candidates import Candidates
 from sw.compiler.images.joint import joined, joint_from
 from sw.compiler.images.places import UNDER_WAY, Stay, placed
 from sw.compiler.images.schedule import Schedule, in_sequence, schedules
 from sw.compiler.layers import Convolution
-from sw.compiler.placement import Place, Plan
+from sw.compiler.placement import Place, Plan, place
 from sw.compiler.placement.attempt import Attempt
 from sw.compiler.placement.blocks import Block
 from sw.compiler.placement.maps import FeatureMaps
+from sw.compiler.selection.overlap import overlap
 
 MOST_IMAGES = 64
 """A number of images that is more than what any query of MLPerf's streams has."""
@@ -28,7 +29,7 @@ class PlannedImages:
 
     Attributes:
         images: how many.
-        single: the plans of one image, of all layers, for what is the same in both programs.
+        single: the plans of all layers for one image, for what is the same for each.
         schedule: of the layers that run for each image.
         plans: of those, for even and odd images; and both for images that run alone, when the next
             layer waits for the one before it.
@@ -51,38 +52,36 @@ class PlannedImages:
 
 
 def plan_images(
-    candidates: Candidates,
-    splits: Mapping[int, int],
-    plans: Sequence[Plan],
-    cut_plans: Sequence[Plan],
-    images: int,
+    candidates: Candidates, splits: Mapping[int, int], outside: Set[str], images: int
 ) -> PlannedImages:
-    """Plan ``images`` images with the first schedule for which there is room.
+    """Plan ``images`` images in the first of these ways for which there is room.
+
+    Two images in turn; one after the other; each with maps of all images, which the joint layers
+    read, in feature memory or in DRAM; at last one after the other without joint layers.
 
     Args:
         candidates: the ways to run every layer.
         splits: of the convolutions, by layer number.
-        plans: of one image.
-        cut_plans: the same, where convolutions are in two so that the next one waits less.
+        outside: as of :func:`sw.compiler.placement.place`.
         images: how many.
     """
-    for first in sorted({joint_from(candidates.layers), len(plans)}):
-        for schedule in schedules(plans[:first]):
-            found = _Images(candidates, splits, plans, first, schedule, images).places()
-            if found is not None:
-                (even, odd), joint = found
-                beside = [_followed(candidates, plan) for plan in plans[:first]]
-                return PlannedImages(
-                    images,
-                    plans,
-                    schedule,
-                    (_run(even, beside), _run(odd, beside)),
-                    (_run(even, cut_plans), _run(odd, cut_plans)),
-                    joint,
-                )
-    # One image after the other, each where the one before it was.
+    layers = candidates.layers
+    first = joint_from(layers)
+    between = {plane.tensor for layer in layers[first:] for plane in layer.operands} - outside
+    variants = [place(candidates, splits, outside)]
+    if between:
+        variants.append(place(candidates, splits, outside | between))
+    for balanced in (True, False):
+        for plans in variants:
+            for schedule in schedules(plans[:first]) if balanced else (in_sequence(plans[:first]),):
+                found = _Images(candidates, splits, plans, first, schedule, images).planned()
+                if found is not None:
+                    return found
+    plans = variants[0]
+    alone = overlap(candidates, plans)
+    # Each where the one before it was.
     return PlannedImages(
-        images, plans, in_sequence(plans), (plans,) * UNDER_WAY, (cut_plans,) * UNDER_WAY, ()
+        images, plans, in_sequence(plans), (plans,) * UNDER_WAY, (alone,) * UNDER_WAY, ()
     )
 
 
@@ -96,10 +95,17 @@ def _run(placed_plans: Sequence[Plan], ways: Sequence[Plan]) -> Sequence[Plan]:
 
 def _followed(candidates: Candidates, plan: Plan) -> Plan:
     """``plan`` for a turn after which another image has one."""
-    if not isinstance(plan.layer, Convolution):
+    layer = plan.layer
+    if not isinstance(layer, Convolution):
         return plan
-    in_dram = {plane.tensor for plane in plan.layer.operands}
-    return dataclasses.replace(plan, way=candidates.followed(plan.layer, plan.way, in_dram))
+    in_dram = {
+        plane.tensor
+        for plane, place in ((layer.source, plan.source), (layer.target, plan.target))
+        if place is None
+    }
+    if layer.residual is not None and plan.residual is None:
+        in_dram.add(layer.residual.plane.tensor)
+    return dataclasses.replace(plan, way=candidates.followed(layer, plan.way, in_dram))
 
 
 class _Images:
@@ -114,11 +120,12 @@ class _Images:
         self,
         candidates: Candidates,
         splits: Mapping[int, int],
-        plans: Sequence[Plan],
+        plans: list[Plan],
         first: int,
         schedule: Schedule,
         images: int,
     ) -> None:
+        self._candidates = candidates
         self._limit = candidates.platform.config.feature_words
         self._plans = plans
         self._first = first
@@ -157,7 +164,24 @@ class _Images:
             for plan, layer in zip(self._plans[self._first :], layers[self._first :], strict=True)
         ]
 
-    def places(self) -> tuple[tuple[Sequence[Plan], Sequence[Plan]], Sequence[Plan]] | None:
+    def planned(self) -> PlannedImages | None:
+        """All plans; None if there is no room."""
+        found = self._places()
+        if found is None:
+            return None
+        (even, odd), joint = found
+        beside = [_followed(self._candidates, plan) for plan in self._plans[: self._first]]
+        alone = overlap(self._candidates, self._plans)
+        return PlannedImages(
+            self._images,
+            self._plans,
+            self._schedule,
+            (_run(even, beside), _run(odd, beside)),
+            (_run(even, alone), _run(odd, alone)),
+            joint,
+        )
+
+    def _places(self) -> tuple[tuple[Sequence[Plan], Sequence[Plan]], Sequence[Plan]] | None:
         """Plans of even and of odd images and of the joint layers; None if there is no room."""
         stays: list[Stay] = []
         where: list[dict[str, Block]] = []
@@ -209,7 +233,7 @@ class _Images:
         return Stay(block, start, stop, parity)
 
     def _placed(self, plan: Plan, where: Mapping[str, Block], slabs: list[list[Block]]) -> Plan:
-        def place(name: str) -> Place | None:
+        def at(name: str) -> Place | None:
             if name in self._in_dram:
                 return None
             return Place(where[name].base, self._maps.pitches[name])
@@ -217,9 +241,9 @@ class _Images:
         residual = getattr(plan.layer, "residual", None)
         return dataclasses.replace(
             plan,
-            source=place(plan.layer.source.tensor),
-            target=place(plan.layer.target.tensor),
-            residual=None if residual is None else place(residual.plane.tensor),
+            source=at(plan.layer.source.tensor),
+            target=at(plan.layer.target.tensor),
+            residual=None if residual is None else at(residual.plane.tensor),
             source_slabs=tuple(Place(b.base, plan.way.slabs.source_pitch) for b in slabs[0]),
             target_slabs=tuple(Place(b.base, plan.way.slabs.target_pitch) for b in slabs[1]),
         )

@@ -79,17 +79,18 @@ class Schedule:
 
 
 def schedules(plans: Sequence[Plan]) -> Iterator[Schedule]:
-    """Schedules of the layers of an image: the one with equal halves first, then others.
+    """Schedules of the layers of an image in which two images take turns: equal halves first.
 
-    The last one has nothing behind the cut.
+    One half is at most twice the other: of a longer one most turns would be followed by the next
+    of the same image, and have to wait for them.
     """
     whole = in_sequence(plans)
     units = whole.units
     cuts = [number for number, unit in enumerate(units) if number and not unit.stripe]
+    cuts = [cut for cut in cuts if len(units) <= 3 * min(cut, len(units) - cut)]
     cuts.sort(key=lambda cut: (abs(2 * cut - len(units)), cut))
     for cut in cuts:
         yield dataclasses.replace(whole, turns=_turns(len(units), cut), cut=cut)
-    yield whole
 
 
 def in_sequence(plans: Sequence[Plan]) -> Schedule:

@@ -39,6 +39,15 @@ def test_in_sequence_no_image_begins_before_the_last_one_ended(plans):
     assert images == sorted(images)
 
 
+def test_one_half_is_at_most_twice_the_other(plans):
+    cuts = [schedule.cut for schedule in schedules(plans)]
+    period = in_sequence(plans).period
+    assert len(cuts) > 2
+    assert all(period / 3 <= cut <= 2 * period / 3 for cut in cuts)
+    distances = [abs(2 * cut - period) for cut in cuts]
+    assert distances == sorted(distances)
+
+
 def test_the_first_schedule_has_equal_halves_that_take_turns(plans):
     schedule = next(iter(schedules(plans)))
     assert schedule.overlaps
