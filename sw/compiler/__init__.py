@@ -14,6 +14,8 @@ Estimates are of a ``platform``. The same input gives the same bytes.
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 
 from hw.config import DnaConfig
@@ -21,8 +23,9 @@ from sw.compiler.candidates import Candidates
 from sw.compiler.emission import emit
 from sw.compiler.images import MOST_IMAGES, emit_images, plan_images
 from sw.compiler.lowering import lower
-from sw.compiler.placement import place
+from sw.compiler.placement import DoesNotFitError, place
 from sw.compiler.platform import Platform
+from sw.compiler.selection.chains import stripe_chains
 from sw.compiler.selection.overlap import overlap
 from sw.compiler.selection.splits import choose_splits
 from sw.errors import DnaError
@@ -52,17 +55,26 @@ def compile_graph(
     if not 1 <= images <= MOST_IMAGES:
         raise DnaError(f"a program computes 1 to {MOST_IMAGES} images, not {images}")
     platform = Platform(config, bandwidth)
-    layers = lower(graph, config)
-    candidates = Candidates(platform, layers)
+    try:
+        program = _program(graph, config, platform, config, images)
+    except DoesNotFitError:
+        # The weights of the depthwise engine are in the feature memory, those of CONV are not.
+        engines = dataclasses.replace(config, depthwise_words=0)
+        program = _program(graph, config, platform, engines, images)
+    return msgspec.structs.replace(program, bandwidth=bandwidth)
+
+
+def _program(
+    graph: Graph, config: DnaConfig, platform: Platform, engines: DnaConfig, images: int
+) -> Program:
+    """The program of so many images, with the engines of the machine ``engines``."""
+    candidates = Candidates(platform, lower(graph, engines))
     splits = choose_splits(candidates)
     outside = {*graph.sources, graph.output}
     if images > 1:
-        planned = plan_images(candidates, splits, outside, images)
-        program = emit_images(graph, config, planned)
-    else:
-        plans = overlap(candidates, place(candidates, splits, outside))
-        program = emit(graph, config, plans)
-    return msgspec.structs.replace(program, bandwidth=bandwidth)
+        return emit_images(graph, config, plan_images(candidates, splits, outside, images))
+    plans = place(candidates, splits, outside)
+    return emit(graph, config, overlap(candidates, stripe_chains(candidates, plans)))
 
 
 __all__ = ["MOST_IMAGES", "Program", "compile_graph"]

@@ -9,7 +9,7 @@ import msgspec
 
 from hw.config import DnaConfig
 from hw.isa import Opcode
-from sw.compiler.emission import layer_table, machine_code, weight_streams
+from sw.compiler.emission import layer_table, layer_weights, machine_code
 from sw.compiler.emission.layer import LayerSteps, emit_layer, program_order, stripes_in_order
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.window import MemoryWindow
@@ -28,7 +28,7 @@ def emit_images(graph: Graph, config: DnaConfig, planned: PlannedImages) -> Prog
         DnaError: something is too large for the instruction set or for the memory window.
     """
     images = planned.images
-    weights, placed = weight_streams(config, planned.single)
+    placed, weights = layer_weights(config, planned.single)
     window = MemoryWindow(config, len(weights), images)
     shared = {
         plane.tensor
@@ -86,7 +86,7 @@ def _turn(schedule: Schedule, unit: Unit, group: Sequence[LayerSteps]) -> list[S
     return [
         step
         for position, steps in stripes_in_order(group)
-        if position == unit.stripe or (last and position > unit.stripe)
+        if max(position, 0) == unit.stripe or (last and position > unit.stripe)
         for step in steps
     ]
 

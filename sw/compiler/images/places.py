@@ -51,8 +51,9 @@ def _by_size(stay: Stay) -> tuple[int, int, int]:
 
 
 def _slabs_last(stay: Stay) -> tuple[bool, int, int, int]:
-    """Slabs, which have no names, fit between maps."""
-    return not stay.block.names, *_by_size(stay)
+    """Slabs, which are of no tensor and no layer, fit between maps and weights."""
+    slab = not stay.block.names and stay.block.layer is None
+    return slab, *_by_size(stay)
 
 
 def placed(stays: Sequence[Stay], period: int, limit: int) -> bool:

@@ -14,6 +14,7 @@ from sw.compiler.placement import Place, Plan, place
 from sw.compiler.placement.attempt import Attempt
 from sw.compiler.placement.blocks import Block
 from sw.compiler.placement.maps import FeatureMaps
+from sw.compiler.selection.chains import stripe_chains
 from sw.compiler.selection.overlap import overlap
 
 MOST_IMAGES = 64
@@ -68,9 +69,10 @@ def plan_images(
     layers = candidates.layers
     first = joint_from(layers)
     between = {plane.tensor for layer in layers[first:] for plane in layer.operands} - outside
-    variants = [place(candidates, splits, outside)]
+    variants = [stripe_chains(candidates, place(candidates, splits, outside))]
     if between:
-        variants.append(place(candidates, splits, outside | between))
+        tight = place(candidates, splits, outside | between)
+        variants.append(stripe_chains(candidates, tight))
     for balanced in (True, False):
         for plans in variants:
             for schedule in schedules(plans[:first]) if balanced else (in_sequence(plans[:first]),):
@@ -184,9 +186,9 @@ class _Images:
     def _places(self) -> tuple[tuple[Sequence[Plan], Sequence[Plan]], Sequence[Plan]] | None:
         """Plans of even and of odd images and of the joint layers; None if there is no room."""
         stays: list[Stay] = []
-        where: list[dict[str, Block]] = []
+        where: list[dict[str | int, Block]] = []
         for parity in range(UNDER_WAY):
-            blocks: dict[str, Block] = {}
+            blocks: dict[str | int, Block] = {}  # of tensors, and of layers that have weights there
             for block in self._attempt.blocks():
                 shared = not self._shared.isdisjoint(block.names)
                 if shared and parity:
@@ -195,6 +197,8 @@ class _Images:
                 if shared:
                     block.size *= self._images
                 blocks |= dict.fromkeys(block.names, block)
+                if block.layer is not None:
+                    blocks[block.layer] = block
                 stays.append(self._stay(block, None if shared else parity))
             where.append(blocks)
         slabs: dict[tuple[int, int], list[list[Block]]] = {}
@@ -227,22 +231,26 @@ class _Images:
         return self._turns.get(layer, (_END + layer, _END + layer))
 
     def _stay(self, block: Block, parity: int | None) -> Stay:
-        start, stop = self._span(block.born)[0], self._span(block.dies)[1]
+        start, stop = self._span(max(block.born, 0))[0], self._span(block.dies)[1]
         if parity is None and block.born < self._first:
             start = -_END
         return Stay(block, start, stop, parity)
 
-    def _placed(self, plan: Plan, where: Mapping[str, Block], slabs: list[list[Block]]) -> Plan:
+    def _placed(
+        self, plan: Plan, where: Mapping[str | int, Block], slabs: list[list[Block]]
+    ) -> Plan:
         def at(name: str) -> Place | None:
             if name in self._in_dram:
                 return None
             return Place(where[name].base, self._maps.pitches[name])
 
+        layer = plan.layer.number
         residual = getattr(plan.layer, "residual", None)
         return dataclasses.replace(
             plan,
             source=at(plan.layer.source.tensor),
             target=at(plan.layer.target.tensor),
+            parameters=where[layer].base if layer in where else None,
             residual=None if residual is None else at(residual.plane.tensor),
             source_slabs=tuple(Place(b.base, plan.way.slabs.source_pitch) for b in slabs[0]),
             target_slabs=tuple(Place(b.base, plan.way.slabs.target_pitch) for b in slabs[1]),
