@@ -184,7 +184,11 @@ class Attempt:
         if not isinstance(layer, Convolution) or layer.number == 0:
             return False
         before = self._candidates.layers[layer.number - 1]
-        return before.target.tensor == layer.source.tensor and self._may_run_beside(before)
+        return (
+            isinstance(before, Depthwise)
+            and before.target.tensor == layer.source.tensor
+            and self._may_run_beside(before)
+        )
 
     def _beside(self, layer: Layer, before: Candidate) -> Candidate | None:
         if not self._may_run_beside(layer):
