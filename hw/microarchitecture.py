@@ -21,6 +21,10 @@ ACCUMULATION_LATENCY = 4
 """From the read of an accumulator to the first one that sees what has been added to it."""
 OUTSTANDING_WEIGHTS = 4
 """WEIGHTS instructions whose words may be on the way at a time."""
+PARAMETER_TILES = 4
+"""Tiles whose parameters wait for POST or are in use: a power of two. The weights of a tile come
+behind its parameters; were there no more of these than tiles in the accumulation memory, two, they
+would come only when a tile has drained."""
 FEATURE_READ_LATENCY = 5
 """From a read of the feature memory to its answer at best: request, bank, two registers, queue."""
 FEATURE_READS = 8

@@ -136,23 +136,24 @@ class Driver:
         max_cycles: int = MAX_CYCLES,
         progress: Callable[[int], None] | None = None,
     ) -> Int8:
-        """Run the program on one input.
+        """Run the program once.
 
         Args:
-            pixels: int8, the network's input, [height, width, channels].
+            pixels: int8, the network's input, [height, width, channels]; of a program of several
+                images [n, height, width, channels], and n may be less than it computes.
             operands: of a part of a network, the tensors of ``memory.operands`` by name.
             max_cycles: give up after so many.
             progress: called a few times a second with the cycles run so far.
 
         Returns:
-            The network's output, int8 [height, width, channels].
+            The network's output, int8 [height, width, channels], or [n, height, width, channels].
 
         Raises:
             MachineError: the machine stopped, now or in an earlier run.
             DnaError: the input has another size, or ``max_cycles`` have passed.
         """
         machine, memory = self.machine, self.program.memory
-        contents = {memory.input.offset: memory.input.content(pixels)}
+        contents = {memory.input.offset: memory.input.content(self._filled(pixels))}
         for tensor in memory.operands:
             if tensor.tensor not in operands:
                 raise DnaError(f"the program takes {tensor.tensor} too, and was not given it")
@@ -164,7 +165,17 @@ class Driver:
         machine.run_to_interrupt(max_cycles, progress)
         machine.csr_write("interrupt", registers.ALL_EVENTS)
         self._check()
-        return memory.output.read(machine.memory)
+        output = memory.output.read(machine.memory)
+        if self.program.images == 1:
+            return output
+        return output.reshape(self.program.images, -1, *output.shape[1:])[: len(pixels)]
+
+    def _filled(self, pixels: Int8) -> Int8:
+        """A batch that is not full, filled with zeros: the program computes all of its images."""
+        missing = self.program.images - len(pixels)
+        if self.program.images == 1 or missing <= 0:
+            return pixels
+        return np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), np.int8)])
 
     def reset(self) -> None:
         """Put a machine that stopped back to work. Program, weights and registers stay.

@@ -173,6 +173,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
         memory: the memory window.
         layers: in the order of execution.
         bandwidth: of the memory that the schedule is made for, as a part of the DRAM port's.
+        images: that a run computes. All maps, in memory as in the tables, are those of the images
+            one below the other, and figures of a layer are those of all images.
     """
 
     config: DnaConfig
@@ -181,12 +183,13 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryMap
     layers: list[LayerTable]
     bandwidth: float = 1.0
+    images: int = 1
 
     def image(self, pixels: Int8) -> npt.NDArray[np.uint8]:
         """The memory window before a run, uint8 [``memory.size``].
 
         Args:
-            pixels: int8, the network's input.
+            pixels: int8, the network's input, of as many images as there are.
         """
         dram = np.zeros(self.memory.size, np.uint8)
         for offset, content in (

@@ -25,6 +25,7 @@ from hw.microarchitecture import (
     ENTRY_LATENCY,
     FEATURE_READS,
     PARAMETER_BYTES,
+    PARAMETER_TILES,
     POST_WORDS_UNDER_WAY,
 )
 
@@ -229,8 +230,8 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
         # Each lane: a requantizer and an adder, two multipliers of 2 DSP blocks.
         counted=AreaBlock("", dsp=4 * config.lanes),
         memories=(
-            # The parameters of two tiles, 64 bits a channel.
-            Memory(2 * config.modules // config.post_words, 64 * config.lanes),
+            # The parameters, 64 bits a channel.
+            Memory(PARAMETER_TILES * config.modules // config.post_words, 64 * config.lanes),
             # What came for the residual, and what is done; where it goes.
             Memory(POST_WORDS_UNDER_WAY, stream, 2, registers=False),
             Memory(POST_WORDS_UNDER_WAY, config.feature_words.bit_length(), registers=False),

@@ -23,6 +23,24 @@ ACCESS_CYCLES = 64
 
 RESTART_CYCLES = DRIVER_ACCESSES * ACCESS_CYCLES
 
+SETUP_ACCESSES = 8
+"""Register accesses more if another program follows, in a memory window of its own."""
+
+SETUP_CYCLES = SETUP_ACCESSES * ACCESS_CYCLES
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelledBatch:
+    """The program of several images.
+
+    Attributes:
+        images: that it computes.
+        cycles: of a run, from start to interrupt.
+    """
+
+    images: int
+    cycles: int
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelledMachine:
@@ -33,6 +51,7 @@ class ModelledMachine:
         macs: multipliers of its arrays.
         clock: its clock, and what proves it.
         cycles: of one program, from start to interrupt.
+        batch: the program of several images, if there is one and the scenario is for it.
         memory: the memory behind it.
         dram_bytes_per_cycle: width of the path to that memory.
     """
@@ -43,16 +62,41 @@ class ModelledMachine:
     cycles: int
     memory: MemoryModel
     dram_bytes_per_cycle: int
+    batch: ModelledBatch | None = None
 
     def latency(self, samples: int = 1) -> float:
         """Seconds from the issue of a query of so many samples to its last answer."""
-        cycles = samples * self.cycles + max(0, samples - 1) * RESTART_CYCLES
-        return cycles / (self.clock.mhz * 1e6)
+        return self.completion(samples, samples)
+
+    def completion(self, number: int, samples: int) -> float:
+        """Seconds from the issue of a query of ``samples`` to the answer of one, counted from 1.
+
+        One program runs after the other: those of several images first, all of whose answers come
+        at its end. What is left over for less than one is computed image by image, or by one more
+        of them that is not full, whichever is done sooner.
+        """
+        return self._cycles(number, samples) / (self.clock.mhz * 1e6)
+
+    def _cycles(self, number: int, samples: int) -> int:
+        if self.batch is None:
+            return _runs(number, self.cycles)
+        full, rest = divmod(samples, self.batch.images)
+        turn = -(-number // self.batch.images)
+        if turn <= full:
+            return _runs(turn, self.batch.cycles)
+        single, setup = _runs(rest, self.cycles), SETUP_CYCLES if full else 0
+        before = _runs(full, self.batch.cycles) + RESTART_CYCLES if full else 0
+        if setup + single <= self.batch.cycles:
+            return before + setup + _runs(number - full * self.batch.images, self.cycles)
+        return before + self.batch.cycles
 
     @property
     def throughput(self) -> float:
         """Images per second, one program after the other."""
-        return self.clock.mhz * 1e6 / (self.cycles + RESTART_CYCLES)
+        images, cycles = (1, self.cycles)
+        if self.batch is not None:
+            images, cycles = self.batch.images, self.batch.cycles
+        return images * self.clock.mhz * 1e6 / (cycles + RESTART_CYCLES)
 
     def figures(self) -> dict[str, Any]:
         """What is assumed of the machine, for JSON."""
@@ -62,7 +106,8 @@ class ModelledMachine:
             "clock": msgspec.to_builtins(self.clock),
             "cycles": self.cycles,
             "restart_cycles": RESTART_CYCLES,
-            "latency_ms": self.latency() * 1e3,
+            "batch": None if self.batch is None else dataclasses.asdict(self.batch),
+            "latency_ms": self.cycles / (self.clock.mhz * 1e3),
             "throughput_per_s": self.throughput,
             "memory": {
                 "latency_cycles": self.memory.latency,
@@ -72,12 +117,20 @@ class ModelledMachine:
         }
 
     def __str__(self) -> str:
+        batch = ""
+        if self.batch is not None:
+            batch = f" of an image, {self.batch.cycles} of one of {self.batch.images} images"
         return (
             f"modelled, not measured: configuration {self.config}, {self.macs} MACs, "
-            f"{self.clock}, {self.cycles} cycles a program and {RESTART_CYCLES} to "
+            f"{self.clock}, {self.cycles} cycles a program{batch} and {RESTART_CYCLES} to "
             f"restart; memory {self.memory.bandwidth * self.dram_bytes_per_cycle:g} B a cycle, "
             f"latency {self.memory.latency} cycles"
         )
+
+
+def _runs(count: int, cycles: int) -> int:
+    """Cycles of so many programs of the same kind."""
+    return count * cycles + max(0, count - 1) * RESTART_CYCLES
 
 
 def modelled_machine(
@@ -85,6 +138,7 @@ def modelled_machine(
     path: Path,
     memory: MemoryModel,
     *,
+    batches: bool = False,
     timing_file: Path | None = None,
     clock_mhz: float | None = None,
 ) -> ModelledMachine:
@@ -94,6 +148,7 @@ def modelled_machine(
         network: the artifact.
         path: of it, for the message.
         memory: behind it.
+        batches: whether images come together, so that a program of several may run.
         timing_file, clock_mhz: as of :func:`harness.hardware.timing.clock.chosen`.
 
     Raises:
@@ -102,6 +157,9 @@ def modelled_machine(
     """
     program = program_of(network, path)
     config = program.config
+    batch = None
+    if batches and network.batch is not None:
+        batch = ModelledBatch(network.batch.images, predict(network.batch, memory).cycles)
     return ModelledMachine(
         config=config.name,
         macs=config.macs,
@@ -109,4 +167,5 @@ def modelled_machine(
         cycles=predict(program, memory).cycles,
         memory=memory,
         dram_bytes_per_cycle=config.dram_bytes_per_cycle,
+        batch=batch,
     )

@@ -1,11 +1,9 @@
 """A system under test with the speed of a machine that is not there yet.
 
 Its answers are those of the functional model, worked out while LoadGen loads the samples, which is
-not timed. What is timed is a wait: sample i of a query (i from 0) is complete ``(i + 1) * cycles +
-i * RESTART_CYCLES`` cycles after the query was issued, where ``cycles`` is what the cycle model
-(:mod:`sim.cycles`) predicts for one run of the program from start to interrupt
-(:class:`harness.loadgen.machine.ModelledMachine`). The machine runs one program per image, one
-after the other: no image overlaps another.
+not timed. What is timed is a wait: a sample is complete when
+:class:`harness.loadgen.machine.ModelledMachine` says, by what the cycle model (:mod:`sim.cycles`)
+predicts for one run of a program from start to interrupt.
 """
 
 from __future__ import annotations
@@ -49,14 +47,15 @@ class ModelledSystem:
     def __init__(
         self,
         answers: Mapping[int, Answer],
-        latency: Callable[[int], float],
+        latency: Callable[[int, int], float],
         overhead: float = 0.0,
     ) -> None:
         """Set up; the library must have the answers when LoadGen issues its first query.
 
         Args:
             answers: of every loaded sample, by its index.
-            latency: seconds from issue to the answer of the n-th sample of a query, n from 1.
+            latency: seconds from issue to the answer of the n-th sample, n from 1, of a query of
+                so many.
             overhead: seconds that LoadGen sees beyond those that this class does
                 (:func:`binding_overhead`).
         """
@@ -86,29 +85,39 @@ class ModelledSystem:
         issued = time.perf_counter() - self._overhead
         if not self.completed:
             self.real_time = _prefer_this_thread()
-        deadline = issued
+        together: list[mlperf_loadgen.QuerySampleResponse] = []
+        due = 0.0
         for number, sample in enumerate(query, 1):
             address = size = 0
             if not self._stopped.is_set():
                 try:
                     answer = self._answers[sample.index]
                     address, size = answer.ctypes.data, answer.nbytes
-                    deadline = issued + self._latency(number)
+                    latency = self._latency(number, len(query))
+                    if together and latency != due:
+                        self._complete(together, issued + due)
+                        together = []
+                    due = latency
                 except Exception as error:
                     # An exception must not unwind LoadGen's C++; it is raised once LoadGen is done.
                     self.failure = error
                     self.stop()
-            response = [mlperf_loadgen.QuerySampleResponse(sample.id, address, size)]
-            if not self._stopped.is_set():
-                _wait_until(deadline, self._stopped)
-            now = time.perf_counter()
-            mlperf_loadgen.QuerySamplesComplete(response)
-            self.completed += 1
-            if number == len(query):
-                self.late.append(now - deadline)
-            if now > self._idle_after:
-                self._idle_after = now + IDLE_SECONDS
-                self.idle()
+            together.append(mlperf_loadgen.QuerySampleResponse(sample.id, address, size))
+        self.late.append(self._complete(together, issued + due))
+
+    def _complete(
+        self, responses: list[mlperf_loadgen.QuerySampleResponse], deadline: float
+    ) -> float:
+        """Complete samples that are done at the same time; seconds by which that was late."""
+        if not self._stopped.is_set():
+            _wait_until(deadline, self._stopped)
+        now = time.perf_counter()
+        mlperf_loadgen.QuerySamplesComplete(responses)
+        self.completed += len(responses)
+        if now > self._idle_after:
+            self._idle_after = now + IDLE_SECONDS
+            self.idle()
+        return now - deadline
 
 
 def _prefer_this_thread() -> bool:
@@ -145,7 +154,7 @@ def binding_overhead() -> float:
     settings.single_stream_expected_latency_ns = 2000
     settings.performance_sample_count_override = 1
     library = SampleLibrary([Path()], lambda path: np.zeros(1, np.float32), cpus=1)
-    system = ModelledSystem(library.samples, lambda samples: 0.0)
+    system = ModelledSystem(library.samples, lambda number, samples: 0.0)
     with tempfile.TemporaryDirectory() as folder:
         runner.run(settings, library, system, Path(folder), lambda: None, audit="")
         median = logs.Detail(Path(folder))["result_50.00_percentile_latency_ns"]

@@ -63,7 +63,7 @@ def pace(
     late = np.frombuffer(system.late)
     errors: dict[str, float] = {}
     if detail["effective_scenario"] == "Offline":
-        # The steady state has a restart with every image.
+        # The steady state has a restart with every program.
         modelled = machine.throughput
     else:
         modelled = latency * 1e3

@@ -102,7 +102,7 @@ def _answered_beforehand(session: Session, folder: Path) -> tuple[Score, Pace | 
     elsewhere = time.perf_counter() - before
     answers = SampleLibrary(session.photographs.paths, answer, session.threads)
     overhead = modelled.binding_overhead() if machine else 0.0
-    latency = machine.latency if machine else _at_once
+    latency = machine.completion if machine else _at_once
     system = ModelledSystem(answers.samples, latency, overhead)
     took = _run(session, answers, system, folder)
     score = _score(session, folder, elsewhere + took)
@@ -118,7 +118,7 @@ def _answerer(session: Session) -> Callable[[Path], Answer]:
     return remote.answerer(session.path, network, session.photographs.paths, session.scheduler)
 
 
-def _at_once(samples: int) -> float:
+def _at_once(number: int, samples: int) -> float:
     """No time passes between a query and its answers, which only accuracy runs may do."""
     return 0.0
 

@@ -113,6 +113,24 @@ class SpanFigures(msgspec.Struct, frozen=True):
     end: int
 
 
+class BatchFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The program of several images, which overlap.
+
+    Attributes:
+        images: that it computes.
+        cycles: from start to interrupt.
+        cycles_per_image: ``cycles`` / ``images``.
+        utilization: of the whole program.
+        latency_ms: until all of its images are there.
+    """
+
+    images: int
+    cycles: int
+    cycles_per_image: float
+    utilization: float
+    latency_ms: float
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the report shows. All times are modelled, none is measured.
 
@@ -124,8 +142,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         memory: the memory model's parameters.
         cycles: from start to interrupt.
         tail_cycles: of them after the end of the last layer: the interrupt. CONV is idle then.
-        macs, utilization, latency_ms, throughput_per_s: of one image, nothing overlapped with the
-            next.
+        macs, utilization, latency_ms: of one image.
+        throughput_per_s: with one program after the other: of several images, if there is one.
         utilization_all: of all multipliers, the depthwise engine's too.
         dram_read_bytes, dram_written_bytes: whole DRAM words.
         uses: cycles of CONV by what became of them; they add up to ``cycles``.
@@ -134,6 +152,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         area: an estimate, by arithmetic on the configuration.
         proved_area: by block, in the units of the target, from the run that proves the clock;
             empty if there is none.
+        batch: of the program of several images; None if there is none. All other figures are of
+            that of one image, but for the throughput.
     """
 
     modelled: bool
@@ -159,6 +179,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     most_feature_words: int
     area: Area
     proved_area: dict[str, dict[str, float]]
+    batch: BatchFigures | None = None
+
+
+def batch_figures(program: Program, prediction: Prediction, clock: Clock) -> BatchFigures:
+    """The figures of ``prediction``, a run of ``program``, which computes several images."""
+    macs = sum(table.macs for table in program.layers)
+    return BatchFigures(
+        images=program.images,
+        cycles=prediction.cycles,
+        cycles_per_image=prediction.cycles / program.images,
+        utilization=macs / (program.config.macs * prediction.cycles),
+        latency_ms=prediction.cycles / (clock.mhz * 1e3),
+    )
 
 
 def report(
@@ -169,6 +202,7 @@ def report(
     clock: Clock,
     timing: Timing | None = None,
     model: str,
+    batch: BatchFigures | None = None,
 ) -> Report:
     """The figures of ``prediction``, a run of ``program`` with ``memory``.
 
@@ -176,6 +210,7 @@ def report(
         clock: of the machine.
         timing: what proves it, if anything does.
         model: what the network is called.
+        batch: of the program of several images, if there is one.
     """
     config = program.config
     instructions = read_program(program.code)
@@ -202,7 +237,8 @@ def report(
         utilization=macs / (config.macs * prediction.cycles),
         utilization_all=macs / ((config.macs + config.depthwise_macs) * prediction.cycles),
         latency_ms=latency,
-        throughput_per_s=1e3 / latency,
+        throughput_per_s=1e3 * (batch.images / batch.latency_ms if batch else 1 / latency),
+        batch=batch,
         dram_read_bytes=sum(prediction.words_read.values()) * config.dram_bytes_per_cycle,
         dram_written_bytes=prediction.words_written * config.dram_bytes_per_cycle,
         uses=_uses(conv, sum(map(_conv_macs, program.layers)) / config.macs),

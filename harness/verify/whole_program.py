@@ -52,7 +52,7 @@ def verify_whole(
 
     Args:
         graph, program: the network, and what it was compiled to.
-        pixels: int8, the network's input.
+        pixels: int8, the network's input; of a program of several images, of each of them.
         simulator: of the RTL, as for :func:`sim.rtl.registry.open_simulator`; None: the interpreter
             alone.
         memory: how the memory behaves.
@@ -69,11 +69,16 @@ def verify_whole(
     from sim.functional import FunctionalModel
     from sim.functional.flatbuffer import emit
     from sim.functional.litert import LiteRT
+    from sim.verify.outputs import together
 
-    expected = FunctionalModel(graph).run_all(pixels)
-    judged = LiteRT(emit(graph)).run(pixels)[0]
-    litert = int((judged.reshape(-1) != expected[graph.output].reshape(-1)).sum())
-    case = _Case(program, pixels, expected)
+    images = pixels[None] if program.images == 1 else pixels
+    model, judge = FunctionalModel(graph), LiteRT(emit(graph))
+    runs = [model.run_all(image) for image in images]
+    litert = sum(
+        int((judge.run(image)[0].reshape(-1) != run[graph.output].reshape(-1)).sum())
+        for image, run in zip(images, runs, strict=True)
+    )
+    case = _Case(program, pixels, together(runs))
     interpreted, seconds = _interpret(case)
     if simulator is None or interpreted.mismatches:
         result: ProgramResult = interpreted
@@ -162,6 +167,7 @@ def _simulate(
 def _figures(program: Program, result: ProgramResult, engine: str) -> dict[str, Any]:
     return {
         "config": program.config.name,
+        "images": program.images,
         "engine": engine,
         "values": result.values,
         "mismatches": result.mismatches,
@@ -189,7 +195,7 @@ def _figures_of_interpreter(
 
 def _report(program: Program, result: TimedResult, memory: MemoryModel, seconds: float) -> None:
     config = program.config
-    Console().print(layer_table(config, "one program from start to interrupt", result.layers))
+    Console().print(layer_table(config, f"{_what(program)} from start to interrupt", result.layers))
     _print_line(
         f"{_sums(result)}; {result.cycles:,} cycles, MAC utilization {result.utilization:.1%}; "
         f"{memory_text(config, memory)}; simulated in {seconds:.0f} s "
@@ -198,11 +204,15 @@ def _report(program: Program, result: TimedResult, memory: MemoryModel, seconds:
 
 
 def _report_interpreter(program: Program, result: ProgramResult, seconds: float) -> None:
-    Console().print(layer_table(program.config, "one program, interpreted", result.layers))
+    Console().print(layer_table(program.config, f"{_what(program)}, interpreted", result.layers))
     _print_line(
         f"{_sums(result)}; interpreted in {seconds:.1f} s, without time: cycles and utilization "
         "are those of an engine that runs the hardware, or of `dna report`"
     )
+
+
+def _what(program: Program) -> str:
+    return "one program" if program.images == 1 else f"one program of {program.images} images"
 
 
 def _sums(result: ProgramResult) -> str:

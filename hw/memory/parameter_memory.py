@@ -11,16 +11,17 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
+from hw.microarchitecture import PARAMETER_TILES
 from hw.streams.layouts import PARAMETER_LAYOUT, parameter_row_layout
 
 
 class ParameterMemory(wiring.Component):
-    """The parameters of two tiles of channels: one is read while the next is written.
+    """The parameters of ``PARAMETER_TILES`` tiles: one is read while the next are written.
 
     Rate: a row in and a word out per cycle. Latency: 1 cycle from ``chunk`` to ``word``; a tile is
     ``available`` in the cycle after its last row was taken.
 
-    Stall: ``rows`` is ready unless both tiles are full. ``word`` stands still without ``read``.
+    Stall: ``rows`` is ready unless all tiles are full. ``word`` stands still without ``read``.
 
     Args:
         config: uses ``modules``, ``columns``, ``rows`` and ``lanes``.
@@ -55,17 +56,19 @@ class ParameterMemory(wiring.Component):
         chunk_bits = len(self.chunk)
 
         m.submodules.memory = memory = Memory(
-            shape=unsigned(parts * row_bits), depth=2 << chunk_bits, init=[]
+            shape=unsigned(parts * row_bits), depth=PARAMETER_TILES << chunk_bits, init=[]
         )
         write = memory.write_port(granularity=row_bits)
         read = memory.read_port()
 
-        full = Signal(2)
-        fill_tile = Signal()
+        full = Signal(PARAMETER_TILES)  # as many ones as there are full tiles, from bit 0 on
+        filled = Signal()
+        fill_tile = Signal(range(PARAMETER_TILES))
         row = Signal(chunk_bits + ceil_log2(parts))
         taken = Signal()
         m.d.comb += [
-            self.rows.ready.eq(~full.bit_select(fill_tile, 1)),
+            self.rows.ready.eq(~full[-1]),
+            filled.eq(taken & self.rows.payload.last),
             taken.eq(self.rows.valid & self.rows.ready),
             write.addr.eq(Cat(row[ceil_log2(parts) :], fill_tile)),
             write.data.eq(self.rows.payload.row.replicate(parts)),
@@ -74,19 +77,19 @@ class ParameterMemory(wiring.Component):
         with m.If(taken):
             m.d.sync += row.eq(row + 1)
             with m.If(self.rows.payload.last):
-                m.d.sync += [
-                    row.eq(0),
-                    full.bit_select(fill_tile, 1).eq(1),
-                    fill_tile.eq(~fill_tile),
-                ]
+                m.d.sync += [row.eq(0), fill_tile.eq(fill_tile + 1)]
+        with m.If(filled & ~self.release):
+            m.d.sync += full.eq(Cat(1, full))
+        with m.If(~filled & self.release):
+            m.d.sync += full.eq(full >> 1)
 
-        read_tile = Signal()
+        read_tile = Signal(range(PARAMETER_TILES))
         m.d.comb += [
-            self.available.eq(full.bit_select(read_tile, 1)),
+            self.available.eq(full[0]),
             read.addr.eq(Cat(self.chunk, read_tile)),
             read.en.eq(self.read),
             self.word.eq(read.data),
         ]
         with m.If(self.release):
-            m.d.sync += [full.bit_select(read_tile, 1).eq(0), read_tile.eq(~read_tile)]
+            m.d.sync += read_tile.eq(read_tile + 1)
         return m

@@ -101,6 +101,7 @@ def _constants() -> dict[str, int]:
         "ELEMENT_LATENCY": microarchitecture.ELEMENT_LATENCY,
         "ACCUMULATION_LATENCY": microarchitecture.ACCUMULATION_LATENCY,
         "OUTSTANDING_WEIGHTS": microarchitecture.OUTSTANDING_WEIGHTS,
+        "PARAMETER_TILES": microarchitecture.PARAMETER_TILES,
         "PARAMETER_BYTES": microarchitecture.PARAMETER_BYTES,
         "REQUANTIZER_LATENCY": microarchitecture.REQUANTIZER_LATENCY,
         "RESIDUAL_LATENCY": microarchitecture.RESIDUAL_LATENCY,

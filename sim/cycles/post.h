@@ -9,23 +9,13 @@ namespace {
 
 class ParameterMemory {
 public:
-    bool ready() const { return !full[fill_tile]; }
-    bool available() const { return full[read_tile]; }
+    bool ready() const { return full != PARAMETER_TILES; }
+    bool available() const { return full != 0; }
 
-    void clock(bool last_row, bool release) {
-        if (last_row) {
-            full[fill_tile] = true;
-            fill_tile ^= 1;
-        }
-        if (release) {
-            full[read_tile] = false;
-            read_tile ^= 1;
-        }
-    }
+    void clock(bool last_row, bool release) { full += int(last_row) - int(release); }
 
 private:
-    bool full[2] = {false, false};
-    int fill_tile = 0, read_tile = 0;
+    int full = 0;
 };
 
 // The walk, and the register of the step that it has come to.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -72,9 +72,13 @@ def targets(program: Program) -> Iterator[Target]:
     """
     tables = {table.number: table for table in program.layers}
     seen: dict[int, int] = defaultdict(int)
-    for number, instruction in enumerate(read_program(program.code)):
-        if instruction.opcode not in WRITERS:
-            continue
+    writers = [
+        (number, instruction)
+        for number, instruction in enumerate(read_program(program.code))
+        if instruction.opcode in WRITERS
+    ]
+    parts = Counter(instruction["layer"] for _, instruction in writers)
+    for number, instruction in writers:
         layer = instruction["layer"]
         if layer not in tables:
             raise DnaError(f"instruction {number} is of layer {layer}, which the program lacks")
@@ -83,7 +87,8 @@ def targets(program: Program) -> Iterator[Target]:
         if instruction.opcode is Opcode.MEAN:
             # Some words of the only pixel of a mean, or all of the next pixel of an average-pool.
             words = instruction["in_words"]
-            row = index // table.shape[1] if table.kind == "average_pool" else 0
+            pixels = table.shape[0] * table.shape[1]
+            row = index // max(1, parts[layer] // pixels) // table.shape[1]
             rows = range(row, row + 1)
             places = [place for place in table.stripes if row < place.row + place.rows][:1]
         else:
@@ -167,6 +172,13 @@ class Output:
             macs=self.table.macs,
             first=first,
         )
+
+
+def together(runs: Sequence[Mapping[str, Int8]]) -> Mapping[str, Int8]:
+    """The tensors of the images that one program computes, from those of each."""
+    if len(runs) == 1:
+        return runs[0]
+    return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
 
 
 def outputs_of(program: Program) -> dict[int, Output]:

@@ -10,6 +10,10 @@ and of a network that was compiled for a machine (``dna compile``) also
     weights.bin            the weight streams
     layers.json            what each layer of the program does, and where its output is
 
+and with ``--images`` the same of a program that computes several images, with the same weights
+
+    batch.bin, batch.json
+
 Nothing here needs the framework that the network came from. An artifact that loads means what it
 says: its graph is what :class:`sw.graph_builder.GraphBuilder` makes of it, and its program is what
 the compiler makes of that graph (or, if another version of the compiler made it, is bound to the
@@ -33,6 +37,8 @@ import msgspec
 from hw.isa import ISA_VERSION
 from sw.artifact.binding import compiler_digest, network_digest
 from sw.artifact.manifest import (
+    BATCH_CODE,
+    BATCH_LAYERS,
     CODE,
     CONSTANTS,
     FORMAT_VERSION,
@@ -41,6 +47,7 @@ from sw.artifact.manifest import (
     MANIFEST,
     WEIGHTS,
     Artifact,
+    Batch,
     Manifest,
     Quantization,
     Target,
@@ -55,6 +62,8 @@ from sw.program import Program
 from sw.version import VERSION
 
 __all__ = [
+    "BATCH_CODE",
+    "BATCH_LAYERS",
     "CODE",
     "CONSTANTS",
     "FORMAT_VERSION",
@@ -66,6 +75,7 @@ __all__ = [
     "Manifest",
     "Quantization",
     "Target",
+    "batch_of",
     "check_writable",
     "load",
     "make",
@@ -120,8 +130,15 @@ def make(
     )
 
 
-def with_program(artifact: Artifact, program: Program) -> Artifact:
-    """``artifact`` with a program that this version's compiler made of its graph."""
+def with_program(artifact: Artifact, program: Program, batch: Program | None = None) -> Artifact:
+    """``artifact`` with programs that this version's compiler made of its graph.
+
+    Args:
+        artifact: of the graph.
+        program: of one image.
+        batch: of several, for the same machine and the same memory.
+    """
+    assert batch is None or batch.weights == program.weights
     target = Target(
         isa_version=ISA_VERSION,
         config=program.config,
@@ -129,9 +146,10 @@ def with_program(artifact: Artifact, program: Program) -> Artifact:
         memory=program.memory,
         bandwidth=program.bandwidth,
         compiler=compiler_digest(),
+        batch=None if batch is None else Batch(batch.images, batch.memory),
     )
     manifest = msgspec.structs.replace(artifact.manifest, target=target, written_by=VERSION)
-    return Artifact(manifest=manifest, graph=artifact.graph, program=program)
+    return Artifact(manifest=manifest, graph=artifact.graph, program=program, batch=batch)
 
 
 def program_of(artifact: Artifact, path: Path) -> Program:
@@ -153,3 +171,18 @@ def program_of(artifact: Artifact, path: Path) -> Program:
         f"{path} was compiled for instruction set {artifact.outdated_isa}, this version of open "
         f"DNA has {ISA_VERSION}; recompile it with `dna compile {path} --config NAME`"
     )
+
+
+def batch_of(artifact: Artifact, path: Path) -> Program:
+    """The program of several images of ``artifact``, which was read from ``path``.
+
+    Raises:
+        DnaError: there is none.
+    """
+    program = program_of(artifact, path)
+    if artifact.batch is None:
+        raise DnaError(
+            f"{path} has only the program of one image; "
+            f"`dna compile {path} --config {program.config.name} --images N` makes one of several"
+        )
+    return artifact.batch

@@ -20,7 +20,17 @@ import hw
 import sw
 from sw import digests
 from sw.artifact.foreign import check_foreign
-from sw.artifact.manifest import CODE, CONSTANTS, GRAPH, LAYERS, WEIGHTS, Artifact, Target
+from sw.artifact.manifest import (
+    BATCH_CODE,
+    BATCH_LAYERS,
+    CODE,
+    CONSTANTS,
+    GRAPH,
+    LAYERS,
+    WEIGHTS,
+    Artifact,
+    Target,
+)
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.program import Program
@@ -62,14 +72,17 @@ def network_digest(artifact: Artifact) -> str:
 
 
 def seal(target: Target, files: Mapping[str, str]) -> str:
-    """Changes with the program's files, its network, its machine and its memory window.
+    """Changes with the programs' files, their network, their machine and their memory windows.
 
     Args:
         target: whatever its own seal.
         files: sha256 by name, as in the manifest.
     """
-    bare = msgspec.structs.replace(target, program="")
-    parts = [bare, *(files[name] for name in (CODE, WEIGHTS, LAYERS))]
+    bare = msgspec.to_builtins(msgspec.structs.replace(target, program=""))
+    if target.batch is None:  # as it was before there were any
+        del bare["batch"]
+    names = (CODE, WEIGHTS, LAYERS, *((BATCH_CODE, BATCH_LAYERS) if target.batch else ()))
+    parts = [bare, *(files[name] for name in names)]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 
@@ -97,26 +110,36 @@ def check_seal(target: Target, files: Mapping[str, str], path: Path) -> None:
         )
 
 
-def check_program(program: Program, graph: Graph, target: Target, path: Path) -> None:
-    """Check that ``program`` computes ``graph``.
+def check_programs(artifact: Artifact, target: Target, path: Path) -> None:
+    """Check that the programs of ``artifact`` compute its graph.
 
     The compiler takes a third of a second for a ResNet50. A note in the user's cache folder, named
-    by the seal, says that it was found right, so that the next one who loads it need not wait.
+    by the seal, says that they were found right, so that the next one who loads them need not wait.
 
     Raises:
-        DnaError: it is not what the compiler makes of the graph, or, from another version's
+        DnaError: one is not what the compiler makes of the graph, or, from another version's
             compiler, does what the machine refuses.
     """
+    programs = [each for each in (artifact.program, artifact.batch) if each is not None]
     if target.compiler != compiler_digest():
-        check_foreign(program, graph, path)
+        for program in programs:
+            check_foreign(program, artifact.graph, path)
         return
     note = Path(platformdirs.user_cache_dir("open-dna")) / "programs" / target.program
     if note.exists():
         return
+    for program in programs:
+        _check_compiled(program, artifact.graph, path)
+    with contextlib.suppress(OSError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+
+
+def _check_compiled(program: Program, graph: Graph, path: Path) -> None:
     from sw.compiler import compile_graph
 
     try:
-        right = compile_graph(graph, program.config, program.bandwidth)
+        right = compile_graph(graph, program.config, program.bandwidth, images=program.images)
     except DnaError as error:
         raise DnaError(f"the program of {path} cannot be: {error}") from error
     for what in msgspec.structs.fields(Program):
@@ -125,6 +148,3 @@ def check_program(program: Program, graph: Graph, target: Target, path: Path) ->
                 f"the program of {path} is not of its network: {what.name} differs from what the "
                 "compiler makes; compile it again with `dna compile`"
             )
-    with contextlib.suppress(OSError):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.touch()

@@ -84,7 +84,8 @@ def _holds(region: Region, start: int, stop: int) -> bool:
 def _edge_faults(program: Program, graph: Graph) -> Iterator[str]:
     memory = program.memory
     for tensor, name in ((memory.input, graph.input), (memory.output, graph.output)):
-        if tensor.tensor != name or _shape(tensor) != _map_shape(graph.tensors[name].shape):
+        shape = _stacked(graph.tensors[name].shape, program.images)
+        if tensor.tensor != name or _shape(tensor) != shape:
             yield f"{tensor} is not {graph.tensors[name]}"
     if memory.operands:
         yield "it is of a part of a network"
@@ -94,8 +95,10 @@ def _shape(tensor: DramTensor) -> tuple[int, ...]:
     return tensor.height, tensor.width, tensor.channels
 
 
-def _map_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return shape if len(shape) == 3 else (1, 1, *shape)
+def _stacked(shape: tuple[int, ...], images: int) -> tuple[int, ...]:
+    """Of as many maps, one below the other."""
+    height, width, channels = shape if len(shape) == 3 else (1, 1, *shape)
+    return images * height, width, channels
 
 
 def _table_faults(program: Program, graph: Graph) -> Iterator[str]:
@@ -106,7 +109,7 @@ def _table_faults(program: Program, graph: Graph) -> Iterator[str]:
         yield "its layers are not the operations of the graph"
     for layer in program.layers:
         tensor = graph.tensors.get(layer.output)
-        if tensor is None or _map_shape(tensor.shape) != layer.shape:
+        if tensor is None or _stacked(tensor.shape, program.images) != layer.shape:
             yield f"layer {layer.number} has the output {layer.output!r} {layer.shape}"
         if layer.words * program.config.rows < layer.shape[2]:
             yield f"layer {layer.number} has {layer.words} words for {layer.shape[2]} channels"

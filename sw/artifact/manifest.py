@@ -16,6 +16,8 @@ CONSTANTS = "constants.safetensors"
 CODE = "program.bin"
 WEIGHTS = "weights.bin"
 LAYERS = "layers.json"
+BATCH_CODE = "batch.bin"
+BATCH_LAYERS = "batch.json"
 
 
 class Quantization(msgspec.Struct, frozen=True):
@@ -24,6 +26,18 @@ class Quantization(msgspec.Struct, frozen=True):
     scale: float
     zero_point: int
     shape: tuple[int, ...]
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What is different for the program of several images.
+
+    Attributes:
+        images: that it computes.
+        memory: its memory window.
+    """
+
+    images: int
+    memory: MemoryMap
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -40,6 +54,7 @@ class Target(msgspec.Struct, frozen=True):
         program: digest of all the above and of the program's files
             (:func:`sw.artifact.binding.seal`). It and the two before are empty in what 0.2.0 and
             earlier wrote.
+        batch: the program of several images, if there is one.
     """
 
     isa_version: int
@@ -50,6 +65,7 @@ class Target(msgspec.Struct, frozen=True):
     compiler: str = ""
     network: str = ""
     program: str = ""
+    batch: Batch | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +104,8 @@ class Artifact(msgspec.Struct, frozen=True):
     Attributes:
         manifest: what it is.
         graph: the integer graph.
-        program: compiled from the graph, if it was.
+        program: of one image, compiled from the graph, if it was.
+        batch: the program of several images, if there is one; its weights are the same bytes.
         outdated_isa: the older instruction set that the program on disk is for, which was then not
             read: ``program`` and the manifest's ``target`` are None.
         unbound: the program on disk does not say which network it is of, and was not read either.
@@ -97,5 +114,6 @@ class Artifact(msgspec.Struct, frozen=True):
     manifest: Manifest
     graph: Graph
     program: Program | None = None
+    batch: Program | None = None
     outdated_isa: int | None = None
     unbound: bool = False

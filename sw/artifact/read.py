@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -12,8 +11,10 @@ import safetensors.numpy
 
 from hw.isa import ISA_VERSION
 from sw import digests
-from sw.artifact.binding import check_program, check_seal
+from sw.artifact.binding import check_programs, check_seal
 from sw.artifact.manifest import (
+    BATCH_CODE,
+    BATCH_LAYERS,
     CODE,
     CONSTANTS,
     FORMAT_VERSION,
@@ -30,7 +31,7 @@ from sw.classes import check_names
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.preprocessing import upgraded
-from sw.program import LayerTable, Program
+from sw.program import LayerTable, MemoryMap, Program
 from sw.replay import check_graph
 from sw.version import VERSION
 
@@ -73,6 +74,9 @@ def load(path: Path) -> Artifact:
     manifest, outdated_isa = _read_manifest(text, path)
     if manifest.target is None and outdated_isa is None and CODE in manifest.files:
         raise DnaError(f"{path / MANIFEST} lists {CODE} and no machine that it is for")
+    batch = None if manifest.target is None else manifest.target.batch
+    if manifest.target is not None and batch is None and BATCH_CODE in manifest.files:
+        raise DnaError(f"{path / MANIFEST} lists {BATCH_CODE} and not how many images it computes")
     try:
         _check_files(manifest, path, read_program=manifest.target is not None)
         graph = _read_graph(path)
@@ -81,19 +85,21 @@ def load(path: Path) -> Artifact:
         if target is not None and not target.program:
             manifest = msgspec.structs.replace(manifest, target=None)
             return Artifact(manifest=manifest, graph=graph, unbound=True)
-        program = None if target is None else _read_program(path, manifest.files, target, graph)
+        loaded = Artifact(manifest=manifest, graph=graph, outdated_isa=outdated_isa)
+        return loaded if target is None else _with_programs(loaded, target, path)
     except OSError as error:
         raise DnaError(f"cannot read {error.filename or path}: {error.strerror}") from error
-    return Artifact(manifest=manifest, graph=graph, program=program, outdated_isa=outdated_isa)
 
 
 def _check_files(manifest: Manifest, path: Path, *, read_program: bool) -> None:
-    needed: Iterable[str] = (GRAPH, CONSTANTS, *((CODE, WEIGHTS, LAYERS) if read_program else ()))
+    needed = [GRAPH, CONSTANTS, *((CODE, WEIGHTS, LAYERS) if read_program else ())]
+    if manifest.target is not None and manifest.target.batch is not None:
+        needed += [BATCH_CODE, BATCH_LAYERS]
     for name in needed:
         if name not in manifest.files:
             raise DnaError(f"{path / MANIFEST} lists no {name}; make the artifact again")
     for name, expected in manifest.files.items():
-        if name not in (GRAPH, CONSTANTS, CODE, WEIGHTS, LAYERS):
+        if name not in (GRAPH, CONSTANTS, CODE, WEIGHTS, LAYERS, BATCH_CODE, BATCH_LAYERS):
             raise DnaError(f"{path / MANIFEST} lists {name!r}, which no artifact has")
         file = path / name
         if not file.is_file():
@@ -154,32 +160,47 @@ def _refuse_newer(head: _ManifestHead, path: Path) -> None:
             )
 
 
-def _read_program(path: Path, files: dict[str, str], target: Target, graph: Graph) -> Program:
+def _with_programs(network: Artifact, target: Target, path: Path) -> Artifact:
+    """``network`` with the programs that its manifest has."""
     if target.digest != target.config.digest:
         raise DnaError(
             f"{path / MANIFEST} is damaged: configuration {target.config.name} has digest "
             f"{target.config.digest}, not {target.digest}"
         )
-    layers = _decode((path / LAYERS).read_bytes(), list[LayerTable], path / LAYERS)
+    program = _read_program(path, target, target.memory, CODE, LAYERS)
+    batch = None
+    if target.batch is not None:
+        several, images = target.batch, target.batch.images
+        if images < 2:
+            raise DnaError(f"{path / MANIFEST} is damaged: a batch of {images}")
+        batch = _read_program(path, target, several.memory, BATCH_CODE, BATCH_LAYERS, images)
+    check_seal(target, network.manifest.files, path)
+    loaded = msgspec.structs.replace(network, program=program, batch=batch)
+    check_programs(loaded, target, path)
+    return loaded
+
+
+def _read_program(
+    path: Path, target: Target, memory: MemoryMap, code: str, layers: str, images: int = 1
+) -> Program:
     program = Program(
         config=target.config,
-        code=(path / CODE).read_bytes(),
+        code=(path / code).read_bytes(),
         weights=(path / WEIGHTS).read_bytes(),
-        memory=target.memory,
-        layers=layers,
+        memory=memory,
+        layers=_decode((path / layers).read_bytes(), list[LayerTable], path / layers),
         bandwidth=target.bandwidth,
+        images=images,
     )
     for name, content, region in (
-        (CODE, program.code, target.memory.program),
-        (WEIGHTS, program.weights, target.memory.weights),
+        (code, program.code, memory.program),
+        (WEIGHTS, program.weights, memory.weights),
     ):
         if len(content) != region.length:
             raise DnaError(
                 f"{path / name} has {len(content)} bytes where {MANIFEST} has {region.length}; "
                 "compile it again with `dna compile`"
             )
-    check_seal(target, files, path)
-    check_program(program, graph, target, path)
     return program
 
 

@@ -13,6 +13,8 @@ import safetensors.numpy
 
 from sw.artifact.binding import sealed
 from sw.artifact.manifest import (
+    BATCH_CODE,
+    BATCH_LAYERS,
     CODE,
     CONSTANTS,
     FORMAT_VERSION,
@@ -25,6 +27,7 @@ from sw.artifact.manifest import (
 )
 from sw.errors import DnaError
 from sw.graph import Graph
+from sw.program import Program
 
 
 def _plain(graph: Graph) -> bytes:
@@ -36,6 +39,10 @@ def _plain(graph: Graph) -> bytes:
         "operations": graph.operations,
     }
     return msgspec.json.format(msgspec.json.encode(builtins), indent=1)
+
+
+def _table(program: Program) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(program.layers), indent=1)
 
 
 def check_writable(path: Path) -> None:
@@ -99,9 +106,10 @@ def _write_files(artifact: Artifact, folder: Path) -> Manifest:
     if artifact.program is not None:
         contents[CODE] = artifact.program.code
         contents[WEIGHTS] = artifact.program.weights
-        contents[LAYERS] = msgspec.json.format(
-            msgspec.json.encode(artifact.program.layers), indent=1
-        )
+        contents[LAYERS] = _table(artifact.program)
+    if artifact.batch is not None:
+        contents[BATCH_CODE] = artifact.batch.code
+        contents[BATCH_LAYERS] = _table(artifact.batch)
     files = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     target = artifact.manifest.target
     manifest = msgspec.structs.replace(

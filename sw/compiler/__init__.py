@@ -7,6 +7,7 @@ A line of passes, a room each:
 - ``selection``: what concerns several layers.
 - ``placement``: feature maps in feature memory or DRAM; each layer the quickest way that has room.
 - ``emission``: instructions, their order by tokens, weight streams, tables.
+- ``images``: instead of the last, for programs of several images: when and where each runs.
 
 Estimates are of a ``platform``. The same input gives the same bytes.
 """
@@ -20,17 +21,21 @@ import msgspec
 from hw.config import DnaConfig
 from sw.compiler.candidates import Candidates
 from sw.compiler.emission import emit
+from sw.compiler.images import MOST_IMAGES, emit_images, plan_images
 from sw.compiler.lowering import lower
-from sw.compiler.placement import DoesNotFitError, Plan, place
+from sw.compiler.placement import DoesNotFitError, place
 from sw.compiler.platform import Platform
 from sw.compiler.selection.chains import stripe_chains
 from sw.compiler.selection.overlap import overlap
 from sw.compiler.selection.splits import choose_splits
+from sw.errors import DnaError
 from sw.graph import Graph
 from sw.program import Program
 
 
-def compile_graph(graph: Graph, config: DnaConfig, bandwidth: float = 1.0) -> Program:
+def compile_graph(
+    graph: Graph, config: DnaConfig, bandwidth: float = 1.0, *, images: int = 1
+) -> Program:
     """Compile ``graph`` for the machine ``config``.
 
     The graph may be a part of one (:meth:`sw.graph.Graph.part`): then what it takes besides its
@@ -41,26 +46,35 @@ def compile_graph(graph: Graph, config: DnaConfig, bandwidth: float = 1.0) -> Pr
         config: of the machine.
         bandwidth: of the memory that the schedule is made for, as a part of the DRAM port's
             (:class:`sw.compiler.platform.Platform`).
+        images: that a run computes; their weights are the same bytes for any number.
 
     Raises:
         DnaError: an operation is not supported, or something does not fit; the message says what
-            would make it fit. The bandwidth is out of range.
+            would make it fit. The bandwidth or the number of images is out of range.
     """
+    if not 1 <= images <= MOST_IMAGES:
+        raise DnaError(f"a program computes 1 to {MOST_IMAGES} images, not {images}")
     platform = Platform(config, bandwidth)
     try:
-        plans = _plans(platform, graph, config)
+        program = _program(graph, config, platform, config, images)
     except DoesNotFitError:
         # The weights of the depthwise engine are in the feature memory, those of CONV are not.
-        plans = _plans(platform, graph, dataclasses.replace(config, depthwise_words=0))
-    return msgspec.structs.replace(emit(graph, config, plans), bandwidth=bandwidth)
+        engines = dataclasses.replace(config, depthwise_words=0)
+        program = _program(graph, config, platform, engines, images)
+    return msgspec.structs.replace(program, bandwidth=bandwidth)
 
 
-def _plans(platform: Platform, graph: Graph, engines: DnaConfig) -> list[Plan]:
-    """How every layer runs, with the engines of the machine ``engines``."""
+def _program(
+    graph: Graph, config: DnaConfig, platform: Platform, engines: DnaConfig, images: int
+) -> Program:
+    """The program of so many images, with the engines of the machine ``engines``."""
     candidates = Candidates(platform, lower(graph, engines))
     splits = choose_splits(candidates)
-    plans = place(candidates, splits, outside=(*graph.sources, graph.output))
-    return overlap(candidates, stripe_chains(candidates, plans))
+    outside = {*graph.sources, graph.output}
+    if images > 1:
+        return emit_images(graph, config, plan_images(candidates, splits, outside, images))
+    plans = place(candidates, splits, outside)
+    return emit(graph, config, overlap(candidates, stripe_chains(candidates, plans)))
 
 
-__all__ = ["Program", "compile_graph"]
+__all__ = ["MOST_IMAGES", "Program", "compile_graph"]

@@ -36,11 +36,12 @@ def save_artifact(path: Path, *, side: int = 224, preprocessing: str = "caffe") 
     return path
 
 
-def save_compiled(path: Path, config: DnaConfig, *, side: int = 224) -> Path:
-    """The same artifact with its program for a machine."""
+def save_compiled(path: Path, config: DnaConfig, *, side: int = 224, images: int = 1) -> Path:
+    """The same artifact with its program for a machine, and that of several images."""
     network = artifact.load(save_artifact(path, side=side))
     program = compile_graph(network.graph, config)
-    artifact.save(artifact.with_program(network, program), path)
+    batch = compile_graph(network.graph, config, images=images) if images > 1 else None
+    artifact.save(artifact.with_program(network, program, batch), path)
     return path
 
 

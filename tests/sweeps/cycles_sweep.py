@@ -33,7 +33,6 @@ from sim.cycles import Prediction, predict
 from sim.driver import Driver
 from sim.memory.model import MemoryModel
 from sim.rtl.registry import open_simulator
-from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.program import Program
 from tests.sweeps import findings
@@ -123,10 +122,10 @@ def beside(program: Program, memory: MemoryModel, cycles: int, activity: Int64) 
 def compare_case(case: Case, config: DnaConfig, engine: Any = "cxxrtl") -> Comparison | None:
     """The same for a case of the fuzzer; None if the compiler refuses it."""
     try:
-        program = compile_graph(case.graph, config, case.memory.bandwidth)
+        program = case.program(config)
     except DnaError:
         return None
-    return compare(program, case.memory, case.image, engine)
+    return compare(program, case.memory, case.pixels, engine)
 
 
 def _fault(case: Case, config: DnaConfig) -> Failure | None:

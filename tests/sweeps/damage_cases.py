@@ -24,6 +24,7 @@ from hw.isa import FORMATS, Engine, Instruction, InstructionError, program_bytes
 from sim.functional import FunctionalModel
 from sim.reference import ReferenceModel
 from sim.verify.interpreter import interpret_program
+from sim.verify.outputs import together
 from sw import artifact
 from sw.artifact.binding import sealed
 from sw.artifact.manifest import Target
@@ -36,9 +37,9 @@ Files = dict[str, bytes]
 Rng = np.random.Generator
 
 BASES = 12
-"""Whole artifacts; two of three are compiled."""
+"""Whole artifacts; two of three are compiled, one of three for several images too."""
 
-JSON_FILES = (artifact.MANIFEST, artifact.GRAPH, artifact.LAYERS)
+JSON_FILES = (artifact.MANIFEST, artifact.GRAPH, artifact.LAYERS, artifact.BATCH_LAYERS)
 
 NUMBERS = (
     *(0, 1, -1, 2, 127, 128, -128, -129, 255, 4096, 32768, 65536),
@@ -100,10 +101,12 @@ def bases(folder: Path, count: int = BASES) -> list[Files]:
         if len(found) % 3:
             machines = list(MACHINES.values())
             try:
-                program = compile_graph(graph, machines[number % len(machines)])
+                machine = machines[number % len(machines)]
+                program = compile_graph(graph, machine)
+                several = compile_graph(graph, machine, images=2) if len(found) % 3 > 1 else None
             except DnaError:
                 continue
-            network = artifact.with_program(network, program)
+            network = artifact.with_program(network, program, several)
         path = folder / str(number)
         artifact.save(network, path)
         found.append({file.name: file.read_bytes() for file in path.iterdir()})
@@ -410,4 +413,11 @@ def _judge_loaded(folder: Path, damage: str) -> Verdict:
     result = interpret_program(network.program, image, right)
     if result.mismatches or not result.values:
         return Verdict("differs", "the interpreter", damage, program=True)
+    if network.batch is not None:
+        images = network.batch.images
+        result = interpret_program(
+            network.batch, np.stack([image] * images), together([right] * images)
+        )
+        if result.mismatches or not result.values:
+            return Verdict("differs", "the interpreter, of several images", damage, program=True)
     return Verdict("equal", "", damage, program=True)

@@ -59,6 +59,7 @@ class _File(msgspec.Struct):
     memory: _Memory
     image: _Array
     graph: _Graph
+    images: int = 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,6 +127,7 @@ def keep(finding: Finding, folder: Path) -> Path:
             graph.operations,
             {name: _plain(values) for name, values in graph.constants.items()},
         ),
+        images=case.images,
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -180,7 +182,7 @@ def load(path: Path) -> Finding:
         number=content.number,
         machine=content.machine,
         failure=Failure(content.kind, content.text),
-        case=Case(graph, _array(content.image), model),
+        case=Case(graph, _array(content.image), model, content.images),
     )
 
 

@@ -21,6 +21,7 @@ from sim.memory.stalls import Stalls
 from sim.reference import ReferenceModel
 from sim.rtl.registry import open_simulator
 from sim.rtl.simulator import Simulator
+from sim.verify.outputs import together
 from sim.verify.results import ProgramResult
 from sim.verify.rtl import verify_program
 from sw.compiler import compile_graph
@@ -44,15 +45,33 @@ MOST_CYCLES = 30_000_000
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A network, an image and a memory; the machine is known from elsewhere."""
+    """A network, an image and a memory; the machine is known from elsewhere.
+
+    With several ``images`` one program computes them all: ``image`` and others made of it.
+    """
 
     graph: Graph
     image: Int8
     memory: MemoryModel
+    images: int = 1
+
+    @property
+    def each(self) -> list[Int8]:
+        """The images, turned by one more row each so that no two are equal."""
+        return [np.roll(self.image, number, axis=0) for number in range(self.images)]
+
+    @property
+    def pixels(self) -> Int8:
+        """What the program takes."""
+        return self.image if self.images == 1 else np.stack(self.each)
+
+    def program(self, config: DnaConfig) -> Program:
+        """What the compiler makes of it."""
+        return compile_graph(self.graph, config, self.memory.bandwidth, images=self.images)
 
     def __str__(self) -> str:
         tensors = self.graph.tensors
-        lines = [f"input {tensors[self.graph.input].shape}, {self.memory}"]
+        lines = [f"{self.images} x input {tensors[self.graph.input].shape}, {self.memory}"]
         for operation in self.graph.operations:
             text = f"{operation.name}({', '.join(operation.inputs)})"
             if isinstance(operation, Windowed):
@@ -91,7 +110,7 @@ def draw(seed: int, number: int) -> Case:
         reorder=bool(rng.integers(2)),
         stalls=Stalls(float(rng.choice([0.0, 0.1, 0.3, 0.6])), int(rng.integers(1 << 32))),
     )
-    return Case(graph, noise(rng, graph), memory)
+    return Case(graph, noise(rng, graph), memory, int(rng.choice([1, 1, 2, 3])))
 
 
 def right(graph: Graph, image: Int8) -> Mapping[str, Int8]:
@@ -113,7 +132,7 @@ def run(
         look: called when the machine has run.
     """
     try:
-        program = compile_graph(case.graph, config, case.memory.bandwidth)
+        program = case.program(config)
     except DnaError as error:
         return _refused(case, config, str(error))
     except Exception as error:
@@ -122,9 +141,8 @@ def run(
         with open_simulator(
             config, engine, size=program.memory.size, memory=case.memory, record_writes=True
         ) as machine:
-            result = verify_program(
-                machine, program, case.image, expect(case.graph, case.image), progress=_limit
-            )
+            expected = together([expect(case.graph, image) for image in case.each])
+            result = verify_program(machine, program, case.pixels, expected, progress=_limit)
             if look is not None:
                 look(program, result.cycles, machine)
     except MachineError as error:
@@ -143,7 +161,7 @@ def _refused(case: Case, config: DnaConfig, why: str) -> Outcome:
         return Outcome(refused=why) if known else Outcome(failure=Failure("refusal", why))
     larger = dataclasses.replace(config, feature_words=int(least[1]))
     try:
-        compile_graph(case.graph, larger, case.memory.bandwidth)
+        case.program(larger)
     except DnaError as error:
         return Outcome(failure=Failure("refusal", f"{why}; with as many: {error}"))
     return Outcome(refused=why)

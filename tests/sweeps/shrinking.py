@@ -64,6 +64,10 @@ def shrink(case: Case, judge: Judge) -> tuple[Case, Failure]:
 
 def _simpler(case: Case) -> Iterator[Case]:
     """Cases that are a step simpler, the largest steps first."""
+    if case.images > 1:
+        yield from (
+            dataclasses.replace(case, images=count) for count in sorted({1, case.images - 1})
+        )
     yield from (dataclasses.replace(case, memory=memory) for memory in _calmer(case.memory))
     graph = case.graph
     inner = [operation.output for operation in graph.operations if operation.output != graph.output]

@@ -111,7 +111,7 @@ def test_a_run_without_a_value_fails(monkeypatch):
     ],
 )
 def test_a_refusal_must_be_right(monkeypatch, says, kind):
-    def refuse(graph, config, bandwidth):
+    def refuse(graph, config, bandwidth, images):
         if config.feature_words <= NANO.feature_words:
             raise DnaError(says)
 

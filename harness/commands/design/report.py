@@ -52,7 +52,7 @@ def command(
 
     from harness.hardware.timing import clock
     from harness.host.terminal import Console
-    from harness.report.figures import report
+    from harness.report.figures import batch_figures, report
     from harness.report.page import page
     from harness.report.trace import trace as trace_events
     from sim.cycles import predict
@@ -66,6 +66,9 @@ def command(
     errors = Console(stderr=True)
     with errors.status(f"modelling {program.config.name}"):
         prediction = predict(program, memory)
+        batch = None
+        if network.batch is not None:
+            batch = batch_figures(network.batch, predict(network.batch, memory), machine_clock)
         figures = report(
             program,
             prediction,
@@ -73,6 +76,7 @@ def command(
             clock=machine_clock,
             timing=timing,
             model=network.manifest.model,
+            batch=batch,
         )
     if output is not None:
         files.write(output, page(figures))
@@ -128,3 +132,9 @@ def _print(figures: Report) -> None:
         f"{memory['bytes_per_cycle']:g} bytes a cycle, latency {memory['latency_cycles']} cycles; "
         f"lost: {stalls}"
     )
+    if figures.batch is not None:
+        console.print(
+            f"the images per second are those of the program of {figures.batch.images} images: "
+            f"{figures.batch.cycles:,} cycles, {figures.batch.cycles_per_image:,.0f} an image, MAC "
+            f"utilization {figures.batch.utilization:.1%}; the rest is of one image"
+        )

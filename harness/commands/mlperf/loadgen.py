@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 HOST, MODELLED = "host", "modelled"
 MODELLED_OPTIONS = ("clock_mhz", "memory_latency", "memory_bandwidth")
+BATCHED = ("MultiStream", "Offline")
+"""Scenarios in which several images come at a time."""
 INVALID = 1
 MODELLED_JSON = "modelled.json"
 
@@ -148,6 +150,7 @@ def command(
                 network,
                 artifact,
                 memory,
+                batches=scenario in BATCHED,
                 timing_file=None if timing == MODELLED else Path(timing),
                 clock_mhz=clock_mhz,
             )

@@ -9,6 +9,7 @@ import click
 
 from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
 from harness.commands.modelled import bandwidth_option
+from harness.commands.numbers import Count
 
 if TYPE_CHECKING:
     from harness.host.terminal import Table
@@ -19,10 +20,23 @@ if TYPE_CHECKING:
 @click.argument("model", type=PATH)
 @config_option
 @bandwidth_option("; the schedule is made for it")
+@click.option(
+    "--images",
+    type=Count("images"),
+    default=1,
+    show_default=True,
+    help="Also make a program that computes so many images, which overlap: for Offline and "
+    "MultiStream (which has 8 a query).",
+)
 @click.option("-o", "--output", type=PATH, required=True, metavar="ARTIFACT", help="The program.")
 @json_option
 def command(
-    model: Path, config_name: str, memory_bandwidth: float, output: Path, json_file: Path | None
+    model: Path,
+    config_name: str,
+    memory_bandwidth: float,
+    images: int,
+    output: Path,
+    json_file: Path | None,
 ) -> None:
     """Compile MODEL, which `dna quantize` made, and print what every layer became.
 
@@ -30,9 +44,14 @@ def command(
     not the score, which is what `dna report` says; both name what binds a layer by the engine. The
     program runs with any memory; `--memory-bandwidth` only decides which schedule is the quickest.
 
+    With --images the artifact has two programs, of one image and of several. In that the layers of
+    two images take turns, and a classifier's weights are streamed once for all: more images a
+    second, each later. LoadGen's scenario says which one runs.
+
     \b
-    Example:
+    Examples:
       dna compile resnet50.dna --config micro -o resnet50.micro --json layers.json
+      dna compile resnet50.dna --config f200 --images 8 -o resnet50.f200
     """  # noqa: D301 (click reads the escape)
     from harness.hardware.configuration import configuration
     from harness.host.terminal import Console
@@ -46,7 +65,10 @@ def command(
     console = Console()
     with Console(stderr=True).status(f"compiling for {config.name}"):
         program = compile_graph(loaded.graph, config, memory_bandwidth)
-        artifact.save(artifact.with_program(loaded, program), output)
+        batch = None
+        if images > 1:
+            batch = compile_graph(loaded.graph, config, memory_bandwidth, images=images)
+        artifact.save(artifact.with_program(loaded, program, batch), output)
     console.print(_layers(program.layers))
     console.print(_memory(program))
     cycles = sum(layer.estimated_cycles for layer in program.layers)
@@ -54,7 +76,14 @@ def command(
         f"{cycles:,} cycles are the compiler's estimate, not the score: `dna report {output}` "
         "predicts the run cycle by cycle, as the hardware takes it"
     )
-    write_json(json_file, {**_figures(program), "memory_bandwidth": memory_bandwidth})
+    figures = {**_figures(program), "memory_bandwidth": memory_bandwidth, "images": images}
+    if batch is not None:
+        console.print(
+            f"a second program computes {images} images: {len(batch.code):,} bytes, and a memory "
+            f"window of {batch.memory.size:,}"
+        )
+        figures["batch"] = _figures(batch)
+    write_json(json_file, figures)
 
 
 def _figures(program: Program) -> dict[str, Any]:

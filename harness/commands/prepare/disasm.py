@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @click.command("disasm", short_help="Print the program of a compiled network.")
 @click.argument("artifact", type=PATH)
-def command(artifact: Path) -> None:
+@click.option("--batch", is_flag=True, help="The program of several images.")
+def command(artifact: Path, batch: bool) -> None:
     """Print the instructions of ARTIFACT, which `dna compile` made, one a line.
 
     Fields that are 0 are left out. Lines that start with # say which layer follows; an assembler
@@ -29,7 +30,8 @@ def command(artifact: Path) -> None:
     """  # noqa: D301 (click reads the escape)
     from sw import artifact as artifacts
 
-    for line in listing(artifacts.program_of(artifacts.load(artifact), artifact)):
+    chosen = artifacts.batch_of if batch else artifacts.program_of
+    for line in listing(chosen(artifacts.load(artifact), artifact)):
         click.echo(line)
 
 

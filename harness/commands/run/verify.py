@@ -60,9 +60,17 @@ class CycleRange(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--image",
+    "images",
     type=PATH,
     metavar="FILE",
+    multiple=True,
     help="Photograph or .npy. Default: the first of `dna fetch`.",
+)
+@click.option(
+    "--batch",
+    is_flag=True,
+    help="The program of several images (`dna compile --images`). It takes as many --image; if "
+    "there are fewer, those again, each time turned by one more column.",
 )
 @click.option(
     "--config",
@@ -94,7 +102,8 @@ def command(
     artifact: Path,
     layers: str | None,
     engine: str,
-    image: Path | None,
+    images: tuple[Path, ...],
+    batch: bool,
     config_name: str | None,
     memory_seed: int | None,
     workers: int | None,
@@ -117,6 +126,7 @@ def command(
     Examples:
       dna verify micro.dna --json verified.json
       dna verify f200.dna --engine interpreter
+      dna verify f200.dna --batch --engine interpreter
       dna verify f200.dna --layers 'layer2*' --scheduler tcp://10.0.0.1:8786
     """  # noqa: D301 (click reads the escape)
     from sim.memory.model import MemoryModel
@@ -134,6 +144,11 @@ def command(
         artifacts.program_of(network, artifact)
     config = _configuration(config_name, network)
     whole = network.program is not None and layers is None
+    program = network.program
+    if batch:
+        if layers is not None:
+            raise DnaError("--batch is a whole program; leave --layers out")
+        program = artifacts.batch_of(network, artifact)
     if engine == INTERPRETER:
         if not whole:
             raise DnaError(_compile_first(artifact, config_name or config.name, network))
@@ -146,28 +161,36 @@ def command(
         raise DnaError(
             "a whole program is one run; --workers and --scheduler share layers: say --layers '*'"
         )
-    image = image or _first_photograph()
-    pixels = _pixels(network, image)
+    images = images or (_first_photograph(),)
+    count = program.images if program is not None else 1
+    if len(images) > count:
+        raise DnaError(f"{len(images)} images are too many: it computes {count} at a time")
+    pixels = _pixels(network, images, count)
     memory = MemoryModel() if memory_seed is None else MemoryModel.random(memory_seed)
     window = None if waves is None or cycles is None else Waves(waves, *cycles)
-    repeat = ["dna", "verify", str(artifact), "--image", str(image), "--engine", engine]
+    repeat = ["dna", "verify", str(artifact), "--engine", engine]
+    for image in images:
+        repeat += ["--image", str(image)]
+    if batch:
+        repeat += ["--batch"]
     if config_name is not None:
         repeat += ["--config", config_name]
     if memory_seed is not None:
         repeat += ["--memory-seed", str(memory_seed)]
-    if network.program is not None and whole:
+    named = {"image": ", ".join(map(str, images))}
+    if program is not None and whole:
         from harness.verify.whole_program import verify_whole
 
         figures, passed = verify_whole(
             network.graph,
-            network.program,
+            program,
             pixels,
             simulator=None if engine == INTERPRETER else engine,
             memory=memory,
             waves=window,
             repeat=repeat,
         )
-        write_json(json_file, {**figures, "image": str(image)})
+        write_json(json_file, {**figures, **named})
         if not passed:
             raise SystemExit(MISMATCH)
         return
@@ -183,7 +206,7 @@ def command(
         memory=memory,
         waves=window,
     )
-    _verify_layers(tasks, image, workers, scheduler, repeat, json_file)
+    _verify_layers(tasks, images[0], workers, scheduler, repeat, json_file)
 
 
 def _verify_layers(
@@ -261,8 +284,19 @@ def _first_photograph() -> Path:
     return photographs()[0][0]
 
 
-def _pixels(network: Artifact, image: Path) -> Any:
-    """The network's input, int8."""
+def _pixels(network: Artifact, images: tuple[Path, ...], count: int) -> Any:
+    """The network's input, int8, of one image or of ``count`` images of which no two are equal.
+
+    Where there are fewer, they come again, each time turned by one more column.
+    """
+    import numpy as np
+
     from harness.data.inputs import load_input
 
-    return load_input(network.manifest, image)
+    given = [load_input(network.manifest, image) for image in images]
+    if count == 1:
+        return given[0]
+    axis = min(1, given[0].ndim - 1)
+    return np.stack(
+        [np.roll(given[n % len(given)], n // len(given), axis=axis) for n in range(count)]
+    )

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence, Set
 
 from sw.compiler.candidates.slabs import Slabs, slabs
 from sw.compiler.candidates.stripes import row_stripe, stripe_sizes, stripes, units
-from sw.compiler.candidates.tiles import quickest_tiling, splits
+from sw.compiler.candidates.tiles import quickest_tiling, splits, tilings
 from sw.compiler.choice import Choice, Stripe, Tiling
-from sw.compiler.estimates import Estimate, estimate
+from sw.compiler.estimates import Estimate, estimate, estimate_tiling
 from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool, MeanPool
 from sw.compiler.platform import Platform
 
@@ -79,6 +79,26 @@ class Candidates:
         parts = (row_stripe(layer, 0, row), row_stripe(layer, row, layer.target.height))
         return self._candidate(layer, self._choice(layer, split, parts, 1), frozenset())
 
+    def followed(self, layer: Convolution, way: Candidate, in_dram: Set[str]) -> Candidate:
+        """A convolution as in ``way``, in tiles for a next one that takes nothing from it.
+
+        That one need not wait until the last tile has drained, only until there is room for its
+        own first one.
+        """
+        split = way.choice.tilings[0].split
+
+        def quickest(stripe: Stripe) -> Tiling:
+            pixels = stripe.rows * layer.computed.width
+            return min(
+                tilings(self.platform, layer, pixels, split),
+                key=lambda tiling: estimate_tiling(self.platform, layer, tiling).free,
+            )
+
+        choice = dataclasses.replace(
+            way.choice, tilings=tuple(quickest(stripe) for stripe in way.choice.stripes)
+        )
+        return self._candidate(layer, choice, in_dram)
+
     def in_stripes(self, layer: Convolution, split: int, rows: int, first: int) -> Candidate:
         """A convolution in stripes of so many rows, but for the first one and the last one.
 
@@ -137,14 +157,14 @@ class Candidates:
                 yield self._choice(layer, split, parts, 2)
 
     def _choice(self, layer: Layer, split: int, parts: tuple[Stripe, ...], buffers: int) -> Choice:
-        tilings: tuple[Tiling, ...] = ()
+        tiles: tuple[Tiling, ...] = ()
         if isinstance(layer, Convolution):
             by_rows = {
                 rows: quickest_tiling(self.platform, layer, rows * layer.computed.width, split)
                 for rows in {stripe.rows for stripe in parts}
             }
-            tilings = tuple(by_rows[stripe.rows] for stripe in parts)
-        return Choice(parts, tilings, buffers)
+            tiles = tuple(by_rows[stripe.rows] for stripe in parts)
+        return Choice(parts, tiles, buffers)
 
     def _candidate(
         self, layer: Layer, choice: Choice, in_dram: Set[str], before: Estimate | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from hw.config import DnaConfig
 from hw.isa import ISA_VERSION, MAGIC, Instruction, Opcode, program_bytes
 from sw.compiler.emission.depthwise_parameters import depthwise_parameters
@@ -14,7 +16,7 @@ from sw.compiler.emission.window import MemoryWindow
 from sw.compiler.layers import Convolution, Depthwise
 from sw.compiler.placement import Plan
 from sw.graph import Graph
-from sw.program import LayerTable, Program
+from sw.program import DramTensor, LayerTable, Program
 
 
 def emit(graph: Graph, config: DnaConfig, plans: list[Plan]) -> Program:
@@ -23,25 +25,25 @@ def emit(graph: Graph, config: DnaConfig, plans: list[Plan]) -> Program:
     Raises:
         DnaError: something is too large for the instruction set or for the memory window.
     """
-    placed, weights = _weights(config, plans)
+    placed, weights = layer_weights(config, plans)
     window = MemoryWindow(config, len(weights))
     window.place_maps(graph, plans)
     layers = [
         emit_layer(config, plan, window.dram, placed.get(plan.layer.number)) for plan in plans
     ]
     end = StepMaker(config, plans[-1].layer)(Opcode.END, {})
-    code = _code(config, [*program_order(layers), end])
+    code = machine_code(config, [*program_order(layers), end])
     return Program(
         config=config,
         code=code,
         weights=weights,
         memory=window.memory_map(graph, len(code)),
-        layers=[_table(window, emitted) for emitted in layers],
+        layers=[layer_table(window.dram, emitted) for emitted in layers],
     )
 
 
-def _weights(
-    config: DnaConfig, plans: list[Plan]
+def layer_weights(
+    config: DnaConfig, plans: Iterable[Plan]
 ) -> tuple[dict[int, PlacedStream | PlacedParameters], bytes]:
     """The weights of every layer that has some, by its number, and all of them as they are in DRAM.
 
@@ -68,7 +70,8 @@ def _weights(
     return placed, b"".join(parts)
 
 
-def _code(config: DnaConfig, steps: list[Step]) -> bytes:
+def machine_code(config: DnaConfig, steps: list[Step]) -> bytes:
+    """The bytes of a program that ends with END."""
     header = {
         "magic": MAGIC,
         "isa_version": ISA_VERSION,
@@ -82,7 +85,12 @@ def _code(config: DnaConfig, steps: list[Step]) -> bytes:
     return program_bytes(program)
 
 
-def _table(window: MemoryWindow, emitted: LayerSteps) -> LayerTable:
+def layer_table(dram: Mapping[str, DramTensor], emitted: LayerSteps) -> LayerTable:
+    """What the program's table says of a layer.
+
+    Args:
+        dram: every tensor that lives in DRAM, by name.
+    """
     layer, choice, estimate = emitted.plan.layer, emitted.plan.choice, emitted.plan.way.estimate
     tiling = choice.tilings[0] if choice.tilings else None
     target = layer.target
@@ -94,7 +102,7 @@ def _table(window: MemoryWindow, emitted: LayerSteps) -> LayerTable:
         shape=(target.height, target.width, target.channels),
         words=target.words,
         stripes=emitted.places,
-        dram=window.dram.get(target.tensor),
+        dram=dram.get(target.tensor),
         split=1 << tiling.split if tiling else 0,
         channel_tiles=tiling.channel_tiles if tiling else 0,
         pixel_tiles=tiling.pixel_tiles if tiling else 0,

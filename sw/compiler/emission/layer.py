@@ -123,6 +123,14 @@ def program_order(layers: Sequence[LayerSteps]) -> list[Step]:
     What follows a stripe of that layer comes behind all of its steps; only DEPTHWISE comes before
     the weights that are sent while the stripe runs, which would hold it up.
     """
+    return [step for _, steps in stripes_in_order(layers) for step in steps]
+
+
+def stripes_in_order(layers: Sequence[LayerSteps]) -> list[tuple[int, list[Step]]]:
+    """The same, stripe by stripe: the number in the layer that it belongs to or runs beside.
+
+    What comes ahead of a layer counts for the stripe before the first one, -1.
+    """
     ordered: list[tuple[int, int, _Turn, list[Step]]] = []
     for emitted in layers:
         number, choice = emitted.plan.layer.number, emitted.plan.choice
@@ -137,7 +145,7 @@ def program_order(layers: Sequence[LayerSteps]) -> list[Step]:
                 ordered.append((number, stripe, _Turn.WORK, work_steps))
                 ordered.append((number, stripe, _Turn.BEHIND, behind))
     ordered.sort(key=lambda entry: entry[:3])  # stable: the layer before comes first
-    return [step for *_, steps in ordered for step in steps]
+    return [(stripe, steps) for _, stripe, _, steps in ordered]
 
 
 class _Turn(enum.IntEnum):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import msgspec
+
 from hw.config import DnaConfig
 from sw.compiler.layers import Plane
 from sw.compiler.placement import Plan
@@ -19,37 +24,61 @@ class MemoryWindow:
     Args:
         config: of the machine.
         weights: bytes of the weight streams, which come first.
+        images: that the program computes.
 
     Attributes:
         weights: where they are.
-        dram: the feature maps that live in DRAM, by name.
+        dram: the feature maps that live in DRAM, by name: those of several images one below the
+            other.
     """
 
-    def __init__(self, config: DnaConfig, weights: int) -> None:
+    def __init__(self, config: DnaConfig, weights: int, images: int = 1) -> None:
         self._config = config
+        self._images = images
         self._alignment = max(ALIGNMENT, config.dram_bytes_per_cycle)
         self._used = 0
         self.weights = self._region(weights)
         self.dram: dict[str, DramTensor] = {}
+        self._copies: dict[str, int] = {}
         self._spill = Region(0, 0)
 
-    def place_maps(self, graph: Graph, plans: list[Plan]) -> None:
-        """Place the network's input, operands and output and what has no room, in that order."""
+    def place_maps(
+        self, graph: Graph, plans: Sequence[Plan], copies: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        """Place the network's input, operands and output and what has no room, in that order.
+
+        Args:
+            graph: of the network.
+            plans: of one image.
+            copies: of what has no room, for how many images there is a place, if not for one.
+        """
         source = graph.tensors[graph.input]
         height, width, channels = source.shape if len(source.shape) == 3 else (1, 1, *source.shape)
         image = Plane(source.name, height, width, channels, 0)
-        self._tensor(image, channels, width * channels)
+        self._tensor(image, channels, width * channels, self._images)
         for plan in plans:
             for plane in plan.layer.operands:
                 if plane.tensor in graph.sources and plane.tensor not in self.dram:
-                    self._map(plane)
+                    self._map(plane, self._images)
         targets = [plan.layer.target for plan in plans]
-        self._map(next(plane for plane in targets if plane.tensor == graph.output))
+        output = next(plane for plane in targets if plane.tensor == graph.output)
+        self._map(output, self._images)
         start = self._used
         for plan in plans:
-            if plan.target is None and plan.layer.target.tensor != graph.output:
-                self._map(plan.layer.target)
+            target = plan.layer.target
+            if plan.target is None and target.tensor != graph.output:
+                self._map(target, copies.get(target.tensor, 1))
         self._spill = Region(start, self._used - start)
+
+    def of_image(self, image: int) -> dict[str, DramTensor]:
+        """The feature maps of one image that live in DRAM, by name."""
+        maps = {}
+        for name, stacked in self.dram.items():
+            copies = self._copies[name]
+            height = stacked.height // copies
+            offset = stacked.offset + image % copies * height * stacked.pitch
+            maps[name] = msgspec.structs.replace(stacked, height=height, offset=offset)
+        return maps
 
     def memory_map(self, graph: Graph, program: int) -> MemoryMap:
         """All of the window.
@@ -83,19 +112,21 @@ class MemoryWindow:
         self._used += -(-length // self._alignment) * self._alignment
         return region
 
-    def _map(self, plane: Plane) -> None:
-        """Place a map of whole feature words, each row at a DRAM word."""
+    def _map(self, plane: Plane, copies: int) -> None:
+        """Place maps of whole feature words, each row at a DRAM word."""
         word = self._config.dram_bytes_per_cycle
         row_bytes = plane.row_words * self._config.rows
-        self._tensor(plane, plane.words * self._config.rows, -(-row_bytes // word) * word)
+        pitch = -(-row_bytes // word) * word
+        self._tensor(plane, plane.words * self._config.rows, pitch, copies)
 
-    def _tensor(self, plane: Plane, pixel_bytes: int, pitch: int) -> None:
+    def _tensor(self, plane: Plane, pixel_bytes: int, pitch: int, copies: int) -> None:
+        self._copies[plane.tensor] = copies
         self.dram[plane.tensor] = DramTensor(
             plane.tensor,
-            plane.height,
+            copies * plane.height,
             plane.width,
             plane.channels,
-            self._region(plane.height * pitch).offset,
+            self._region(copies * plane.height * pitch).offset,
             pitch,
             pixel_bytes,
         )

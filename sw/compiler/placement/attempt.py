@@ -95,7 +95,7 @@ class Attempt:
     def _placed(self, roomy: bool) -> list[Block]:
         """The blocks of all maps: by decreasing size, each at the lowest address that is free."""
         placed: list[Block] = []
-        for block in sorted(self._blocks(), key=lambda b: (-b.size, b.born, b.names)):
+        for block in sorted(self.blocks(), key=lambda b: (-b.size, b.born, b.names)):
             for apart in (1, 0) if roomy else (0,):
                 others = [other for other in placed if other.meets(block, apart)]
                 base = self._base(block, placed, others)
@@ -124,7 +124,7 @@ class Attempt:
                     return base
         return first_fit(taken, block.size, self._limit)
 
-    def _blocks(self) -> list[Block]:
+    def blocks(self) -> list[Block]:
         """The tensors in feature memory; a sum shares the block of the operand that it replaces.
 
         The weights of a depthwise layer come while the layer before it runs.
@@ -184,7 +184,11 @@ class Attempt:
         if not isinstance(layer, Convolution) or layer.number == 0:
             return False
         before = self._candidates.layers[layer.number - 1]
-        return before.target.tensor == layer.source.tensor and self._may_run_beside(before)
+        return (
+            isinstance(before, Depthwise)
+            and before.target.tensor == layer.source.tensor
+            and self._may_run_beside(before)
+        )
 
     def _beside(self, layer: Layer, before: Candidate) -> Candidate | None:
         if not self._may_run_beside(layer):

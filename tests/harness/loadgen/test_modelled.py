@@ -1,3 +1,4 @@
+import dataclasses
 import time
 
 import mlperf_loadgen
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from harness.loadgen import modelled
+from harness.loadgen.machine import ModelledBatch
 from harness.loadgen.modelled import ModelledSystem
 from tests.support.toy_machine import MACHINE
 
@@ -21,7 +23,7 @@ def completions(monkeypatch):
     monkeypatch.setattr(
         mlperf_loadgen,
         "QuerySamplesComplete",
-        lambda responses: seen.append((time.perf_counter(), responses[0])),
+        lambda responses: seen.extend((time.perf_counter(), one) for one in responses),
     )
     monkeypatch.setattr(modelled, "_prefer_this_thread", lambda: False)
     return seen
@@ -29,20 +31,36 @@ def completions(monkeypatch):
 
 def test_samples_of_a_query_complete_one_after_the_other(completions):
     answers = {number: np.full(1, number, np.float32) for number in range(3)}
-    system = ModelledSystem(answers, MACHINE.latency)
+    system = ModelledSystem(answers, MACHINE.completion)
     start = time.perf_counter()
     system.issue([Sample(number) for number in range(3)])
     assert [response.id for _, response in completions] == [0, 1, 2]
     for number, (when, response) in enumerate(completions, 1):
-        assert when - start >= MACHINE.latency(number)
+        assert when - start >= MACHINE.completion(number, 3)
         assert response.size == 4
     assert system.completed == 3
     assert len(system.late) == 1
     assert system.late[0] >= 0
 
 
+def test_samples_of_a_batch_complete_together(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        mlperf_loadgen, "QuerySamplesComplete", lambda responses: calls.append(len(responses))
+    )
+    monkeypatch.setattr(modelled, "_prefer_this_thread", lambda: False)
+    machine = dataclasses.replace(MACHINE, batch=ModelledBatch(3, 110_000))
+    answers = {number: np.full(1, number, np.float32) for number in range(7)}
+    system = ModelledSystem(answers, machine.completion)
+    start = time.perf_counter()
+    system.issue([Sample(number) for number in range(7)])
+    assert time.perf_counter() - start >= machine.latency(7)
+    assert calls == [3, 3, 1]
+    assert system.completed == 7 and len(system.late) == 1
+
+
 def test_a_missing_answer_ends_the_test(completions):
-    system = ModelledSystem({}, MACHINE.latency)
+    system = ModelledSystem({}, MACHINE.completion)
     system.issue([Sample(0), Sample(1)])
     assert isinstance(system.failure, KeyError)
     assert [response.size for _, response in completions] == [0, 0]

@@ -22,7 +22,7 @@ def write_logs(folder, latency_ns, scenario="SingleStream"):
 @pytest.mark.parametrize(("late_us", "kept"), [(0, True), (9, True), (-9, True), (11, False)])
 def test_pace_is_held_against_the_model(tmp_path, late_us, kept):
     write_logs(tmp_path, 1_000_000 + 1000 * late_us)
-    system = ModelledSystem({}, MACHINE.latency)
+    system = ModelledSystem({}, MACHINE.completion)
     system.late.extend([late_us * 1e-6, 0.0])
     found = pace.pace(MACHINE, system, tmp_path, 1 + late_us * 1e-3, 2e-6)
     assert found.kept is kept

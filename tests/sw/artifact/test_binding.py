@@ -109,6 +109,56 @@ def test_the_bandwidth_of_a_schedule_is_kept(saved, tmp_path):
     assert artifact.load(tmp_path / "slow").program == program
 
 
+@pytest.fixture
+def several(saved, tmp_path):
+    network, _ = saved
+    one, two = (compile_graph(network.graph, PRESETS["nano"], images=count) for count in (1, 2))
+    path = tmp_path / "several"
+    return artifact.save(artifact.with_program(network, one, two), path), path
+
+
+def test_a_program_of_several_images_is_kept(several):
+    written, path = several
+    read = artifact.load(path)
+    assert read.program == written.program and read.batch == written.batch
+    assert artifact.batch_of(read, path).images == 2
+
+
+def test_it_is_bound_to_its_network_too(several):
+    written, path = several
+    other = compile_graph(written.graph, PRESETS["nano"], images=3)
+    (path / artifact.BATCH_CODE).write_bytes(other.code)
+    rewrite(
+        path,
+        lambda manifest: manifest["target"]["batch"]["memory"]["program"].update(
+            length=len(other.code)
+        ),
+    )
+    rehash(path)
+    with pytest.raises(DnaError, match="is not the one that was compiled"):
+        artifact.load(path)
+    rehash(path, seal=True)
+    with pytest.raises(DnaError, match=r"is not of its network: (code|memory) differs"):
+        artifact.load(path)
+
+
+def test_another_compilers_program_of_several_images_is_within_its_memories(several):
+    _, path = several
+    rewrite(path, lambda manifest: manifest["target"].update(compiler="another"))
+    rehash(path, seal=True)
+    assert artifact.load(path).batch is not None
+    rewrite(path, lambda manifest: manifest["target"]["batch"].update(images=3))
+    rehash(path, seal=True)
+    with pytest.raises(DnaError, match="is damaged"):
+        artifact.load(path)
+
+
+def test_an_artifact_without_one_says_how_to_make_one(compiled):
+    network, path = compiled
+    with pytest.raises(DnaError, match=r"--config nano --images N` makes one of several"):
+        artifact.batch_of(network, path)
+
+
 def test_a_program_is_compiled_again_once(compiled, tmp_path, monkeypatch):
     written, path = compiled
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -47,6 +47,23 @@ def test_all_that_it_writes(compiled, tmp_path):
     assert f"wrote {', '.join(map(str, files))}" in result.output
 
 
+def test_images_a_second_are_those_of_the_program_of_several(tmp_path):
+    path = save_compiled(tmp_path / "tiny.nano", PRESETS["nano"], side=24, images=3)
+    page, json_file = tmp_path / "report.html", tmp_path / "report.json"
+    result = invoke(path, "--json", json_file, "-o", page)
+    assert result.exit_code == 0, result.output
+    figures, network = json.loads(json_file.read_text()), artifact.load(path)
+    one, several = predict(network.program).cycles, predict(network.batch).cycles
+    assert figures["cycles"] == one and figures["latency_ms"] == pytest.approx(one / 300e3)
+    assert figures["throughput_per_s"] == pytest.approx(3 * 300e6 / several)
+    batch = figures["batch"]
+    assert (batch["images"], batch["cycles"]) == (3, several)
+    assert batch["cycles_per_image"] == pytest.approx(several / 3)
+    assert batch["utilization"] == pytest.approx(3 * figures["macs"] / (32 * several))
+    assert f"program of 3 images: {several:,} cycles" in result.output
+    assert "Images a second, 3 at a time" in page.read_text()
+
+
 def test_the_worst_layers_say_to_what_they_lose(compiled, tmp_path):
     result = invoke(compiled, "--json", tmp_path / "report.json")
     layers = json.loads((tmp_path / "report.json").read_text())["layers"]

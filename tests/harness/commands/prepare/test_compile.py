@@ -69,6 +69,25 @@ def test_tables_and_json(compiled):
     assert f"{estimate}: `dna report {output}`" in text
 
 
+def test_a_program_of_several_images_beside_that_of_one(model, compiled, tmp_path):
+    output, figures = tmp_path / "tiny.nano", tmp_path / "layers.json"
+    words = ("compile", model, "--config", "nano", "--images", 3, "-o", output)
+    result = invoke(*words, "--json", figures)
+    assert result.exit_code == 0, result.output
+    network = artifact.load(output)
+    assert network.program == artifact.load(compiled[0]).program
+    assert (network.batch.images, network.batch.weights) == (3, network.program.weights)
+    assert "a second program computes 3 images" in result.stdout
+    said = json.loads(figures.read_text())
+    assert said["images"] == 3 and compiled[1]["images"] == 1
+    assert said["macs"] == compiled[1]["macs"] and said["batch"]["macs"] == 3 * said["macs"]
+    listing = invoke("disasm", output, "--batch")
+    assert list(assemble(listing.stdout.splitlines())) == read_program(network.batch.code)
+    again = tmp_path / "again"
+    assert invoke("compile", output, "--config", "nano", "-o", again).exit_code == 0
+    assert artifact.load(again).batch is None
+
+
 def test_the_words_for_what_binds_are_those_of_the_report(compiled):
     """Both name the engine."""
     output, figures, _ = compiled
@@ -119,6 +138,11 @@ def test_the_listing_is_the_program(compiled):
         (("compile", "MODEL", "--config", "TINY", "-o", "OUT"), "feature_words of at least"),
         (("compile", "MODEL", "--config", "nano", "-o", "BAD"), "is not an artifact"),
         (("disasm", "MODEL"), "has no program; make one with `dna compile"),
+        (("disasm", "MODEL", "--batch"), "has no program; make one with `dna compile"),
+        (
+            ("compile", "MODEL", "--config", "nano", "--images", "65", "-o", "OUT"),
+            "a program computes 1 to 64 images, not 65",
+        ),
     ],
 )
 def test_bad_input(model, tmp_path, arguments, message):
@@ -153,6 +177,34 @@ def _no_weights(manifest, _):
 
 def _shorter(manifest, _):
     manifest["target"]["memory"]["weights"]["length"] -= 8
+
+
+def _one_image_more(manifest, _):
+    manifest["target"]["batch"]["images"] += 1
+
+
+def _no_number_of_images(manifest, _):
+    manifest["target"]["batch"] = None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_one_image_more, "is not the one that was compiled"),
+        (_no_number_of_images, "lists batch.bin and not how many images"),
+        (lambda m, _: m["target"]["batch"].update(images=1), "damaged: a batch of 1"),
+        (lambda m, _: m["files"].pop("batch.json"), "lists no batch.json"),
+        (lambda m, _: m["target"]["batch"]["memory"]["program"].update(length=1), "batch.bin has"),
+        (lambda _, f: (f / "batch.bin").write_bytes(b""), "batch.bin differs from its checksum"),
+    ],
+)
+def test_damaged_programs_of_several_images_are_not_loaded(model, tmp_path, change, message):
+    output = tmp_path / "tiny.nano"
+    words = ("compile", model, "--config", "nano", "--images", "2", "-o", output)
+    assert invoke(*words).exit_code == 0
+    damage(output, change)
+    with pytest.raises(DnaError, match=message):
+        artifact.load(output)
 
 
 def _flipped(_, folder):

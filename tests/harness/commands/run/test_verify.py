@@ -48,7 +48,8 @@ def photograph(tmp_path_factory):
 @pytest.fixture
 def invoke(network, photograph):
     def call(*arguments, path=network, config=("--config", "nano")):
-        words = [path, *config, "--image", photograph, *arguments]
+        image = () if "--image" in arguments else ("--image", photograph)
+        words = [path, *config, *image, *arguments]
         return CliRunner().invoke(command, [str(word) for word in words])
 
     return call
@@ -376,3 +377,31 @@ def test_what_is_done_is_kept(invoke, monkeypatch, tmp_path, reason, exit_code):
 def test_importing_it_imports_nothing_heavy():
     assert single_layers.run_layer  # the command imports this module only when it runs
     assert "dna verify micro.dna" in CliRunner().invoke(command, ["--help"]).output
+
+
+def test_every_value_of_every_image(network, photograph, tmp_path):
+    path, figures = tmp_path / "several", tmp_path / "figures.json"
+    tiny = artifact.load(network)
+    programs = [compile_graph(tiny.graph, NANO, images=count) for count in (1, 3)]
+    artifact.save(artifact.with_program(tiny, *programs), path)
+    words = [str(path), "--batch", "--image", str(photograph), "--engine", "interpreter"]
+    result = CliRunner().invoke(command, [*words, "--json", str(figures)])
+    assert result.exit_code == 0, result.output
+    said = json.loads(figures.read_text())
+    assert (said["images"], said["mismatches"], said["litert_logits_differ"]) == (3, 0, 0)
+    assert said["values"] == sum(np.prod(table.shape) for table in programs[1].layers)
+    assert "one program of 3 images, interpreted" in result.output
+    for more, message in (
+        (["--layers", "*"], "--batch is a whole program"),
+        (["--image", str(photograph)] * 3, "4 images are too many: it computes 3 at a time"),
+    ):
+        failed = CliRunner().invoke(command, [*words, *more])
+        assert message in str(failed.exception)
+
+
+def test_a_batch_takes_a_program_of_several_images(compiled, photograph):
+    words = [str(compiled), "--batch", "--image", str(photograph)]
+    failed = CliRunner().invoke(command, words)
+    assert "has only the program of one image" in str(failed.exception)
+    failed = CliRunner().invoke(command, [words[0], *(["--image", str(photograph)] * 2)])
+    assert "2 images are too many: it computes 1 at a time" in str(failed.exception)

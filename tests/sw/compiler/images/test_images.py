@@ -1,0 +1,88 @@
+"""Programs of several images against the reference: whole networks on many machines."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hw.config import PRESETS
+from hw.isa import Opcode, read_program
+from sw.compiler import MOST_IMAGES, compile_graph
+from sw.errors import DnaError
+from tests.support.batches import check_batch
+from tests.support.graphs import random_resnet50, random_small_graph
+from tests.support.programs import least_feature_words, random_config, random_network
+
+RANDOM = settings(
+    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+)
+NANO = PRESETS["nano"]
+
+
+@RANDOM
+@given(seed=st.integers(0, 2**32 - 1))
+def test_random_networks_on_random_machines(seed):
+    rng = np.random.default_rng(seed)
+    graph, config = random_network(rng), random_config(rng)
+    if least_feature_words(graph, config) is None:
+        check_batch(rng, graph, config, int(rng.integers(2, 6)), (None, seed))
+
+
+@RANDOM
+@given(seed=st.integers(0, 2**32 - 1))
+def test_memory_for_one_image_is_enough(seed):
+    """Feature maps spill, of each image to a place of its own; at worst images do not overlap."""
+    rng = np.random.default_rng(seed)
+    graph, config = random_network(rng), random_config(rng, feature_words=16)
+    least = least_feature_words(graph, config)
+    if least is not None:
+        words = least << int(rng.integers(0, 3))
+        config = dataclasses.replace(config, feature_words=words)
+    check_batch(rng, graph, config, int(rng.integers(2, 6)), (None, seed))
+
+
+@pytest.mark.parametrize("name", ["nano", "micro", "f200"])
+def test_presets(name):
+    rng = np.random.default_rng(4)
+    check_batch(rng, random_small_graph(rng, (33, 30, 3)), PRESETS[name], 3, (None, 1))
+
+
+def test_spilling_resnet50_on_nano():
+    rng = np.random.default_rng(7)
+    graph = random_resnet50(rng, 64, classes=100, stride_in_3x3=True)
+    program = check_batch(rng, graph, NANO, 2)
+    assert program.memory.spill.length > 0
+
+
+@pytest.mark.parametrize("images", [2, 5])
+def test_what_is_the_same_as_in_the_program_of_one_image(images):
+    graph = random_small_graph(np.random.default_rng(2))
+    one, several = (compile_graph(graph, NANO, images=count) for count in (1, images))
+    assert several.images == images
+    assert several.weights == one.weights
+    assert several.memory.weights == one.memory.weights
+    for table, single in zip(several.layers, one.layers, strict=True):
+        height, *rest = single.shape
+        assert table.shape == (images * height, *rest)
+        assert table.macs == images * single.macs
+        assert (table.number, table.operations) == (single.number, single.operations)
+    assert compile_graph(graph, NANO, images=images) == several
+
+
+def test_the_weights_of_a_classifier_are_streamed_once():
+    graph = random_small_graph(np.random.default_rng(2))
+    one, several = (compile_graph(graph, NANO, images=count).layers for count in (1, 4))
+    assert several[-1].weight_bytes == one[-1].weight_bytes
+    assert several[0].weight_bytes == 4 * one[0].weight_bytes
+    program = read_program(compile_graph(graph, NANO, images=4).code)
+    classifier = [op for op in program if op["layer"] == several[-1].number]
+    assert [op["in_height"] for op in classifier if op.opcode is Opcode.CONV] == [4]
+
+
+@pytest.mark.parametrize("images", [-1, 0, MOST_IMAGES + 1])
+def test_numbers_of_images_that_no_program_computes(images):
+    graph = random_small_graph(np.random.default_rng(2))
+    with pytest.raises(DnaError, match=f"1 to {MOST_IMAGES} images, not {images}"):
+        compile_graph(graph, NANO, images=images)
