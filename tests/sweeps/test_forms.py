@@ -1,6 +1,7 @@
 """The sweeps draw every operator of the table in every form, on every machine."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.sweeps.fuzz_cases import draw
 from tests.sweeps.machines import MACHINES, MOST_MACS, NAMES, RANDOM, machines
 
 NANO = PRESETS["nano"]
+PLAIN = dataclasses.replace(NANO, depthwise_words=0)
 CASES = 500
 """A quarter of a run of the fuzzer."""
 
@@ -21,11 +23,11 @@ OPERATORS = {row.name for row in table.TABLE if row.operation is not None}
 
 
 def drawn(graphs):
-    """What is in ``graphs``: pairs of a row's name and a form's."""
+    """What is in ``graphs``, with a depthwise engine and without: a row's name and a form's."""
     found = set()
-    for graph in graphs:
+    for graph, config in itertools.product(graphs, (NANO, PLAIN)):
         try:
-            found.update(*map(forms_of, places(graph, NANO)))
+            found.update(*map(forms_of, places(graph, config)))
         except DnaError:  # the machine has no such window: the fuzzer counts it as refused
             continue
     return found
