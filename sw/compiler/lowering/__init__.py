@@ -15,7 +15,7 @@ from typing import Any
 from hw.config import DnaConfig
 from sw.compiler.layers import Layer
 from sw.compiler.lowering.addition import add
-from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.context import Context, check_extents
 from sw.compiler.lowering.convolution import conv2d, depthwise_conv2d, fully_connected
 from sw.compiler.lowering.fusion import join_additions
 from sw.compiler.lowering.pooling import average_pool2d, max_pool2d, mean
@@ -60,7 +60,9 @@ def lower(graph: Graph, config: DnaConfig) -> list[Layer]:
     layers: list[Layer] = []
     for operation in graph.operations:
         if operation.name not in absorbed:
-            layers.append(_lowering(operation)(context, operation, len(layers)))
+            layer = _lowering(operation)(context, operation, len(layers))
+            check_extents(layer, config)
+            layers.append(layer)
     return layers
 
 

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 from hw.config import DnaConfig
 from hw.isa import FORMATS, Opcode
-from sw.compiler.layers import Plane, Window
+from sw.compiler.layers import Convolution, Layer, Plane, Window
 from sw.compiler.lowering.fusion import Joined
 from sw.errors import DnaError
 from sw.graph import Graph
@@ -89,4 +89,27 @@ def check_window(operation: Operation, window: Window) -> None:
             raise DnaError(
                 f"{operation.name}: {name.replace('_', ' ')} {value} is too large for the "
                 f"machine; at most {LIMITS[name]}"
+            )
+
+
+def check_extents(layer: Layer, config: DnaConfig) -> None:
+    """Check that the instructions can count what ``layer`` reads and writes.
+
+    Raises:
+        DnaError: they cannot.
+    """
+    found = []
+    for plane in (layer.source, layer.target):
+        found += [
+            (f"{plane.tensor} has {plane.height} rows", plane.height, LIMITS["in_height"]),
+            (f"{plane.tensor} has {plane.width} columns", plane.width, LIMITS["in_width"]),
+            (f"a pixel of {plane.tensor} has {plane.words} words", plane.words, LIMITS["in_words"]),
+        ]
+    if isinstance(layer, Convolution):
+        found.append((f"the window has {layer.slices} words", layer.slices, LIMITS["slices"]))
+    for what, value, most in found:
+        if value > most:
+            raise DnaError(
+                f"{layer.operations[0]}: {what}, and that is too large for the machine; at most "
+                f"{most}; configuration {config.name} has words of {config.rows} channels"
             )

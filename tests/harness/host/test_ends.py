@@ -98,6 +98,8 @@ def start(folder, script, **options):
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.DEVNULL,
+        # Under nohup, tests would hand an ignored SIGHUP down.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         **options,
     )
 
@@ -120,7 +122,7 @@ def test_its_children_end_with_a_command(tmp_path, script, number):
     children = numbers(tmp_path)
     assert all(map(running, children))
     process.send_signal(number)
-    process.wait()
+    process.wait(60)
     wait_until(lambda: not any(map(running, children)), SECONDS)
 
 

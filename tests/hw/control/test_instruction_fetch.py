@@ -119,7 +119,7 @@ def edited(config, position, /, **fields):
     ("fields", "code"),
     [
         ({"magic": 1}, Fault.BAD_MAGIC),
-        ({"isa_version": 2}, Fault.BAD_VERSION),
+        ({"isa_version": 99}, Fault.BAD_VERSION),
         ({"config": 7}, Fault.BAD_CONFIG),
         ({"length": 1}, Fault.TRUNCATED),
         ({"length": 0}, Fault.TRUNCATED),

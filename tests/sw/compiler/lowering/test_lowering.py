@@ -252,6 +252,22 @@ def test_windows_that_the_instructions_cannot_hold(kernel, stride, message):
         net.lower("y")
 
 
+@pytest.mark.parametrize(
+    ("shape", "kernel", "message"),
+    [
+        ((1, 1, 65536), (1, 1), "a pixel of input has 16384 words"),
+        ((16384, 1, 1), (1, 1), "input has 16384 rows"),
+        ((1, 16384, 1), (1, 1), "input has 16384 columns"),
+        ((8, 8, 1024), (8, 8), "the window has 16384 words"),
+    ],
+)
+def test_maps_that_the_instructions_cannot_count(shape, kernel, message):
+    net = Net(shape)
+    net.conv("y", "input", 4, kernel=kernel)
+    with pytest.raises(DnaError, match=f"y: {message}, and that is too large for the machine"):
+        net.lower("y")
+
+
 def test_a_network_without_operations_is_refused():
     with pytest.raises(DnaError, match="no operation"):
         Net().lower("input")
