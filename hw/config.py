@@ -9,6 +9,10 @@ import json
 LOAD_CHUNKS = 8
 """Chunks of a row that LOAD keeps: two to read from, and what overlapping windows come back to."""
 
+DEPTHWISE_SIDE = 3
+"""Rows and columns of the block of taps that the depthwise engine takes in a cycle."""
+DEPTHWISE_TAPS = DEPTHWISE_SIDE**2
+
 # What the fields of instructions can say: an address of 24 bits, pixels of a tile in 14.
 FEATURE_WORDS_LIMIT = 1 << 24
 TILE_PIXELS_LIMIT = 1 << 13
@@ -45,6 +49,9 @@ class DnaConfig:
             least 4 and at most 128 bytes.
         port_granule_bytes: of the memory window, so many bytes in turn belong to each port. A power
             of two, at least the bytes of the longest burst; without meaning if there is one port.
+        depthwise_words: feature words that the depthwise engine handles per cycle, with nine
+            multipliers for each of their channels. A power of two, at most ``post_words``; 0 for a
+            machine without that engine.
 
     Raises:
         ValueError: a parameter is out of range; the message quotes its value.
@@ -63,6 +70,7 @@ class DnaConfig:
     outstanding_bursts: int = 8
     dram_ports: int = 1
     port_granule_bytes: int = 4096
+    depthwise_words: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -74,7 +82,7 @@ class DnaConfig:
                     )
             elif not isinstance(value, int) or isinstance(value, bool):
                 raise ValueError(f"{field.name} must be an integer, not {value!r}")
-            elif not _is_power_of_two(value):
+            elif not _is_power_of_two(value) and (field.name != "depthwise_words" or value != 0):
                 raise ValueError(f"{field.name} must be a power of two, not {value!r}")
         if self.rows < 2:
             raise ValueError(f"rows must be at least 2, not {self.rows!r}")
@@ -91,6 +99,11 @@ class DnaConfig:
             raise ValueError(
                 "dram_bytes_per_cycle must be from 8 to modules x columns "
                 f"({self.modules * self.columns}), not {self.dram_bytes_per_cycle!r}"
+            )
+        if self.depthwise_words > self.post_words:
+            raise ValueError(
+                f"depthwise_words must be at most lanes / rows ({self.post_words}), "
+                f"not {self.depthwise_words!r}"
             )
         self._check_ports()
         if self.feature_words < 2 * self.modules:
@@ -139,6 +152,11 @@ class DnaConfig:
     def macs(self) -> int:
         """Multiply-accumulate units in the whole machine."""
         return self.modules * self.rows * self.columns
+
+    @property
+    def depthwise_macs(self) -> int:
+        """Multiply-accumulate units of the depthwise engine."""
+        return DEPTHWISE_TAPS * self.depthwise_words * self.rows
 
     @property
     def feature_address_bits(self) -> int:
@@ -195,6 +213,7 @@ PRESETS = {
             dram_bytes_per_cycle=8,
             feature_words=4096,
             weight_fifo_words=16,
+            depthwise_words=1,
         ),
         DnaConfig(
             name="micro",
@@ -206,6 +225,7 @@ PRESETS = {
             dram_bytes_per_cycle=16,
             feature_words=262144,
             weight_fifo_words=256,
+            depthwise_words=1,
         ),
         DnaConfig(
             name="small",
@@ -217,6 +237,7 @@ PRESETS = {
             dram_bytes_per_cycle=64,
             feature_words=131072,
             weight_fifo_words=256,
+            depthwise_words=2,
         ),
         DnaConfig(
             name="f100",
@@ -228,6 +249,7 @@ PRESETS = {
             dram_bytes_per_cycle=128,
             feature_words=65536,
             weight_fifo_words=512,
+            depthwise_words=2,
         ),
         DnaConfig(
             name="f200",
@@ -243,6 +265,7 @@ PRESETS = {
             outstanding_bursts=32,
             feature_words=65536,
             weight_fifo_words=512,
+            depthwise_words=2,
         ),
     )
 }

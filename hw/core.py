@@ -14,6 +14,7 @@ from hw.bus.dma_write import DmaWriter
 from hw.config import DnaConfig
 from hw.control.sequencer import WORKERS, Sequencer
 from hw.conv.convolution_engine import ConvolutionEngine
+from hw.depthwise.depthwise_engine import DepthwiseEngine
 from hw.interfaces import FaultSignature, word_layout
 from hw.isa import Engine
 from hw.memory.feature_memory import FeatureMemory
@@ -26,6 +27,9 @@ from hw.transfer.weights import WeightEngine
 
 MEMORY_READERS = 3
 """Instruction fetch, LOAD, WEIGHTS."""
+
+SHARING_WRITERS, SHARING_READERS = 3, 3
+"""At port B of the feature memory: POST, POOL, LOAD; the residual, STORE, POOL."""
 
 
 def memory_signature(config: DnaConfig) -> AxiSignature:
@@ -73,7 +77,7 @@ class Core(wiring.Component):
         activity, layers: out, arrays by :class:`hw.isa.Engine`.
         progress: out, something moved in this cycle.
         fault: out.
-        post_trace, pool_trace, load_trace: out, :class:`WriteTraceSignature`.
+        post_trace, pool_trace, load_trace, depthwise_trace: out, :class:`WriteTraceSignature`.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -97,6 +101,7 @@ class Core(wiring.Component):
                 "post_trace": Out(WriteTraceSignature(config)),
                 "pool_trace": Out(WriteTraceSignature(config)),
                 "load_trace": Out(WriteTraceSignature(config)),
+                "depthwise_trace": Out(WriteTraceSignature(config)),
             }
         )
 
@@ -104,10 +109,15 @@ class Core(wiring.Component):
         """Instantiate and connect."""
         m = Module()
         config = self._config
+        has_depthwise = config.depthwise_words > 0
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.dma_read = reader = DmaReader(config, clients=MEMORY_READERS)
         m.submodules.dma_write = writer = DmaWriter(config)
-        m.submodules.features = features = FeatureMemory(config)
+        m.submodules.features = features = FeatureMemory(
+            config,
+            writers=SHARING_WRITERS + has_depthwise,
+            readers=SHARING_READERS + has_depthwise,
+        )
         m.submodules.load = load = LoadEngine(config)
         m.submodules.weights = weights = WeightEngine(config)
         m.submodules.conv = conv = ConvolutionEngine(config)
@@ -122,9 +132,21 @@ class Core(wiring.Component):
             Engine.POOL: pool,
             Engine.STORE: store,
         }
+        writes = [
+            (post.results, self.post_trace),
+            (pool.results, self.pool_trace),
+            (load.results, self.load_trace),
+        ]
+        reads = [post.residual, store.features, pool.features]
+        if has_depthwise:
+            m.submodules.depthwise = depthwise = DepthwiseEngine(config)
+            engines[Engine.DEPTHWISE] = depthwise
+            writes.append((depthwise.results, self.depthwise_trace))
+            reads.append(depthwise.features)
 
         for position, worker in enumerate(WORKERS):
-            connect(m, sequencer.engines[position], engines[worker].engine)
+            if worker in engines:
+                connect(m, sequencer.engines[position], engines[worker].engine)
         connect(m, sequencer.fetch, reader.clients[0])
         connect(m, load.memory, reader.clients[1])
         connect(m, weights.memory, reader.clients[2])
@@ -134,11 +156,6 @@ class Core(wiring.Component):
         for module in range(config.modules):
             connect(m, conv.pixels[module], post.pixels[module])
         connect(m, conv.window, features.window)
-        writes = (
-            (post.results, self.post_trace),
-            (pool.results, self.pool_trace),
-            (load.results, self.load_trace),
-        )
         for index, (port, trace) in enumerate(writes):
             connect(m, port, features.writers[index])
             m.d.comb += [
@@ -147,9 +164,8 @@ class Core(wiring.Component):
                 trace.enable.eq(port.requests.payload.enable),
                 trace.words.eq(port.requests.payload.words),
             ]
-        connect(m, post.residual, features.readers[0])
-        connect(m, store.features, features.readers[1])
-        connect(m, pool.features, features.readers[2])
+        for index, reader_port in enumerate(reads):
+            connect(m, reader_port, features.readers[index])
 
         for number in range(config.dram_ports):
             memory = flipped(self.axi[number])

@@ -32,6 +32,20 @@ POST_WORDS_UNDER_WAY = 32
 operand of an addition that it has read ahead, ``lanes`` channels each: more than the pipelines are
 long."""
 
+DEPTHWISE_PREPARATION = 2
+"""From the start of a DEPTHWISE to its first request and its first step: what the fields say, in
+registers, and the counters that begin with it."""
+LINE_BUFFER_LATENCY = 3
+"""From the address of a block of taps to its words: memories, choice of rows, choice of columns."""
+TAP_SUM_LATENCY = 4
+"""Products, sums of three, sum of all, sum of the steps."""
+DEPTHWISE_ROWS = 8
+"""Rows of the input that the line buffer of the depthwise engine holds; a power of two."""
+DEPTHWISE_COLUMNS = 384
+"""Columns of the widest row that it holds."""
+DEPTHWISE_KERNEL = 7
+"""Rows and columns of the largest window of the depthwise engine, which must leave a row free."""
+
 BIAS_BITS, SCALE_BITS = 32, 32
 PARAMETER_BYTES = (BIAS_BITS + SCALE_BITS) // 8
 """What requantization needs of an output channel: int32 bias and the bits of a float32 scale."""

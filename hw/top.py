@@ -61,7 +61,8 @@ class ObservedDna(wiring.Component):
     Ports:
         those of :class:`Dna`, and
         busy: out, a program runs.
-        post_trace, pool_trace, load_trace: out, :class:`hw.core.WriteTraceSignature`.
+        post_trace, pool_trace, load_trace, depthwise_trace: out,
+            :class:`hw.core.WriteTraceSignature`.
         activity, layers: out, arrays by :class:`hw.isa.Engine`.
     """
 
@@ -74,6 +75,7 @@ class ObservedDna(wiring.Component):
                 "post_trace": Out(WriteTraceSignature(config)),
                 "pool_trace": Out(WriteTraceSignature(config)),
                 "load_trace": Out(WriteTraceSignature(config)),
+                "depthwise_trace": Out(WriteTraceSignature(config)),
                 "activity": Out(unsigned(ACTIVITY_BITS)).array(len(Engine)),
                 "layers": Out(16).array(len(Engine)),
             }
@@ -85,6 +87,7 @@ class ObservedDna(wiring.Component):
         connect(m, core.post_trace, flipped(self.post_trace))
         connect(m, core.pool_trace, flipped(self.pool_trace))
         connect(m, core.load_trace, flipped(self.load_trace))
+        connect(m, core.depthwise_trace, flipped(self.depthwise_trace))
         m.d.comb += self.busy.eq(csr.busy)
         for engine in Engine:
             m.d.comb += [

@@ -121,20 +121,21 @@ class LayerTable(msgspec.Struct, frozen=True, kw_only=True):
         number: as in the ``layer`` field of its instructions.
         operations: names in the graph. A convolution and the addition behind it are one layer;
             only the sum is in memory.
-        kind: ``conv``, ``max_pool``, ``average_pool`` or ``mean``.
+        kind: ``conv``, ``depthwise``, ``max_pool``, ``average_pool`` or ``mean``.
         output: name of the tensor in memory.
         shape: its height, width, channels.
         words: feature words of an output pixel.
-        stripes: places of the output, one for every POST or MAX_POOL instruction; of a mean one in
-            all, of an average-pool, which has a MEAN for every pixel, one for every stripe.
+        stripes: places of the output, one for every POST, DEPTHWISE or MAX_POOL instruction;
+            of a mean one in all, of an average-pool, which has a MEAN for every pixel, one for
+            every stripe.
         dram: where the output is kept if not in feature memory.
         split: k, modules that share a reduction; 0 if it is no convolution.
         channel_tiles, pixel_tiles, tile_pixels: the loop nest (of the first stripe).
         macs: multiply-accumulates, padding counted.
         weight_bytes, load_bytes, store_bytes: DRAM traffic.
         estimated_cycles: a forecast that knows no stalls by chance.
-        bound: the engine that the forecast says is the limit: conv, weights, post, pool, load or
-            store.
+        bound: the engine that the forecast says is the limit: conv, weights, post, depthwise, pool,
+            load or store.
     """
 
     number: int

@@ -15,11 +15,14 @@ from collections.abc import Iterator
 import msgspec
 
 from harness.hardware.area_constants import CONSTANTS
-from hw.config import LOAD_CHUNKS, DnaConfig
+from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, LOAD_CHUNKS, DnaConfig
 from hw.microarchitecture import (
+    DEPTHWISE_COLUMNS,
+    DEPTHWISE_KERNEL,
     ELEMENT_LATENCY,
     ENTRY_LATENCY,
     FEATURE_READS,
+    PARAMETER_BYTES,
     POST_WORDS_UNDER_WAY,
 )
 
@@ -169,6 +172,7 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
     window = 8 * config.rows * config.modules  # bits that the arrays, and POOL, read in a cycle
     stream = 8 * config.lanes
     burst_words = config.burst_words * config.outstanding_bursts
+    has_depthwise = int(config.depthwise_words > 0)
     yield Part(name="control", sizes=(1,))
     yield Part(
         name="DMA",
@@ -191,10 +195,11 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
         sizes=(1, window + stream, window * math.log2(config.modules)),
         memories=(
             Memory(config.feature_words // config.modules, 8 * config.rows, config.modules),
-            # Answers for POST, POOL and STORE.
-            Memory(FEATURE_READS, stream, 3, registers=False),
+            # Answers for POST, POOL and STORE, and for DEPTHWISE.
+            Memory(FEATURE_READS, stream, 3 + has_depthwise, registers=False),
         ),
     )
+    yield _depthwise(config)
     chunk = config.load_chunk_bytes
     yield Part(
         name="LOAD",
@@ -233,6 +238,30 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
         name="POOL",
         sizes=(1, config.lanes, window),
         counted=AreaBlock("", dsp=7),
+    )
+
+
+def _depthwise(config: DnaConfig) -> Part:
+    """The line buffer, nine multipliers and a requantizer for each channel."""
+    channels = config.depthwise_words * config.rows
+    there = int(channels > 0)
+    row = 8 * channels
+    columns = DEPTHWISE_COLUMNS // DEPTHWISE_SIDE
+    blocks = math.ceil(DEPTHWISE_KERNEL / DEPTHWISE_SIDE) ** 2
+    return Part(
+        name="DEPTHWISE",
+        sizes=(there, channels),
+        counted=AreaBlock("", dsp=config.depthwise_macs + 4 * channels),
+        memories=(
+            # Pairs of a row bank of four and a column bank; two rows of the buffer in each.
+            Memory(2 * columns, row, 4 * DEPTHWISE_SIDE * there),
+            # Weights of two groups, a block of them in a word; bias and scale by bytes.
+            Memory(2 << (blocks - 1).bit_length(), row, DEPTHWISE_TAPS * there),
+            Memory(2, row, PARAMETER_BYTES * there),
+            # What is done; where it goes.
+            Memory(POST_WORDS_UNDER_WAY, row, there, registers=False),
+            Memory(POST_WORDS_UNDER_WAY, config.feature_words.bit_length(), there, registers=False),
+        ),
     )
 
 

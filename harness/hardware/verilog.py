@@ -22,8 +22,17 @@ _MEMORY = re.compile(r"^  memory width (\d+) size (\d+) \\(\S+)$", re.M)
 _WRITE = """read_rtlil design.il
 proc -nomux -norom
 memory_collect
+delete */s:0
 write_verilog -norename design.v
 """
+# Signals of no bits are left out, since Verilog has none: [-1:0] is a wire of two.
+_LINT = {
+    "WIDTHEXPAND": "operands are extended to the width of the result",
+    "WIDTHTRUNC": "a vector is true if any of its bits is set",
+    "CASEINCOMPLETE": "what no case assigns has its value from the assignment in front of it",
+    "SYMRSVDWORD": "a signal may be named like a word of C++",
+}
+"""What Verilator warns of that is meant so, and why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +69,14 @@ def design(config: DnaConfig) -> dict[str, HardwareModule]:
     return read_design(relative_sources(rtlil.convert(Dna(config), name=TOP)))
 
 
-def wrapper(config: DnaConfig) -> dict[str, HardwareModule]:
-    """The module of :class:`hw.axi_top.DnaAxi`, in which that of :func:`design` is placed."""
+def wrapper(config: DnaConfig, *, memory_clock: bool = False) -> dict[str, HardwareModule]:
+    """The modules of :class:`hw.axi_top.DnaAxi`, in which that of :func:`design` is placed."""
     from hw import rtlil
     from hw.axi_top import DnaAxi
 
-    return read_design(relative_sources(rtlil.convert(DnaAxi(config), name=WRAPPER)))
+    return read_design(
+        relative_sources(rtlil.convert(DnaAxi(config, memory_clock=memory_clock), name=WRAPPER))
+    )
 
 
 def relative_sources(rtlil: str) -> str:
@@ -107,7 +118,8 @@ def write_verilog(
 ) -> None:
     """Write the design as Verilog to ``path``.
 
-    Memories have no initial content: nothing in the machine depends on it.
+    Memories have no initial content: nothing in the machine depends on it. Comments tell Verilator
+    which of its warnings are about what is meant so.
 
     Raises:
         DnaError: Yosys failed, or ``path`` cannot be written.
@@ -116,7 +128,9 @@ def write_verilog(
         folder = Path(name)
         (folder / "design.il").write_text(text(modules))
         yosys.run(_WRITE, folder, progress)
-        files.write(path, (folder / "design.v").read_bytes())
+        off = "".join(f"/* verilator lint_off {name} */ // {why}\n" for name, why in _LINT.items())
+        on = "".join(f"/* verilator lint_on {name} */\n" for name in _LINT)
+        files.write(path, f"{off}{(folder / 'design.v').read_text()}{on}")
 
 
 def text(modules: dict[str, HardwareModule]) -> str:

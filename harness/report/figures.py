@@ -39,7 +39,7 @@ class Use(enum.StrEnum):
 MEANINGS = {
     Use.MACS: "every MAC works: multiply-accumulates / MACs of the machine",
     Use.SHAPE: "the arrays work, but the layer does not fill their rows and columns",
-    Use.POOL: "max-pool or mean",
+    Use.POOL: "max-pool, mean or depthwise",
     Use.WEIGHTS: "waiting for the next weights",
     Use.POST: "waiting for a free accumulation tile, which POST drains",
     Use.FEATURE: "waiting for the feature memory",
@@ -78,8 +78,8 @@ class LayerFigures(msgspec.Struct, frozen=True, kw_only=True):
         uses: cycles of CONV by what became of them: with this layer's instruction, or waiting for
             it; and idle ones in ``cycles``. Over all layers they add up to those of the report.
         lost: of them those in which CONV did less than all MACs can.
-        pool: of a layer without convolution, cycles of POOL by what became of them, but for its
-            waiting for its turn.
+        pool: of a layer without CONV, cycles of POOL or DEPTHWISE by what became of them, but for
+            the wait for their turn.
         bound: the engine that is at work longest with it, in lower case.
         dram_bytes: to and from DRAM.
     """
@@ -126,6 +126,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         tail_cycles: of them after the end of the last layer: the interrupt. CONV is idle then.
         macs, utilization, latency_ms, throughput_per_s: of one image, nothing overlapped with the
             next.
+        utilization_all: of all multipliers, the depthwise engine's too.
         dram_read_bytes, dram_written_bytes: whole DRAM words.
         uses: cycles of CONV by what became of them; they add up to ``cycles``.
         engines: cycles by engine and activity.
@@ -145,6 +146,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     tail_cycles: int
     macs: int
     utilization: float
+    utilization_all: float
     latency_ms: float
     throughput_per_s: float
     dram_read_bytes: int
@@ -198,11 +200,12 @@ def report(
         tail_cycles=prediction.cycles - max(layer.end for layer in layers),
         macs=macs,
         utilization=macs / (config.macs * prediction.cycles),
+        utilization_all=macs / ((config.macs + config.depthwise_macs) * prediction.cycles),
         latency_ms=latency,
         throughput_per_s=1e3 / latency,
         dram_read_bytes=sum(prediction.words_read.values()) * config.dram_bytes_per_cycle,
         dram_written_bytes=prediction.words_written * config.dram_bytes_per_cycle,
-        uses=_uses(conv, macs / config.macs),
+        uses=_uses(conv, sum(map(_conv_macs, program.layers)) / config.macs),
         engines={
             engine.name: {
                 activity.name: int(prediction.activity[engine, :, activity].sum())
@@ -239,6 +242,11 @@ def _uses(activity: Sequence[int] | npt.NDArray[np.int64], ideal: float) -> dict
     return {use: uses[use] for use in Use if uses.get(use)}
 
 
+def _conv_macs(table: LayerTable) -> int:
+    """Multiply-accumulates of a layer, if CONV makes them."""
+    return table.macs if table.split else 0
+
+
 def _layers(program: Program, prediction: Prediction) -> list[LayerFigures]:
     activity = np.zeros_like(prediction.activity)
     for span in prediction.spans:
@@ -272,9 +280,10 @@ def _layer(
     idle: int,
 ) -> LayerFigures:
     config = program.config
-    conv, pool = activity[Engine.CONV, table.number].copy(), activity[Engine.POOL, table.number]
+    conv = activity[Engine.CONV, table.number].copy()
+    other = activity[[Engine.POOL, Engine.DEPTHWISE], table.number].sum(axis=0)
     conv[Activity.IDLE] += idle
-    uses = _uses(conv, table.macs / config.macs)
+    uses = _uses(conv, _conv_macs(table) / config.macs)
     return LayerFigures(
         number=table.number,
         name=table.name,
@@ -289,8 +298,8 @@ def _layer(
         utilization=table.macs / (config.macs * time.cycles) if time.cycles else 0.0,
         uses=uses,
         lost=sum(uses.values()) - uses.get(Use.MACS, 0),
-        # POOL waits for its turn, beside CONV, for most of the run, and nobody minds.
-        pool={} if table.split else {k: n for k, n in _uses(pool, 0).items() if k != Use.ORDER},
+        # They wait for their turn, beside CONV, for most of the run, and nobody minds.
+        pool={} if table.split else {k: n for k, n in _uses(other, 0).items() if k != Use.ORDER},
         bound=time.bound.name.lower(),
         dram_bytes=table.weight_bytes + table.load_bytes + table.store_bytes,
     )

@@ -12,7 +12,15 @@ from harness.report.figures import MEANINGS, OVER, LayerFigures, Report, Use
 from harness.report.scales import Scale
 from hw.isa import Engine
 
-TRACKS = (Engine.LOAD, Engine.WEIGHTS, Engine.CONV, Engine.POST, Engine.POOL, Engine.STORE)
+TRACKS = (
+    Engine.LOAD,
+    Engine.WEIGHTS,
+    Engine.CONV,
+    Engine.POST,
+    Engine.DEPTHWISE,
+    Engine.POOL,
+    Engine.STORE,
+)
 """The engines of the timeline, from memory to memory."""
 
 

@@ -103,7 +103,7 @@ def _print_line(text: str) -> None:
 
 def _interpret(case: _Case) -> tuple[ProgramResult, float]:
     """The result of the interpreter, and the seconds that it took."""
-    from sim.interpreter.semantics import ProgramError
+    from sim.interpreter.errors import ProgramError
     from sim.verify.interpreter import interpret_program
     from sw.errors import DnaError
 

@@ -203,6 +203,11 @@ def flat_members(prefix: str, signature: wiring.Signature) -> dict[str, Member]:
     }
 
 
+def flat_values(prefix: str, interface: Any) -> dict[str, Any]:
+    """The value of each wire of ``interface``, named as :func:`flat_members` does."""
+    return {f"{prefix}_{name}": value for name, _, value in _wires(interface)}
+
+
 def connect_flat(m: Module, interface: Any, component: wiring.Component, prefix: str) -> None:
     """Connect a submodule's AXI interface to the ports that ``component`` has of it.
 

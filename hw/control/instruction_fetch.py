@@ -40,7 +40,7 @@ class InstructionFetch(wiring.Component):
     stands for more than two cycles before it is offered.
 
     Args:
-        config: uses ``dram_bytes_per_cycle`` and ``digest``.
+        config: uses ``dram_bytes_per_cycle``, ``depthwise_words`` and ``digest``.
 
     Ports:
         start: in, begin. The unit stays where it is after a fault.
@@ -216,7 +216,10 @@ class InstructionFetch(wiring.Component):
     ) -> Signal:
         """The fault of the instruction in ``header``, all of whose comparisons are registers."""
         code = Signal(8)
-        known = [opcode for opcode in Opcode if opcode is not Opcode.HEADER]
+        missing = {Opcode.HEADER}
+        if not self._config.depthwise_words:
+            missing.add(Opcode.DEPTHWISE)
+        known = [opcode for opcode in Opcode if opcode not in missing]
         complaints = {
             "too_short": header.length < 2,
             "other_config": header.config != int(self._config.digest, 16),

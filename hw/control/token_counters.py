@@ -24,13 +24,13 @@ class TokenCounters(wiring.Component):
     on. Stall: none; a token that finds its counter full is ``lost``.
 
     Ports:
-        waits: in, array of unsigned(7), a bit for each :class:`hw.isa.Engine`, by consumer.
-        ready: out, unsigned(7), a bit for each consumer. CONTROL gives no tokens, so who waits for
+        waits: in, array of unsigned(8), a bit for each :class:`hw.isa.Engine`, by consumer.
+        ready: out, unsigned(8), a bit for each consumer. CONTROL gives no tokens, so who waits for
             it is never ready.
-        take: in, unsigned(7), a bit for each consumer; only where ``ready``.
-        give: in, array of unsigned(7), a bit for each consumer, by producer as in ``PRODUCERS``.
+        take: in, unsigned(8), a bit for each consumer; only where ``ready``.
+        give: in, array of unsigned(8), a bit for each consumer, by producer as in ``PRODUCERS``.
         tokens: out, array of range(TOKEN_LIMIT + 1), by producer and consumer: tokens there are.
-        lost: out, array of unsigned(7), a bit for each consumer, by producer: the token that is
+        lost: out, array of unsigned(8), a bit for each consumer, by producer: the token that is
             given in this cycle is lost because its counter is full.
     """
 

@@ -11,9 +11,10 @@ import enum
 from collections.abc import Iterator
 from typing import assert_never
 
-from hw.config import DnaConfig
+from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, DnaConfig
 from hw.isa.encoding import Instruction
 from hw.isa.formats import Opcode
+from hw.microarchitecture import PARAMETER_BYTES
 
 
 class Memory(enum.Enum):
@@ -103,8 +104,28 @@ def accesses(op: Instruction, config: DnaConfig) -> Accesses:
             row_bytes = op["row_words"] * config.rows
             stored = Rows(Memory.DRAM, op["dram"], row_bytes, op["rows"], op["dram_pitch"])
             return Accesses((_words(op, "in", op["rows"], op["row_words"]),), (stored,))
+        case Opcode.DEPTHWISE:
+            row_words = op["out_width"] * op["in_words"]
+            groups = -(-op["in_words"] // config.depthwise_words)
+            rows = parameter_rows(op["kernel_height"], op["kernel_width"])
+            parameters = Rows(
+                Memory.FEATURE, op["parameters"], groups * rows * config.depthwise_words
+            )
+            return Accesses(
+                (_input_map(op), parameters), (_words(op, "out", op["out_height"], row_words),)
+            )
         case _:
             assert_never(op.opcode)
+
+
+def parameter_rows(kernel_height: int, kernel_width: int) -> int:
+    """Rows of ``depthwise_words`` words that DEPTHWISE reads for each group of words.
+
+    A row has a byte for each channel: the weights of a tap of a block, block by block, then the
+    bytes of bias and scale.
+    """
+    blocks = -(-kernel_height // DEPTHWISE_SIDE) * -(-kernel_width // DEPTHWISE_SIDE)
+    return blocks * DEPTHWISE_TAPS + PARAMETER_BYTES
 
 
 def _words(op: Instruction, side: str, rows: int, row_words: int) -> Rows:

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-ISA_VERSION = 2
+ISA_VERSION = 3
 MAGIC = int.from_bytes(b"oDNA", "little")
 INSTRUCTION_BYTES = 64
 CHECKSUM_SEED = 0x31414E44
@@ -25,6 +25,7 @@ class Engine(enum.IntEnum):
     POST = 4
     POOL = 5
     STORE = 6
+    DEPTHWISE = 7
 
 
 class Opcode(enum.IntEnum):
@@ -39,6 +40,7 @@ class Opcode(enum.IntEnum):
     MAX_POOL = 0x40
     MEAN = 0x41
     STORE = 0x50
+    DEPTHWISE = 0x60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +221,24 @@ FORMATS: Mapping[Opcode, Format] = {
             Field("row_words", _COUNT, "feature words of a row"),
             Field("dram", 32, "byte offset of row 0 in the memory window, aligned to a DRAM word"),
             Field("dram_pitch", 24, "bytes from one row to the next, aligned to a DRAM word"),
+        ),
+    ),
+    Opcode.DEPTHWISE: Format(
+        Engine.DEPTHWISE,
+        "Depthwise convolution, feature memory to feature memory: bias and requantize. Loops, "
+        "outermost first: group of depthwise_words words of a pixel, row, column, 3 x 3 block of "
+        "the window. Machines without the engine refuse it.",
+        (
+            *_window(),
+            Field("out_height", _EXTENT, "output rows"),
+            Field("out_width", _EXTENT, "output columns"),
+            Field("out_base", _ADDRESS, "feature word of output pixel (0, 0)"),
+            Field("out_pitch", _PITCH, "feature words from one output row to the next"),
+            Field("parameters", _ADDRESS, "feature word where weights, bias and scale begin"),
+            Field("in_zero_point", 8, "value of padding", signed=True),
+            Field("zero_point", 8, "of the output", signed=True),
+            Field("lo", 8, "lower bound of the output", signed=True),
+            Field("hi", 8, "upper bound of the output", signed=True),
         ),
     ),
 }

@@ -8,7 +8,17 @@
 namespace {
 
 // In the order in which they get their banks.
-enum FeatureClient { POST_WRITE, POOL_WRITE, LOAD_WRITE, RESIDUAL_READ, STORE_READ, POOL_READ, FEATURE_CLIENTS };
+enum FeatureClient {
+    POST_WRITE,
+    POOL_WRITE,
+    LOAD_WRITE,
+    DEPTHWISE_WRITE,
+    RESIDUAL_READ,
+    STORE_READ,
+    POOL_READ,
+    DEPTHWISE_READ,
+    FEATURE_CLIENTS
+};
 
 class FeatureMemory {
 public:

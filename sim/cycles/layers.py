@@ -9,6 +9,9 @@ from hw.status import Activity
 from sim.cycles.prediction import Prediction, Span
 from sw.program import Program
 
+COMPUTING = (Engine.CONV, Engine.DEPTHWISE, Engine.POOL)
+"""Engines of which each layer has one."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LayerTime:
@@ -25,8 +28,8 @@ class LayerTime:
             If it is POST, CONV waits for it
             as WAIT_WEIGHTS: the parameters of the tile after next have no room, and the weights
             are behind them.
-        stalls: cycles in which CONV (POOL, if the layer has no CONV) had the layer's instruction
-            and did not work, by cause.
+        stalls: cycles in which CONV (DEPTHWISE or POOL, if the layer has no CONV) had the layer's
+            instruction and did not work, by cause.
     """
 
     number: int
@@ -47,7 +50,7 @@ def layer_times(program: Program, prediction: Prediction) -> list[LayerTime]:
         spans = [span for span in spans if span.engine is not Engine.CONTROL]
         work = [span for span in spans if span.engine not in (Engine.LOAD, Engine.WEIGHTS)]
         start, end = min(span.start for span in work), max(span.end for span in work)
-        engine = Engine.CONV if any(span.engine is Engine.CONV for span in work) else Engine.POOL
+        engine = next(one for one in COMPUTING if any(span.engine is one for span in work))
         times.append(
             LayerTime(
                 number=layer.number,

@@ -5,6 +5,7 @@
 // constants that are not declared in C++.
 
 #include "convolution.h"
+#include "depthwise.h"
 #include "load.h"
 #include "pool.h"
 #include "post.h"
@@ -25,6 +26,7 @@ public:
           reader(this->config, READERS), writer(this->config), load(this->config, features),
           weights(this->config), conv(this->config), post(this->config, features),
           pool(this->config, features), store(this->config, features),
+          depthwise(this->config, features),
           counts(ENGINES * layers * ACTIVITIES), layers(layers), patience(patience) {
         for (int64_t port = 0; port < this->config.dram_ports; port++)
             drams.emplace_back(timing, size_t(port), first_cycle, READ_IDS);
@@ -82,6 +84,7 @@ private:
         bool store_words = writer.word_ready(), store_requests = writer.request_ready();
         store.settle(offered[STORE], store_words, writer.done());
         pool.settle(offered[POOL]);
+        depthwise.settle(offered[DEPTHWISE]);
 
         bool go[ENGINES] = {false,
                             load.control.taken,
@@ -89,9 +92,10 @@ private:
                             conv.go,
                             post.control.taken,
                             pool.control.taken,
-                            store.control.taken};
+                            store.control.taken,
+                            depthwise.control.taken};
         bool done[ENGINES] = {false,     load.finish, weights.done, conv.done,
-                              post.finish, pool.finish, store.finish};
+                              post.finish, pool.finish, store.finish,  depthwise.finish};
         bool finished = sequencer.finished;
         trace_all(offered, finished);
         Activity activity[ENGINES] = {
@@ -99,7 +103,7 @@ private:
             : sequencer.ending() ? WAIT_TOKEN
                                  : sequencer.fetch.activity(sequencer.fetch_taken()),
             load.activity, weights.activity, conv.activity,
-            post.activity, pool.activity,    store.activity};
+            post.activity, pool.activity,    store.activity,   depthwise.activity};
         bool moves = false;
         for (const Dram &dram : drams)
             moves |= dram.rvalid;
@@ -131,6 +135,7 @@ private:
         post.clock(offered[POST], last_row);
         conv.clock(unpacker_word, rows_ready, post.drained);
         pool.clock(offered[POOL]);
+        depthwise.clock(offered[DEPTHWISE]);
         int64_t offset = store.offset, length = store.length;
         bool request = store.request, word = store.word;
         store.clock(offered[STORE], store_requests, store_words);
@@ -152,6 +157,7 @@ private:
         trace_control(POST, post.control, offered, post.finish);
         trace_control(POOL, pool.control, offered, pool.finish);
         trace_control(STORE, store.control, offered, store.finish);
+        trace_control(DEPTHWISE, depthwise.control, offered, depthwise.finish);
         for (int engine : {WEIGHTS, CONV})
             if (offered[engine])
                 mark(sequencer.trace(offered[engine]).dispatched, cycle);
@@ -222,6 +228,7 @@ private:
     PostEngine post;
     PoolEngine pool;
     StoreEngine store;
+    DepthwiseEngine depthwise;
     Stretch stretches[ENGINES];
     std::vector<uint64_t> counts; // [engine][layer][activity]
     int64_t layers;

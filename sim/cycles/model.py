@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hw import isa, microarchitecture
-from hw.config import LOAD_CHUNKS, DnaConfig
+from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, LOAD_CHUNKS, DnaConfig
 from hw.isa import COMMON, FORMATS, INSTRUCTION_BYTES, TOKEN_LIMIT, Engine, Opcode
 from hw.status import Activity
 from sim import native
@@ -110,6 +110,12 @@ def _constants() -> dict[str, int]:
         "POOL_PREPARATION": microarchitecture.POOL_PREPARATION,
         "MEAN_PIPELINE": microarchitecture.MEAN_LATENCY,
         "RING_CHUNKS": LOAD_CHUNKS,
+        "DEPTHWISE_SIDE": DEPTHWISE_SIDE,
+        "DEPTHWISE_TAPS": DEPTHWISE_TAPS,
+        "DEPTHWISE_ROWS": microarchitecture.DEPTHWISE_ROWS,
+        "DEPTHWISE_PREPARATION": microarchitecture.DEPTHWISE_PREPARATION,
+        "LINE_BUFFER_LATENCY": microarchitecture.LINE_BUFFER_LATENCY,
+        "TAP_SUM_LATENCY": microarchitecture.TAP_SUM_LATENCY,
     }
 
 

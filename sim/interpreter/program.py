@@ -26,7 +26,8 @@ from hw.isa import (
     Opcode,
     read_program,
 )
-from sim.interpreter.semantics import Bytes, Int8, Int64, ProgramError, Semantics
+from sim.interpreter.errors import ProgramError
+from sim.interpreter.semantics import Bytes, Int8, Int64, Semantics
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from hw.config import DnaConfig
 from hw.isa import Instruction, Opcode
 from sim import reference
-from sw.errors import DnaError
+from sim.interpreter import depthwise
+from sim.interpreter.errors import ProgramError
 
 Array = npt.NDArray[Any]
 Bytes = npt.NDArray[np.uint8]
@@ -58,10 +59,6 @@ _COUNTS = frozenset(
 _PARAMETERS = np.dtype([("bias", "<i4"), ("scale", "<f4")])
 
 
-class ProgramError(DnaError):
-    """The program does what the machine refuses, or never ends."""
-
-
 @dataclasses.dataclass(frozen=True)
 class _Tile:
     """A finished tile of the accumulation memory: int32 [pixels, channels], scales [channels]."""
@@ -96,6 +93,7 @@ class Semantics:
             Opcode.MAX_POOL: self._max_pool,
             Opcode.MEAN: self._mean,
             Opcode.STORE: self._store,
+            Opcode.DEPTHWISE: self._depthwise,
         }
         self.reset()
 
@@ -381,3 +379,17 @@ class Semantics:
             content = self.feature[source].reshape(-1).view(np.uint8)
             start = op["dram"] + row * op["dram_pitch"]
             self._dram_part(start, len(content))[:] = content
+
+    def _depthwise(self, op: Instruction) -> None:
+        depthwise.check(self.config, op)
+        words = op["in_words"]
+        pixels = np.arange(op["out_height"] * op["out_width"])
+        taps, inside = self._window(op, pixels, op["stride"])
+        seen = np.full((*taps.shape, words, self.config.rows), op["in_zero_point"], np.int8)
+        source = taps[inside][:, None] + np.arange(words)
+        seen[inside] = self.feature[self._check_words(source)]
+        parameters = self._check_words(depthwise.parameter_addresses(self.config, op))
+        y, x = np.divmod(pixels, op["out_width"])
+        target = (op["out_base"] + y * op["out_pitch"] + x * words)[:, None] + np.arange(words)
+        result = depthwise.convolve(op, seen, self.feature[parameters])
+        self._write(self._check_words(target), result)

@@ -36,7 +36,7 @@ class FeatureWrites:
 
     Attributes:
         cycle: int64 [n], as :attr:`Simulator.cycle` counts.
-        source: uint8 [n], :class:`hw.isa.Engine`: LOAD, POST or POOL.
+        source: uint8 [n], :class:`hw.isa.Engine`: LOAD, POST, POOL or DEPTHWISE.
         address: uint32 [n], feature word of the first word.
         enable: uint8 [n], bit i: word i is written, to ``address + i``.
         words: int8 [n, post_words, rows].

@@ -17,9 +17,8 @@ from sw.program import LayerTable, Program, StripePlace
 Int8 = npt.NDArray[np.int8]
 Int64 = npt.NDArray[np.int64]
 
-WRITERS = tuple(
-    opcode for opcode, form in FORMATS.items() if form.engine in (Engine.POST, Engine.POOL)
-)
+WRITING_ENGINES = (Engine.POST, Engine.POOL, Engine.DEPTHWISE)
+WRITERS = tuple(opcode for opcode, form in FORMATS.items() if form.engine in WRITING_ENGINES)
 """Instructions that write the output of a layer."""
 
 NEVER = -1

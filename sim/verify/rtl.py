@@ -14,7 +14,15 @@ import numpy as np
 from hw.isa import Engine
 from sim.driver import Driver
 from sim.rtl.simulator import FeatureWrites, Simulator
-from sim.verify.outputs import NEVER, Int8, Output, Words, outputs_of, targets
+from sim.verify.outputs import (
+    NEVER,
+    WRITING_ENGINES,
+    Int8,
+    Output,
+    Words,
+    outputs_of,
+    targets,
+)
 from sim.verify.results import TimedResult
 from sw.program import Program
 
@@ -85,7 +93,7 @@ def _words_by_source(writes: FeatureWrites) -> dict[Engine, Words]:
     lanes = np.arange(writes.words.shape[1])
     enabled = (writes.enable[:, None] >> lanes) & 1 == 1
     result = {}
-    for source in (Engine.POST, Engine.POOL):
+    for source in WRITING_ENGINES:
         rows = writes.source == source
         chosen = enabled & rows[:, None]
         addresses = (writes.address.astype(np.int64)[:, None] + lanes)[chosen]

@@ -13,14 +13,17 @@ Estimates are of a ``platform``. The same input gives the same bytes.
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 
 from hw.config import DnaConfig
 from sw.compiler.candidates import Candidates
 from sw.compiler.emission import emit
 from sw.compiler.lowering import lower
-from sw.compiler.placement import place
+from sw.compiler.placement import DoesNotFitError, Plan, place
 from sw.compiler.platform import Platform
+from sw.compiler.selection.chains import stripe_chains
 from sw.compiler.selection.overlap import overlap
 from sw.compiler.selection.splits import choose_splits
 from sw.graph import Graph
@@ -44,12 +47,20 @@ def compile_graph(graph: Graph, config: DnaConfig, bandwidth: float = 1.0) -> Pr
             would make it fit. The bandwidth is out of range.
     """
     platform = Platform(config, bandwidth)
-    layers = lower(graph, config)
-    candidates = Candidates(platform, layers)
+    try:
+        plans = _plans(platform, graph, config)
+    except DoesNotFitError:
+        # The weights of the depthwise engine are in the feature memory, those of CONV are not.
+        plans = _plans(platform, graph, dataclasses.replace(config, depthwise_words=0))
+    return msgspec.structs.replace(emit(graph, config, plans), bandwidth=bandwidth)
+
+
+def _plans(platform: Platform, graph: Graph, engines: DnaConfig) -> list[Plan]:
+    """How every layer runs, with the engines of the machine ``engines``."""
+    candidates = Candidates(platform, lower(graph, engines))
     splits = choose_splits(candidates)
     plans = place(candidates, splits, outside=(*graph.sources, graph.output))
-    plans = overlap(candidates, plans)
-    return msgspec.structs.replace(emit(graph, config, plans), bandwidth=bandwidth)
+    return overlap(candidates, stripe_chains(candidates, plans))
 
 
 __all__ = ["Program", "compile_graph"]

@@ -60,11 +60,13 @@ class Choice:
         tilings: of a convolution, one for each stripe.
         buffers: slabs of each kind, for feature maps that live in DRAM: with two, the next stripe
             loads while this one is computed.
-        after: for each stripe, the stripe of the layer before after which it runs; empty if it
-            runs when that layer is over.
+        after: for each stripe, the stripe of an earlier layer that it follows in the program; empty
+            if the layer follows all of those before it.
+        back: how many layers before this one that layer is.
     """
 
     stripes: tuple[Stripe, ...]
     tilings: tuple[Tiling, ...] = ()
     buffers: int = 1
     after: tuple[int, ...] = ()
+    back: int = 1

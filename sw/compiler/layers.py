@@ -152,6 +152,24 @@ class Convolution(LoopNest):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Depthwise(LoopNest):
+    """A depthwise convolution on the engine for them.
+
+    Attributes:
+        weights: int8 [channels, kernel height, kernel width].
+        bias: int32 [channels].
+        multiplier: float32 [channels].
+        fields: zero point and bounds of the output.
+    """
+
+    weights: Array
+    bias: Array
+    multiplier: Array
+    fields: dict[str, int]
+    kind = "depthwise"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class MaxPool(LoopNest):
     """A max-pool."""
 
@@ -179,5 +197,5 @@ class MeanPool(LoopNest):
     kind = "mean"
 
 
-Layer = Convolution | MaxPool | AveragePool | MeanPool
+Layer = Convolution | Depthwise | MaxPool | AveragePool | MeanPool
 """Any layer. Whoever tells them apart does so with ``match`` and ``assert_never``."""

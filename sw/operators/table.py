@@ -64,7 +64,8 @@ DEPTHWISE = Operator(
     operation=DepthwiseConv2D,
     accepts="as a convolution, any multiplier",
     graph="the same",
-    machine="a convolution whose weights are zero off the diagonal",
+    machine="DEPTHWISE; without that engine, or where it does not fit, a convolution whose weights "
+    "are zero off the diagonal",
     spelling={
         "tflite": Spelling(
             names=("DEPTHWISE_CONV_2D",),

@@ -30,15 +30,24 @@ def compare(actual: Any, expected: Any) -> None:
 
 def hardware_test(function: Test) -> Any:
     """A cocotb test, with a clock running, that fails unless it has compared something."""
+    return clocked_test(clk=10)(function)
 
-    @functools.wraps(function)
-    async def test(dut: Any) -> None:
-        before = Checks.made
-        Clock(dut.clk, 10, unit="ns").start()
-        await function(dut)
-        assert Checks.made > before, "the test has checked nothing"
 
-    return cocotb.test(timeout_time=10, timeout_unit="ms")(test)
+def clocked_test(**periods: float) -> Callable[[Test], Any]:
+    """The same with several clocks: their names and periods in ns."""
+
+    def decorated(function: Test) -> Any:
+        @functools.wraps(function)
+        async def test(dut: Any) -> None:
+            before = Checks.made
+            for name, period in periods.items():
+                Clock(getattr(dut, name), period, unit="ns").start()
+            await function(dut)
+            assert Checks.made > before, "the test has checked nothing"
+
+        return cocotb.test(timeout_time=10, timeout_unit="ms")(test)
+
+    return decorated
 
 
 async def reset(dut: Any) -> None:

@@ -1,7 +1,7 @@
 import random
 
 from tests.cocotb.bench import compare, hardware_test, random_paces, run
-from tests.cocotb.designs import DESIGNS
+from tests.cocotb.designs import COMPONENTS
 from tests.hw.support.requantization import Case, f32_bits, requantize
 
 LANES = 4
@@ -27,7 +27,7 @@ async def random_words_at_random_paces(dut):
         output = (random.randrange(-128, 128), lo, hi)
         transfers = await run(
             dut,
-            DESIGNS["requantizer"](),
+            COMPONENTS["requantizer"](),
             inputs=dict(zip(("zero_point", "lo", "hi"), output, strict=True)),
             send={
                 "i": [

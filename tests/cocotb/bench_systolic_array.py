@@ -4,13 +4,13 @@ import numpy as np
 from cocotb.triggers import FallingEdge
 
 from tests.cocotb.bench import compare, hardware_test, reset
-from tests.cocotb.designs import DESIGNS
+from tests.cocotb.designs import COMPONENTS
 from tests.hw.support.streams import from_bits, to_bits
 
 
 @hardware_test
 async def random_weights_vectors_and_swaps(dut):
-    design = DESIGNS["systolic_array"]()
+    design = COMPONENTS["systolic_array"]()
     rows, columns = design.rows, design.columns
     dut.load.value = dut.swap.value = 0
     await reset(dut)

@@ -14,7 +14,7 @@ from sim.interpreter.semantics import Semantics
 from sim.reference import ReferenceModel
 from sw.compiler import compile_graph
 from sw.frontends.tflite import import_model, read
-from tests.support.graphs import random_image, random_small_graph
+from tests.support.graphs import depthwise_graph, random_image, random_small_graph
 from tests.support.programs import (
     least_feature_words,
     noise,
@@ -25,7 +25,7 @@ from tests.support.programs import (
 from tests.support.tflite_models import random_model
 
 NANO = PRESETS["nano"]
-WINDOWS = (Opcode.CONV, Opcode.MAX_POOL)
+WINDOWS = (Opcode.CONV, Opcode.MAX_POOL, Opcode.DEPTHWISE)
 
 
 class Recorded:
@@ -69,7 +69,7 @@ class Recorder(Semantics):
         read = words_of(said.reads, Memory.FEATURE)
         if op.opcode in WINDOWS:
             assert recorded.reads <= read
-            read = under_windows(op)
+            read = under_windows(op) | words_of(said.reads[1:], Memory.FEATURE)
         assert recorded.reads == read
         writes = op.opcode is Opcode.STORE
         assert self.bytes == words_of(said.writes if writes else said.reads, Memory.DRAM)
@@ -100,7 +100,7 @@ def under_windows(op):
 
     outputs = (
         op["out_height"]
-        if op.opcode is Opcode.MAX_POOL
+        if op.opcode is not Opcode.CONV
         else ((op["pixel_tiles"] - 1) * op["tile_pixels"] + op["last_pixels"]) // op["out_width"]
     )
     column_stride = op.fields.get("column_stride", 0) or op["stride"]
@@ -148,6 +148,7 @@ def test_random_programs_touch_what_is_said(seed):
 
 def test_a_network_touches_what_is_said():
     seen = run_recorded(random_small_graph(np.random.default_rng(1), (48, 48, 3)), NANO)
+    seen += run_recorded(depthwise_graph(np.random.default_rng(1), (12, 10, 9)), NANO)
     assert set(seen) == set(Opcode) - {Opcode.HEADER, Opcode.END}
 
 
@@ -183,8 +184,17 @@ class Checked(Semantics):
         self.opcodes.add(op.opcode)
 
 
-def test_what_an_instruction_is_not_said_to_read_does_not_matter():
-    graph = random_small_graph(np.random.default_rng(1), (48, 48, 3))
+@pytest.mark.parametrize(
+    ("graph", "opcodes"),
+    [
+        (
+            random_small_graph(np.random.default_rng(1), (48, 48, 3)),
+            {Opcode.LOAD, Opcode.POST, Opcode.MAX_POOL, Opcode.MEAN},
+        ),
+        (depthwise_graph(np.random.default_rng(1), (12, 10, 9)), {Opcode.DEPTHWISE}),
+    ],
+)
+def test_what_an_instruction_is_not_said_to_read_does_not_matter(graph, opcodes):
     program = compile_graph(graph, NANO)
     image = random_image(np.random.default_rng(0), graph)
     machine = Interpreter(NANO, program.image(image))
@@ -193,4 +203,4 @@ def test_what_an_instruction_is_not_said_to_read_does_not_matter():
     logits = program.memory.output.read(machine.semantics.dram).ravel()
     expected = ReferenceModel(graph).run_all(image)[graph.output]
     np.testing.assert_array_equal(logits, expected)
-    assert machine.semantics.opcodes >= {Opcode.LOAD, Opcode.POST, Opcode.MAX_POOL, Opcode.MEAN}
+    assert machine.semantics.opcodes >= opcodes

@@ -15,7 +15,7 @@ PAGE = (ROOT / "docs" / "machine.md").read_text()
 
 WITHIN = {
     "hw.arithmetic.float32": "tests/formal/test_float32.py",
-    "hw.axi_top": "tests/harness/commands/design/test_rtl.py",
+    "hw.axi_top": "tests/cocotb/bench_dna_axi.py",
     "hw.bus.burst_address": "tests/hw/bus/test_dma_read.py",
     "hw.bus.burst_splitter": "tests/formal/test_burst_splitter.py",
     "hw.bus.read_queue": "tests/hw/bus/test_dma_read.py",
@@ -24,6 +24,9 @@ WITHIN = {
     "hw.conv.pixel_walker": "tests/hw/conv/test_activation_reader.py",
     "hw.conv.preparation": "tests/hw/conv/test_activation_reader.py",
     "hw.core": "tests/sim/test_driver.py",
+    "hw.depthwise.block_walker": "tests/hw/depthwise/test_depthwise_engine.py",
+    "hw.depthwise.parameter_rows": "tests/hw/depthwise/test_depthwise_engine.py",
+    "hw.depthwise.row_reader": "tests/hw/depthwise/test_depthwise_engine.py",
     "hw.memory.feature_port": "tests/hw/memory/test_feature_memory.py",
     "hw.memory.parameter_memory": "tests/hw/post/test_post_engine.py",
     "hw.pool.group_writer": "tests/hw/pool/test_pool_engine.py",

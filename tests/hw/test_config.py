@@ -23,6 +23,9 @@ def test_the_limits_are_those_of_the_instruction_set():
         ({"dram_ports": 1}, "from 4 to 128 for each of dram_ports .1., not 256"),
         ({"burst_words": 256}, "burst_words must be at most .* .16., not 256"),
         ({"outstanding_bursts": 1}, "outstanding_bursts must be at least dram_ports .2., not 1"),
+        ({"depthwise_words": 8}, "depthwise_words must be at most lanes / rows .4., not 8"),
+        ({"depthwise_words": 3}, "depthwise_words must be a power of two, not 3"),
+        ({"modules": 0}, "modules must be a power of two, not 0"),
         ({"port_granule_bytes": 512}, "at least that of the longest burst .1024., not 512"),
     ],
 )

@@ -33,5 +33,6 @@ def test_what_is_verified_is_what_is_shipped_and_ports():
     ]
     assert "interrupt" in ports[0] and not any("trace" in port for port in ports[0])
     more = {re.sub(r"__.*", "", port) for port in ports[1] - ports[0]}
-    assert more == {"busy", "activity", "layers", "post_trace", "pool_trace", "load_trace"}
+    traces = {f"{writer}_trace" for writer in ("post", "pool", "load", "depthwise")}
+    assert more == {"busy", "activity", "layers", *traces}
     assert ports[0] < ports[1]

@@ -67,6 +67,19 @@ class _Network:
             Window((kernel, kernel), (stride, stride), padding),
         )
 
+    def depthwise(self, name: str, x: str, kernel: int = 3, stride: int = 1) -> str:
+        channels, side = self.builder.tensor(x).shape[2], kernel // 2
+        scale, zero_point = self._quantization(1.0, True)
+        weights = self._weights(x, (channels, kernel, kernel))
+        self.rms[name] = 1.0
+        return self.builder.depthwise_conv2d(
+            name,
+            x,
+            weights,
+            Output(scale, zero_point, "relu"),
+            Window((kernel, kernel), (stride, stride), Padding(side, side, side, side)),
+        )
+
     def add(self, name: str, a: str, b: str) -> str:
         self.rms[name] = math.hypot(self.rms[a], self.rms[b])
         scale, zero_point = self._quantization(self.rms[name], True)
@@ -131,6 +144,36 @@ def random_small_graph(
     x = network.bottleneck("block1", x, 4, 1, True, False)
     x = network.bottleneck("block2", x, 4, 1, False, True)
     x = network.bottleneck("block3", x, 8, 2, True, False)
+    return network.classifier(x, classes)
+
+
+def depthwise_graph(rng: np.random.Generator, shape: tuple[int, int, int]) -> Graph:
+    """Depthwise convolutions of several sizes between narrow ones, one of them with a shortcut."""
+    network = _Network(rng, shape)
+    x = network.conv("stem", "input", 10)
+    y = network.conv("expand", x, 21)
+    y = network.depthwise("depthwise3", y)
+    y = network.conv("project", y, 10, relu=False)
+    x = network.add("add", y, x)
+    x = network.depthwise("depthwise5", x, kernel=5, stride=2)
+    x = network.conv("narrow", x, 7)
+    x = network.depthwise("depthwise7", x, kernel=7)
+    return network.classifier(x, 10)
+
+
+MOBILENET_V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)) + 5 * ((512, 1),)
+"""Channels and stride of the blocks of MobileNetV1 but for the last two."""
+
+
+def random_mobilenet_v1(
+    rng: np.random.Generator, size: int = 224, width: float = 1.0, classes: int = 1000
+) -> Graph:
+    """MobileNetV1 with random weights: a convolution, then depthwise and 1 x 1 in turn."""
+    network = _Network(rng, (size, size, 3))
+    x = network.conv("conv1", "input", int(32 * width), kernel=3, stride=2, padding=1)
+    for number, (channels, stride) in enumerate((*MOBILENET_V1, (1024, 2), (1024, 1)), 1):
+        x = network.depthwise(f"depthwise{number}", x, stride=stride)
+        x = network.conv(f"pointwise{number}", x, int(channels * width))
     return network.classifier(x, classes)
 
 

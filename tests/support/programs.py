@@ -42,16 +42,18 @@ def random_config(rng: np.random.Generator, feature_words: int | None = None) ->
     def power(low: int, high: int) -> int:
         return 1 << int(rng.integers(low.bit_length() - 1, high.bit_length()))
 
+    lanes = power(rows, modules * rows)
     return DnaConfig(
         name="random",
         modules=modules,
         rows=rows,
         columns=rows,
-        lanes=power(rows, modules * rows),
+        lanes=lanes,
         accumulation_depth=power(1, 64),
         dram_bytes_per_cycle=power(8, min(modules * rows, 64)),
         feature_words=feature_words or power(max(256, 2 * modules), 8192),
         weight_fifo_words=power(1, 64),
+        depthwise_words=int(rng.choice([0, power(1, lanes // rows)])),
     )
 
 

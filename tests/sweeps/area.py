@@ -76,6 +76,7 @@ BLOCKS: Mapping[str, Sequence[str]] = {
     "CONV accumulation": ("core.conv.bank",),
     "POST": ("core.post",),
     "POOL": ("core.pool",),
+    "DEPTHWISE": ("core.depthwise",),
 }
 """Which of Yosys' blocks the blocks of the model are; the two that are missing are the rest of
 ``core.conv``, and of the machine."""

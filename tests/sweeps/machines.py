@@ -24,6 +24,7 @@ MACHINES = {
             dram_bytes_per_cycle=8,
             feature_words=1024,
             weight_fifo_words=4,
+            depthwise_words=1,
             burst_words=4,
         ),
         DnaConfig(
@@ -36,6 +37,7 @@ MACHINES = {
             dram_bytes_per_cycle=8,
             feature_words=2048,
             weight_fifo_words=8,
+            depthwise_words=4,
             outstanding_bursts=2,
         ),
         DnaConfig(
@@ -48,6 +50,7 @@ MACHINES = {
             dram_bytes_per_cycle=16,
             feature_words=512,
             weight_fifo_words=32,
+            depthwise_words=2,
             burst_words=8,
             outstanding_bursts=4,
             dram_ports=2,

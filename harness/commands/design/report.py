@@ -122,7 +122,8 @@ def _print(figures: Report) -> None:
     )
     console.print(
         f"{figures.model} on {figures.config}, modelled: {figures.latency_ms:.3f} ms, "
-        f"{figures.throughput_per_s:.1f} images/s, MAC utilization {figures.utilization:.1%}; "
+        f"{figures.throughput_per_s:.1f} images/s, MAC utilization {figures.utilization:.1%}"
+        f" ({figures.utilization_all:.1%} of all multipliers); "
         f"{figures.cycles:,} cycles at {figures.clock}, memory of "
         f"{memory['bytes_per_cycle']:g} bytes a cycle, latency {memory['latency_cycles']} cycles; "
         f"lost: {stalls}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
+from harness.commands.numbers import CLOCK
 from sw import files
 from sw.errors import DnaError
 
@@ -26,11 +27,20 @@ CLOCK_MHZ = 300.0
 @click.command("rtl", short_help="Write a machine as Verilog and estimate its size.")
 @config_option
 @click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Where to write.")
+@click.option(
+    "--memory-clock",
+    type=CLOCK,
+    metavar="MHZ",
+    help="The ports to memory have a clock of their own.",
+)
 @json_option
-def command(config_name: str, output: Path, json_file: Path | None) -> None:
+def command(
+    config_name: str, output: Path, memory_clock: float | None, json_file: Path | None
+) -> None:
     """Write dna.v, dna_axi.v, dna_axi.sdc, registers.md and resources.json to DIR.
 
-    dna_axi is a wrapper with AXI's aclk and aresetn, dna_axi.sdc its clock of 300 MHz.
+    dna_axi is a wrapper with AXI's aclk and aresetn, dna_axi.sdc its clock of 300 MHz. With
+    --memory-clock it has m_axi_aclk and m_axi_aresetn, too, and queues between the two clocks.
 
     The resources are an estimate of Yosys' for Xilinx UltraScale+: it synthesises each block once,
     alone, and the figures are multiplied by the number of its instances. The exit code is 1 if a
@@ -50,11 +60,13 @@ def command(config_name: str, output: Path, json_file: Path | None) -> None:
     check_writable(json_file)
     _prepare(output)
 
+    sdc = constraints(1000 / CLOCK_MHZ, None if memory_clock is None else 1000 / memory_clock)
     with Console(stderr=True).status(f"elaborating {config.name}") as status:
         modules = verilog.design(config)
         files.write(output / REGISTERS, registers.document())
-        files.write(output / CONSTRAINTS, constraints(1000 / CLOCK_MHZ))
-        verilog.write_verilog(verilog.wrapper(config), output / WRAPPER, lambda _: None)
+        files.write(output / CONSTRAINTS, sdc)
+        outside = verilog.wrapper(config, memory_clock=memory_clock is not None)
+        verilog.write_verilog(outside, output / WRAPPER, lambda _: None)
         verilog.write_verilog(
             modules, output / VERILOG, lambda step: status.update(f"writing Verilog: {step}")
         )

@@ -29,7 +29,8 @@ public:
         : content(content), timing(timing), record_writes(record_writes),
           ports{{design, "load_trace", LOAD},
                 {design, "post_trace", POST},
-                {design, "pool_trace", POOL}},
+                {design, "pool_trace", POOL},
+                {design, "depthwise_trace", DEPTHWISE}},
           bytes(design.width("load_trace__words") / 8), busy(design.pin("busy")),
           interrupt(design.pin("interrupt")), counts(ENGINES) {
         for (uint64_t port = 0; port < content.ports; port++)
@@ -184,7 +185,7 @@ private:
     MemoryTiming timing;
     std::vector<Memory> memory; // by port
     bool record_writes;
-    WritePort ports[3];
+    WritePort ports[4];
     uint32_t bytes;
     uint32_t *busy, *interrupt;
     uint32_t *activity[ENGINES], *layer[ENGINES];

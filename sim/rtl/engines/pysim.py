@@ -24,7 +24,12 @@ from sim.rtl.vcd import CYCLE_NS, Waves, cut
 _CYCLE = CYCLE_NS * 1e-9
 _BUS_LIMIT = 1000
 _SLICE_CYCLES = 64
-_TRACES = {Engine.LOAD: "load_trace", Engine.POST: "post_trace", Engine.POOL: "pool_trace"}
+_TRACES = {
+    Engine.LOAD: "load_trace",
+    Engine.POST: "post_trace",
+    Engine.POOL: "pool_trace",
+    Engine.DEPTHWISE: "depthwise_trace",
+}
 
 
 class _Simulation:

@@ -6,6 +6,7 @@ There is one set of them for each place where its feature maps may live; other p
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence, Set
 
 from sw.compiler.candidates.slabs import Slabs, slabs
@@ -13,7 +14,7 @@ from sw.compiler.candidates.stripes import row_stripe, stripe_sizes, stripes, un
 from sw.compiler.candidates.tiles import quickest_tiling, splits
 from sw.compiler.choice import Choice, Stripe, Tiling
 from sw.compiler.estimates import Estimate, estimate
-from sw.compiler.layers import Convolution, Layer, MaxPool, MeanPool
+from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool, MeanPool
 from sw.compiler.platform import Platform
 
 
@@ -37,6 +38,7 @@ class Candidates:
     def __init__(self, platform: Platform, layers: Sequence[Layer]) -> None:
         self.platform = platform
         self.layers = layers
+        self._in_stripes: dict[tuple[int, int, int, int], Candidate] = {}
         self._striped: dict[tuple[int, int, Set[str]], list[Candidate]] = {}
 
     def splits(self, layer: Convolution) -> list[Tiling]:
@@ -77,8 +79,22 @@ class Candidates:
         parts = (row_stripe(layer, 0, row), row_stripe(layer, row, layer.target.height))
         return self._candidate(layer, self._choice(layer, split, parts, 1), frozenset())
 
-    def beside(self, layer: MaxPool, before: Candidate) -> Candidate | None:
-        """A max-pool whose stripes run between those of the layer that computes its source.
+    def in_stripes(self, layer: Convolution, split: int, rows: int, first: int) -> Candidate:
+        """A convolution in stripes of so many rows, but for the first one and the last one.
+
+        All that it touches is in feature memory.
+        """
+        key = (layer.number, split, rows, first)
+        if key not in self._in_stripes:
+            height = layer.target.height
+            starts = [0, *range(first, height, rows), height]
+            parts = tuple(row_stripe(layer, *ends) for ends in itertools.pairwise(starts))
+            choice = self._choice(layer, split, parts, 1)
+            self._in_stripes[key] = self._candidate(layer, choice, frozenset())
+        return self._in_stripes[key]
+
+    def beside(self, layer: MaxPool | Depthwise, before: Candidate) -> Candidate | None:
+        """A layer whose stripes run between those of the layer that computes its source.
 
         All that it touches is in feature memory.
 
@@ -90,6 +106,9 @@ class Candidates:
         """
         if len(before.choice.stripes) == 1:
             return None
+        # A depthwise layer lets the next stripe of the other go first: it takes its own only when
+        # the one before is done, and would hold up what is behind it in the program.
+        lead = 1 if isinstance(layer, Depthwise) else 0
         parts, after = [], []
         start, height = 0, layer.target.height
         for number, ready in enumerate(before.choice.stripes):
@@ -99,7 +118,7 @@ class Candidates:
                 stop = min(height, max(start, below // layer.window.row_stride + 1))
             if stop > start:
                 parts.append(row_stripe(layer, start, stop))
-                after.append(number)
+                after.append(number + lead)
             start = stop
         choice = Choice(tuple(parts), after=tuple(after))
         return self._candidate(layer, choice, frozenset(), before.estimate)

@@ -8,7 +8,15 @@ from typing import assert_never
 
 from hw.config import DnaConfig
 from sw.compiler.choice import Choice
-from sw.compiler.layers import AveragePool, Convolution, Layer, MaxPool, MeanPool, Plane
+from sw.compiler.layers import (
+    AveragePool,
+    Convolution,
+    Depthwise,
+    Layer,
+    MaxPool,
+    MeanPool,
+    Plane,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +55,7 @@ def slabs(config: DnaConfig, layer: Layer, choice: Choice, in_dram: Set[str]) ->
                 source_pitch = pitch(config, source, pitch_residue(config, layer))
         case MeanPool():
             source_row = source_pitch = source.width * choice.stripes[0].words
-        case MaxPool() | AveragePool():
+        case Depthwise() | MaxPool() | AveragePool():
             pass
         case _:
             assert_never(layer)

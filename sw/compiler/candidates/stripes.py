@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import assert_never
 
 from sw.compiler.choice import Stripe
-from sw.compiler.layers import AveragePool, Convolution, Layer, MaxPool, MeanPool
+from sw.compiler.layers import AveragePool, Convolution, Depthwise, Layer, MaxPool, MeanPool
 
 
 def units(layer: Layer) -> int:
     """What stripes are counted in: output rows of ``layer``, or the words of a mean's pixel."""
     match layer:
-        case Convolution() | MaxPool() | AveragePool():
+        case Convolution() | Depthwise() | MaxPool() | AveragePool():
             return layer.target.height
         case MeanPool():
             return layer.source.words
@@ -35,7 +35,7 @@ def stripes(layer: Layer, size: int) -> tuple[Stripe, ...]:
     """``layer`` in pieces of ``size`` units."""
     count = units(layer)
     match layer:
-        case Convolution() | MaxPool() | AveragePool():
+        case Convolution() | Depthwise() | MaxPool() | AveragePool():
             starts = range(0, count, size)
             return tuple(row_stripe(layer, row, min(row + size, count)) for row in starts)
         case MeanPool():
@@ -48,7 +48,9 @@ def stripes(layer: Layer, size: int) -> tuple[Stripe, ...]:
             assert_never(layer)
 
 
-def row_stripe(layer: Convolution | MaxPool | AveragePool, start: int, stop: int) -> Stripe:
+def row_stripe(
+    layer: Convolution | Depthwise | MaxPool | AveragePool, start: int, stop: int
+) -> Stripe:
     """Output rows ``start`` up to ``stop`` of a layer with a sliding window."""
     source, window = layer.source, layer.window
     above = start * window.row_stride - window.pad_top

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from hw.config import DnaConfig
 from hw.isa import ISA_VERSION, MAGIC, Instruction, Opcode, program_bytes
+from sw.compiler.emission.depthwise_parameters import depthwise_parameters
 from sw.compiler.emission.layer import LayerSteps, emit_layer, program_order
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.tokens import assign
-from sw.compiler.emission.transfers import PlacedStream
-from sw.compiler.emission.weight_stream import WeightStream, weight_stream
+from sw.compiler.emission.transfers import PlacedParameters, PlacedStream
+from sw.compiler.emission.weight_stream import weight_stream
 from sw.compiler.emission.window import MemoryWindow
-from sw.compiler.layers import Convolution
+from sw.compiler.layers import Convolution, Depthwise
 from sw.compiler.placement import Plan
 from sw.graph import Graph
 from sw.program import LayerTable, Program
@@ -22,15 +23,9 @@ def emit(graph: Graph, config: DnaConfig, plans: list[Plan]) -> Program:
     Raises:
         DnaError: something is too large for the instruction set or for the memory window.
     """
-    streams = {
-        plan.layer.number: weight_stream(config, plan.layer, plan.choice.tilings[0].split)
-        for plan in plans
-        if isinstance(plan.layer, Convolution)
-    }
-    weights = b"".join(stream.content for stream in streams.values())
+    placed, weights = _weights(config, plans)
     window = MemoryWindow(config, len(weights))
     window.place_maps(graph, plans)
-    placed = _placed(streams, window.weights.offset)
     layers = [
         emit_layer(config, plan, window.dram, placed.get(plan.layer.number)) for plan in plans
     ]
@@ -45,12 +40,32 @@ def emit(graph: Graph, config: DnaConfig, plans: list[Plan]) -> Program:
     )
 
 
-def _placed(streams: dict[int, WeightStream], offset: int) -> dict[int, PlacedStream]:
-    placed = {}
-    for number, stream in streams.items():
-        placed[number] = PlacedStream(stream, offset)
-        offset += len(stream.content)
-    return placed
+def _weights(
+    config: DnaConfig, plans: list[Plan]
+) -> tuple[dict[int, PlacedStream | PlacedParameters], bytes]:
+    """The weights of every layer that has some, by its number, and all of them as they are in DRAM.
+
+    They come first in the memory window, each at a DRAM word.
+    """
+    placed: dict[int, PlacedStream | PlacedParameters] = {}
+    parts, offset = [], 0
+    for plan in plans:
+        layer = plan.layer
+        match layer:
+            case Convolution():
+                stream = weight_stream(config, layer, plan.choice.tilings[0].split)
+                placed[layer.number] = PlacedStream(stream, offset)
+                content = stream.content
+            case Depthwise():
+                parameters = depthwise_parameters(config, layer)
+                placed[layer.number] = PlacedParameters(parameters, offset)
+                content = parameters.tobytes()
+            case _:
+                continue
+        word = config.dram_bytes_per_cycle
+        parts.append(content.ljust(-(-len(content) // word) * word, b"\0"))
+        offset += len(parts[-1])
+    return placed, b"".join(parts)
 
 
 def _code(config: DnaConfig, steps: list[Step]) -> bytes:

@@ -8,6 +8,8 @@ those must follow the CONV that takes them, or the queue of WEIGHTS would hold u
 from __future__ import annotations
 
 import dataclasses
+import enum
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
@@ -17,8 +19,8 @@ from hw.isa.accesses import Memory
 from sw.compiler.emission import transfers, work
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.stripes import PlacedStripe, placed_stripe
-from sw.compiler.emission.transfers import PlacedStream
-from sw.compiler.layers import AveragePool, Convolution, MaxPool, MeanPool
+from sw.compiler.emission.transfers import PlacedParameters, PlacedStream
+from sw.compiler.layers import AveragePool, Convolution, Depthwise, MaxPool, MeanPool
 from sw.compiler.placement import Plan
 from sw.program import DramTensor, StripePlace
 
@@ -29,19 +31,21 @@ class LayerSteps:
 
     Attributes:
         plan: of the layer.
-        stripes: the steps of each stripe.
+        ahead: steps that may come before the layer before it.
+        stripes: of each stripe the steps up to its work, and those behind it.
         places: where each stripe of the output is in feature memory.
     """
 
     plan: Plan
-    stripes: list[list[Step]]
+    ahead: list[Step]
+    stripes: list[tuple[list[Step], list[Step]]]
     places: list[StripePlace]
 
     def dram_bytes(self, opcode: Opcode) -> int:
         """Bytes that the steps with ``opcode`` move from DRAM or to it."""
         return sum(
             rows.size
-            for steps in self.stripes
+            for steps in (self.ahead, *itertools.chain(*self.stripes))
             for step in steps
             if step.opcode is opcode
             for rows in (*step.accesses.reads, *step.accesses.writes)
@@ -53,7 +57,7 @@ def emit_layer(
     config: DnaConfig,
     plan: Plan,
     dram: Mapping[str, DramTensor],
-    weights: PlacedStream | None,
+    weights: PlacedStream | PlacedParameters | None,
 ) -> LayerSteps:
     """The steps of a layer.
 
@@ -61,7 +65,7 @@ def emit_layer(
         config: of the machine.
         plan: of the layer.
         dram: every tensor that lives in DRAM, by name.
-        weights: of a convolution.
+        weights: of a convolution or a depthwise one.
 
     Raises:
         DnaError: something is too large for the instruction set.
@@ -69,11 +73,14 @@ def emit_layer(
     layer, choice = plan.layer, plan.choice
     step = StepMaker(config, layer)
     placed = [placed_stripe(plan, number) for number in range(len(choice.stripes))]
-    emitted = LayerSteps(plan, [], [])
+    emitted = LayerSteps(plan, [], [], [])
+    if isinstance(weights, PlacedParameters):
+        assert plan.parameters is not None
+        emitted.ahead.append(transfers.load_parameters(step, weights, plan.parameters))
     last, ahead = len(placed) - 1, choice.buffers - 1
     for number, stripe in enumerate(placed):
         sends = []
-        if weights is not None:
+        if isinstance(weights, PlacedStream):
             sends = transfers.send_weights(step, weights, choice.tilings[number])
         steps = sends[:1]
         # The first loads come before the first stripe, the others as early as slabs allow.
@@ -81,14 +88,14 @@ def emit_layer(
         for other in placed[first : number + ahead + 1]:
             steps += transfers.load(step, plan, other, dram)
         steps += _work(step, plan, number, stripe)
-        steps += sends[1:]
+        behind = sends[1:]
         if not isinstance(layer, MeanPool) or number == last:
             place, rows = stripe.target, stripe.stripe
             emitted.places.append(StripePlace(rows.row, rows.rows, place.base, place.pitch))
             if plan.target is None:
                 tensor = dram[layer.target.tensor]
-                steps.append(transfers.store(step, layer.target, stripe, tensor))
-        emitted.stripes.append(steps)
+                behind.append(transfers.store(step, layer.target, stripe, tensor))
+        emitted.stripes.append((steps, behind))
     return emitted
 
 
@@ -97,6 +104,9 @@ def _work(step: StepMaker, plan: Plan, number: int, placed: PlacedStripe) -> lis
     match layer:
         case Convolution():
             return work.convolution(step, layer, placed, plan.choice.tilings[number])
+        case Depthwise():
+            assert plan.parameters is not None
+            return work.depthwise(step, layer, placed, plan.parameters)
         case MaxPool():
             return work.max_pool(step, layer, placed)
         case AveragePool():
@@ -108,12 +118,32 @@ def _work(step: StepMaker, plan: Plan, number: int, placed: PlacedStripe) -> lis
 
 
 def program_order(layers: Sequence[LayerSteps]) -> list[Step]:
-    """The steps of all layers, those that run beside the layer before them merged with it."""
-    ordered: list[tuple[int, int, list[Step]]] = []
+    """The steps of all layers, those that run beside an earlier layer merged with it.
+
+    What follows a stripe of that layer comes behind all of its steps; only DEPTHWISE comes before
+    the weights that are sent while the stripe runs, which would hold it up.
+    """
+    ordered: list[tuple[int, int, _Turn, list[Step]]] = []
     for emitted in layers:
-        number, after = emitted.plan.layer.number, emitted.plan.choice.after
-        for stripe, steps in enumerate(emitted.stripes):
-            layer, position = (number - 1, after[stripe]) if after else (number, stripe)
-            ordered.append((layer, position, steps))
-    ordered.sort(key=lambda entry: entry[:2])  # stable: the layer before comes first
-    return [step for _, _, steps in ordered for step in steps]
+        number, choice = emitted.plan.layer.number, emitted.plan.choice
+        ordered.append((number - 1, -1, _Turn.WORK, emitted.ahead))
+        for stripe, (work_steps, behind) in enumerate(emitted.stripes):
+            if choice.after:
+                is_depthwise = isinstance(emitted.plan.layer, Depthwise)
+                turn = _Turn.DEPTHWISE if is_depthwise else _Turn.FOLLOWER
+                place = (number - choice.back, choice.after[stripe], turn)
+                ordered.append((*place, [*work_steps, *behind]))
+            else:
+                ordered.append((number, stripe, _Turn.WORK, work_steps))
+                ordered.append((number, stripe, _Turn.BEHIND, behind))
+    ordered.sort(key=lambda entry: entry[:3])  # stable: the layer before comes first
+    return [step for *_, steps in ordered for step in steps]
+
+
+class _Turn(enum.IntEnum):
+    """Whose steps follow each other at a stripe."""
+
+    WORK = 0
+    DEPTHWISE = 1
+    BEHIND = 2
+    FOLLOWER = 3

@@ -6,12 +6,24 @@ import dataclasses
 from collections.abc import Mapping
 from typing import assert_never
 
+import numpy as np
+import numpy.typing as npt
+
 from hw.isa import FORMATS, Opcode
 from sw.compiler.choice import Tiling
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.stripes import PlacedStripe
 from sw.compiler.emission.weight_stream import WeightStream
-from sw.compiler.layers import AveragePool, Convolution, Layer, MaxPool, MeanPool, Packing, Plane
+from sw.compiler.layers import (
+    AveragePool,
+    Convolution,
+    Depthwise,
+    Layer,
+    MaxPool,
+    MeanPool,
+    Packing,
+    Plane,
+)
 from sw.compiler.placement import Place, Plan
 from sw.program import DramTensor
 
@@ -33,6 +45,32 @@ def send_weights(step: StepMaker, weights: PlacedStream, tiling: Tiling) -> list
         step(Opcode.WEIGHTS, {"dram": weights.offset + start, "length": length // word})
         for start, length in weights.stream.ranges(tiling.pixel_tiles)
     ]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlacedParameters:
+    """The weights of a depthwise layer, int8 [group, row, channel], and where in DRAM they are."""
+
+    content: npt.NDArray[np.int8]
+    offset: int
+
+
+def load_parameters(step: StepMaker, parameters: PlacedParameters, base: int) -> Step:
+    """Load the weights of a depthwise layer to the feature words from ``base`` on."""
+    groups, rows, channels = parameters.content.shape
+    return step(
+        Opcode.LOAD,
+        {
+            "dram": parameters.offset,
+            "row_bytes": parameters.content.size,
+            "rows": 1,
+            "windows": groups,
+            "window_bytes": rows * channels,
+            "window_step": rows * channels,
+            "window_words": rows * channels // step.config.rows,
+            "out_base": base,
+        },
+    )
 
 
 def load(
@@ -86,7 +124,7 @@ def _load_source(step: StepMaker, layer: Layer, placed: PlacedStripe, tensor: Dr
             cut = _plain_cut(step, tensor, stored, stored.words)
             flat = Place(place.base, stored.row_words)
             return _load_rows(step, tensor, range(stored.height), flat, cut)
-        case Convolution() | MaxPool() | AveragePool():
+        case Convolution() | Depthwise() | MaxPool() | AveragePool():
             cut = _plain_cut(step, tensor, layer.source, layer.source.words)
             return _load_rows(step, tensor, rows, place, cut)
         case MeanPool():  # some words of every pixel

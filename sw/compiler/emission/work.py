@@ -1,4 +1,4 @@
-"""Steps that compute: CONV and POST, and what POOL does."""
+"""Steps that compute: CONV and POST, DEPTHWISE, and what POOL does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sw.compiler.choice import Tiling
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.stripes import PlacedStripe
 from sw.compiler.emission.weight_stream import tag
-from sw.compiler.layers import AveragePool, Convolution, MaxPool, MeanPool
+from sw.compiler.layers import AveragePool, Convolution, Depthwise, MaxPool, MeanPool
 from sw.numerics import average_multiplier
 
 
@@ -52,6 +52,23 @@ def convolution(
             "res_pitch": placed.residual.pitch,
         }
     return [step(Opcode.CONV, conv), step(Opcode.POST, post)]
+
+
+def depthwise(
+    step: StepMaker, layer: Depthwise, placed: PlacedStripe, parameters: int
+) -> list[Step]:
+    """A stripe of a depthwise convolution, whose weights begin at the word ``parameters``."""
+    fields = {
+        **_window_fields(layer, placed),
+        **layer.fields,
+        "out_height": placed.stripe.rows,
+        "out_width": layer.target.width,
+        "out_base": placed.target.base,
+        "out_pitch": placed.target.pitch,
+        "parameters": parameters,
+        "in_zero_point": layer.zero_point,
+    }
+    return [step(Opcode.DEPTHWISE, fields)]
 
 
 def max_pool(step: StepMaker, layer: MaxPool, placed: PlacedStripe) -> list[Step]:
@@ -119,7 +136,9 @@ def mean(step: StepMaker, layer: MeanPool, placed: PlacedStripe) -> list[Step]:
     return [step(Opcode.MEAN, fields)]
 
 
-def _window_fields(layer: Convolution | MaxPool, placed: PlacedStripe) -> dict[str, int]:
+def _window_fields(
+    layer: Convolution | Depthwise | MaxPool, placed: PlacedStripe
+) -> dict[str, int]:
     source, window, stripe = layer.source, layer.window, placed.stripe
     return {
         "in_base": placed.source.base,

@@ -6,9 +6,17 @@ import dataclasses
 from collections.abc import Set
 from typing import assert_never
 
+from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, DnaConfig
+from hw.microarchitecture import (
+    FEATURE_READ_LATENCY,
+    LINE_BUFFER_LATENCY,
+    PARAMETER_BYTES,
+    REQUANTIZER_LATENCY,
+    TAP_SUM_LATENCY,
+)
 from sw.compiler.choice import Choice, Stripe
 from sw.compiler.estimates.tiles import TilingEstimate, estimate_tiling
-from sw.compiler.layers import AveragePool, Convolution, Layer, MaxPool, MeanPool
+from sw.compiler.layers import AveragePool, Convolution, Depthwise, Layer, MaxPool, MeanPool
 from sw.compiler.platform import Platform
 
 
@@ -18,7 +26,8 @@ class Estimate:
 
     Attributes:
         cycles: without waits that only a run shows.
-        bound: the engine that takes most of them: conv, weights, post, pool, load or store.
+        bound: the engine that takes most of them: conv, weights, post, depthwise, pool, load or
+            store.
     """
 
     cycles: int
@@ -86,6 +95,10 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
         case Convolution():
             tiles = _tiles(platform, layer, choice)
             return [stripe.cycles for stripe in tiles], _longest(tiles).bound
+        case Depthwise():
+            return [
+                depthwise_cycles(config, layer, stripe) for stripe in choice.stripes
+            ], "depthwise"
         case MaxPool() | MeanPool():
             steps = _taps(layer)
         case AveragePool():  # the channels of a window leave one by one
@@ -97,6 +110,19 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
         stripe.rows * width * steps * -(-stripe.words // config.post_words)
         for stripe in choice.stripes
     ], "pool"
+
+
+def depthwise_cycles(config: DnaConfig, layer: Depthwise, stripe: Stripe) -> int:
+    """Cycles of a stripe: for each group of words, its reads or its blocks, whichever are more."""
+    window = layer.window
+    blocks = -(-window.kernel_height // DEPTHWISE_SIDE) * -(-window.kernel_width // DEPTHWISE_SIDE)
+    reads = stripe.in_rows * layer.source.width + blocks * DEPTHWISE_TAPS + PARAMETER_BYTES
+    computes = stripe.rows * layer.target.width * blocks
+    groups = -(-stripe.words // config.depthwise_words)
+    # The first rows come before the first result, and that goes through taps and requantizers.
+    fills = window.kernel_height * layer.source.width
+    way = FEATURE_READ_LATENCY + LINE_BUFFER_LATENCY + TAP_SUM_LATENCY + REQUANTIZER_LATENCY
+    return groups * max(reads, computes) + fills + way
 
 
 def _taps(layer: Layer) -> int:

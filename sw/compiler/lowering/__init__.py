@@ -3,7 +3,8 @@
 - Convolution, and fully connected as a convolution whose kernel is the whole input.
 - An addition joins the convolution that computes one of its operands, if nothing else needs that
   operand and the other one is there before. Otherwise it becomes a convolution of its own.
-- A depthwise convolution as a plain one whose weights are zero off the diagonal.
+- A depthwise convolution for the engine that the machine has for them; where it has none or that
+  does not take it, as a plain one whose weights are zero off the diagonal.
 - Max-pool and mean; an average-pool is a mean of each of its windows, or of the whole map.
 """
 
@@ -55,7 +56,7 @@ def lower(graph: Graph, config: DnaConfig) -> list[Layer]:
     """
     if graph.input == graph.output:
         raise DnaError("the network has no operation: its output is its input")
-    context = Context(graph, config, join_additions(graph))
+    context = Context(graph, config, join_additions(graph, config))
     absorbed = {joined.addition.name for joined in context.joined.values()}
     layers: list[Layer] = []
     for operation in graph.operations:

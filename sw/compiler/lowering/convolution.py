@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sw.compiler.layers import Array, Convolution, Plane, Window
+from sw.compiler.layers import Array, Convolution, Depthwise, Plane, Window
 from sw.compiler.lowering.addition import residual
 from sw.compiler.lowering.context import LIMITS, Context, check_window, window_of
+from sw.compiler.lowering.depthwise import fits
 from sw.compiler.lowering.packing import pack, packed_parameters, packed_weights
 from sw.operations import Conv2D, DepthwiseConv2D, FullyConnected
 
@@ -17,10 +18,35 @@ def conv2d(context: Context, operation: Conv2D, number: int) -> Convolution:
     return _convolution(context, operation, number, window_of(operation), weights)
 
 
-def depthwise_conv2d(context: Context, operation: DepthwiseConv2D, number: int) -> Convolution:
-    """A depthwise convolution as a plain one whose weights are zero off the diagonal."""
+def depthwise_conv2d(
+    context: Context, operation: DepthwiseConv2D, number: int
+) -> Convolution | Depthwise:
+    """A depthwise convolution; where no engine takes it, as a dense one with zeros."""
+    if fits(context.graph, context.config, operation):
+        return _depthwise(context, operation, number)
     weights = context.graph.dense_weights(operation)
     return _convolution(context, operation, number, window_of(operation), weights)
+
+
+def _depthwise(context: Context, operation: DepthwiseConv2D, number: int) -> Depthwise:
+    """A layer of the depthwise engine."""
+    graph = context.graph
+    return Depthwise(
+        **context.common(operation, number),
+        window=window_of(operation),
+        weights=graph.constant(operation, "weights"),
+        bias=graph.constant(operation, "bias"),
+        multiplier=graph.constant(operation, "multiplier"),
+        fields=_output_fields(context, operation),
+    )
+
+
+def _output_fields(
+    context: Context, operation: Conv2D | DepthwiseConv2D | FullyConnected
+) -> dict[str, int]:
+    """Zero point and bounds of what ``operation`` itself computes."""
+    zero_point = context.graph.result(operation).zero_point
+    return {"zero_point": zero_point, "lo": operation.lo, "hi": operation.hi}
 
 
 def fully_connected(context: Context, operation: FullyConnected, number: int) -> Convolution:
@@ -86,11 +112,7 @@ def _convolution(
         weights=weights,
         bias=parameters["bias"],
         multiplier=parameters["multiplier"],
-        fields={
-            "zero_point": graph.result(operation).zero_point,
-            "lo": operation.lo,
-            "hi": operation.hi,
-        },
+        fields=_output_fields(context, operation),
         residual=None if joined is None else residual(context, joined),
         packing=packing,
         stored=stored,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
+from hw.config import DnaConfig
+from sw.compiler.lowering.depthwise import fits
 from sw.graph import Graph
-from sw.operations import Add, Conv2D, DepthwiseConv2D, FullyConnected
+from sw.operations import Add, Conv2D, DepthwiseConv2D, FullyConnected, Operation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Joined:
     position: int
 
 
-def join_additions(graph: Graph) -> dict[str, Joined]:
+def join_additions(graph: Graph, config: DnaConfig) -> dict[str, Joined]:
     """For the output of each convolution that an addition joins: that addition.
 
     The two operands of an addition are written by two operations (or one is the input); only the
@@ -36,9 +38,14 @@ def join_additions(graph: Graph) -> dict[str, Joined]:
         if (
             name in written
             and uses[name] == 1
-            and isinstance(
-                graph.operations[order[position]], Conv2D | DepthwiseConv2D | FullyConnected
-            )
+            and _passes_post(graph, config, graph.operations[order[position]])
         ):
             joined[name] = Joined(addition, position)
     return joined
+
+
+def _passes_post(graph: Graph, config: DnaConfig, operation: Operation) -> bool:
+    """Whether an operation is a convolution of CONV, whose results an addition can join in POST."""
+    if isinstance(operation, DepthwiseConv2D):
+        return not fits(graph, config, operation)
+    return isinstance(operation, Conv2D | FullyConnected)

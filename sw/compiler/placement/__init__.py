@@ -12,12 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sw.compiler.candidates import Candidates
-from sw.compiler.placement.attempt import Attempt, NoRoomError
+from sw.compiler.layers import Depthwise
+from sw.compiler.placement.attempt import Attempt, NoRoomError, layer_parameter_words
 from sw.compiler.placement.maps import FeatureMaps
 from sw.compiler.placement.plan import Place, Plan
 from sw.errors import DnaError
 
-__all__ = ["Place", "Plan", "place"]
+__all__ = ["DoesNotFitError", "Place", "Plan", "place"]
+
+
+class DoesNotFitError(DnaError):
+    """A layer has no room in the feature memory."""
 
 
 def place(candidates: Candidates, splits: Mapping[int, int], outside: Iterable[str]) -> list[Plan]:
@@ -29,7 +34,7 @@ def place(candidates: Candidates, splits: Mapping[int, int], outside: Iterable[s
         outside: tensors that live in DRAM whatever happens: the network's inputs and output.
 
     Raises:
-        DnaError: a layer does not fit even if everything else is in DRAM.
+        DoesNotFitError: a layer does not fit even if everything else is in DRAM.
     """
     _check_size(candidates, splits)
     maps = FeatureMaps(candidates.platform.config, candidates.layers, splits)
@@ -39,6 +44,8 @@ def place(candidates: Candidates, splits: Mapping[int, int], outside: Iterable[s
         try:
             tight = attempt.plans(roomy=False)
         except NoRoomError as error:
+            if not error.tensors:
+                raise DoesNotFitError("the weights of depthwise layers leave no room") from error
             in_dram.add(maps.largest(error.tensors))
             continue
         try:
@@ -54,11 +61,19 @@ def _cycles(plans: list[Plan]) -> int:
 
 def _check_size(candidates: Candidates, splits: Mapping[int, int]) -> None:
     config = candidates.platform.config
-    needs = [candidates.smallest(layer, splits.get(layer.number, 0)) for layer in candidates.layers]
+    # Beside a layer, the weights of a depthwise one, its own or those of the next.
+    weights = [
+        layer_parameter_words(config, layer) if isinstance(layer, Depthwise) else 0
+        for layer in candidates.layers
+    ]
+    needs = [
+        candidates.smallest(layer, splits.get(layer.number, 0)) + sum(weights[n : n + 2])
+        for n, layer in enumerate(candidates.layers)
+    ]
     most = max(needs)
     if most > config.feature_words:
         name = candidates.layers[needs.index(most)].name
-        raise DnaError(
+        raise DoesNotFitError(
             f"{name} needs {most} feature words for one output row; configuration {config.name} "
             f"has {config.feature_words}: needs feature_words of at least "
             f"{1 << (most - 1).bit_length()}"

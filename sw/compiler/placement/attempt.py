@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+import dataclasses
+from collections.abc import Iterable, Mapping, Set
 from typing import TypeGuard
 
+from hw.config import DnaConfig
 from sw.compiler.candidates import Candidate, Candidates
 from sw.compiler.candidates.slabs import Slabs
-from sw.compiler.layers import Convolution, Layer, MaxPool
-from sw.compiler.placement.blocks import Block, first_fit
+from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool
+from sw.compiler.lowering.depthwise import parameter_words
+from sw.compiler.placement.blocks import Bank, Block, first_fit
 from sw.compiler.placement.maps import FeatureMaps
 from sw.compiler.placement.plan import Place, Plan
+
+
+def layer_parameter_words(config: DnaConfig, layer: Depthwise) -> int:
+    """Feature words that the weights of a depthwise layer take."""
+    window = layer.window
+    kernel = (window.kernel_height, window.kernel_width)
+    return parameter_words(config, layer.source.words, kernel)
 
 
 class NoRoomError(Exception):
@@ -47,6 +57,12 @@ class Attempt:
         self._splits = splits
         self._maps = maps
         self._in_dram = in_dram
+        pairs = [
+            (layer.source.tensor, layer.target.tensor)
+            for layer in candidates.layers
+            if isinstance(layer, Depthwise)
+        ]
+        self._opposite = frozenset(pairs + [(b, a) for a, b in pairs])
 
     def plans(self, *, roomy: bool) -> list[Plan]:
         """The plan of every layer.
@@ -64,14 +80,16 @@ class Attempt:
             for block in placed
             for name in block.names
         }
+        parameters = {block.layer: block.base for block in placed if block.layer is not None}
         plans: list[Plan] = []
         for layer in self._candidates.layers:
             beside = self._beside(layer, plans[-1].way) if plans else None
             if beside is not None:
                 source, target = layer.source.tensor, layer.target.tensor
-                plans.append(Plan(layer, beside, places[source], places[target]))
+                plan = Plan(layer, beside, places[source], places[target])
             else:
-                plans.append(self._plan(layer, placed, places))
+                plan = self._plan(layer, placed, places)
+            plans.append(dataclasses.replace(plan, parameters=parameters.get(layer.number)))
         return plans
 
     def _placed(self, roomy: bool) -> list[Block]:
@@ -80,19 +98,44 @@ class Attempt:
         for block in sorted(self._blocks(), key=lambda b: (-b.size, b.born, b.names)):
             for apart in (1, 0) if roomy else (0,):
                 others = [other for other in placed if other.meets(block, apart)]
-                base = first_fit(others, block.size, self._limit)
+                base = self._base(block, placed, others)
                 if base is not None:
                     break
             else:
-                raise NoRoomError({name for b in (*others, block) for name in b.names})
+                raise NoRoomError(_names((*others, block)))
             block.base = base
             placed.append(block)
         return placed
 
+    def _base(self, block: Block, placed: list[Block], taken: list[Block]) -> int | None:
+        """The lowest free base of a block.
+
+        Where there is room, what a depthwise layer writes begins half the banks away from what it
+        reads: both go through pixels in step, and pixels that fill all banks begin in one of them.
+        """
+        modules = self._candidates.platform.config.modules
+        for other in placed:
+            if modules > 1 and not self._opposite.isdisjoint(
+                (a, b) for a in block.names for b in other.names
+            ):
+                bank = Bank((other.base + modules // 2) % modules, modules)
+                base = first_fit(taken, block.size, self._limit, bank)
+                if base is not None:
+                    return base
+        return first_fit(taken, block.size, self._limit)
+
     def _blocks(self) -> list[Block]:
-        """The tensors in feature memory; a sum shares the block of the operand that it replaces."""
+        """The tensors in feature memory; a sum shares the block of the operand that it replaces.
+
+        The weights of a depthwise layer come while the layer before it runs.
+        """
         blocks: dict[str, Block] = {}
+        weights = []
         for layer in self._candidates.layers:
+            if isinstance(layer, Depthwise):
+                number = layer.number
+                size = layer_parameter_words(self._candidates.platform.config, layer)
+                weights.append(Block([], size, number - 1, number, layer=number))
             name = layer.target.tensor
             if name in self._in_dram:
                 continue
@@ -103,11 +146,12 @@ class Attempt:
                 block.dies = self._maps.dies[name]
             else:
                 born = self._maps.born[name]
-                if self._may_run_beside(layer):  # it writes while the layer before still runs
+                # It may write while the layer before still reads.
+                if self._may_run_beside(layer) or self._ends_chain(layer):
                     born -= 1
                 block = Block([name], self._maps.words(name), born, self._maps.dies[name])
             blocks[name] = block
-        return list({id(block): block for block in blocks.values()}.values())
+        return [*{id(block): block for block in blocks.values()}.values(), *weights]
 
     def _replaced(self, layer: Layer) -> str | None:
         """The operand of a fused addition whose place the sum can take."""
@@ -123,17 +167,24 @@ class Attempt:
             return None
         return name
 
-    def _may_run_beside(self, layer: Layer) -> TypeGuard[MaxPool]:
+    def _may_run_beside(self, layer: Layer) -> TypeGuard[MaxPool | Depthwise]:
         """Whether a layer may run beside the one before it: it takes what that one makes."""
-        if not isinstance(layer, MaxPool) or layer.number == 0:
+        if not isinstance(layer, MaxPool | Depthwise) or layer.number == 0:
             return False
         before = self._candidates.layers[layer.number - 1]
         return (
             isinstance(before, Convolution)
-            and not layer.row_by_row
+            and not (isinstance(layer, MaxPool) and layer.row_by_row)
             and before.target.tensor == layer.source.tensor
             and self._in_dram.isdisjoint(layer.tensors)
         )
+
+    def _ends_chain(self, layer: Layer) -> bool:
+        """Whether a layer is the last one of a chain around a depthwise layer."""
+        if not isinstance(layer, Convolution) or layer.number == 0:
+            return False
+        before = self._candidates.layers[layer.number - 1]
+        return before.target.tensor == layer.source.tensor and self._may_run_beside(before)
 
     def _beside(self, layer: Layer, before: Candidate) -> Candidate | None:
         if not self._may_run_beside(layer):
@@ -149,7 +200,7 @@ class Attempt:
             if bases is not None:
                 break
         else:
-            raise NoRoomError({name for block in alive for name in block.names})
+            raise NoRoomError(_names(alive))
         residual = None
         if isinstance(layer, Convolution) and layer.residual is not None:
             residual = places.get(layer.residual.plane.tensor)
@@ -178,3 +229,7 @@ class Attempt:
                 taken.append(Block([], size, number, number, base))
                 bases[kind].append(base)
         return bases
+
+
+def _names(blocks: Iterable[Block]) -> set[str]:
+    return {name for block in blocks for name in block.names}

@@ -15,6 +15,7 @@ class Block:
         size: words.
         born, dies: numbers of the first and the last layer.
         base: the first word.
+        layer: of the weights of a depthwise layer, which layer; they have no names.
     """
 
     names: list[str]
@@ -22,6 +23,7 @@ class Block:
     born: int
     dies: int
     base: int = 0
+    layer: int | None = None
 
     @property
     def end(self) -> int:
@@ -33,11 +35,26 @@ class Block:
         return self.born <= other.dies + apart and other.born <= self.dies + apart
 
 
-def first_fit(taken: Iterable[Block], size: int, limit: int) -> int | None:
+@dataclasses.dataclass(frozen=True)
+class Bank:
+    """Where a block has to begin: ``number`` modulo ``count``."""
+
+    number: int = 0
+    count: int = 1
+
+    def from_(self, base: int) -> int:
+        """The first such word from ``base`` on."""
+        return base + (self.number - base) % self.count
+
+
+def first_fit(
+    taken: Iterable[Block], size: int, limit: int, bank: Bank | None = None
+) -> int | None:
     """The lowest base of ``size`` free words below ``limit``; None if there are none."""
-    base = 0
+    bank = bank or Bank()
+    base = bank.from_(0)
     for block in sorted(taken, key=lambda b: b.base):
         if base + size <= block.base:
             break
-        base = max(base, block.end)
+        base = bank.from_(max(base, block.end))
     return base if base + size <= limit else None

@@ -23,25 +23,26 @@ def overlap(candidates: Candidates, plans: list[Plan]) -> list[Plan]:
     """
     pieces: list[Plan] = []
     for number, plan in enumerate(plans):
-        before = pieces[-1] if pieces and _reads(plan, pieces[-1]) else None
+        before = pieces[-1] if pieces and reads(plan, pieces[-1]) else None
         after = plans[number + 1] if number + 1 < len(plans) else None
         ready = _ready(before)
-        leads = after is not None and _can_be_cut(after) and _reads(after, plan)
-        if _can_be_cut(plan) and (ready is not None or leads):
+        leads = after is not None and can_be_cut(after) and reads(after, plan)
+        if can_be_cut(plan) and (ready is not None or leads):
             plan = _cut(candidates, plan, ready)
         pieces.append(plan)
     # What is cut for a reader that turned out to gain nothing is made whole again.
     for number in reversed(range(len(plans))):
         before = pieces[number - 1] if number > 0 else None
         after = pieces[number + 1] if number + 1 < len(plans) else None
-        follows = before is not None and _reads(plans[number], before) and _ready(before)
-        leads = after is not None and _reads(after, plans[number]) and _in_two(after)
+        follows = before is not None and reads(plans[number], before) and _ready(before)
+        leads = after is not None and reads(after, plans[number]) and _in_two(after)
         if not follows and not leads:
             pieces[number] = plans[number]
     return pieces
 
 
-def _can_be_cut(plan: Plan) -> bool:
+def can_be_cut(plan: Plan) -> bool:
+    """Whether a plan is a convolution in one stripe, all that it touches in feature memory."""
     layer = plan.layer
     return (
         isinstance(layer, Convolution)
@@ -57,7 +58,7 @@ def _in_two(plan: Plan) -> bool:
     return isinstance(plan.layer, Convolution) and len(plan.choice.stripes) == 2
 
 
-def _reads(plan: Plan, other: Plan) -> bool:
+def reads(plan: Plan, other: Plan) -> bool:
     """Whether a layer's source is what another one leaves in feature memory."""
     return other.target is not None and plan.layer.source.tensor == other.layer.target.tensor
 

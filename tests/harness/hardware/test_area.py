@@ -19,6 +19,7 @@ PARTS = {
     "CONV": {"conv"},
     "POST": {"post"},
     "POOL": {"pool"},
+    "DEPTHWISE": {"depthwise"},
 }
 """Blocks of the estimate (those of CONV together), and what of the machine each counts."""
 
@@ -78,8 +79,9 @@ def test_blocks_add_up_to_the_machine():
 
 
 def test_a_machine_with_more_of_anything_is_larger():
-    base = PRESETS["f100"]
+    base = dataclasses.replace(PRESETS["f100"], depthwise_words=1)
     for change in (
+        {"depthwise_words": 2},
         {"modules": 8},
         {"rows": 64, "columns": 64},
         {"lanes": 128},

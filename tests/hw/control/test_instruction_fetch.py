@@ -119,7 +119,7 @@ def edited(config, position, /, **fields):
     ("fields", "code"),
     [
         ({"magic": 1}, Fault.BAD_MAGIC),
-        ({"isa_version": 99}, Fault.BAD_VERSION),
+        ({"isa_version": isa.ISA_VERSION + 1}, Fault.BAD_VERSION),
         ({"config": 7}, Fault.BAD_CONFIG),
         ({"length": 1}, Fault.TRUNCATED),
         ({"length": 0}, Fault.TRUNCATED),
@@ -152,3 +152,12 @@ def test_an_unknown_opcode_is_refused():
     code[124:128] = isa.checksum(bytes(code[64:124])).to_bytes(4, "little")
     _, fault, _ = fetch(config, bytes(code))
     assert fault == (Fault.BAD_OPCODE, 1)
+
+
+def test_depthwise_is_unknown_to_a_machine_without_the_engine():
+    for words, expected in ((1, None), (0, (Fault.BAD_OPCODE, 1))):
+        config = dataclasses.replace(PRESETS["nano"], depthwise_words=words)
+        instructions = program(config)
+        instructions[1] = Instruction(Opcode.DEPTHWISE, {"stride": 1})
+        _, fault, _ = fetch(config, isa.program_bytes(instructions))
+        assert fault == expected

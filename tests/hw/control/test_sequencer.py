@@ -17,6 +17,7 @@ OF = {
     Engine.POST: Opcode.POST,
     Engine.POOL: Opcode.MEAN,
     Engine.STORE: Opcode.STORE,
+    Engine.DEPTHWISE: Opcode.DEPTHWISE,
 }
 
 

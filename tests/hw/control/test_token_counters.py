@@ -25,8 +25,10 @@ def test_tokens_are_counted_for_each_pair():
         rng = random.Random(1)
         tokens = {(producer, consumer): 0 for producer in PRODUCERS for consumer in Engine}
         for _ in range(300):
-            gives = [rng.getrandbits(7) & rng.getrandbits(7) for _ in PRODUCERS]
-            waits = [rng.getrandbits(7) & rng.getrandbits(7) & ~1 for _ in Engine]
+            gives = [rng.getrandbits(len(Engine)) & rng.getrandbits(len(Engine)) for _ in PRODUCERS]
+            waits = [
+                rng.getrandbits(len(Engine)) & rng.getrandbits(len(Engine)) & ~1 for _ in Engine
+            ]
             ready = [
                 all(tokens[producer, consumer] for producer in PRODUCERS if wait >> producer & 1)
                 for consumer, wait in zip(Engine, waits, strict=True)
@@ -51,11 +53,13 @@ def test_tokens_are_counted_for_each_pair():
 
 
 def test_who_waits_for_control_is_never_ready():
+    everybody = (1 << len(Engine)) - 1
+
     async def bench(ctx, dut):
         ctx.set(dut.waits[Engine.CONV], 1 << Engine.CONTROL)
         for position in range(len(PRODUCERS)):
-            ctx.set(dut.give[position], 0b1111111)
+            ctx.set(dut.give[position], everybody)
         await ctx.tick()
-        assert ctx.get(dut.ready) == 0b1111111 & ~(1 << Engine.CONV)
+        assert ctx.get(dut.ready) == everybody & ~(1 << Engine.CONV)
 
     run(bench)

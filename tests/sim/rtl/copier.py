@@ -45,6 +45,7 @@ class Copier(wiring.Component):
                 "post_trace": trace,
                 "pool_trace": trace,
                 "load_trace": trace,
+                "depthwise_trace": trace,
                 "activity": Out(3).array(len(Engine)),
                 "layers": Out(16).array(len(Engine)),
             }

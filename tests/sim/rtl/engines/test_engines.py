@@ -312,8 +312,8 @@ def test_waves_of_a_module_and_a_window(engine, tmp_path):
         run(machine, 10)
     text = file.read_text()
     nanosecond = TICKS[re.search(r"\$timescale\s+1\s*(\ws)", text)[1]]
-    assert "axi__w__valid" in text and "axi__w__payload" in text
-    assert "axi__r__" not in text and "interrupt" not in text
+    assert "axi__0__w__valid" in text and "axi__0__w__payload" in text
+    assert "__r__" not in text and "interrupt" not in text
     times = [int(line[1:]) for line in text.splitlines() if line.startswith("#")]
     assert times[0] == 2 * 30 * nanosecond and times == sorted(times)
     assert 2 * 59 * nanosecond <= times[-1] <= 2 * 60 * nanosecond

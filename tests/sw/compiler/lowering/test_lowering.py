@@ -130,7 +130,7 @@ def joined(height=40, width=17, channels=1, kernel=(3, 5), stride=(2, 2), **chan
     """The layer of a convolution over an image, and its network."""
     net = Net((height, width, channels))
     net.conv("y", "input", 20, kernel=kernel, stride=stride, padding=Padding(1, 1, 2, 0))
-    config = dataclasses.replace(SMALL, accumulation_depth=16, **changes)
+    config = dataclasses.replace(SMALL, accumulation_depth=16, depthwise_words=1, **changes)
     graph = net.builder.finish("y")
     (layer,) = lower(graph, config)
     return layer, graph

@@ -1,0 +1,131 @@
+"""The rows of the input that DEPTHWISE works on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, DnaConfig
+from hw.depthwise.layouts import line_place_layout
+from hw.microarchitecture import DEPTHWISE_COLUMNS, DEPTHWISE_ROWS, LINE_BUFFER_LATENCY
+from hw.streams.delay import delay
+
+_ROW_BANKS = 4
+"""Of neighbouring rows, any three are in different banks, and the bank is two bits of a number."""
+
+
+class LineBuffer(wiring.Component):
+    """Some rows of the input, of which any block of 3 x 3 pixels can be read in a cycle.
+
+    Row n of the sequence is in row bank n modulo 4, column x in column bank x modulo 3: a memory
+    for each pair, and no two pixels of a block in one. Behind the memories each tap chooses its row
+    and then its column: the switchable inputs of the buffer.
+
+    Rate: a pixel in and a block out per cycle. Latency: ``LINE_BUFFER_LATENCY`` cycles from ``at``
+    to ``taps``; what is written in a cycle can be read from the next on. Stall: none; nothing says
+    that a row overwrites one that is still wanted.
+
+    Args:
+        config: uses ``rows`` and ``depthwise_words``.
+
+    Ports:
+        write: in, write ``word`` at ``place`` in this cycle.
+        place: in, :func:`line_place_layout`.
+        word: in, unsigned(8 x rows x ``depthwise_words``).
+        read: in, read in this cycle.
+        at: in, :func:`line_place_layout`, of the block's first tap.
+        rows_inside, columns_inside: in, unsigned(3), in the cycle after ``read``: which rows and
+            columns of the block are in the input.
+        fill: in, signed(8), what the others give; constant.
+        taps: out, unsigned(8 x rows x ``depthwise_words``) [9], row by row.
+    """
+
+    LATENCY = LINE_BUFFER_LATENCY
+
+    def __init__(self, config: DnaConfig) -> None:
+        self._config = config
+        word = unsigned(8 * config.rows * config.depthwise_words)
+        super().__init__(
+            {
+                "write": In(1),
+                "place": In(line_place_layout()),
+                "word": In(word),
+                "read": In(1),
+                "at": In(line_place_layout()),
+                "rows_inside": In(DEPTHWISE_SIDE),
+                "columns_inside": In(DEPTHWISE_SIDE),
+                "fill": In(signed(8)),
+                "taps": Out(word).array(DEPTHWISE_TAPS),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Build the memories, and the two choices behind them."""
+        m = Module()
+        bits = ceil_log2(_ROW_BANKS)
+        depth = DEPTHWISE_COLUMNS // DEPTHWISE_SIDE * (DEPTHWISE_ROWS // _ROW_BANKS)
+        row, upper = self.at.row[:bits], self.at.row[bits:]
+        outputs: list[list[Value]] = []
+        for row_bank in range(_ROW_BANKS):
+            # The bank has the block's row, or one of those below it.
+            turns = Mux(row > row_bank, upper + 1, upper)[: len(upper)]
+            outputs.append([])
+            for column_bank in range(DEPTHWISE_SIDE):
+                memory = Memory(shape=self.word.shape(), depth=depth, init=[])
+                m.submodules[f"pixels_{row_bank}_{column_bank}"] = memory
+                write, read = memory.write_port(), memory.read_port()
+                m.d.comb += [
+                    write.addr.eq(Cat(self.place.column, self.place.row[bits:])),
+                    write.data.eq(self.word),
+                    write.en.eq(
+                        self.write
+                        & (self.place.row[:bits] == row_bank)
+                        & (self.place.third == column_bank)
+                    ),
+                    read.addr.eq(
+                        Cat(
+                            (self.at.column + (self.at.third > column_bank))[: len(self.at.column)],
+                            turns,
+                        )
+                    ),
+                    read.en.eq(self.read),
+                ]
+                outputs[-1].append(read.data)
+
+        first_row = delay(m, row, 1, "first_row")
+        third = delay(m, self.at.third, 2, "third")
+        inside = [
+            [delay(m, r & c, 1, f"inside_{y}_{x}") for x, c in enumerate(self.columns_inside)]
+            for y, r in enumerate(self.rows_inside)
+        ]
+        padding = self.fill.as_unsigned().replicate(len(self.word) // 8)
+        for y in range(DEPTHWISE_SIDE):
+            in_row = []
+            for column_bank in range(DEPTHWISE_SIDE):
+                chosen = Signal(self.word.shape(), name=f"row_{y}_{column_bank}", reset_less=True)
+                choices = [outputs[(y + n) % _ROW_BANKS][column_bank] for n in range(_ROW_BANKS)]
+                m.d.sync += chosen.eq(_choose(m, choices, first_row, f"rows_{y}_{column_bank}"))
+                in_row.append(chosen)
+            for x in range(DEPTHWISE_SIDE):
+                tap = Signal(self.word.shape(), name=f"tap_{y}_{x}", reset_less=True)
+                choices = [in_row[(x + n) % DEPTHWISE_SIDE] for n in range(DEPTHWISE_SIDE)]
+                column = _choose(m, choices, third, f"columns_{y}_{x}")
+                m.d.sync += tap.eq(Mux(inside[y][x], column, padding))
+                m.d.comb += self.taps[DEPTHWISE_SIDE * y + x].eq(tap)
+        return m
+
+
+def _choose(m: Module, choices: list[Value], number: Value, name: str) -> Signal:
+    """``choices[number]``."""
+    chosen = Signal.like(choices[0], name=name)
+    m.d.comb += chosen.eq(choices[0])
+    with m.Switch(number):
+        for index, choice in enumerate(choices[1:], 1):
+            with m.Case(index):
+                m.d.comb += chosen.eq(choice)
+    return chosen
