@@ -38,6 +38,8 @@ OFTEN = 32
 
 # Without shift registers: Yosys would put a delay line's last register into a LUT, too.
 _SYNTHESIS = "synth_xilinx -family {family} -uram -nosrl -flatten -noiopad -noclkbuf -top \\{top}"
+# The mapper counts as we do, and wires cost nothing.
+_COSTS = "read_verilog -lib -specify -overwrite costs.v\nscratchpad -set synth_xilinx.abc9.W 0"
 _WRITE = "select -module {top}\nwrite_json -selected netlist.json\ntee -q -o area.json stat -json\n"
 _RECIPE = "1"
 """Another one when the same netlist is counted otherwise: what was kept before is not taken."""
@@ -117,6 +119,8 @@ class Levels:
             _RECIPE,
             yosys.version(),
             _SYNTHESIS,
+            _COSTS,
+            xilinx.costs_of_cells(),
             self._design.text(module, stubs),
             name,
             json.dumps(closed),
@@ -151,10 +155,12 @@ class Levels:
         memories = any(self._design.modules[m].memories for m in self._design.below(module, stubs))
         call = _SYNTHESIS.format(family=FAMILY, top=module)
         # Reading the libraries of memories takes as long as all the rest of a small block.
-        steps = [call] if memories else [f"{call} -run :map_memory", f"{call} -run map_ffram:"]
+        rest = ["prepare:"] if memories else ["prepare:map_memory", "map_ffram:"]
+        steps = [f"{call} -run :prepare", _COSTS, *(f"{call} -run {part}" for part in rest)]
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             (folder / "design.il").write_text(text)
+            (folder / "costs.v").write_text(xilinx.costs_of_cells())
             script = "\n".join(["read_rtlil design.il", *steps, _WRITE.format(top=module)])
             yosys.run(script, folder, lambda step: self._progress(f"{name}: {step}"))
             netlist = json.loads((folder / "netlist.json").read_text())["modules"][module]

@@ -3,13 +3,14 @@
 A LUT counts 1, a CARRY8 a quarter (Yosys writes it as two CARRY4), a wide multiplexer (MUXF7 to
 MUXF9) a quarter, reading a RAM 2 (block, ultra or distributed) unless its output is registered, a
 DSP block without registers 4: 2 for its multiplier and 2 for its adder, none where a register
-stands in between.
+stands in between. Yosys' mapper is given the same costs (:func:`costs_of_cells`): with the delays
+of a real device it would spend levels where a slow cell leaves time for them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.hardware.timing.graph import Arc, CellTiming
@@ -24,6 +25,11 @@ _WIDE = re.compile(r"MUXF[789]")
 _BLOCK_RAM = re.compile(r"RAMB(18|36)E2")
 _LUT_RAM = re.compile(r"RAM\d+(M\d*|X\w+)")
 _SIDE = re.compile(r"DOUTP?_?([AB])")
+
+_MAPPED_LUTS = (1, 2, 3, 3, 3, 5, 10, 20)
+"""By inputs, the area of a LUT: those of seven and eight are several with multiplexers."""
+_UNITS = 500
+"""Of the mapper, in a level: the RAMs of its library, which stay, then take 2 to 3 levels."""
 
 Connections = Mapping[str, Sequence[int | str]]
 
@@ -153,3 +159,61 @@ def _dsp(parameters: Mapping[str, Any], ins: Connections, outs: Connections) -> 
 
 def _number(value: Any) -> int:
     return int(value, 2) if isinstance(value, str) else int(value)
+
+
+def costs_of_cells() -> str:
+    """Verilog that replaces the delays of LUTs, carries, multiplexers and registers in Yosys.
+
+    Every input of a LUT costs the same, and a register nothing.
+    """
+    modules = []
+    for inputs, area in enumerate(_MAPPED_LUTS, start=1):
+        wide = max(0, inputs - 6)
+        name = rf"\$__ABC9_LUT{inputs} " if wide else f"LUT{inputs}"
+        pins = [f"I{place}" for place in range(inputs)]
+        modules.append(
+            f"(* abc9_lut={area} *) module {name}(output O, input {', '.join(pins)});"
+            f" parameter [{2**inputs - 1}:0] INIT = 0;"
+            f" {_specified((pin, 'O', LUT + wide * WIDE) for pin in pins)} endmodule"
+        )
+    for name in ("MUXF7", "MUXF8"):
+        arcs = _specified((pin, "O", WIDE) for pin in ("I0", "I1", "S"))
+        modules.append(
+            f"(* abc9_box, lib_whitebox *) module {name}(output O, input I0, I1, S);"
+            f" assign O = S ? I1 : I0; {arcs} endmodule"
+        )
+    modules.append(_carry_module())
+    for name, back in (("FDRE", "R"), ("FDSE", "S")):
+        turned = [f"IS_{pin}_INVERTED" for pin in ("C", "D", back)]
+        clock, data, reset = (f'(* invertible_pin = "{parameter}" *) input' for parameter in turned)
+        modules.append(
+            f"module {name}(output Q, (* clkbuf_sink *) {clock} C, input CE, {data} D,"
+            f" {reset} {back});"
+            f" parameter [0:0] INIT = 0, {', '.join(f'{each} = 0' for each in turned)}; endmodule"
+        )
+    return "\n".join([*modules, ""])
+
+
+def _carry_module() -> str:
+    arcs = []
+    for out, own in (("O", 0), ("CO", 1)):
+        for place in range(4):
+            pins = ["CI", "CYINIT", *(f"S[{below}]" for below in range(place + 1))]
+            pins += [f"DI[{below}]" for below in range(place + own)]
+            arcs += [(pin, f"{out}[{place}]", CARRY4) for pin in pins]
+    before = ("c", "CO[0]", "CO[1]", "CO[2]")
+    carries = "".join(
+        f" assign CO[{place}] = S[{place}] ? {carry} : DI[{place}];"
+        for place, carry in enumerate(before)
+    )
+    return (
+        "(* abc9_box, lib_whitebox *) module CARRY4((* abc9_carry *) output [3:0] CO,"
+        " output [3:0] O, (* abc9_carry *) input CI, input CYINIT, input [3:0] DI, S);"
+        f" wire c = CI | CYINIT; assign O = S ^ {{CO[2:0], c}};{carries}"
+        f" {_specified(arcs)} endmodule"
+    )
+
+
+def _specified(arcs: Iterable[tuple[str, str, float]]) -> str:
+    lines = (f"({start} => {end}) = {round(levels * _UNITS)};" for start, end, levels in arcs)
+    return f"specify {' '.join(lines)} endspecify"

@@ -1,5 +1,7 @@
 """What DESIGN says of cells, for each kind that Yosys writes."""
 
+import re
+
 import pytest
 
 from harness.hardware.timing import xilinx
@@ -105,3 +107,28 @@ def test_a_dsp_block_is_cut_by_its_registers(registers, into, through_it, behind
 def test_an_unknown_cell_is_refused():
     with pytest.raises(DnaError, match="a cell whose levels dna does not know: 'LATCH'"):
         timing("LATCH", {"D": 1}, {"Q": 1})
+
+
+def test_the_mapper_counts_as_we_do():
+    """Else it leaves more levels in quick logic where slow logic is beside it."""
+    pins = {
+        "LUT6": ({f"I{n}": 1 for n in range(6)}, {"O": 1}),
+        "MUXF8": ({"I0": 1, "I1": 1, "S": 1}, {"O": 1}),
+        "CARRY4": ({"CI": 1, "CYINIT": 1, "DI": 4, "S": 4}, {"O": 4, "CO": 4}),
+    }
+    modules = {
+        re.search(r"module (\S+?) ?\(", line)[1]: line
+        for line in xilinx.costs_of_cells().splitlines()
+    }
+    for kind, (ins, outs) in pins.items():
+        nets, found = timing(kind, ins, outs)
+        arcs = re.findall(r"\((\w+)(?:\[(\d)\])? => (\w+)(?:\[(\d)\])?\) = (\d+);", modules[kind])
+        told = {
+            (nets[a][int(i or 0)], nets[o][int(j or 0)]): int(cost) for a, i, o, j, cost in arcs
+        }
+        assert told == {
+            (source, sink): round(500 * cost)
+            for sources, sink, cost in found.arcs
+            for source in sources
+        }
+    assert "specify" not in modules["FDRE"] + modules["FDSE"]
