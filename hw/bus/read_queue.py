@@ -109,7 +109,8 @@ class ReadQueue(wiring.Component):
         oldest = data.View(burst_layout(config), order.r_data)
         chosen = port_of(config, oldest.offset)
         there, moves, take = Signal(), Signal(), Signal()
-        count = Signal(range(config.burst_words))
+        # From 1 on, so that the last word is told by one comparison.
+        count = Signal(range(config.burst_words + 1), init=1)
         word = Signal.like(client.words.payload)
         bad = Signal()
         offset = Signal(32)
@@ -118,7 +119,7 @@ class ReadQueue(wiring.Component):
             there.eq(order.r_rdy & pick([queue.r_rdy for queue in words], chosen)),
             moves.eq(~full | (client.words.ready & ~bad)),
             take.eq(there & moves),
-            order.r_en.eq(take & (count == oldest.length - 1)),
+            order.r_en.eq(take & (count == oldest.length)),
             client.words.valid.eq(full & ~bad),
             client.words.payload.eq(word),
         ]
@@ -138,7 +139,7 @@ class ReadQueue(wiring.Component):
                 offset.eq(oldest.offset),
             ]
         with m.If(take):
-            m.d.sync += count.eq(Mux(order.r_en, 0, count + 1))
+            m.d.sync += count.eq(Mux(order.r_en, 1, count + 1))
 
         m.d.comb += [
             self.fault.valid.eq(splitter.fault.valid | (full & bad)),
