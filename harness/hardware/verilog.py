@@ -30,6 +30,7 @@ _LINT = {
     "WIDTHEXPAND": "operands are extended to the width of the result",
     "WIDTHTRUNC": "a vector is true if any of its bits is set",
     "CASEINCOMPLETE": "what no case assigns has its value from the assignment in front of it",
+    "CMPCONST": "the last of a row of comparisons may be with what nothing exceeds",
     "SYMRSVDWORD": "a signal may be named like a word of C++",
 }
 """What Verilator warns of that is meant so, and why."""
