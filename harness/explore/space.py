@@ -99,18 +99,18 @@ def _parameters(base: DnaConfig, chosen: Mapping[str, int]) -> dict[str, Any]:
         feature = chosen["feature"] * KIB
     if "fifo" in chosen:
         fifo = chosen["fifo"] * KIB
+    lanes = chosen.get("lanes", max(rows, base.lanes * width // base_width))
     return {
-        "name": base.name,
+        **dataclasses.asdict(base),
         "modules": modules,
         "rows": rows,
         "columns": rows,
-        "lanes": chosen.get("lanes", max(rows, base.lanes * width // base_width)),
+        "lanes": lanes,
         "accumulation_depth": chosen.get("depth", base.accumulation_depth),
         "dram_bytes_per_cycle": dram,
         "feature_words": feature // rows,
         "weight_fifo_words": fifo // dram,
         "burst_words": burst,
-        "outstanding_bursts": base.outstanding_bursts,
         "dram_ports": min(4, max(1, dram // 128)),
-        "port_granule_bytes": base.port_granule_bytes,
+        "depthwise_words": min(base.depthwise_words, lanes // rows),
     }
