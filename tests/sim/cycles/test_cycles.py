@@ -66,7 +66,8 @@ def test_random_cases_are_exact():
     assert sweep.good
 
 
-@pytest.mark.parametrize("name", [name for name in MACHINES if name != "nano"])
+# Two ports; four and no depthwise engine; four depthwise words. `make cycles` has all machines.
+@pytest.mark.parametrize("name", ["2x8x8", "8x2x2", "4x2x2"])
 def test_other_machines_are_exact(name):
     graph, image = toy(channels=3)
     program = compile_graph(graph, MACHINES[name])
