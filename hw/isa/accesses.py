@@ -118,14 +118,18 @@ def accesses(op: Instruction, config: DnaConfig) -> Accesses:
             assert_never(op.opcode)
 
 
+def tap_blocks(kernel_height: int, kernel_width: int) -> int:
+    """Blocks of taps that make up a window of DEPTHWISE."""
+    return -(-kernel_height // DEPTHWISE_SIDE) * -(-kernel_width // DEPTHWISE_SIDE)
+
+
 def parameter_rows(kernel_height: int, kernel_width: int) -> int:
     """Rows of ``depthwise_words`` words that DEPTHWISE reads for each group of words.
 
     A row has a byte for each channel: the weights of a tap of a block, block by block, then the
     bytes of bias and scale.
     """
-    blocks = -(-kernel_height // DEPTHWISE_SIDE) * -(-kernel_width // DEPTHWISE_SIDE)
-    return blocks * DEPTHWISE_TAPS + PARAMETER_BYTES
+    return tap_blocks(kernel_height, kernel_width) * DEPTHWISE_TAPS + PARAMETER_BYTES
 
 
 def _words(op: Instruction, side: str, rows: int, row_words: int) -> Rows:

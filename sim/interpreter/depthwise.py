@@ -17,7 +17,8 @@ from sim.interpreter.errors import ProgramError
 Array = npt.NDArray[Any]
 Int8 = npt.NDArray[np.int8]
 
-_PARAMETERS = np.dtype([("bias", "<i4"), ("scale", "<f4")])
+PARAMETERS = np.dtype([("bias", "<i4"), ("scale", "<f4")])
+"""What requantization needs of an output channel."""
 
 
 def check(config: DnaConfig, op: Instruction) -> None:
@@ -65,7 +66,7 @@ def convolve(op: Instruction, seen: Int8, content: Int8) -> Int8:
         high * DEPTHWISE_SIDE, wide * DEPTHWISE_SIDE, -1
     )
     weights = square[: op["kernel_height"], : op["kernel_width"]].reshape(taps, -1)
-    parameters = np.ascontiguousarray(of_channels[-PARAMETER_BYTES:].T).view(_PARAMETERS)[:, 0]
+    parameters = np.ascontiguousarray(of_channels[-PARAMETER_BYTES:].T).view(PARAMETERS)[:, 0]
     sums = np.tile(parameters["bias"].astype(np.int64), (pixels, 1))
     for tap, weight in enumerate(weights.astype(np.int64)):
         sums += seen[:, tap].reshape(pixels, -1) * weight

@@ -56,8 +56,6 @@ _COUNTS = frozenset(
 )
 """Fields that must not be 0."""
 
-_PARAMETERS = np.dtype([("bias", "<i4"), ("scale", "<f4")])
-
 
 @dataclasses.dataclass(frozen=True)
 class _Tile:
@@ -282,7 +280,9 @@ class Semantics:
         weight_bytes = op["passes"] * config.rows * wide
         for _ in range(op["channel_tiles"]):
             for tile in tiles:
-                parameters = self._take_weights(parameter_bytes).view(_PARAMETERS)[:channels]
+                parameters = self._take_weights(parameter_bytes).view(depthwise.PARAMETERS)[
+                    :channels
+                ]
                 raw = self._take_weights(weight_bytes).view(np.int8)
                 nest = raw.reshape(op["passes"], config.rows, group, lanes, config.columns)
                 weights = nest.transpose(0, 3, 1, 2, 4).reshape(-1, channels)

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Set
 from typing import assert_never
 
-from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, DnaConfig
+from hw.config import DnaConfig
+from hw.isa.accesses import parameter_rows, tap_blocks
 from hw.microarchitecture import (
     FEATURE_READ_LATENCY,
     LINE_BUFFER_LATENCY,
-    PARAMETER_BYTES,
     REQUANTIZER_LATENCY,
     TAP_SUM_LATENCY,
 )
@@ -114,13 +114,12 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
 
 def depthwise_cycles(config: DnaConfig, layer: Depthwise, stripe: Stripe) -> int:
     """Cycles of a stripe: for each group of words, its reads or its blocks, whichever are more."""
-    window = layer.window
-    blocks = -(-window.kernel_height // DEPTHWISE_SIDE) * -(-window.kernel_width // DEPTHWISE_SIDE)
-    reads = stripe.in_rows * layer.source.width + blocks * DEPTHWISE_TAPS + PARAMETER_BYTES
-    computes = stripe.rows * layer.target.width * blocks
+    kernel = layer.window.kernel_height, layer.window.kernel_width
+    reads = stripe.in_rows * layer.source.width + parameter_rows(*kernel)
+    computes = stripe.rows * layer.target.width * tap_blocks(*kernel)
     groups = -(-stripe.words // config.depthwise_words)
     # The first rows come before the first result, and that goes through taps and requantizers.
-    fills = window.kernel_height * layer.source.width
+    fills = layer.window.kernel_height * layer.source.width
     way = FEATURE_READ_LATENCY + LINE_BUFFER_LATENCY + TAP_SUM_LATENCY + REQUANTIZER_LATENCY
     return groups * max(reads, computes) + fills + way
 

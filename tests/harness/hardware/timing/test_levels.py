@@ -68,7 +68,7 @@ def test_a_border_counts_as_a_register_only_if_one_is_there():
 
 
 def test_what_is_there_often_is_judged_once(monkeypatch):
-    """Gates that are shared across its border make less than a level of difference."""
+    """Gates that are shared across its border make a level of difference at most."""
     machine = design(Array(through=True))
     found = {}
     for often in (5, 4):
