@@ -142,7 +142,7 @@ def _split(packed: Int8, order: npt.NDArray[np.int64], isa: Isa) -> Packed:
     bias = 255 * np.where(flip, pairs, 0).sum(axis=(1, 3, 4), dtype=np.int32)
     shape = packed.shape
     weights = np.where(flip, -pairs, pairs).astype(np.int8).reshape(shape)
-    flipped = flip.reshape(blocks, steps, -1).any(axis=2)
+    flipped = np.asarray(flip.any(axis=(2, 3, 4)))
     masks = -flip.astype(np.int8).reshape(shape)
     halves = half.astype(np.int8).reshape(shape)
     # A dot product of halves is beside the one that has the others: twice as many, all in order.

@@ -61,7 +61,7 @@ def library(
             os.replace(built, made)
     except OSError as error:
         if error.filename == COMPILER:
-            raise DnaError(f"{COMPILER} is not there; install it") from error
+            raise DnaError(f"{COMPILER} is not there; install {COMPILER}") from error
         raise DnaError(f"cannot write to {folder}: {error.strerror}") from error
     return made
 
