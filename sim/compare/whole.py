@@ -65,10 +65,10 @@ class WholeComparer:
         rng = np.random.default_rng(seed)
         given = self._part.inputs[0]
         if self._network.manifest.host.head is not None:
-            mine = theirs = _random(rng, np.dtype(given.type), given.shape)
+            mine = theirs = random_values(rng, np.dtype(given.type), given.shape)
         else:
             shape = self._network.manifest.input.shape
-            mine = _random(rng, np.dtype(np.int8), shape)
+            mine = random_values(rng, np.dtype(np.int8), shape)
             theirs = fed(self._file.model, self._file.imported, mine)
         right = self._right.run({given.name: theirs})
         ours = self._ours.outputs(mine)
@@ -81,9 +81,10 @@ class WholeComparer:
             answered.differing += int(np.count_nonzero(_differing(a, b))) if same else a.size
 
 
-def _random(
+def random_values(
     rng: np.random.Generator, kind: np.dtype[Any], shape: tuple[int, ...]
 ) -> npt.NDArray[Any]:
+    """Any values of a type, of floats those between ``FLOATS``."""
     if kind.kind == "f":
         return rng.uniform(*FLOATS, shape).astype(kind)
     limits = np.iinfo(kind)
