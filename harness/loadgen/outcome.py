@@ -13,6 +13,7 @@ from harness.host.terminal import Console, Table
 from harness.loadgen.machine import ModelledMachine
 from harness.loadgen.pace import TOLERANCE, Pace
 from harness.loadgen.score import Score
+from sim.host import HostTime
 from sw import classes
 from sw.artifact import Manifest
 
@@ -36,6 +37,7 @@ def show(
     pace: Pace | None,
     folder: Path,
     manifest: Manifest,
+    host: HostTime | None,
 ) -> None:
     """Print a test's outcome to stdout.
 
@@ -45,6 +47,7 @@ def show(
         pace: how well the run kept to it, if it was a performance run.
         folder: of LoadGen's logs.
         manifest: of the artifact that was tested.
+        host: what the host runs of it beside the machine, measured.
     """
     title = f"LoadGen {score.scenario}, {score.mode}"
     table = Table(title=f"{title}, modelled" if machine else title)
@@ -71,6 +74,9 @@ def show(
     console.print(table)
     if machine:
         console.print(f"Timing: {machine}.")
+    if host is not None:
+        part = "not in these times" if machine else "a part of these times"
+        console.print(f"Host, {part}: {host}.")
     if machine and pace:
         _print_pace(console, score, pace)
     if score.shortfalls:
@@ -112,6 +118,7 @@ def figures(
     artifact: Path,
     manifest: Manifest,
     threads: int,
+    host: HostTime | None,
 ) -> dict[str, object]:
     """The same for JSON, with all that was assumed; arguments as for :func:`show`, and further.
 
@@ -127,6 +134,7 @@ def figures(
         "timing": "modelled" if machine else "host",
         **_modelled(machine),
         **({"pace": dataclasses.asdict(pace)} if pace else {}),
+        **({"host": msgspec.to_builtins(host)} if host else {}),
         "artifact": str(artifact),
         "model": manifest.model,
         "machine": computer.description(),

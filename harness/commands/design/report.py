@@ -57,6 +57,7 @@ def command(
     from harness.report.page import page
     from harness.report.trace import trace as trace_events
     from sim.cycles import predict
+    from sim.host import host_time
     from sw import artifact as artifacts
 
     for path in (output, trace, json_file):
@@ -79,6 +80,7 @@ def command(
             timing=timing,
             model=network.manifest.model,
             batch=batch,
+            host=host_time(network),
         )
     if output is not None:
         files.write(output, page(figures))
@@ -134,6 +136,8 @@ def _print(figures: Report) -> None:
         f"{memory['bytes_per_cycle']:.4g} bytes a cycle; "
         f"lost: {stalls}"
     )
+    if figures.host is not None:
+        console.print(str(figures.host))
     if figures.batch is not None:
         console.print(
             f"the images per second are those of the program of {figures.batch.images} images: "
