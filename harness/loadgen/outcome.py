@@ -7,6 +7,8 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from harness.data import guessing
 from harness.host import computer
 from harness.host.terminal import Console, Table
