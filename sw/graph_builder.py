@@ -36,8 +36,6 @@ from sw.operators import Proposal, row_of
 
 MAX_VALUES = 2**31 - 1
 """The most values of a tensor: what the kernels count in 32 bits."""
-MAX_UPWARD_COUNT = 4096
-"""The most values of a window of :meth:`GraphBuilder.upward_average`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,55 +248,22 @@ class GraphBuilder:
         output = Output(source.scale, source.zero_point, activation)
         return self._uniform(name, x, 1.0, output, Window((1, 1), padding=padding))
 
-    def repeated(self, name: str, x: str, channels: Sequence[int], *, own: bool) -> str:
-        """A map with some of its channels once more behind the last one.
+    def repeat_channels(self, x: str, order: Sequence[int]) -> bool:
+        """Let a convolution that nobody reads yet write its channels in an order, also repeated.
 
-        Args:
-            name: of the convolution that is added for it, if the one before cannot do it.
-            x: the map.
-            channels: which.
-            own: whether nobody else reads the map, so that a convolution may write more of it.
+        Returns:
+            Whether ``x`` is the result of one.
         """
-        source = self.tensor(x)
-        order = np.array([*range(source.shape[-1]), *channels])
-        operation = next((op for op in self._graph.operations if op.output == x), None)
-        read = any(x in op.inputs for op in self._graph.operations)
-        if own and isinstance(operation, Conv2D) and not read:
-            for what in ("weights", "bias", "weight_scale", "multiplier"):
-                key = f"{x}.{what}"
-                self._graph.constants[key] = np.ascontiguousarray(self._graph.constants[key][order])
-            shape = (*source.shape[:-1], len(order))
-            self._graph.tensors[x] = msgspec.structs.replace(source, shape=shape)
-            return x
-        chosen = (order[:, None] == np.arange(source.shape[-1])).astype(np.int8)
-        weights = Weights(
-            values=chosen[:, None, None] if len(source.shape) == 3 else chosen,
-            bias=np.zeros(len(order), np.int32),
-            scale=np.ones(len(order), np.float32),
-        )
-        output = Output(source.scale, source.zero_point)
-        if len(source.shape) == 3:
-            return self.conv2d(name, x, weights, output)
-        return self.fully_connected(name, x, weights, output)
-
-    def upward_average(self, name: str, x: str, output: Output, window: Window) -> str:
-        """Add the average over a window without padding whose halves go up.
-
-        Four sums and one, through four counts: a half comes to lie above the border, and nothing
-        else reaches one. Of 255 steps float32 errs by less than that where a count is at most 4096.
-
-        Raises:
-            DnaError: a window has more values.
-        """
-        channels, count = self.tensor(x).shape[-1], window.kernel[0] * window.kernel[1]
-        if count > MAX_UPWARD_COUNT:
-            raise DnaError(f"{name}: {count} values in a window are more than {MAX_UPWARD_COUNT}")
-        weights = Weights(
-            values=np.full((channels, *window.kernel), 4, np.int8),
-            bias=np.ones(channels, np.int32),
-            scale=np.full(channels, 1 / (4 * count), np.float32),
-        )
-        return self.depthwise_conv2d(name, x, weights, output, window)
+        operations = self._graph.operations
+        computed = any(isinstance(op, Conv2D) and op.output == x for op in operations)
+        if not computed or any(x in op.inputs for op in operations):
+            return False
+        for what in ("weights", "bias", "weight_scale", "multiplier"):
+            values = self._graph.constants[f"{x}.{what}"]
+            self._graph.constants[f"{x}.{what}"] = np.ascontiguousarray(values[list(order)])
+        shape = (*self._graph.tensors[x].shape[:-1], len(order))
+        self._graph.tensors[x] = msgspec.structs.replace(self._graph.tensors[x], shape=shape)
+        return True
 
     def bounded(self, name: str, x: str, output: Output) -> str:
         """Add a convolution that gives every value another quantization, and bounds."""

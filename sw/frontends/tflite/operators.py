@@ -16,7 +16,7 @@ from sw.frontends.tflite.host import Host
 from sw.frontends.tflite.operands import Value
 from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.shapes import ShapeArithmetic
-from sw.frontends.tflite.wide import WideWeights, is_wide, spread
+from sw.frontends.tflite.wide import WideWeights, is_wide, spread, upward_average
 from sw.graph_builder import Window
 from sw.operations import Padding
 
@@ -130,7 +130,7 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights):
             if window.padding != Padding():
                 operator.refuse("UINT8 with padding", "padding VALID, or INT8")
             output = self.output(operator, activation)
-            return self.computed(self.builder.upward_average(name, value.name, output, window))
+            return self.computed(upward_average(self.builder, name, value.name, output, window))
         return self.computed(
             self.builder.average_pool2d(name, value.name, window, activation=activation)
         )

@@ -8,13 +8,18 @@ twice: mostly one or two of a layer. (255 takes a third.)
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
+from sw.errors import DnaError
 from sw.frontends.tflite.operands import Operands, Value
 from sw.frontends.tflite.operator import TfliteOperator
-from sw.graph_builder import Weights
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import INT8_MAX, INT8_MIN
+
+MAX_COUNT = 4096
+"""The most values of a window of :func:`upward_average`."""
 
 
 def is_wide(weights: Weights) -> bool:
@@ -33,6 +38,41 @@ def spread(weights: Weights, channels: int) -> Weights:
     dense = np.zeros((*values.shape, channels), values.dtype)
     dense[each, :, :, each // (len(values) // channels)] = values
     return dataclasses.replace(weights, values=dense)
+
+
+def repeat(builder: GraphBuilder, name: str, x: str, channels: Sequence[int]) -> str:
+    """Add a convolution that copies a map and has some channels once more behind the last."""
+    source = builder.tensor(x)
+    order = np.array([*range(source.shape[-1]), *channels])
+    chosen = (order[:, None] == np.arange(source.shape[-1])).astype(np.int8)
+    flat = len(source.shape) == 1
+    weights = Weights(
+        values=chosen if flat else chosen[:, None, None],
+        bias=np.zeros(len(order), np.int32),
+        scale=np.ones(len(order), np.float32),
+    )
+    add = builder.fully_connected if flat else builder.conv2d
+    return add(name, x, weights, Output(source.scale, source.zero_point))
+
+
+def upward_average(builder: GraphBuilder, name: str, x: str, output: Output, window: Window) -> str:
+    """Add the average over a window without padding whose halves go up.
+
+    Four sums and one, through four counts: a half comes to lie above the border, and nothing else
+    reaches one. Of 255 steps float32 errs by less than that where a count is at most 4096.
+
+    Raises:
+        DnaError: a window has more values.
+    """
+    channels, count = builder.tensor(x).shape[-1], window.kernel[0] * window.kernel[1]
+    if count > MAX_COUNT:
+        raise DnaError(f"{count} values in a window; nearest: at most {MAX_COUNT}, or INT8")
+    weights = Weights(
+        values=np.full((channels, *window.kernel), 4, np.int8),
+        bias=np.ones(channels, np.int32),
+        scale=np.full(channels, 1 / (4 * count), np.float32),
+    )
+    return builder.depthwise_conv2d(name, x, weights, output, window)
 
 
 class WideWeights(Operands):
@@ -65,15 +105,13 @@ class WideWeights(Operands):
         index = operator.input(0)
         own = len(self.readers[index]) == 1 and index not in self.model.outputs
         own &= value.name not in self.repeated
-        known = self.builder.tensor(value.name).shape[-1]
-        name = self.builder.repeated(
-            f"{operator.code.lower()}_{operator.index}.again",
-            value.name,
-            channels,
-            own=own,
-        )
-        if name == value.name:
+        name = value.name
+        known = self.builder.tensor(name).shape[-1]
+        if own and self.builder.repeat_channels(name, [*range(known), *channels]):
             self.repeated[name] = known
+        else:
+            name = f"{operator.code.lower()}_{operator.index}.again"
+            repeat(self.builder, name, value.name, channels)
         values = np.concatenate(parts, axis=-1).astype(np.int8)
         if flat:
             values = values.reshape(len(values), -1)
