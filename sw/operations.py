@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sw.numerics import Activation
+from sw.numerics import Activation, Function
 
 Pair = tuple[int, int]
 
@@ -89,6 +89,29 @@ class Add(_Operation, frozen=True, tag="add"):
     hi: int
 
 
+class Lookup(_Operation, frozen=True, tag="lookup"):
+    """A function of each value by itself.
+
+    Constants: ``table`` int8 [256], the result by the byte of the value, read as unsigned.
+
+    Attributes:
+        function: what it is called; ``quantize`` only changes scale and zero point.
+        alpha: of ``leaky_relu`` the slope below zero, a float32 value; else 0.
+    """
+
+    function: Function
+    alpha: float = 0.0
+
+
+class Multiply(_Operation, frozen=True, tag="multiply"):
+    """Product of two tensors of one shape; ``multiplier`` holds a float32 value exactly."""
+
+    multiplier: float
+    activation: Activation
+    lo: int
+    hi: int
+
+
 class MaxPool2D(_Operation, frozen=True, tag="max_pool2d"):
     """Maximum over a window; padding never wins."""
 
@@ -118,6 +141,16 @@ class Mean(_Operation, frozen=True, tag="mean"):
     offset: float
 
 
-Operation = Conv2D | DepthwiseConv2D | FullyConnected | Add | MaxPool2D | AveragePool2D | Mean
+Operation = (
+    Conv2D
+    | DepthwiseConv2D
+    | FullyConnected
+    | Add
+    | Multiply
+    | Lookup
+    | MaxPool2D
+    | AveragePool2D
+    | Mean
+)
 Weighted = Conv2D | FullyConnected
 Windowed = Conv2D | DepthwiseConv2D | MaxPool2D | AveragePool2D

@@ -22,8 +22,10 @@ from sw.operations import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
     Tensor,
 )
@@ -109,6 +111,19 @@ def _add(builder: GraphBuilder, _graph: Graph, add: Add, output: Output) -> str:
     return builder.add(add.name, left, right, output)
 
 
+def _multiply(builder: GraphBuilder, _graph: Graph, product: Multiply, output: Output) -> str:
+    left, right = product.inputs
+    return builder.multiply(product.name, left, right, output)
+
+
+def _lookup(builder: GraphBuilder, graph: Graph, lookup: Lookup, output: Output) -> str:
+    table = graph.constants.get(f"{lookup.name}.table")
+    if table is None:
+        raise DnaError(f"there is no constant '{lookup.name}.table'")
+    source = lookup.inputs[0]
+    return builder.lookup(lookup.name, source, lookup.function, table, output, lookup.alpha)
+
+
 def _max_pool(builder: GraphBuilder, _graph: Graph, pool: MaxPool2D, _output: Output) -> str:
     return builder.max_pool2d(pool.name, pool.inputs[0], _window(pool))
 
@@ -127,6 +142,8 @@ REPLAYS: Mapping[type[Operation], Replayed] = {
     DepthwiseConv2D: _depthwise,
     FullyConnected: _fully_connected,
     Add: _add,
+    Multiply: _multiply,
+    Lookup: _lookup,
     MaxPool2D: _max_pool,
     AveragePool2D: _average,
     Mean: _mean,

@@ -14,7 +14,7 @@ from typing import assert_never
 from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, DnaConfig
 from hw.isa.encoding import Instruction
 from hw.isa.formats import Opcode
-from hw.microarchitecture import PARAMETER_BYTES
+from hw.microarchitecture import PARAMETER_BYTES, TABLE_BYTES
 
 
 class Memory(enum.Enum):
@@ -130,6 +130,15 @@ def parameter_rows(kernel_height: int, kernel_width: int) -> int:
     bytes of bias and scale.
     """
     return tap_blocks(kernel_height, kernel_width) * DEPTHWISE_TAPS + PARAMETER_BYTES
+
+
+def stream_bytes(op: Instruction, config: DnaConfig) -> int:
+    """Bytes of the weight stream that a CONV takes."""
+    wide = config.modules * config.columns
+    parameters = max(1, PARAMETER_BYTES >> op["split"])
+    tiles = op["channel_tiles"] * op["pixel_tiles"]
+    rows = 1 + tiles * (parameters + op["passes"] * config.rows)
+    return wide * rows + (max(wide, TABLE_BYTES) if op["table"] else 0)
 
 
 def _words(op: Instruction, side: str, rows: int, row_words: int) -> Rows:

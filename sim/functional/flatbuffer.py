@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from sim.functional.tflite_writer import TfliteWriter
 from sw.errors import DnaError
+from sw.frontends.tflite.functions import function_options
+from sw.frontends.tflite.writer import TfliteWriter
 from sw.graph import Graph
 from sw.numerics import Activation
 from sw.operations import (
@@ -23,8 +24,10 @@ from sw.operations import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
     Tensor,
     Windowed,
@@ -155,6 +158,24 @@ class _Emitter(TfliteWriter):
             schema.AddOptionsT(fusedActivationFunction=ACTIVATIONS[operation.activation]),
         )
 
+    def multiplication(self, operation: Multiply) -> None:
+        """MUL."""
+        self.operator(
+            CODE.MUL,
+            [self.index[name] for name in operation.inputs],
+            self.index[operation.output],
+            schema.MulOptionsT(fusedActivationFunction=ACTIVATIONS[operation.activation]),
+        )
+
+    def lookup(self, operation: Lookup) -> None:
+        """LOGISTIC and its like: the operator that the function is called after."""
+        self.operator(
+            getattr(CODE, operation.function.upper()),
+            [self.index[operation.inputs[0]]],
+            self.index[operation.output],
+            function_options(operation.function, operation.alpha),
+        )
+
     def pool(self, operation: MaxPool2D | AveragePool2D) -> None:
         """MAX_POOL_2D or AVERAGE_POOL_2D."""
         mode, x = self.padded(operation)
@@ -250,6 +271,8 @@ WRITERS: dict[type[Operation], Callable[[_Emitter, Any], None]] = {
     DepthwiseConv2D: _Emitter.depthwise_convolution,
     FullyConnected: _Emitter.fully_connected,
     Add: _Emitter.addition,
+    Multiply: _Emitter.multiplication,
+    Lookup: _Emitter.lookup,
     MaxPool2D: _Emitter.pool,
     AveragePool2D: _Emitter.pool,
     Mean: _Emitter.mean,

@@ -37,8 +37,10 @@ from sw.operations import (
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
     Padding,
     Windowed,
@@ -250,6 +252,19 @@ class Kernels:
         layer.kind = Kind.ADD
         self._addition(layer, operation, 0)
 
+    def _multiply(self, layer: Layer, operation: Multiply) -> None:
+        layer.kind = Kind.MULTIPLY
+        layer.other = self._map(operation.inputs[1])
+        layer.multiplier = self._constant(np.array([operation.multiplier], np.float32))
+        layer.zero_point = self._graph.tensors[operation.output].zero_point
+        layer.lo, layer.hi = operation.lo, operation.hi
+
+    def _lookup(self, layer: Layer, operation: Lookup) -> None:
+        layer.kind = Kind.LOOKUP
+        table = self._graph.constant(operation, "table").view(np.uint8)
+        values = np.arange(len(table)) ^ UNSIGNED
+        layer.table = self._constant(table[values] ^ UNSIGNED)
+
     def _max_pool(self, layer: Layer, _operation: MaxPool2D) -> None:
         layer.kind = Kind.MAX_POOL
 
@@ -332,6 +347,8 @@ FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {
     DepthwiseConv2D: Kernels._depthwise,
     FullyConnected: Kernels._convolution,
     Add: Kernels._add,
+    Multiply: Kernels._multiply,
+    Lookup: Kernels._lookup,
     MaxPool2D: Kernels._max_pool,
     AveragePool2D: Kernels._average_pool,
     Mean: Kernels._mean,

@@ -10,16 +10,16 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from sim.functional.litert import BUILT_IN, LiteRT
-from sim.functional.tflite_writer import packed
 from sw.frontends.tflite import Imported
 from sw.frontends.tflite.file import TfliteModel, outside
+from sw.frontends.tflite.writer import packed
 
 Int8 = npt.NDArray[np.int8]
 
 EXACT_ANYWHERE = BUILT_IN | {
     *("MAX_POOL_2D", "PAD", "PADV2", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"),
     *("SHAPE", "STRIDED_SLICE", "PACK"),
-    *("TRANSPOSE", "SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "ARG_MAX", "QUANTIZE", "DEQUANTIZE"),
+    *("TRANSPOSE", "SOFTMAX", "LOG_SOFTMAX", "ARG_MAX", "QUANTIZE", "DEQUANTIZE"),
 }
 """Operators that need not be in the delegate: they have no arithmetic, or it is the host's."""
 

@@ -17,8 +17,10 @@ import numpy.typing as npt
 
 from hw.config import DnaConfig
 from hw.isa import Instruction, Opcode
+from hw.isa.accesses import stream_bytes
+from hw.microarchitecture import TABLE_BYTES
 from sim import reference
-from sim.interpreter import depthwise
+from sim.interpreter import depthwise, post
 from sim.interpreter.errors import ProgramError
 
 Array = npt.NDArray[Any]
@@ -100,6 +102,7 @@ class Semantics:
         self._weight_bytes: deque[Bytes] = deque()
         self._weights_ahead = 0
         self._tiles: deque[_Tile] = deque()
+        self._tables: deque[Int8] = deque()
         self._conv_reads: deque[tuple[Instruction, Array]] = deque()
 
     def execute(self, op: Instruction) -> None:
@@ -197,10 +200,7 @@ class Semantics:
 
     def stream_length(self, op: Instruction) -> int:
         """Bytes of the weight stream that a CONV takes."""
-        wide = self.config.modules * self.config.columns
-        parameters = max(1, 8 >> op["split"])
-        tiles = op["channel_tiles"] * op["pixel_tiles"]
-        return wide * (1 + tiles * (parameters + op["passes"] * self.config.rows))
+        return stream_bytes(op, self.config)
 
     def conv_ready(self, op: Instruction) -> bool:
         """Whether all weights of a CONV are here."""
@@ -256,6 +256,10 @@ class Semantics:
         tag, complement = struct.unpack_from("<HH", header.tobytes())
         if tag != op["tag"] or complement != tag ^ _TAG_MASK:
             raise ProgramError(f"the weights have tag {tag}, not {op['tag']}")
+        if op["table"]:
+            self._tables.append(
+                self._take_weights(max(wide, TABLE_BYTES))[:TABLE_BYTES].view(np.int8)
+            )
 
         tiles = self._tile_pixels(op)
         pixels = np.arange(tiles[-1].stop)
@@ -301,6 +305,9 @@ class Semantics:
         for name in ("out_width", "channel_tiles", "pixel_tiles", "tile_pixels", "split"):
             if conv[name] != op[name]:
                 raise ProgramError(f"CONV has {name} {conv[name]}, its POST {op[name]}")
+        if bool(conv["table"]) != bool(op["table"]):
+            raise ProgramError("a table that only CONV or only its POST has")
+        table = self._tables.popleft() if op["table"] else None
         group = self.config.modules >> op["split"]
         tiles = self._tile_pixels(op)
         for channel_tile in range(op["channel_tiles"]):
@@ -313,13 +320,6 @@ class Semantics:
                 if len(tile.accumulators) != pixels.stop - pixels.start:
                     raise ProgramError("CONV and POST disagree on the last tile")
                 used = slice(0, words * self.config.columns)
-                values = reference.requantize(
-                    tile.accumulators[:, used],
-                    tile.scales[used],
-                    op["zero_point"],
-                    op["lo"],
-                    op["hi"],
-                )
                 y, x = np.divmod(np.arange(pixels.start, pixels.stop), op["out_width"])
                 offsets = (x * op["out_words"] + first)[:, None] + np.arange(words)
                 target = self._check_words(
@@ -327,23 +327,16 @@ class Semantics:
                 )
                 if touched[target].any():
                     raise ProgramError("POST writes over the input of its own CONV")
-                if op["residual"]:
-                    values = self._add(op, values, y, offsets)
+                other = self._other(op, y, offsets) if op["residual"] else None
+                values = post.results(
+                    op, tile.accumulators[:, used], tile.scales[used], other, table
+                )
                 self._write(target, values)
 
-    def _add(self, op: Instruction, values: Int8, y: Array, offsets: Array) -> Int8:
-        source = self._check_words(op["res_base"] + (y * op["res_pitch"])[:, None] + offsets)
-        return reference.add(
-            values,
-            self.feature[source].reshape(values.shape),
-            zero_point_a=op["zero_point"],
-            zero_point_b=op["res_zero_point"],
-            multipliers=(op["multiplier"], op["res_multiplier"]),
-            shift=op["shift"],
-            zero_point=op["sum_zero_point"],
-            lo=op["sum_lo"],
-            hi=op["sum_hi"],
-        )
+    def _other(self, op: Instruction, y: Array, offsets: Array) -> Int8:
+        """The words of the other operand of an addition."""
+        source = op["res_base"] + (y * op["res_pitch"])[:, None] + offsets
+        return self.feature[self._check_words(source)].reshape(len(y), -1)
 
     def _max_pool(self, op: Instruction) -> None:
         pixels = np.arange(op["out_height"] * op["out_width"])

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from hw.isa import TablePlace
+
 Array = npt.NDArray[Any]
 
 CHANNEL_PARAMETERS = np.dtype([("bias", "<i4"), ("scale", "<f4")])
@@ -105,6 +107,14 @@ class Residual:
     fields: dict[str, int]
 
 
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A function in POST: int8 [256] by the byte of a value, read as unsigned, and where."""
+
+    values: Array
+    place: TablePlace
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Convolution(LoopNest):
     """A convolution with whatever follows it in the post-processing stream.
@@ -116,6 +126,7 @@ class Convolution(LoopNest):
         multiplier: float32 [out].
         fields: of POST: zero point and bounds of the convolution's own output.
         residual: the fused addition.
+        table: a function in front of that or behind it.
         packing: of a packed source.
         stored: the feature map as it is kept, where ``source`` is that map in one flat pixel.
     """
@@ -125,6 +136,7 @@ class Convolution(LoopNest):
     multiplier: Array
     fields: dict[str, int]
     residual: Residual | None
+    table: Table | None = None
     packing: Packing | None = None
     stored: Plane | None = None
     kind = "conv"

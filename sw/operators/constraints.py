@@ -107,7 +107,7 @@ def _exact_average(proposal: Proposal) -> str | None:
 
 def _one_shape(proposal: Proposal) -> str | None:
     left, right = (tensor.shape for tensor in proposal.inputs)
-    return None if left == right else f"cannot add shapes {left} and {right}"
+    return None if left == right else f"cannot join shapes {left} and {right}"
 
 
 SPATIAL = Constraint("a feature map", _spatial)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from sim.reference import ReferenceModel
 from sim.verify.interpreter import interpret_program
 from sw.compiler import Program, compile_graph
 from sw.errors import DnaError
+from sw.frontends.tflite.functions import function_table
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
+from sw.numerics import Function
 from sw.operations import Padding
 from sw.operators import table
 
@@ -56,6 +59,10 @@ def random_config(rng: np.random.Generator, feature_words: int | None = None) ->
         depthwise_words=int(rng.choice([0, power(1, lanes // rows)])),
     )
 
+
+FUNCTIONS = get_args(Function)
+FIXED = {"logistic": Output(1 / 256, -128), "tanh": Output(1 / 128, 0)}
+"""What LiteRT insists on."""
 
 Draw = Callable[["RandomNetwork"], None]
 
@@ -186,6 +193,35 @@ class RandomNetwork:
         self.conv(x)
         return x
 
+    def function(self, x: str, kind: Function | None = None) -> str:
+        """A function of ``x``, any but the least likely ones."""
+        kind = kind or FUNCTIONS[int(self.rng.integers(len(FUNCTIONS)))]
+        output = FIXED.get(kind) or self.output("none")
+        alpha = float(np.float32(self.rng.uniform(0.05, 0.9))) if kind == "leaky_relu" else 0.0
+        source = self.builder.tensor(x)
+        quantized = (source.scale, source.zero_point), (output.scale, output.zero_point)
+        table = function_table(kind, *quantized, alpha)
+        return self.builder.lookup(self.name(kind), x, kind, table, output, alpha)
+
+    def chain(self) -> None:
+        """One or several functions, behind whatever is there; sometimes what is between is read."""
+        x = self.pick() if self.rng.random() < 0.4 else self.conv(self.pick())
+        for _ in range(int(self.rng.integers(1, 3))):
+            x = self.function(x)
+            if self.rng.random() < 0.3:
+                self.spatial.append(x)
+        self.spatial.append(x)
+
+    def product(self) -> None:
+        """A value times a function of it."""
+        x = self.pick() if self.rng.random() < 0.4 else self.conv(self.pick())
+        self.spatial.append(self.times_function(x))
+
+    def times_function(self, x: str) -> str:
+        y = self.function(x)
+        operands = (x, y) if self.rng.random() < 0.5 else (y, x)
+        return self.builder.multiply(self.name("mul"), *operands, self.output(factor=2))
+
     def mean(self, x: str) -> str:
         keep_dims = bool(self.rng.integers(2))
         return self.builder.mean(self.name("mean"), x, self.output("none"), keep_dims=keep_dims)
@@ -207,6 +243,8 @@ class RandomNetwork:
             if "fully connected" in rows:
                 for _ in range(int(self.rng.integers(1, 3))):
                     x = self.dense(x)
+                if "function" in rows and self.rng.random() < 0.2:
+                    x = self.function(x)
                 if "addition" in rows and self.rng.random() < 0.2:
                     classes = self.builder.tensor(x).shape[0]
                     x = self.add(x, self.dense(x, classes))
@@ -217,6 +255,8 @@ STEPS: dict[str, Draw] = {
     "convolution": lambda net: net.conv(net.pick()),
     "depthwise convolution": lambda net: net.depthwise(net.pick()),
     "addition": lambda net: net.residual(),
+    "multiplication": lambda net: net.product(),
+    "function": lambda net: net.chain(),
     "max-pool": lambda net: net.max_pool(net.pick()),
     "average-pool": lambda net: net.average_pool(net.pick()),
 }
@@ -289,6 +329,8 @@ LAYERS: dict[str, Callable[[RandomNetwork, Window, int], str | None]] = {
     "depthwise convolution": lambda net, window, _: net.depthwise("input", window),
     "fully connected": lambda net, _, outputs: net.dense("input", outputs),
     "addition": _lone_addition,
+    "multiplication": lambda net, _window, _outputs: net.times_function("input"),
+    "function": lambda net, _window, _outputs: net.function("input"),
     "max-pool": lambda net, window, _: net.max_pool("input", window),
     "average-pool": lambda net, window, _: net.average_pool("input", window),
     "mean": lambda net, _window, _outputs: net.mean("input"),

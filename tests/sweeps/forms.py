@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hw.config import DnaConfig
+from hw.isa import TablePlace
 from sw.compiler.layers import AveragePool, Layer, MeanPool
 from sw.compiler.lowering import lower
 from sw.graph import Graph
@@ -73,6 +74,18 @@ def _twice(place: Place) -> bool:
     return len(set(place.operation.inputs)) == 1
 
 
+CONVOLUTIONS = ("convolution", "depthwise convolution", "fully connected")
+
+
+def _kinds(place: Place) -> list[str]:
+    """Operators of all operations of the layer, in order."""
+    return [row_of(type(place.graph.find(name))).name for name in place.layer.operations]
+
+
+def _first(place: Place) -> str:
+    return _kinds(place)[0]
+
+
 FORMS: Mapping[str, Mapping[str, Form]] = {
     "convolution": {
         **WINDOWS,
@@ -96,13 +109,28 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
     },
     "addition": {
         **ACTIVATIONS,
-        "by itself": lambda it: it.computed_with is None and not _twice(it),
+        "by itself": lambda it: it.computed_with in (None, "function") and not _twice(it),
         "to itself": _twice,
         "behind a convolution": lambda it: it.computed_with == "convolution",
         "behind a depthwise convolution": lambda it: it.computed_with == "depthwise convolution",
         "behind a classifier": lambda it: it.computed_with == "fully connected",
         "of packed windows": lambda it: it.layer.packing is not None,
         "of flat tensors": lambda it: len(it.shape) == 1,
+    },
+    "multiplication": {
+        **ACTIVATIONS,
+        "by itself": lambda it: _first(it) not in CONVOLUTIONS,
+        "behind a convolution": lambda it: _first(it) in CONVOLUTIONS,
+    },
+    "function": {
+        "by itself": lambda it: _first(it) not in CONVOLUTIONS,
+        "behind a convolution": lambda it: _first(it) in CONVOLUTIONS,
+        "in front of an addition": lambda it: (
+            it.layer.table.place is TablePlace.FRONT and it.layer.residual is not None
+        ),
+        "behind an addition": lambda it: it.layer.table.place is TablePlace.BEHIND,
+        "of a function": lambda it: _kinds(it).count("function") > 1,
+        "of a flat tensor": lambda it: len(it.shape) == 1,
     },
     "max-pool": WINDOWS,
     "average-pool": {

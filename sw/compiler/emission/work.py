@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from hw.isa import Opcode
+from hw.isa import Opcode, TablePlace
 from hw.isa.accesses import Accesses, Memory, Rows
 from sw.compiler.choice import Tiling
 from sw.compiler.emission.steps import Step, StepMaker
@@ -36,6 +36,7 @@ def convolution(
         "column_stride": 0 if square else layer.window.column_stride,
         "in_zero_point": layer.zero_point,
         "tag": tag(layer.number),
+        "table": int(layer.table is not None),
     }
     post = {
         **tiles,
@@ -43,6 +44,7 @@ def convolution(
         "out_base": placed.target.base,
         "out_pitch": placed.target.pitch,
         "out_words": target.words,
+        "table": TablePlace.NONE if layer.table is None else layer.table.place,
     }
     if layer.residual is not None:
         post |= {

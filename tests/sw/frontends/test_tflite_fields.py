@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from sim.functional.tflite_writer import packed
 from sw.errors import DnaError
 from sw.frontends.tflite import import_file
+from sw.frontends.tflite.writer import packed
 from tests.support.tflite_bases import bases
 from tests.support.tflite_models import CODE, VALID, Maker
 from tests.sweeps.import_sweep import compared
