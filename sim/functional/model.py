@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.functional import kernels
+from sim.functional.isa import chosen
 from sw.errors import DnaError
 from sw.graph import Graph
 
@@ -34,8 +35,8 @@ class FunctionalModel:
         threads: threads that share the work of one image.
 
     Raises:
-        DnaError: ``threads`` is less than 1, or the engine cannot be built or cannot run the whole
-            graph exactly.
+        DnaError: ``threads`` is less than 1, ``DNA_ISA`` names no instruction set of this CPU, or
+            the engine cannot be built or cannot run the whole graph exactly.
     """
 
     def __init__(self, graph: Graph, threads: int = 1) -> None:
@@ -47,8 +48,9 @@ class FunctionalModel:
         self._every_tensor: Engine | None = None
 
     def _make(self, *, every_tensor: bool) -> Engine:
-        if kernels.supported():
-            return kernels.Kernels(self.graph, self._threads, every_tensor=every_tensor)
+        isa = chosen()
+        if isa is not None:
+            return kernels.Kernels(self.graph, isa, self._threads, every_tensor=every_tensor)
         # Imported only where needed: a CPU that the kernels run on needs no LiteRT.
         from sim.functional.flatbuffer import emit
         from sim.functional.litert import LiteRT
