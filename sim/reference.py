@@ -20,6 +20,7 @@ from sw.graph import Graph
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -30,6 +31,8 @@ from sw.operations import (
     Operation,
     Padding,
     Pair,
+    ResizeNearest,
+    Slice,
 )
 
 Int8 = npt.NDArray[np.int8]
@@ -296,6 +299,19 @@ def _lookup(graph: Graph, operation: Lookup, inputs: list[Int8]) -> Int8:
     return look_up(inputs[0], graph.constant(operation, "table"))
 
 
+def _concatenate(_graph: Graph, _operation: Concatenation, inputs: list[Int8]) -> Int8:
+    return np.concatenate(inputs, axis=-1)
+
+
+def _slice(_graph: Graph, operation: Slice, inputs: list[Int8]) -> Int8:
+    return inputs[0][..., operation.begin : operation.begin + operation.count]
+
+
+def _resize_nearest(_graph: Graph, operation: ResizeNearest, inputs: list[Int8]) -> Int8:
+    down, across = operation.factor
+    return inputs[0].repeat(down, axis=0).repeat(across, axis=1)
+
+
 def _max_pool(_graph: Graph, operation: MaxPool2D, inputs: list[Int8]) -> Int8:
     return max_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
 
@@ -316,6 +332,9 @@ RULES: dict[type[Operation], Callable[[Graph, Any, list[Int8]], Int8]] = {
     Add: _add,
     Multiply: _multiply,
     Lookup: _lookup,
+    Concatenation: _concatenate,
+    Slice: _slice,
+    ResizeNearest: _resize_nearest,
     MaxPool2D: _max_pool,
     AveragePool2D: _average_pool,
     Mean: _mean,

@@ -8,6 +8,7 @@ built, and stored beside the scales it came from.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import get_args
 
 import numpy as np
@@ -20,6 +21,7 @@ from sw.numerics import Activation, Function
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -29,6 +31,9 @@ from sw.operations import (
     Multiply,
     Operation,
     Padding,
+    Pair,
+    ResizeNearest,
+    Slice,
     Tensor,
 )
 from sw.operators import Proposal, row_of
@@ -276,6 +281,18 @@ class GraphBuilder:
         self._append(operation, output)
         self._graph.constants[f"{name}.table"] = np.ascontiguousarray(table)
         return name
+
+    def concatenate(self, name: str, inputs: Sequence[str]) -> str:
+        """Join the channels of tensors; the output keeps their scale and zero point."""
+        return self._append(Concatenation(name=name, inputs=tuple(inputs), output=name))
+
+    def slice_channels(self, name: str, x: str, begin: int, count: int) -> str:
+        """Take ``count`` channels from ``begin`` on."""
+        return self._append(Slice(name=name, inputs=(x,), output=name, begin=begin, count=count))
+
+    def resize_nearest(self, name: str, x: str, factor: Pair) -> str:
+        """Repeat every pixel ``factor`` times, (rows, columns)."""
+        return self._append(ResizeNearest(name=name, inputs=(x,), output=name, factor=factor))
 
     def max_pool2d(
         self, name: str, x: str, window: Window, *, activation: Activation = "none"

@@ -112,6 +112,23 @@ class Multiply(_Operation, frozen=True, tag="multiply"):
     hi: int
 
 
+class Concatenation(_Operation, frozen=True, tag="concatenation"):
+    """The channels of one tensor behind those of the other; scale and zero point stay."""
+
+
+class Slice(_Operation, frozen=True, tag="slice"):
+    """``count`` channels from ``begin`` on."""
+
+    begin: int
+    count: int
+
+
+class ResizeNearest(_Operation, frozen=True, tag="resize_nearest"):
+    """Every pixel ``factor`` times, (rows, columns)."""
+
+    factor: Pair
+
+
 class MaxPool2D(_Operation, frozen=True, tag="max_pool2d"):
     """Maximum over a window; padding never wins."""
 
@@ -148,6 +165,9 @@ Operation = (
     | Add
     | Multiply
     | Lookup
+    | Concatenation
+    | Slice
+    | ResizeNearest
     | MaxPool2D
     | AveragePool2D
     | Mean

@@ -202,13 +202,16 @@ FORMATS: Mapping[Opcode, Format] = {
     ),
     Opcode.MAX_POOL: Format(
         Engine.POOL,
-        "Maximum over a window, feature memory to feature memory; padding never wins.",
+        "Maximum over a window, feature memory to feature memory; padding never wins. Over one "
+        "pixel it copies: some words of every pixel, to every so many words.",
         (
             *_window(),
+            Field("in_step", _EXTENT, "feature words from one input pixel to the next"),
             Field("out_height", _EXTENT, "output rows"),
             Field("out_width", _EXTENT, "output columns"),
             Field("out_base", _ADDRESS, "feature word of output pixel (0, 0)"),
             Field("out_pitch", _PITCH, "feature words from one output row to the next"),
+            Field("out_step", _EXTENT, "feature words from one output pixel to the next"),
         ),
     ),
     Opcode.MEAN: Format(

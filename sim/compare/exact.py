@@ -19,6 +19,7 @@ from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -27,6 +28,8 @@ from sw.operations import (
     Mean,
     Multiply,
     Operation,
+    ResizeNearest,
+    Slice,
 )
 
 Int8 = npt.NDArray[np.int8]
@@ -95,9 +98,7 @@ def _multiply(graph: Graph, operation: Multiply, inputs: list[Int8]) -> tuple[Fl
     return value + target.zero_point, _SINGLE * _UNIT * np.abs(value)
 
 
-def _as_it_is(
-    graph: Graph, operation: MaxPool2D | Lookup, inputs: list[Int8]
-) -> tuple[Float64, Float64]:
+def _as_it_is(graph: Graph, operation: Operation, inputs: list[Int8]) -> tuple[Float64, Float64]:
     value = reference.run_operation(graph, operation, inputs).astype(np.float64)
     return value, np.zeros_like(value)
 
@@ -129,6 +130,9 @@ EXACT: dict[type[Operation], Callable[[Graph, Any, list[Int8]], tuple[Float64, F
     Add: _add,
     Multiply: _multiply,
     Lookup: _as_it_is,
+    Concatenation: _as_it_is,
+    Slice: _as_it_is,
+    ResizeNearest: _as_it_is,
     MaxPool2D: _as_it_is,
     AveragePool2D: _average_pool,
     Mean: _mean,

@@ -35,6 +35,7 @@ from sw.graph import Graph
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -44,6 +45,9 @@ from sw.operations import (
     Multiply,
     Operation,
     Padding,
+    Pair,
+    ResizeNearest,
+    Slice,
     Windowed,
 )
 
@@ -180,7 +184,7 @@ class Kernels:
         allocate(graph.input)
         for i, (operation, add) in enumerate(steps):
             allocate((add or operation).output)
-            yield self._layer(operation, add)
+            yield from self._layers(operation, add)
             if reuse:
                 for name in {*operation.inputs, *(add.inputs if add else ())}:
                     if name in self._memory and last_use[name] == i:
@@ -204,6 +208,17 @@ class Kernels:
         copy[...] = array
         self._constants.append(copy)
         return copy.ctypes.data_as(ctypes.POINTER(np.ctypeslib.as_ctypes_type(copy.dtype)))
+
+    def _layers(self, operation: Operation, fused: Add | None) -> Iterator[Layer]:
+        if not isinstance(operation, Concatenation):
+            yield self._layer(operation, fused)
+            return
+        at = 0
+        for name in operation.inputs:
+            layer = Layer(input=self._map(name), output=self._map(operation.output))
+            self._copy(layer, at=at, count=layer.input.channels)
+            at += layer.count
+            yield layer
 
     def _layer(self, operation: Operation, fused: Add | None) -> Layer:
         layer = Layer(input=self._map(operation.inputs[0]))
@@ -241,6 +256,22 @@ class Kernels:
         table = self._graph.constant(operation, "table").view(np.uint8)
         values = np.arange(len(table)) ^ UNSIGNED
         layer.table = self._constant(table[values] ^ UNSIGNED)
+
+    def _copy(
+        self, layer: Layer, first: int = 0, at: int = 0, count: int = 0, factor: Pair = (1, 1)
+    ) -> None:
+        layer.kind = Kind.COPY
+        layer.first, layer.at, layer.count = first, at, count or layer.output.channels
+        layer.kernel[:] = factor
+
+    def _slice(self, layer: Layer, operation: Slice) -> None:
+        self._copy(layer, first=operation.begin)
+
+    def _resize_nearest(self, layer: Layer, operation: ResizeNearest) -> None:
+        self._copy(layer, factor=operation.factor)
+
+    def _concatenation(self, layer: Layer, operation: Concatenation) -> None:
+        raise AssertionError(f"{operation.name} is a copy for each input")
 
     def _max_pool(self, layer: Layer, _operation: MaxPool2D) -> None:
         layer.kind = Kind.MAX_POOL
@@ -332,6 +363,9 @@ FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {
     Add: Kernels._add,
     Multiply: Kernels._multiply,
     Lookup: Kernels._lookup,
+    Concatenation: Kernels._concatenation,
+    Slice: Kernels._slice,
+    ResizeNearest: Kernels._resize_nearest,
     MaxPool2D: Kernels._max_pool,
     AveragePool2D: Kernels._average_pool,
     Mean: Kernels._mean,

@@ -42,6 +42,12 @@ void lookup_row(const Layer& l, int y) {
   for (int i = 0; i < n; i++) out[i] = l.table[in[i]];
 }
 
+void copy_row(const Layer& l, int y) {
+  for (int x = 0; x < l.output.width; x++)
+    std::memcpy(writable(l.output, y, x) + l.at,
+                pixel(l.input, y / l.kernel[0], x / l.kernel[1]) + l.first, l.count);
+}
+
 void max_pool_row(const Layer& l, int y) {
   const int channels = l.output.channels;
   for (int x = 0; x < l.output.width; x++) {

@@ -40,6 +40,8 @@ _COUNTS = frozenset(
         "row_words",
         "length",
         "in_words",
+        "in_step",
+        "out_step",
         "in_height",
         "in_width",
         "kernel_height",
@@ -215,7 +217,9 @@ class Semantics:
         ends = [*starts[1:], starts[-1] + op["last_pixels"]]
         return [slice(start, end) for start, end in zip(starts, ends, strict=True)]
 
-    def _window(self, op: Instruction, pixels: Array, column_stride: int) -> tuple[Array, Array]:
+    def _window(
+        self, op: Instruction, pixels: Array, column_stride: int, step: int
+    ) -> tuple[Array, Array]:
         """Addresses [pixels, taps] of the windows' first words, and which are inside the input."""
         taps_y, taps_x = np.divmod(
             np.arange(op["kernel_height"] * op["kernel_width"]), op["kernel_width"]
@@ -224,7 +228,7 @@ class Semantics:
         y = rows[:, None] * op["stride"] - op["pad_top"] + taps_y
         x = columns[:, None] * column_stride - op["pad_left"] + taps_x
         inside = (y >= 0) & (y < op["in_height"]) & (x >= 0) & (x < op["in_width"])
-        addresses = op["in_base"] + y * op["in_pitch"] + x * op["in_words"]
+        addresses = op["in_base"] + y * op["in_pitch"] + x * step
         return addresses, inside
 
     def _check_banks(self, op: Instruction, slices: int) -> None:
@@ -263,7 +267,8 @@ class Semantics:
 
         tiles = self._tile_pixels(op)
         pixels = np.arange(tiles[-1].stop)
-        taps, inside = self._window(op, pixels, op["column_stride"] or op["stride"])
+        column_stride = op["column_stride"] or op["stride"]
+        taps, inside = self._window(op, pixels, column_stride, op["in_words"])
         addresses = (taps[:, :, None] + np.arange(op["in_words"])).reshape(len(pixels), slices)
         enabled = np.repeat(inside, op["in_words"], axis=1)
         self._check_words(addresses[enabled])
@@ -340,9 +345,11 @@ class Semantics:
 
     def _max_pool(self, op: Instruction) -> None:
         pixels = np.arange(op["out_height"] * op["out_width"])
-        taps, inside = self._window(op, pixels, op["stride"])
+        if op["out_step"] < op["in_words"]:
+            raise ProgramError(f"out_step {op['out_step']} is less than {op['in_words']} words")
+        taps, inside = self._window(op, pixels, op["stride"], op["in_step"])
         y, x = np.divmod(pixels, op["out_width"])
-        target = (op["out_base"] + y * op["out_pitch"] + x * op["in_words"])[:, None] + np.arange(
+        target = (op["out_base"] + y * op["out_pitch"] + x * op["out_step"])[:, None] + np.arange(
             op["in_words"]
         )
         self._check_words(target)
@@ -377,7 +384,7 @@ class Semantics:
         depthwise.check(self.config, op)
         words = op["in_words"]
         pixels = np.arange(op["out_height"] * op["out_width"])
-        taps, inside = self._window(op, pixels, op["stride"])
+        taps, inside = self._window(op, pixels, op["stride"], op["in_words"])
         seen = np.full((*taps.shape, words, self.config.rows), op["in_zero_point"], np.int8)
         source = taps[inside][:, None] + np.arange(words)
         seen[inside] = self.feature[self._check_words(source)]

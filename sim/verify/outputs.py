@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -92,9 +93,13 @@ def targets(program: Program) -> Iterator[Target]:
             rows = range(row, row + 1)
             places = [place for place in table.stripes if row < place.row + place.rows][:1]
         else:
-            places = table.stripes[index : index + 1]
+            # A copy has several for a stripe, each of some words.
+            each = max(1, parts[layer] // len(table.stripes))
+            places = table.stripes[index // each : index // each + 1]
             rows = range(places[0].row, places[0].row + places[0].rows) if places else range(0)
             words = len(rows) * table.shape[1] * table.words
+            if instruction.opcode is Opcode.MAX_POOL:
+                words = math.prod(instruction[n] for n in ("out_height", "out_width", "in_words"))
         if not places:
             raise DnaError(f"instruction {number} is one too many for {table.name}")
         yield Target(number, instruction, table, places[0], rows, words)

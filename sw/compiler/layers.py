@@ -209,5 +209,34 @@ class MeanPool(LoopNest):
     kind = "mean"
 
 
-Layer = Convolution | Depthwise | MaxPool | AveragePool | MeanPool
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some words of every pixel of a map, and to which word of the target's pixels they go."""
+
+    plane: Plane
+    first: int
+    words: int
+    at: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Copy(LoopNest):
+    """Parts of maps, put together.
+
+    Attributes:
+        parts: in order.
+        repeat: how often each pixel is there, (rows, columns).
+    """
+
+    parts: tuple[Part, ...]
+    repeat: tuple[int, int] = (1, 1)
+    kind = "copy"
+
+    @property
+    def operands(self) -> tuple[Plane, ...]:
+        """What it reads, each map once."""
+        return tuple(dict.fromkeys(part.plane for part in self.parts))
+
+
+Layer = Convolution | Depthwise | MaxPool | AveragePool | MeanPool | Copy
 """Any layer. Whoever tells them apart does so with ``match`` and ``assert_never``."""

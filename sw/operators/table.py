@@ -13,6 +13,7 @@ from sw.operations import (
 )
 from sw.operators import constraints, shapes
 from sw.operators.elementwise import ADDITION, FUNCTION, MULTIPLICATION
+from sw.operators.moves import CONCATENATION, RESIZE_NEAREST, SLICE
 from sw.operators.row import Operator, Spelling
 
 _CONV = {field.name: field.range[1] for field in FORMATS[Opcode.CONV].fields}
@@ -338,7 +339,7 @@ SHAPES = Operator(
     graph="left out: shapes are fixed",
     machine="none",
     spelling={
-        "tflite": Spelling(names=("SHAPE", "STRIDED_SLICE", "PACK")),
+        "tflite": Spelling(names=("SHAPE", "PACK"), note="and STRIDED_SLICE"),
         "onnx": Spelling(
             names=("Constant",),
             note="what exporters compute from shapes is folded by ONNX Runtime's preprocessing",
@@ -353,6 +354,6 @@ SHAPES = Operator(
 
 TABLE: tuple[Operator, ...] = (
     *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MULTIPLICATION, FUNCTION),
-    *(MAX_POOL, AVERAGE_POOL, MEAN),
+    *(CONCATENATION, SLICE, RESIZE_NEAREST, MAX_POOL, AVERAGE_POOL, MEAN),
     *(PADDING, ACTIVATION, VIEW, EDGE, SOFTMAX, SHAPES),
 )

@@ -60,6 +60,9 @@ def random_config(rng: np.random.Generator, feature_words: int | None = None) ->
     )
 
 
+WORD = 16
+"""Channels that fill whole words of every machine that is drawn."""
+
 FUNCTIONS = get_args(Function)
 FIXED = {"logistic": Output(1 / 256, -128), "tanh": Output(1 / 128, 0)}
 """What LiteRT insists on."""
@@ -137,11 +140,17 @@ class RandomNetwork:
             sides = [min(side, kernel[i // 2] - 1) for i, side in enumerate(sides)]
         return Window(kernel, stride, Padding(*sides))
 
-    def conv(self, x: str, channels: int | None = None, window: Window | None = None) -> str:
+    def conv(
+        self,
+        x: str,
+        channels: int | None = None,
+        window: Window | None = None,
+        output: Output | None = None,
+    ) -> str:
         window = window or self.window(x)
         out = channels or int(self.rng.integers(1, 40))
         weights = self.weights((out, *window.kernel, self.builder.tensor(x).shape[2]))
-        name = self.builder.conv2d(self.name("conv"), x, weights, self.output(), window)
+        name = self.builder.conv2d(self.name("conv"), x, weights, output or self.output(), window)
         self.spatial.append(name)
         return name
 
@@ -222,6 +231,33 @@ class RandomNetwork:
         operands = (x, y) if self.rng.random() < 0.5 else (y, x)
         return self.builder.multiply(self.name("mul"), *operands, self.output(factor=2))
 
+    def joint(self, x: str, count: int) -> str:
+        """A concatenation of convolutions of ``x``, all but the last of whole words."""
+        window, output = self.window(x), self.output()
+        parts = [
+            self.conv(x, WORD * int(n), window, output) for n in self.rng.integers(1, 3, count)
+        ]
+        parts.append(self.conv(x, None, window, output))
+        if self.rng.random() < 0.2:
+            parts.insert(0, parts[0])
+        self.spatial.append(self.builder.concatenate(self.name("join"), parts))
+        return self.spatial[-1]
+
+    def slice(self, x: str) -> str:
+        """Some channels of ``x``, from a word on."""
+        channels = self.builder.tensor(x).shape[2]
+        begin = WORD * int(self.rng.integers(0, -(-channels // WORD)))
+        count = int(self.rng.integers(1, channels - begin + 1))
+        self.spatial.append(self.builder.slice_channels(self.name("slice"), x, begin, count))
+        return self.spatial[-1]
+
+    def resize(self, x: str) -> str:
+        height, width, channels = self.builder.tensor(x).shape
+        most = max(1, min(3, 3000 // (height * width * channels)))
+        factor = tuple(int(n) for n in self.rng.integers(1, most + 1, 2))
+        self.spatial.append(self.builder.resize_nearest(self.name("resize"), x, factor))
+        return self.spatial[-1]
+
     def mean(self, x: str) -> str:
         keep_dims = bool(self.rng.integers(2))
         return self.builder.mean(self.name("mean"), x, self.output("none"), keep_dims=keep_dims)
@@ -257,6 +293,9 @@ STEPS: dict[str, Draw] = {
     "addition": lambda net: net.residual(),
     "multiplication": lambda net: net.product(),
     "function": lambda net: net.chain(),
+    "concatenation": lambda net: net.joint(net.pick(), int(net.rng.integers(1, 4))),
+    "slice": lambda net: net.slice(net.pick()),
+    "nearest resize": lambda net: net.resize(net.pick()),
     "max-pool": lambda net: net.max_pool(net.pick()),
     "average-pool": lambda net: net.average_pool(net.pick()),
 }
@@ -331,6 +370,9 @@ LAYERS: dict[str, Callable[[RandomNetwork, Window, int], str | None]] = {
     "addition": _lone_addition,
     "multiplication": lambda net, _window, _outputs: net.times_function("input"),
     "function": lambda net, _window, _outputs: net.function("input"),
+    "concatenation": lambda net, _window, _outputs: net.joint("input", 1),
+    "slice": lambda net, _window, _outputs: net.slice("input"),
+    "nearest resize": lambda net, _window, _outputs: net.resize("input"),
     "max-pool": lambda net, window, _: net.max_pool("input", window),
     "average-pool": lambda net, window, _: net.average_pool("input", window),
     "mean": lambda net, _window, _outputs: net.mean("input"),

@@ -182,7 +182,13 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
     **{name.upper(): [_function(name)] for name in get_args(Function) if name != "quantize"},
     "ARG_MAX": [lambda net: net.arg_max(_logits(net))],
     "SHAPE": [_flattened],
-    "STRIDED_SLICE": [_flattened],
+    "STRIDED_SLICE": [
+        _flattened,
+        lambda net: _end(net, net.slice(_map(net), 1, 2, True)),
+    ],
+    "SLICE": [lambda net: _end(net, net.slice(_map(net), 1, 2, False))],
+    "CONCATENATION": [lambda net: _end(net, net.concatenate([x := _map(net), x]))],
+    "RESIZE_NEAREST_NEIGHBOR": [lambda net: _end(net, net.resize_nearest(_map(net), (2, 1)))],
     "PACK": [_flattened],
 }
 """What makes the networks of an operator, which is the last of its kind in each."""

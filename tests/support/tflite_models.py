@@ -175,6 +175,44 @@ class Maker(TfliteWriter):
         )
         return y
 
+    def concatenate(self, parts, axis: int = -1, act=NONE) -> Made:
+        shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+        y = self.made(shape, parts[0].scale, parts[0].zero_point)
+        self.operator(
+            CODE.CONCATENATION,
+            [part.index for part in parts],
+            y.index,
+            schema.ConcatenationOptionsT(axis=axis, fusedActivationFunction=act),
+        )
+        return y
+
+    def slice(self, x: Made, begin: int, count: int, strided: bool) -> Made:
+        """Channels; with ``strided`` by STRIDED_SLICE, else by SLICE."""
+        y = self.made((*x.shape[:-1], count), x.scale, x.zero_point)
+        rest = [0] * (len(x.shape) - 1)
+        if strided:
+            bounds = [[*rest, begin], [*rest, begin + count], [1] * len(x.shape)]
+            mask = (1 << len(rest)) - 1
+            code = CODE.STRIDED_SLICE
+            options = schema.StridedSliceOptionsT(beginMask=mask, endMask=mask)
+        else:
+            bounds = [[*rest, begin], [*x.shape[:-1], count]]
+            code, options = CODE.SLICE, schema.SliceOptionsT()
+        given = [
+            self.constant(f"bounds{len(self.tensors)}_{place}", np.array(each, np.int32))
+            for place, each in enumerate(bounds)
+        ]
+        self.operator(code, [x.index, *given], y.index, options)
+        return y
+
+    def resize_nearest(self, x: Made, factor, half: bool = False) -> Made:
+        size = [n * f for n, f in zip(x.shape[1:3], factor, strict=True)]
+        y = self.made((1, *size, x.shape[3]), x.scale, x.zero_point)
+        given = self.constant(f"size{len(self.tensors)}", np.array(size, np.int32))
+        options = schema.ResizeNearestNeighborOptionsT(halfPixelCenters=half)
+        self.operator(CODE.RESIZE_NEAREST_NEIGHBOR, [x.index, given], y.index, options)
+        return y
+
     def pool(self, x: Made, code, kernel, stride, mode=VALID, act=NONE) -> Made:
         shape = self.windows(x, kernel, stride, mode, x.shape[3])
         y = self.made(shape, x.scale, x.zero_point)
@@ -358,6 +396,27 @@ class Draw:
         operands = [self.x, self.function()][:: 1 if self.net.rng.integers(2) else -1]
         return self.net.multiply(*operands, self.act)
 
+    def concatenation(self) -> Made:
+        parts = [self.net.function(self.x, "abs") for _ in range(int(self.net.rng.integers(1, 3)))]
+        first = parts[0]
+        for part in parts[1:]:  # joined are tensors of one scale only
+            self.net.tensors[part.index].quantization = self.net.tensors[first.index].quantization
+        parts = [
+            dataclasses.replace(part, scale=first.scale, zero_point=first.zero_point)
+            for part in [*parts, first]
+        ]
+        return self.net.concatenate(parts)
+
+    def slice(self) -> Made:
+        channels = self.x.shape[3]
+        begin = int(self.net.rng.integers(channels))
+        count = int(self.net.rng.integers(1, channels - begin + 1))
+        return self.net.slice(self.x, begin, count, bool(self.net.rng.integers(2)))
+
+    def resize(self) -> Made:
+        factor = [int(n) for n in self.net.rng.integers(1, 3, 2)]
+        return self.net.resize_nearest(self.x, factor, bool(self.net.rng.integers(2)))
+
     def pool(self, code: int) -> Made:
         return self.net.pool(self.x, code, self.kernel, self.stride, self.mode, self.act)
 
@@ -385,6 +444,9 @@ DRAWS: dict[str, Callable[[Draw], Made]] = {
     "addition": Draw.addition,
     "multiplication": Draw.multiplication,
     "function": Draw.function,
+    "concatenation": Draw.concatenation,
+    "slice": Draw.slice,
+    "nearest resize": Draw.resize,
     "max-pool": lambda draw: draw.pool(CODE.MAX_POOL_2D),
     "average-pool": lambda draw: draw.pool(CODE.AVERAGE_POOL_2D),
     "padding": Draw.padding,
@@ -412,6 +474,9 @@ EXAMPLES: dict[str, Callable[[], bytes]] = {
     "addition": lambda: _example(lambda net, x: net.add(x, x)),
     "multiplication": lambda: _example(lambda net, x: net.multiply(x, net.function(x, "logistic"))),
     "function": lambda: _example(lambda net, x: net.function(x, "leaky_relu")),
+    "concatenation": lambda: _example(lambda net, x: net.concatenate([x, x])),
+    "slice": lambda: _example(lambda net, x: net.slice(x, 1, 2, False)),
+    "nearest resize": lambda: _example(lambda net, x: net.resize_nearest(x, (2, 3))),
     "max-pool": lambda: _example(
         lambda net, x: net.pool(x, CODE.MAX_POOL_2D, (2, 3), (1, 2), SAME)
     ),

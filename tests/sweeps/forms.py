@@ -77,6 +77,10 @@ def _twice(place: Place) -> bool:
 CONVOLUTIONS = ("convolution", "depthwise convolution", "fully connected")
 
 
+def _twice_among(place: Place) -> bool:
+    return len(set(place.operation.inputs)) < len(place.operation.inputs)
+
+
 def _kinds(place: Place) -> list[str]:
     """Operators of all operations of the layer, in order."""
     return [row_of(type(place.graph.find(name))).name for name in place.layer.operations]
@@ -131,6 +135,20 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
         "behind an addition": lambda it: it.layer.table.place is TablePlace.BEHIND,
         "of a function": lambda it: _kinds(it).count("function") > 1,
         "of a flat tensor": lambda it: len(it.shape) == 1,
+    },
+    "concatenation": {
+        "of two": lambda it: len(it.operation.inputs) == 2,
+        "of several": lambda it: len(it.operation.inputs) > 2,
+        "of one twice": _twice_among,
+        "that ends within a word": lambda it: it.graph.result(it.operation).shape[-1] % 4 != 0,
+    },
+    "slice": {
+        "from the start": lambda it: it.operation.begin == 0,
+        "from the middle": lambda it: it.operation.begin > 0,
+    },
+    "nearest resize": {
+        "of rows": lambda it: it.operation.factor[0] > 1,
+        "of columns": lambda it: it.operation.factor[1] > 1,
     },
     "max-pool": WINDOWS,
     "average-pool": {

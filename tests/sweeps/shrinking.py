@@ -17,6 +17,7 @@ from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -26,6 +27,8 @@ from sw.operations import (
     Multiply,
     Operation,
     Padding,
+    ResizeNearest,
+    Slice,
     Windowed,
 )
 from tests.sweeps.fuzz_cases import Case, Failure
@@ -219,6 +222,9 @@ REBUILD: dict[type[Operation], Callable[[Rebuilt], str]] = {
     FullyConnected: lambda it: it.builder.fully_connected(*it.names, it.weights(), it.output),
     Add: lambda it: it.builder.add(*it.names, it.output),
     Multiply: lambda it: it.builder.multiply(*it.names, it.output),
+    Concatenation: lambda it: it.builder.concatenate(it.operation.name, it.operation.inputs),
+    Slice: lambda it: it.builder.slice_channels(*it.names, it.operation.begin, it.operation.count),
+    ResizeNearest: lambda it: it.builder.resize_nearest(*it.names, it.operation.factor),
     Lookup: lambda it: it.builder.lookup(
         *it.names,
         it.operation.function,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 from hw.isa import Opcode, TablePlace
@@ -10,7 +11,7 @@ from sw.compiler.choice import Tiling
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.stripes import PlacedStripe
 from sw.compiler.emission.weight_stream import tag
-from sw.compiler.layers import AveragePool, Convolution, Depthwise, MaxPool, MeanPool
+from sw.compiler.layers import AveragePool, Convolution, Copy, Depthwise, MaxPool, MeanPool
 from sw.numerics import average_multiplier
 
 
@@ -78,12 +79,46 @@ def max_pool(step: StepMaker, layer: MaxPool, placed: PlacedStripe) -> list[Step
     fields = {
         **_window_fields(layer, placed),
         "stride": layer.window.column_stride,  # of the rows too, if there are several
+        "in_step": layer.source.words,
+        "out_step": layer.target.words,
         "out_height": placed.stripe.rows,
         "out_width": layer.target.width,
         "out_base": placed.target.base,
         "out_pitch": placed.target.pitch,
     }
     return [step(Opcode.MAX_POOL, fields)]
+
+
+def copy(step: StepMaker, layer: Copy, placed: PlacedStripe) -> list[Step]:
+    """A MAX_POOL over single pixels for each part of a stripe, and each place of a pixel."""
+    stripe, target = placed.stripe, placed.target
+    down, across = layer.repeat
+    places = dict(zip(layer.operands, placed.operands, strict=True))
+    steps = []
+    for part in layer.parts:
+        source = places[part.plane]
+        for row, column in itertools.product(range(down), range(across)):
+            fields = {
+                "in_base": source.base + part.first,
+                "in_pitch": source.pitch,
+                "in_words": part.words,
+                "in_step": part.plane.words,
+                "in_height": stripe.in_rows,
+                "in_width": part.plane.width,
+                "kernel_height": 1,
+                "kernel_width": 1,
+                "stride": 1,
+                "out_height": stripe.in_rows,
+                "out_width": part.plane.width,
+                "out_base": target.base
+                + row * target.pitch
+                + column * layer.target.words
+                + part.at,
+                "out_pitch": down * target.pitch,
+                "out_step": across * layer.target.words,
+            }
+            steps.append(step(Opcode.MAX_POOL, fields))
+    return steps
 
 
 def average_pool(step: StepMaker, layer: AveragePool, placed: PlacedStripe) -> list[Step]:

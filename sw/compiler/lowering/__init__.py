@@ -7,6 +7,7 @@
   lead to it; it is a convolution of its own, the identity, if what it reads is needed, too.
 - A depthwise convolution for the engine that the machine has for them; where it has none or that
   does not take it, as a plain one whose weights are zero off the diagonal.
+- Concatenations, slices and nearest resizes are copies by POOL, word by word.
 - Max-pool and mean; an average-pool is a mean of each of its windows, or of the whole map.
 """
 
@@ -19,6 +20,7 @@ from hw.config import DnaConfig
 from sw.compiler.layers import Layer
 from sw.compiler.lowering.context import Context, check_extents
 from sw.compiler.lowering.convolution import conv2d, depthwise_conv2d, fully_connected
+from sw.compiler.lowering.copies import channel_slice, concatenation, resize_nearest
 from sw.compiler.lowering.elementwise import add, function
 from sw.compiler.lowering.fusion import Fusion
 from sw.compiler.lowering.pooling import average_pool2d, max_pool2d, mean
@@ -27,6 +29,7 @@ from sw.graph import Graph
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
@@ -35,6 +38,8 @@ from sw.operations import (
     Mean,
     Multiply,
     Operation,
+    ResizeNearest,
+    Slice,
 )
 
 Lowering = Callable[[Context, Any, int], Layer]
@@ -47,6 +52,9 @@ LOWERINGS: Mapping[type[Operation], Lowering] = {
     Add: add,
     Multiply: function,
     Lookup: function,
+    Concatenation: concatenation,
+    Slice: channel_slice,
+    ResizeNearest: resize_nearest,
     MaxPool2D: max_pool2d,
     AveragePool2D: average_pool2d,
     Mean: mean,

@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from sw import numerics
 from sw.errors import DnaError
+from sw.frontends.tflite.copies import Built, Copies
 from sw.frontends.tflite.entry import Entry, is_a
 from sw.frontends.tflite.functions import function_table
 from sw.frontends.tflite.host import Host
@@ -23,11 +24,9 @@ from sw.numerics import Function
 from sw.operations import Padding
 
 Shape = tuple[int, ...]
-Built = tuple[str, Shape]
-"""What an operator became: a tensor of the graph, and the shape that the file has to give it."""
 
 
-class Translation(Entry, Host, ShapeArithmetic):
+class Translation(Entry, Host, ShapeArithmetic, Copies):
     """Adds operations to the graph, one operator after the other."""
 
     def convolution(self, operator: TfliteOperator, name: str) -> Built:
@@ -145,6 +144,13 @@ class Translation(Entry, Host, ShapeArithmetic):
             self.leave(operator)
         else:
             _computed(Translation.function)(self, operator)
+
+    def slice_of_any(self, operator: TfliteOperator) -> None:
+        """STRIDED_SLICE of what the file computes from shapes, or of channels."""
+        if operator.code == "STRIDED_SLICE" and operator.input(0) in self.shapes:
+            self.shape_arithmetic(operator)
+        else:
+            _computed(Translation.channel_slice)(self, operator)
 
     def quantization(self, operator: TfliteOperator) -> None:
         """QUANTIZE and DEQUANTIZE: of int8 to int8 within the network a function."""
@@ -291,6 +297,9 @@ HANDLERS: dict[str, Handler] = {
     "addition": _computed(Translation.addition),
     "multiplication": _computed(Translation.multiplication),
     "function": Translation.function_or_host,
+    "concatenation": _computed(Translation.concatenation),
+    "slice": Translation.slice_of_any,
+    "nearest resize": _computed(Translation.resize_nearest),
     "max-pool": _computed(Translation.max_pool),
     "average-pool": _computed(Translation.average_pool),
     "mean": _computed(Translation.mean),

@@ -308,6 +308,7 @@ def test_a_flipped_bit():
 
 POOL = {
     "in_words": 1,
+    "in_step": 1,
     "in_height": 1,
     "in_width": 1,
     "kernel_height": 1,
@@ -315,6 +316,7 @@ POOL = {
     "stride": 1,
     "out_height": 1,
     "out_width": 1,
+    "out_step": 1,
 }
 
 
