@@ -296,7 +296,7 @@ EDGE = Operator(
     name="quantization",
     accepts="int8, and uint8 at the edges or in ONNX; one scale for an activation",
     graph="scales and zero points of tensors",
-    machine="none: the host's, at the edges",
+    machine="none: the host's, at the edges; within the network a table",
     spelling={
         "tflite": Spelling(
             names=("QUANTIZE", "DEQUANTIZE"), note="at the edges; INT8 to INT8 a table"
