@@ -68,7 +68,7 @@ def lower(graph: Graph, config: DnaConfig) -> list[Layer]:
     Raises:
         DnaError: an operation has no counterpart in the instruction set.
     """
-    if graph.input == graph.output:
+    if graph.input in graph.outputs:
         raise DnaError("the network has no operation: its output is its input")
     fusion = Fusion(graph, config)
     context = Context(graph, config, fusion.follows, fusion.functions)

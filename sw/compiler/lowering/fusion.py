@@ -86,7 +86,8 @@ class Fusion:
                     readers[name].append(operation.output)
         for name, function in self._functions.items():
             readers[function.root].append(name)
-        readers[self._graph.output].append("")
+        for name in self._graph.outputs:
+            readers[name].append("")
         return readers
 
     def _follow(self, number: int, operation: Operation) -> None:

@@ -67,7 +67,7 @@ def pointwise(graph: Graph) -> tuple[dict[str, Pointwise], set[str]]:
 def _needed(graph: Graph, chained: Mapping[str, Operation]) -> set[str]:
     """Tensors that must be there: read by something else, or by nothing."""
     inputs = {name for operation in graph.operations for name in operation.inputs}
-    needed = {graph.output, *(o.output for o in graph.operations if o.output not in inputs)}
+    needed = {*graph.outputs, *(o.output for o in graph.operations if o.output not in inputs)}
     for operation in graph.operations:
         if operation.name not in chained:
             needed.update(operation.inputs)
