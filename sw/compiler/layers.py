@@ -60,6 +60,16 @@ class Packing:
     columns: int = 1
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some words of every pixel of a map, and to which word of the target's pixels they go."""
+
+    plane: Plane
+    first: int
+    words: int
+    at: int
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoopNest:
     """What all layers have.
@@ -92,6 +102,11 @@ class LoopNest:
     def operands(self) -> tuple[Plane, ...]:
         """What it reads."""
         return (self.source,)
+
+    @property
+    def gathered(self) -> tuple[Plane, ...]:
+        """Of these maps POOL copies parts, each map once."""
+        return ()
 
     @functools.cached_property
     def tensors(self) -> frozenset[str]:
@@ -127,6 +142,7 @@ class Convolution(LoopNest):
         fields: of POST: zero point and bounds of the convolution's own output.
         residual: the fused addition.
         table: a function in front of that or behind it.
+        gather: parts of maps that make up the source, which is nowhere else.
         packing: of a packed source.
         stored: the feature map as it is kept, where ``source`` is that map in one flat pixel.
     """
@@ -137,6 +153,7 @@ class Convolution(LoopNest):
     fields: dict[str, int]
     residual: Residual | None
     table: Table | None = None
+    gather: tuple[Part, ...] = ()
     packing: Packing | None = None
     stored: Plane | None = None
     kind = "conv"
@@ -144,7 +161,13 @@ class Convolution(LoopNest):
     @property
     def operands(self) -> tuple[Plane, ...]:
         """What it reads."""
-        return (self.source,) if self.residual is None else (self.source, self.residual.plane)
+        residual = () if self.residual is None else (self.residual.plane,)
+        return (self.source, *residual, *self.gathered)
+
+    @property
+    def gathered(self) -> tuple[Plane, ...]:
+        """Of these maps POOL copies parts, each map once."""
+        return tuple(dict.fromkeys(part.plane for part in self.gather))
 
     @functools.cached_property
     def computed(self) -> Plane:
@@ -209,16 +232,6 @@ class MeanPool(LoopNest):
     kind = "mean"
 
 
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """Some words of every pixel of a map, and to which word of the target's pixels they go."""
-
-    plane: Plane
-    first: int
-    words: int
-    at: int
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Copy(LoopNest):
     """Parts of maps, put together.
@@ -234,7 +247,12 @@ class Copy(LoopNest):
 
     @property
     def operands(self) -> tuple[Plane, ...]:
-        """What it reads, each map once."""
+        """What it reads."""
+        return self.gathered
+
+    @property
+    def gathered(self) -> tuple[Plane, ...]:
+        """Of these maps POOL copies parts, each map once."""
         return tuple(dict.fromkeys(part.plane for part in self.parts))
 
 

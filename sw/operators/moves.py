@@ -13,7 +13,7 @@ CONCATENATION = Operator(
     operation=Concatenation,
     accepts="of channels, with one scale and zero point",
     graph="the same",
-    machine="POOL copies; all parts but the last one fill whole words",
+    machine="POOL copies; where parts in front do not fill words, a convolution behind that",
     spelling={
         "tflite": Spelling(names=("CONCATENATION",)),
         "onnx": _ABSENT,
@@ -30,7 +30,7 @@ SLICE = Operator(
     operation=Slice,
     accepts="some channels, one behind the other",
     graph="the same",
-    machine="POOL copies; it begins with a word",
+    machine="POOL copies; where it does not begin with a word, a convolution",
     spelling={
         "tflite": Spelling(
             names=("SLICE", "STRIDED_SLICE"),

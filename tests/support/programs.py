@@ -233,7 +233,7 @@ class RandomNetwork:
         return self.builder.multiply(self.name("mul"), *operands, self.output(factor=2))
 
     def joint(self, x: str, count: int) -> str:
-        """A concatenation of convolutions of ``x``, all but the last of whole words."""
+        """A concatenation of convolutions of ``x``, half of the time all but the last in words."""
         window, output = self.window(x), self.output()
         parts = [
             self.conv(x, WORD * int(n), window, output) for n in self.rng.integers(1, 3, count)
@@ -245,9 +245,11 @@ class RandomNetwork:
         return self.spatial[-1]
 
     def slice(self, x: str) -> str:
-        """Some channels of ``x``, from a word on."""
+        """Some channels of ``x``, half of the time from a word on."""
         channels = self.builder.tensor(x).shape[2]
         begin = WORD * int(self.rng.integers(0, -(-channels // WORD)))
+        if self.rng.random() < 0.5:
+            begin = int(self.rng.integers(channels))
         count = int(self.rng.integers(1, channels - begin + 1))
         self.spatial.append(self.builder.slice_channels(self.name("slice"), x, begin, count))
         return self.spatial[-1]

@@ -14,7 +14,7 @@ import numpy as np
 
 from hw.config import DnaConfig
 from hw.isa import TablePlace
-from sw.compiler.layers import AveragePool, Layer, MeanPool
+from sw.compiler.layers import AveragePool, Convolution, Copy, Layer, MeanPool
 from sw.compiler.lowering import lower
 from sw.graph import Graph
 from sw.operations import Padding
@@ -140,11 +140,13 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
         "of two": lambda it: len(it.operation.inputs) == 2,
         "of several": lambda it: len(it.operation.inputs) > 2,
         "of one twice": _twice_among,
-        "that ends within a word": lambda it: it.graph.result(it.operation).shape[-1] % 4 != 0,
+        "of words": lambda it: isinstance(it.layer, Copy),
+        "of parts of words": lambda it: isinstance(it.layer, Convolution),
     },
     "slice": {
         "from the start": lambda it: it.operation.begin == 0,
-        "from the middle": lambda it: it.operation.begin > 0,
+        "from a word on": lambda it: it.operation.begin > 0 and isinstance(it.layer, Copy),
+        "from within a word": lambda it: isinstance(it.layer, Convolution),
     },
     "nearest resize": {
         "of rows": lambda it: it.operation.factor[0] > 1,

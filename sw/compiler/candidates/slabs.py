@@ -26,7 +26,8 @@ class Slabs:
 
     Attributes:
         buffers: slabs of each kind.
-        source, target: words of each slab; 0 if that feature map needs none.
+        source, target: words of each slab; 0 if that feature map needs none. Behind the source are
+            the maps in DRAM of which it is made, one behind the other.
         source_pitch, target_pitch: of the rows in them.
     """
 
@@ -63,13 +64,12 @@ def slabs(config: DnaConfig, layer: Layer, choice: Choice, in_dram: Set[str]) ->
     in_rows = max(stripe.in_rows for stripe in choice.stripes)
     rows = max(stripe.rows for stripe in choice.stripes)
     of_source = extent(in_rows, source_row, source_pitch) if source.tensor in in_dram else 0
-    if isinstance(layer, Copy):  # one operand behind the other
-        of_source = sum(
-            in_rows * plane.row_words for plane in layer.operands if plane.tensor in in_dram
-        )
+    gathered = sum(in_rows * plane.row_words for plane in layer.gathered if plane.tensor in in_dram)
+    if isinstance(layer, Copy):
+        of_source = 0
     return Slabs(
         buffers=choice.buffers,
-        source=of_source,
+        source=of_source + gathered,
         target=rows * target.row_words if target.tensor in in_dram else 0,
         source_pitch=source_pitch,
         target_pitch=target.row_words,

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from sw.compiler.choice import Stripe
-from sw.compiler.layers import Copy, MeanPool
+from sw.compiler.layers import Convolution, Copy, MeanPool
 from sw.compiler.placement import Place, Plan
 
 
@@ -16,7 +16,7 @@ class PlacedStripe:
 
     Attributes:
         residual: of a convolution that has one.
-        operands: of a copy, all maps that it reads.
+        operands: the maps of which POOL copies parts.
     """
 
     stripe: Stripe
@@ -38,12 +38,14 @@ def placed_stripe(plan: Plan, number: int) -> PlacedStripe:
 
 
 def _operands(plan: Plan, stripe: Stripe, number: int) -> Iterator[Place]:
-    """Of a copy: those in DRAM pass through one slab, one behind the other."""
-    layer = plan.layer
-    if not isinstance(layer, Copy):
-        return
-    base = plan.source_slabs[number % len(plan.source_slabs)].base if plan.source_slabs else 0
-    for plane, place in zip(layer.operands, plan.operands, strict=True):
+    """Of what POOL copies: maps in DRAM pass through the slab, one behind the other."""
+    layer, base = plan.layer, 0
+    if plan.source_slabs:
+        slab = plan.source_slabs[number % len(plan.source_slabs)]
+        base = slab.base
+        if isinstance(layer, Convolution):  # behind its source
+            base += stripe.in_rows * slab.pitch
+    for plane, place in zip(layer.gathered, plan.operands, strict=True):
         if place is not None:
             yield _row(place, stripe.in_row)
             continue
@@ -52,6 +54,8 @@ def _operands(plan: Plan, stripe: Stripe, number: int) -> Iterator[Place]:
 
 
 def _source(plan: Plan, stripe: Stripe, number: int) -> Place:
+    if isinstance(plan.layer, Copy):
+        return Place(0, 0)  # it has operands
     if plan.source is None:
         return plan.source_slabs[number % len(plan.source_slabs)]
     place = _row(plan.source, stripe.in_row)

@@ -80,13 +80,13 @@ def load(
     """Load what a stripe needs from DRAM."""
     layer, stripe = plan.layer, placed.stripe
     steps = []
-    if isinstance(layer, Copy):
-        rows = range(stripe.in_row, stripe.in_row + stripe.in_rows)
-        for plane, at, place in zip(layer.operands, plan.operands, placed.operands, strict=True):
-            if at is None:
-                tensor = dram[plane.tensor]
-                cut = _plain_cut(step, tensor, plane, plane.words)
-                steps.append(_load_rows(step, tensor, rows, place, cut))
+    rows = range(stripe.in_row, stripe.in_row + stripe.in_rows)
+    for plane, at, place in zip(layer.gathered, plan.operands, placed.operands, strict=True):
+        if at is None:
+            tensor = dram[plane.tensor]
+            cut = _plain_cut(step, tensor, plane, plane.words)
+            steps.append(_load_rows(step, tensor, rows, place, cut))
+    if layer.gathered:
         return steps
     if plan.source is None:
         tensor = dram[layer.source.tensor]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import struct
+from collections.abc import Sequence
 
 from hw.isa import Opcode, TablePlace
 from hw.isa.accesses import Accesses, Memory, Rows
@@ -11,7 +12,17 @@ from sw.compiler.choice import Tiling
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.stripes import PlacedStripe
 from sw.compiler.emission.weight_stream import tag
-from sw.compiler.layers import AveragePool, Convolution, Copy, Depthwise, MaxPool, MeanPool
+from sw.compiler.layers import (
+    AveragePool,
+    Convolution,
+    Copy,
+    Depthwise,
+    MaxPool,
+    MeanPool,
+    Part,
+    Plane,
+)
+from sw.compiler.placement import Place
 from sw.numerics import average_multiplier
 
 
@@ -54,7 +65,7 @@ def convolution(
             "res_base": placed.residual.base,
             "res_pitch": placed.residual.pitch,
         }
-    return [step(Opcode.CONV, conv), step(Opcode.POST, post)]
+    return [*gather(step, layer, placed), step(Opcode.CONV, conv), step(Opcode.POST, post)]
 
 
 def depthwise(
@@ -90,12 +101,29 @@ def max_pool(step: StepMaker, layer: MaxPool, placed: PlacedStripe) -> list[Step
 
 
 def copy(step: StepMaker, layer: Copy, placed: PlacedStripe) -> list[Step]:
-    """A MAX_POOL over single pixels for each part of a stripe, and each place of a pixel."""
-    stripe, target = placed.stripe, placed.target
-    down, across = layer.repeat
-    places = dict(zip(layer.operands, placed.operands, strict=True))
+    """A stripe of copies."""
+    return _copies(step, layer, layer.parts, layer.target, placed, placed.target, layer.repeat)
+
+
+def gather(step: StepMaker, layer: Convolution, placed: PlacedStripe) -> list[Step]:
+    """Copies that make up the source of a stripe."""
+    return _copies(step, layer, layer.gather, layer.source, placed, placed.source)
+
+
+def _copies(
+    step: StepMaker,
+    layer: Copy | Convolution,
+    parts: Sequence[Part],
+    plane: Plane,
+    placed: PlacedStripe,
+    target: Place,
+    repeat: tuple[int, int] = (1, 1),
+) -> list[Step]:
+    """A MAX_POOL over single pixels for each part, and each place of a pixel in ``plane``."""
+    (down, across), rows = repeat, placed.stripe.in_rows
+    places = dict(zip(layer.gathered, placed.operands, strict=True))
     steps = []
-    for part in layer.parts:
+    for part in parts:
         source = places[part.plane]
         for row, column in itertools.product(range(down), range(across)):
             fields = {
@@ -103,19 +131,16 @@ def copy(step: StepMaker, layer: Copy, placed: PlacedStripe) -> list[Step]:
                 "in_pitch": source.pitch,
                 "in_words": part.words,
                 "in_step": part.plane.words,
-                "in_height": stripe.in_rows,
+                "in_height": rows,
                 "in_width": part.plane.width,
                 "kernel_height": 1,
                 "kernel_width": 1,
                 "stride": 1,
-                "out_height": stripe.in_rows,
+                "out_height": rows,
                 "out_width": part.plane.width,
-                "out_base": target.base
-                + row * target.pitch
-                + column * layer.target.words
-                + part.at,
+                "out_base": target.base + row * target.pitch + column * plane.words + part.at,
                 "out_pitch": down * target.pitch,
-                "out_step": across * layer.target.words,
+                "out_step": across * plane.words,
             }
             steps.append(step(Opcode.MAX_POOL, fields))
     return steps

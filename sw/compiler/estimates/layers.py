@@ -150,10 +150,9 @@ def _transfers(
 
     load = store = 0
     result = stripe.rows * layer.target.row_words
-    if isinstance(layer, Copy):
-        for plane in layer.operands:
-            load += cycles(stripe.in_rows * plane.row_words) if plane.tensor in in_dram else 0
-    elif layer.source.tensor in in_dram:
+    for plane in layer.gathered:
+        load += cycles(stripe.in_rows * plane.row_words) if plane.tensor in in_dram else 0
+    if layer.source.tensor in in_dram and not layer.gathered:
         load += cycles(stripe.in_rows * layer.source.width * stripe.words)
     residual = layer.residual if isinstance(layer, Convolution) else None
     if residual is not None and residual.plane.tensor in in_dram:

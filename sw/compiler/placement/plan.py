@@ -25,7 +25,7 @@ class Plan:
         layer: which.
         way: what was chosen for it.
         source, target, residual: places of the whole maps; None if they live in DRAM.
-        operands: of a copy, the places of all maps that it reads, likewise.
+        operands: places of the maps of which POOL copies parts, likewise.
         parameters: feature word where the weights of a depthwise layer begin.
         source_slabs, target_slabs: places of what passes through, in turn.
     """

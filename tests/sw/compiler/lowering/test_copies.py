@@ -5,8 +5,7 @@ import pytest
 
 from hw.config import PRESETS
 from hw.isa import Opcode, read_program
-from sw.compiler.layers import Part
-from sw.errors import DnaError
+from sw.compiler.layers import Convolution, Part
 from tests.support.programs import check_program, noise
 from tests.sw.compiler.lowering.test_lowering import Net
 
@@ -57,13 +56,20 @@ def test_a_resize_is_a_copy_for_each_place_of_a_pixel(factor):
     assert per_stripe % (factor[0] * factor[1]) == 0
 
 
-def test_what_does_not_end_with_a_word_is_refused_in_a_line():
+def test_other_parts_are_put_together_by_words_in_front_of_a_convolution():
     net = Net()
-    a, b = net.conv("a", "input", 3), net.conv("b", "input", 4)
-    joint = net.builder.concatenate("join", [a, b])
-    with pytest.raises(DnaError, match=r"^join: a part of 3 channels does not end with a feature"):
-        net.lower(joint)
+    a, b = net.conv("a", "input", 3), net.conv("b", "input", 6)
+    joint = net.builder.concatenate("join", [a, b, a])
+    layer = net.lower(joint)[-1]
+    assert isinstance(layer, Convolution) and layer.source.words == 4
+    assert [(part.at, part.words) for part in layer.gather] == [(0, 1), (1, 2), (3, 1)]
+    assert np.flatnonzero(layer.weights[3]).tolist() == [4]
+    program(net, joint)
+
+
+def test_a_slice_that_begins_within_a_word_is_a_convolution():
     net = Net()
     part = net.builder.slice_channels("part", net.conv("a", "input", 9), 2, 3)
-    with pytest.raises(DnaError, match=r"^part: a slice from channel 2 on does not end .* of 4 ch"):
-        net.lower(part)
+    layer = net.lower(part)[-1]
+    assert isinstance(layer, Convolution) and layer.weights.shape == (3, 1, 1, 9)
+    program(net, part)
