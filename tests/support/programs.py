@@ -213,9 +213,17 @@ class RandomNetwork:
         table = function_table(kind, *quantized, alpha)
         return self.builder.lookup(self.name(kind), x, kind, table, output, alpha)
 
+    def perhaps_convolved(self) -> str:
+        x = self.pick()
+        return self.conv(x) if listed("convolution") and self.rng.random() < 0.6 else x
+
+    def times(self, x: str) -> str:
+        """What ``x`` can be multiplied with."""
+        return self.function(x) if listed("function") else x
+
     def chain(self) -> None:
         """One or several functions, behind whatever is there; sometimes what is between is read."""
-        x = self.pick() if self.rng.random() < 0.4 else self.conv(self.pick())
+        x = self.perhaps_convolved()
         for _ in range(int(self.rng.integers(1, 3))):
             x = self.function(x)
             if self.rng.random() < 0.3:
@@ -224,22 +232,25 @@ class RandomNetwork:
 
     def product(self) -> None:
         """A value times a function of it."""
-        x = self.pick() if self.rng.random() < 0.4 else self.conv(self.pick())
+        x = self.perhaps_convolved()
         self.spatial.append(self.times_function(x))
 
     def times_function(self, x: str) -> str:
-        y = self.function(x)
+        y = self.times(x)
         operands = (x, y) if self.rng.random() < 0.5 else (y, x)
         return self.builder.multiply(self.name("mul"), *operands, self.output(factor=2))
 
     def joint(self, x: str, count: int) -> str:
         """A concatenation of convolutions of ``x``, half of the time all but the last in words."""
-        window, output = self.window(x), self.output()
-        parts = [
-            self.conv(x, WORD * int(n), window, output) for n in self.rng.integers(1, 3, count)
-        ]
-        parts.append(self.conv(x, None, window, output))
-        if self.rng.random() < 0.2:
+        parts = [x]
+        if listed("convolution"):
+            window, output = self.window(x), self.output()
+            counts = self.rng.integers(1, 3, count) * WORD
+            if self.rng.random() < 0.5:
+                counts = self.rng.integers(1, 20, count)
+            parts = [self.conv(x, int(n), window, output) for n in counts]
+            parts.append(self.conv(x, None, window, output))
+        if len(parts) == 1 or self.rng.random() < 0.2:
             parts.insert(0, parts[0])
         self.spatial.append(self.builder.concatenate(self.name("join"), parts))
         return self.spatial[-1]

@@ -328,7 +328,8 @@ def random_model(rng: np.random.Generator) -> bytes:
         x = net.pool(x, CODE.AVERAGE_POOL_2D, x.shape[1:3], (1, 1), VALID, act)
     if ending < 3 and math.prod(x.shape) < 4000 and listed("fully connected"):
         if listed("view") and rng.integers(2):
-            x = net.flatten(x, listed("shape arithmetic") and bool(rng.integers(2)))
+            computed = listed("shape arithmetic") and listed("slice")
+            x = net.flatten(x, computed and bool(rng.integers(2)))
         x = net.fully_connected(x, int(rng.integers(1, 30)), act, bool(rng.integers(2)))
         if listed("softmax") and rng.integers(2):
             tails = (net.softmax, net.log_softmax, net.arg_max)
@@ -393,18 +394,15 @@ class Draw:
 
     def multiplication(self) -> Made:
         """A value times a function of it."""
-        operands = [self.x, self.function()][:: 1 if self.net.rng.integers(2) else -1]
+        other = self.function() if listed("function") else self.x
+        operands = [self.x, other][:: 1 if self.net.rng.integers(2) else -1]
         return self.net.multiply(*operands, self.act)
 
     def concatenation(self) -> Made:
-        parts = [self.net.function(self.x, "abs") for _ in range(int(self.net.rng.integers(1, 3)))]
-        first = parts[0]
-        for part in parts[1:]:  # joined are tensors of one scale only
-            self.net.tensors[part.index].quantization = self.net.tensors[first.index].quantization
-        parts = [
-            dataclasses.replace(part, scale=first.scale, zero_point=first.zero_point)
-            for part in [*parts, first]
-        ]
+        """Of what there is twice; of it and a maximum of single values, which have its scale."""
+        parts = [self.x, self.x]
+        if listed("max-pool") and self.net.rng.integers(2):
+            parts[1] = self.net.pool(self.x, CODE.MAX_POOL_2D, (1, 1), (1, 1))
         return self.net.concatenate(parts)
 
     def slice(self) -> Made:

@@ -113,11 +113,17 @@ class Fusion:
             end = self._output(behind) if behind else end
         follow = Follow(front, joined, behind, end)
         self.follows[name] = follow
-        for each in follow.operations:
+        for each in self._computed_here(follow):
             if each != operation.name:
                 self.absorbed.add(each)
-        for each in follow.operations:
             self._place[self._graph.find(each).output] = number
+
+    def _computed_here(self, follow: Follow) -> Iterator[str]:
+        """The operations of a layer, but for those that another one computes, too."""
+        ends = {each.operations[-1] for each in (follow.front, follow.behind) if each}
+        for name in follow.operations:
+            if name in ends or self._graph.find(name).output not in self._functions:
+                yield name
 
     def _output(self, function: Pointwise) -> str:
         return self._graph.find(function.operations[-1]).output

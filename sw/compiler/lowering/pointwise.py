@@ -79,15 +79,21 @@ def _function(
 ) -> Pointwise | None:
     """What an operation computes, if all that it reads are functions of one tensor."""
     values = np.arange(BYTES, dtype=np.uint8).view(np.int8)
-    reads = [
-        functions[name] if name in functions and name not in needed else Pointwise(name, values, ())
-        for name in operation.inputs
-    ]
-    if len({each.root for each in reads}) != 1:
+    ways: list[dict[str, Pointwise]] = []
+    for name in operation.inputs:
+        way = {}
+        if name in needed or name not in functions:
+            way[name] = Pointwise(name, values, ())
+        if name in functions:
+            way.setdefault(functions[name].root, functions[name])
+        ways.append(way)
+    root = next((root for root in ways[0] if all(root in way for way in ways)), None)
+    if root is None:
         return None
+    reads = [way[root] for way in ways]
     names = dict.fromkeys(name for each in reads for name in each.operations)
     table = _results(graph, operation, [each.table for each in reads])
-    return Pointwise(reads[0].root, table, (*names, operation.name))
+    return Pointwise(root, table, (*names, operation.name))
 
 
 def _results(graph: Graph, operation: Operation, values: list[Int8]) -> Int8:

@@ -77,6 +77,15 @@ def test_what_something_else_reads_is_written_and_the_function_a_layer_of_its_ow
     np.testing.assert_array_equal(look_up(tensors[x], chain), tensors["outer"])
 
 
+def test_a_function_that_is_read_elsewhere_is_within_the_product_too():
+    net = Functions()
+    x = net.conv("conv", "input", 5)
+    gate = net.function("gate", x)
+    total = net.add("sum", net.multiply("product", x, gate), gate)
+    layers = net.checked(net.conv("reader", total, 3))
+    assert operations(layers) == [("conv",), ("gate",), ("gate", "product", "sum"), ("reader",)]
+
+
 def test_a_product_of_two_maps_is_refused_in_a_line():
     net = Functions((8, 8, 5))
     y = net.multiply("product", net.conv("conv", "input", 5), "input")
