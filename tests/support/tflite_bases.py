@@ -168,10 +168,10 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
         lambda net: net.transpose(_map(net), (0, 3, 1, 2)),
     ],
     "QUANTIZE": [
-        lambda net: _end(net, net.function(_map(net), "quantize")),
         lambda net: _end(net, _map(net, "float32")),
         lambda net: _end(net, _map(net, "uint8")),
         _requantized,
+        lambda net: _end(net, net.function(_map(net), "quantize")),
     ],
     "DEQUANTIZE": [lambda net: net.dequantize(_logits(net))],
     "SOFTMAX": [lambda net: net.softmax(_logits(net))],
