@@ -127,7 +127,7 @@ class RandomNetwork:
         """
         rng = self.rng
         height, width, _ = self.builder.tensor(x).shape
-        sides = [int(n) for n in rng.integers(0, 3, 4)]
+        sides = [int(n) for n in rng.integers(0, 3, 4) * int(rng.random() < 0.8)]
         kernel = (
             int(rng.integers(1, min(5, height + sides[0] + sides[1]) + 1)),
             int(rng.integers(1, min(5, width + sides[2] + sides[3]) + 1)),
@@ -180,7 +180,10 @@ class RandomNetwork:
     def residual(self) -> None:
         """An addition of one of the forms that networks have, and some that they have not."""
         x = self.pick()
-        self.spatial.append(self.add(*self.operands(x)))
+        total = self.add(*self.operands(x))
+        if listed("function") and self.rng.random() < 0.3:
+            total = self.function(total)
+        self.spatial.append(total)
 
     def operands(self, x: str) -> tuple[str, str]:
         """Two maps to be added, one of them perhaps ``x``."""
@@ -194,6 +197,8 @@ class RandomNetwork:
                 lambda: (self.conv(x, 12, point), self.conv(x, 12, same))[::-1],
                 lambda: (x, self.read_twice(self.conv(x, channels, same))),
             ]
+        if listed("convolution") and listed("function"):
+            forms.append(lambda: (x, self.function(self.conv(x, channels, same))))
         if listed("depthwise convolution"):
             forms.append(lambda: (x, self.depthwise(x, same, 1)))
         return forms[int(self.rng.integers(len(forms)))]()
@@ -315,7 +320,7 @@ STEPS: dict[str, Draw] = {
 }
 """How to draw one of a row of the table of operators, anywhere in a network."""
 
-OFTEN = {"convolution": 2, "addition": 2}
+OFTEN = {"convolution": 3, "depthwise convolution": 2, "addition": 3}
 """How many times as often as the others a row is drawn: these have most ways to be compiled."""
 
 ENDS = ("mean", "fully connected")
