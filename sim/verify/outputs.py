@@ -79,6 +79,13 @@ def targets(program: Program) -> Iterator[Target]:
         if instruction.opcode in WRITERS
     ]
     parts = Counter(instruction["layer"] for _, instruction in writers)
+    copied = {
+        instruction["layer"]
+        for _, instruction in writers
+        if instruction.opcode is Opcode.MAX_POOL
+        and instruction["layer"] in tables
+        and tables[instruction["layer"]].kind != "max_pool"
+    }
     for number, instruction in writers:
         layer = instruction["layer"]
         if layer not in tables:
@@ -93,8 +100,8 @@ def targets(program: Program) -> Iterator[Target]:
             rows = range(row, row + 1)
             places = [place for place in table.stripes if row < place.row + place.rows][:1]
         else:
-            # A copy has several for a stripe, each of some words.
-            each = max(1, parts[layer] // len(table.stripes))
+            # Copies write some words each, of the output or of what a convolution reads.
+            each = max(1, parts[layer] // len(table.stripes)) if layer in copied else 1
             places = table.stripes[index // each : index // each + 1]
             rows = range(places[0].row, places[0].row + places[0].rows) if places else range(0)
             words = len(rows) * table.shape[1] * table.words

@@ -20,6 +20,10 @@ Quantized = tuple[float, int]
 """Scale and zero point."""
 
 
+_OFFSET = 128
+"""Of a UINT8 value from the INT8 one."""
+
+
 def function_options(function: Function, alpha: float) -> Any:
     """The table of options of the operator that computes ``function``; None if it has none."""
     match function:
@@ -39,7 +43,12 @@ def function_options(function: Function, alpha: float) -> Any:
 
 @functools.cache
 def function_table(
-    function: Function, source: Quantized, target: Quantized, alpha: float = 0.0
+    function: Function,
+    source: Quantized,
+    target: Quantized,
+    alpha: float = 0.0,
+    *,
+    unsigned: bool = False,
 ) -> Int8:
     """The results of ``function`` by the byte of the value, read as unsigned: int8 [256].
 
@@ -49,18 +58,19 @@ def function_table(
     Args:
         source, target: of what it reads and of its result.
         alpha: of a leaky ReLU.
+        unsigned: ask LiteRT for UINT8, with all values and zero points 128 more.
 
     Raises:
         DnaError: LiteRT refuses the operator with these numbers.
     """
-    writer = TfliteWriter()
+    writer, offset = TfliteWriter(), _OFFSET if unsigned else 0
     shape = (1, 1, BYTES, 1)
     x, y = (
         writer.tensor(
             name,
             shape,
-            schema.TensorType.INT8,
-            quantization=writer.quantization([scale], [zero_point]),
+            schema.TensorType.UINT8 if unsigned else schema.TensorType.INT8,
+            quantization=writer.quantization([scale], [zero_point + offset]),
         )
         for name, (scale, zero_point) in (("x", source), ("y", target))
     )
@@ -69,12 +79,13 @@ def function_table(
     try:
         interpreter = Interpreter(model_content=writer.file([x], [y]), num_threads=1)
         interpreter.allocate_tensors()
-        values = np.arange(BYTES, dtype=np.uint8).view(np.int8).reshape(shape)
+        values = (np.arange(BYTES, dtype=np.uint8) ^ offset).astype(np.uint8).reshape(shape)
+        values = values if unsigned else values.view(np.int8)
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values)
         interpreter.invoke()
         results = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     except (RuntimeError, ValueError) as error:
         raise DnaError(f"LiteRT refuses {function.upper()}: {reason(error)}") from error
-    table: Int8 = results.reshape(BYTES).copy()
+    table: Int8 = (results.reshape(BYTES).view(np.uint8) ^ offset).astype(np.uint8).view(np.int8)
     table.setflags(write=False)
     return table

@@ -132,12 +132,12 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies):
         function = cast(Function, operator.code.lower())
         source, output = self.builder.tensor(value.name), self.output(operator)
         alpha = float(operator.option("alpha")) if function == "leaky_relu" else 0.0
-        table = function_table(
-            function,
-            (source.scale, source.zero_point),
-            (output.scale, output.zero_point),
-            alpha,
-        )
+        quantized = (source.scale, source.zero_point), (output.scale, output.zero_point)
+        table = function_table(function, *quantized, alpha)
+        if operator.outputs[0] in self.unsigned and not np.array_equal(
+            table, function_table(function, *quantized, alpha, unsigned=True)
+        ):
+            operator.refuse("UINT8, whose rounding is another", "INT8")
         return self.builder.lookup(name, value.name, function, table, output, alpha), value.shape
 
     def function_or_host(self, operator: TfliteOperator) -> None:

@@ -113,6 +113,8 @@ def test_max_pool_ignores_padding():
             Opcode.MAX_POOL,
             in_pitch=9,
             in_words=2,
+            in_step=2,
+            out_step=2,
             in_height=3,
             in_width=4,
             kernel_height=3,
