@@ -57,9 +57,11 @@ class BufferedFifo(wiring.Component):
         m = Module()
         words = self._depth - 1
         m.submodules.ram = ram = Ram(width=self._width, depth=words)
-        produce, consume = Signal(range(words)), Signal(range(words))
+        produce = Signal(range(words))
+        consume = Signal(range(words))
         level = Signal(range(words + 1))  # of the RAM
-        written, fetched = Signal(), Signal()
+        written = Signal()
+        fetched = Signal()
         m.d.comb += [
             self.w_rdy.eq(level != words),
             written.eq(self.w_rdy & self.w_en),

@@ -93,7 +93,9 @@ class Ram(wiring.Component):
 class DualPortRam(Ram):
     """A memory with two addresses: one reads, the other reads or writes, in the same cycle.
 
-    As :class:`Ram`, but for the ports:
+    As :class:`Ram`, but for its ports. Latency: 1 cycle from an address to its data.
+
+    Ports:
         write: in, unsigned(``parts``), which parts to write at ``shared_address`` in this cycle.
         write_data: in, unsigned(``width``).
         shared_read: in, read at ``shared_address``; not in a cycle that writes.
@@ -120,7 +122,8 @@ class DualPortRam(Ram):
         """Build the memory."""
         m = Module()
         memory, write = self._memory(m)
-        read, shared = memory.read_port(), memory.read_port()
+        read = memory.read_port()
+        shared = memory.read_port()
         m.d.comb += [
             read.addr.eq(self.read_address),
             read.en.eq(self.read),

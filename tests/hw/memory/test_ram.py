@@ -3,7 +3,6 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hw.memory.buffered_fifo import BufferedFifo
 from hw.memory.ram import DualPortRam, Ram
 
 
@@ -14,10 +13,6 @@ def test_numbers_that_cannot_be():
         Ram(width=8, depth=2.0)
     with pytest.raises(ValueError, match=r"width must be a multiple of parts \(3\), not 8"):
         Ram(width=8, depth=4, parts=3)
-    with pytest.raises(ValueError, match="depth must be an integer of at least 2, not 1"):
-        BufferedFifo(width=8, depth=1)
-    with pytest.raises(ValueError, match="width must be a positive integer, not -1"):
-        BufferedFifo(width=-1, depth=4)
 
 
 @pytest.mark.parametrize(
