@@ -44,6 +44,8 @@ FLAGS = (
     "-std=c++17",
     "-shared",
     "-fPIC",
+    "-fno-semantic-interposition",  # functions call each other, none from elsewhere
+    "-Wl,-Bsymbolic-functions",
     "--param=sccvn-max-alias-queries-per-access=30",
     "--param=dse-max-alias-queries-per-store=8",
 )
@@ -197,7 +199,7 @@ def _compile(
         unit = folder / f"unit_{number}.cc"
         unit.write_text(text)
         units.append([unit, "-include", folder / "declarations.h"])
-    common = (f"-I{yosys.headers()}", f"-I{FOLDER}", "-include", FOLDER / "one_row.h")
+    common = (f"-I{yosys.headers()}", f"-I{FOLDER}", "-include", FOLDER / "quick_values.h")
     objects = [folder / f"{number}.o" for number in range(len(units))]
     with ThreadPoolExecutor(cpus()) as pool:
         compiled = [
