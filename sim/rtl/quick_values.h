@@ -1,24 +1,14 @@
-// CXXRTL's values, quicker, and one correction. Compiled in front of every design.
+// CXXRTL's slices and concatenations, quicker. Compiled in front of every design.
+//
+// CXXRTL shifts the whole of a value to take some bits out of it, and all that a concatenation has
+// so far for each of its parts. Here only the chunks are touched that are concerned, in loops that
+// the compiler unrolls. Values are the same.
 
 #pragma once
 
 #include <cxxrtl/cxxrtl.h>
 
-namespace cxxrtl_yosys {
-
-// A memory of one row has addresses without bits. CXXRTL takes the first 32 of them all the same,
-// which are whatever lies behind.
-template <>
-inline memory_index::memory_index(const cxxrtl::value<0> &, size_t offset, size_t depth)
-    : valid(offset == 0 && depth > 0), index(0) {}
-
-} // namespace cxxrtl_yosys
-
 namespace cxxrtl {
-
-// CXXRTL shifts the whole of a value to take some bits out of it, and all that a concatenation has
-// so far for each of its parts. What follows touches only the chunks that are concerned, in loops
-// that the compiler unrolls.
 
 template <size_t Start, size_t Width, size_t Bits>
 CXXRTL_ALWAYS_INLINE value<Width> dna_bits(const value<Bits> &whole) {

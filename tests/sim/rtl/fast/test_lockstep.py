@@ -175,7 +175,7 @@ def transformed(tmp_path, monkeypatch):
             "-O0",
             *library.FLAGS[1:],
             *(f"-I{yosys.headers()}", f"-I{library.FOLDER}"),
-            *("-include", library.FOLDER / "quick_values.h", "-include", whole),
+            *("-include", library.FOLDER / "one_row.h", "-include", whole),
             *(DRIVER, used, "-o", code),
         )
         return Watched(
