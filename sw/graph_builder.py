@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from sw import numerics
@@ -246,6 +248,23 @@ class GraphBuilder:
         output = Output(source.scale, source.zero_point, activation)
         return self._uniform(name, x, 1.0, output, Window((1, 1), padding=padding))
 
+    def repeat_channels(self, x: str, order: Sequence[int]) -> bool:
+        """Let a convolution that nobody reads yet write its channels in an order, also repeated.
+
+        Returns:
+            Whether ``x`` is the result of one.
+        """
+        operations = self._graph.operations
+        computed = any(isinstance(op, Conv2D) and op.output == x for op in operations)
+        if not computed or any(x in op.inputs for op in operations):
+            return False
+        for what in ("weights", "bias", "weight_scale", "multiplier"):
+            values = self._graph.constants[f"{x}.{what}"]
+            self._graph.constants[f"{x}.{what}"] = np.ascontiguousarray(values[list(order)])
+        shape = (*self._graph.tensors[x].shape[:-1], len(order))
+        self._graph.tensors[x] = msgspec.structs.replace(self._graph.tensors[x], shape=shape)
+        return True
+
     def bounded(self, name: str, x: str, output: Output) -> str:
         """Add a convolution that gives every value another quantization, and bounds."""
         return self._uniform(name, x, 1.0, output, Window((1, 1)))
@@ -365,8 +384,16 @@ class GraphBuilder:
         numerics.check_scale(output.scale, name)
         return output.bounds
 
-    def finish(self, output: str) -> Graph:
-        """The graph, ending at tensor ``output``."""
-        self.tensor(output)
-        self._graph.output = output
+    def finish(self, output: str, *others: str) -> Graph:
+        """The graph, ending at tensor ``output``, and at ``others``.
+
+        Raises:
+            DnaError: one is not computed, or named twice.
+        """
+        outputs = (output, *others)
+        for name in outputs:
+            self.tensor(name)
+        if len(set(outputs)) != len(outputs):
+            raise DnaError(f"an output is named twice: {', '.join(outputs)}")
+        self._graph.output, self._graph.others = output, others
         return self._graph

@@ -8,25 +8,35 @@ from harness.explore.results import Row
 from harness.hardware.area import DEVICE
 from harness.hardware.timing.clock import ASSUMED
 from harness.host.terminal import Console, Table
-from sim.memory.model import MemoryModel
 
 
-def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
+def show(rows: Sequence[Row], model: str) -> None:
     """Print a sweep to stdout.
 
     Args:
         rows: in their order.
         model: name of the network.
-        memory: behind every machine.
     """
     console = Console()
     table = Table(
         "",
         "configuration",
-        title=f"{model}: latency modelled (memory latency {memory.latency} "
-        f"cycles, {memory.bandwidth:g} of the DRAM port), area estimated; * is on the Pareto front",
+        "memory",
+        title=f"{model}: latency modelled, area and energy estimated; * is on the Pareto front",
     )
-    columns = ("MACs", "lanes", "DRAM B", "KiB", "MHz", "cycles", "ms", "images/s", "used", "GB/s")
+    columns = (
+        "MACs",
+        "lanes",
+        "DRAM B",
+        "KiB",
+        "MHz",
+        "cycles",
+        "ms",
+        "images/s",
+        "used",
+        "GB/s",
+        "mJ",
+    )
     table.add_columns(*columns, "k LUTs", "DSP", f"of {DEVICE}", right=True)
     for row in rows:
         config, area = row.parameters, row.area
@@ -35,6 +45,7 @@ def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
         table.add_row(
             "*" if row.front else "",
             row.name,
+            row.memory,
             f"{config.macs:,}",
             str(config.lanes),
             str(config.dram_bytes_per_cycle),
@@ -45,6 +56,7 @@ def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
             f"{row.throughput_per_s:,.1f}",
             f"{row.utilization:.1%}",
             f"{row.dram_gb_per_s:.1f}",
+            f"{row.mj:.2f}",
             f"{row.luts / 1e3:,.0f}",
             f"{area.total.dsp:,.0f}",
             f"{max(area.shares.values()):.0%}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,6 +15,7 @@ from harness.host.terminal import Console, Table
 from harness.loadgen.machine import ModelledMachine
 from harness.loadgen.pace import TOLERANCE, Pace
 from harness.loadgen.score import Score
+from sim.host import HostTime
 from sw import classes
 from sw.artifact import Manifest
 
@@ -37,6 +39,7 @@ def show(
     pace: Pace | None,
     folder: Path,
     manifest: Manifest,
+    host: HostTime | None,
 ) -> None:
     """Print a test's outcome to stdout.
 
@@ -46,6 +49,7 @@ def show(
         pace: how well the run kept to it, if it was a performance run.
         folder: of LoadGen's logs.
         manifest: of the artifact that was tested.
+        host: what the host runs of it beside the machine, measured.
     """
     title = f"LoadGen {score.scenario}, {score.mode}"
     table = Table(title=f"{title}, modelled" if machine else title)
@@ -72,6 +76,9 @@ def show(
     console.print(table)
     if machine:
         console.print(f"Timing: {machine}.")
+    if host is not None:
+        part = "not in these times" if machine else "a part of these times"
+        console.print(f"Host, {part}: {host}.")
     if machine and pace:
         _print_pace(console, score, pace)
     if score.shortfalls:
@@ -113,6 +120,7 @@ def figures(
     artifact: Path,
     manifest: Manifest,
     threads: int,
+    host: HostTime | None,
 ) -> dict[str, object]:
     """The same for JSON, with all that was assumed; arguments as for :func:`show`, and further.
 
@@ -126,9 +134,9 @@ def figures(
         "class_offset": manifest.class_offset,
         "remarks": remarks(score, manifest),
         "timing": "modelled" if machine else "host",
-        **({"clock": msgspec.to_builtins(machine.clock)} if machine else {}),
-        **({"device": machine.figures()} if machine else {}),
+        **_modelled(machine),
         **({"pace": dataclasses.asdict(pace)} if pace else {}),
+        **({"host": msgspec.to_builtins(host)} if host else {}),
         "artifact": str(artifact),
         "model": manifest.model,
         "machine": computer.description(),
@@ -137,3 +145,11 @@ def figures(
         "loadgen": importlib.metadata.version("mlcommons-loadgen"),
         "output": str(folder),
     }
+
+
+def _modelled(machine: ModelledMachine | None) -> dict[str, Any]:
+    """What is assumed, if it is a machine whose speed was timed."""
+    if machine is None:
+        return {}
+    device = machine.figures()
+    return {"clock": device["clock"], "memory": device["memory"], "device": device}

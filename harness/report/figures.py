@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from harness.hardware.area import Area, area
+from harness.hardware.energy import Energy, energy
+from harness.hardware.energy_constants import DEFAULT
 from harness.hardware.timing.clock import Clock
 from harness.hardware.timing.result import Timing
 from harness.report.memory_use import Block, blocks, most_words
@@ -17,6 +20,7 @@ from hw.config import DnaConfig
 from hw.isa import Engine, read_program
 from hw.status import Activity
 from sim.cycles import LayerTime, Prediction, layer_times
+from sim.host import HostTime
 from sim.memory.model import MemoryModel
 from sw.program import LayerTable, Program
 
@@ -132,14 +136,14 @@ class BatchFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the report shows. All times are modelled, none is measured.
+    """Everything that the report shows. All times are modelled, but for the host's.
 
     Attributes:
         model: what the network is called.
         config: name of the configuration.
         parameters: all of its parameters.
         clock: of the machine, and what proves it.
-        memory: the memory model's parameters.
+        memory: the memory model's parameters (:meth:`MemoryModel.figures`).
         cycles: from start to interrupt.
         tail_cycles: of them after the end of the last layer: the interrupt. CONV is idle then.
         macs, utilization, latency_ms: of one image.
@@ -152,8 +156,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         area: an estimate, by arithmetic on the configuration.
         proved_area: by block, in the units of the target, from the run that proves the clock;
             empty if there is none.
+        energy: an estimate, of one image.
         batch: of the program of several images; None if there is none. All other figures are of
             that of one image, but for the throughput.
+        host: what the host runs beside the machine, measured here; None if there is nothing.
     """
 
     modelled: bool
@@ -161,7 +167,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     config: str
     parameters: DnaConfig
     clock: Clock
-    memory: dict[str, float | bool]
+    memory: dict[str, Any]
     cycles: int
     tail_cycles: int
     macs: int
@@ -179,7 +185,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     most_feature_words: int
     area: Area
     proved_area: dict[str, dict[str, float]]
+    energy: Energy
     batch: BatchFigures | None = None
+    host: HostTime | None = None
 
 
 def batch_figures(program: Program, prediction: Prediction, clock: Clock) -> BatchFigures:
@@ -202,7 +210,9 @@ def report(
     clock: Clock,
     timing: Timing | None = None,
     model: str,
+    technology: str = DEFAULT,
     batch: BatchFigures | None = None,
+    host: HostTime | None = None,
 ) -> Report:
     """The figures of ``prediction``, a run of ``program`` with ``memory``.
 
@@ -210,7 +220,9 @@ def report(
         clock: of the machine.
         timing: what proves it, if anything does.
         model: what the network is called.
+        technology: for which energy is estimated (:mod:`harness.hardware.energy_constants`).
         batch: of the program of several images, if there is one.
+        host: what the host runs, if it does.
     """
     config = program.config
     instructions = read_program(program.code)
@@ -225,12 +237,7 @@ def report(
         config=config.name,
         parameters=config,
         clock=clock,
-        memory={
-            "latency_cycles": memory.latency,
-            "words_per_cycle": memory.bandwidth,
-            "bytes_per_cycle": memory.bandwidth * config.dram_bytes_per_cycle,
-            "reorder": memory.reorder,
-        },
+        memory=memory.figures(config.dram_bytes_per_cycle),
         cycles=prediction.cycles,
         tail_cycles=prediction.cycles - max(layer.end for layer in layers),
         macs=macs,
@@ -239,6 +246,7 @@ def report(
         latency_ms=latency,
         throughput_per_s=1e3 * (batch.images / batch.latency_ms if batch else 1 / latency),
         batch=batch,
+        host=host,
         dram_read_bytes=sum(prediction.words_read.values()) * config.dram_bytes_per_cycle,
         dram_written_bytes=prediction.words_written * config.dram_bytes_per_cycle,
         uses=_uses(conv, sum(map(_conv_macs, program.layers)) / config.macs),
@@ -264,6 +272,13 @@ def report(
         feature_memory=held,
         most_feature_words=most_words(held, config.feature_words),
         area=area(config),
+        energy=energy(
+            program,
+            prediction,
+            memory=memory.name,
+            clock_mhz=clock.mhz,
+            technology=technology,
+        ),
         proved_area={} if timing is None else timing.area,
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.host.terminal import Console, measured
 from harness.verify import INTERPRETER
-from harness.verify.tables import explanation, layer_table, memory_figures, memory_text
+from harness.verify.tables import explanation, layer_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,8 +75,9 @@ def verify_whole(
     model, judge = FunctionalModel(graph), LiteRT(emit(graph))
     runs = [model.run_all(image) for image in images]
     litert = sum(
-        int((judge.run(image)[0].reshape(-1) != run[graph.output].reshape(-1)).sum())
+        int((judged.reshape(-1) != run[name].reshape(-1)).sum())
         for image, run in zip(images, runs, strict=True)
+        for name, judged in zip(graph.outputs, judge.run(image), strict=True)
     )
     case = _Case(program, pixels, together(runs))
     interpreted, seconds = _interpret(case)
@@ -157,7 +158,7 @@ def _simulate(
         "complete": True,
         "cycles": result.cycles,
         "utilization": result.utilization,
-        "memory": memory_figures(memory),
+        "memory": memory.figures(case.program.config.dram_bytes_per_cycle),
         "activity": result.activity,
         "seconds": seconds,
         "preparation_seconds": prepared - started,
@@ -198,7 +199,7 @@ def _report(program: Program, result: TimedResult, memory: MemoryModel, seconds:
     Console().print(layer_table(config, f"{_what(program)} from start to interrupt", result.layers))
     _print_line(
         f"{_sums(result)}; {result.cycles:,} cycles, MAC utilization {result.utilization:.1%}; "
-        f"{memory_text(config, memory)}; simulated in {seconds:.0f} s "
+        f"{memory.text(config.dram_bytes_per_cycle)}; simulated in {seconds:.0f} s "
         f"({result.cycles / seconds / 1000:,.0f} thousand cycles a second)"
     )
 

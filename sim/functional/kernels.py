@@ -80,7 +80,7 @@ def fusions(graph: Graph) -> dict[str, Add]:
         if not isinstance(operation, Add):
             continue
         last = max(operation.inputs, key=lambda name: order.get(name, -1))
-        if last in order and readers[last] == 1 and last != graph.output:
+        if last in order and readers[last] == 1 and last not in graph.outputs:
             producer = graph.operations[order[last]]
             if isinstance(producer, Conv2D):
                 found[producer.name] = operation
@@ -106,7 +106,9 @@ class Kernels:
         self._graph = graph
         self._isa = isa
         self._names = (
-            [operation.output for operation in graph.operations] if every_tensor else [graph.output]
+            [operation.output for operation in graph.operations]
+            if every_tensor
+            else list(graph.outputs)
         )
         self._fused = {} if every_tensor else fusions(graph)
         self._constants: list[Array] = []
@@ -159,7 +161,7 @@ class Kernels:
         for operation in graph.operations:
             if operation.name not in absorbed:
                 steps.append((operation, self._fused.get(operation.name)))
-        last_use = {graph.output: len(steps), graph.input: len(steps)}
+        last_use = dict.fromkeys((*graph.outputs, graph.input), len(steps))
         for i, (operation, add) in enumerate(steps):
             for name in (*operation.inputs, *(add.inputs if add else ())):
                 last_use[name] = max(last_use.get(name, 0), i)

@@ -58,7 +58,7 @@ class FunctionalModel:
         return LiteRT(emit(self.graph, every_tensor=every_tensor), self._threads)
 
     def run(self, batch: Int8) -> Int8:
-        """The output of the graph for a batch.
+        """The output of the graph for a batch; of several the first.
 
         Args:
             batch: int8 [images, *input shape].
@@ -74,6 +74,18 @@ class FunctionalModel:
         outputs = [self._engine.run(image)[0] for image in batch]
         shape = self.graph.tensors[self.graph.output].shape
         return np.stack(outputs) if outputs else np.zeros((0, *shape), np.int8)
+
+    def outputs(self, image: Int8) -> list[Int8]:
+        """All outputs of the graph for one image, in its order.
+
+        Args:
+            image: int8 of the shape of the graph's input.
+
+        Raises:
+            DnaError: ``image`` has another type or shape.
+        """
+        self._check(image, image.shape)
+        return self._engine.run(image)
 
     def run_all(self, image: Int8) -> dict[str, Int8]:
         """Every tensor of the graph for one image.

@@ -16,6 +16,7 @@ import numpy as np
 
 from hw.config import DnaConfig
 from sim.memory.model import MemoryModel
+from sim.memory.presets import IDEAL, preset
 from sim.memory.stalls import Stalls
 from sw import files
 from sw.errors import DnaError
@@ -39,6 +40,7 @@ class _Graph(msgspec.Struct):
     tensors: dict[str, Tensor]
     operations: list[Operation]
     constants: dict[str, _Array]
+    others: tuple[str, ...] = ()
 
 
 class _Memory(msgspec.Struct):
@@ -47,6 +49,8 @@ class _Memory(msgspec.Struct):
     reorder: bool
     stall: float
     seed: int
+    name: str = IDEAL
+    cycle_ps: int = 0
 
 
 class _File(msgspec.Struct):
@@ -118,6 +122,8 @@ def keep(finding: Finding, folder: Path) -> Path:
             memory.reorder,
             memory.stalls.probability,
             memory.stalls.seed,
+            memory.name,
+            memory.cycle_ps,
         ),
         image=_plain(case.image),
         graph=_Graph(
@@ -126,6 +132,7 @@ def keep(finding: Finding, folder: Path) -> Path:
             graph.tensors,
             graph.operations,
             {name: _plain(values) for name, values in graph.constants.items()},
+            graph.others,
         ),
         images=case.images,
     )
@@ -167,6 +174,7 @@ def load(path: Path) -> Finding:
             said.tensors,
             said.operations,
             {name: _array(values) for name, values in said.constants.items()},
+            said.others,
         ),
         unread=True,
     )
@@ -175,6 +183,8 @@ def load(path: Path) -> Finding:
         bandwidth=memory.bandwidth,
         reorder=memory.reorder,
         stalls=Stalls(memory.stall, memory.seed),
+        dram=None if memory.name == IDEAL else preset(memory.name),
+        cycle_ps=memory.cycle_ps,
     )
     return Finding(
         sweep=content.sweep,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from hw.config import DnaConfig
 from sim.driver import MachineError
 from sim.memory.model import MemoryModel
+from sim.memory.presets import PRESETS
 from sim.memory.stalls import Stalls
 from sim.reference import ReferenceModel
 from sim.rtl.registry import open_simulator
@@ -29,7 +30,7 @@ from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import Windowed
 from sw.program import Program
-from tests.support.programs import noise, random_layer, random_network
+from tests.support.programs import noise, random_layer, random_network, with_more_outputs
 
 Int8 = npt.NDArray[np.int8]
 Expect = Callable[[Graph, Int8], Mapping[str, Int8]]
@@ -81,6 +82,11 @@ class Case:
         return "\n".join(lines)
 
 
+OUTPUTS = 1
+"""A number that sets the draw of outputs apart from that of the rest."""
+OUTPUTS_SHARE = 0.25
+
+
 @dataclasses.dataclass(frozen=True)
 class Failure:
     """What went wrong: ``kind`` stays the same while the case shrinks, ``text`` need not."""
@@ -104,13 +110,21 @@ def draw(seed: int, number: int) -> Case:
     """The case ``number`` of ``seed``."""
     rng = np.random.default_rng([seed, number])
     graph = (random_network if rng.random() < 0.5 else random_layer)(rng)
+    more = np.random.default_rng([seed, number, OUTPUTS])
+    if more.random() < OUTPUTS_SHARE:
+        graph = with_more_outputs(more, graph)
     memory = MemoryModel(
         latency=int(rng.integers(1, 200)),
         bandwidth=float(rng.choice([0.1, 0.25, 0.5, 1.0])),
         reorder=bool(rng.integers(2)),
         stalls=Stalls(float(rng.choice([0.0, 0.1, 0.3, 0.6])), int(rng.integers(1 << 32))),
     )
-    return Case(graph, noise(rng, graph), memory, int(rng.choice([1, 1, 2, 3])))
+    image, images = noise(rng, graph), int(rng.choice([1, 1, 2, 3]))
+    if rng.random() < 0.5:
+        several, name = str(rng.choice(["", "2x", "4x"])), str(rng.choice(list(PRESETS)))
+        dram = MemoryModel.named(several + name, float(rng.choice([50, 100, 300, 333.3, 1000])))
+        memory = dataclasses.replace(dram, reorder=memory.reorder, stalls=memory.stalls)
+    return Case(graph, image, memory, images)
 
 
 def right(graph: Graph, image: Int8) -> Mapping[str, Int8]:

@@ -10,11 +10,12 @@ import click
 
 from harness.commands.common import PATH, check_writable, json_option, say_written, write_json
 from harness.commands.modelled import clock_option, memory_options, timing_option
+from harness.hardware.energy_constants import DEFAULT, TECHNOLOGIES
 from sw import files
 
 if TYPE_CHECKING:
+    from harness.hardware.memory import MemoryChoice
     from harness.report.figures import Report
-    from sim.memory.model import MemoryModel
 
 LAYERS_SHOWN = 8
 
@@ -26,6 +27,13 @@ LAYERS_SHOWN = 8
 @timing_option
 @clock_option
 @memory_options
+@click.option(
+    "--technology",
+    type=click.Choice(list(TECHNOLOGIES)),
+    default=DEFAULT,
+    show_default=True,
+    help="For which the energy is estimated, from published energies of single events.",
+)
 @json_option
 def command(
     artifact: Path,
@@ -33,20 +41,22 @@ def command(
     trace: Path | None,
     timing_file: Path | None,
     clock_mhz: float | None,
-    memory: MemoryModel,
+    memory: MemoryChoice,
+    technology: str,
     json_file: Path | None,
 ) -> None:
     """Predict the run of ARTIFACT, which `dna compile` made, and report on it.
 
     All of it is modelled: latency, images per second and utilization of the whole network, cycles
     and stalls of each layer, roofline, what each engine does when, what is in the feature memory,
-    and the area: an estimate, and beside it what the timing file has. The page needs no network and
-    no other file.
+    energy (estimated), and the area: an estimate, and beside it what the timing file has. The page
+    needs no network and no other file.
 
     \b
     Examples:
       dna report resnet50.f200 -o report.html --json report.json --trace trace.json
       dna report resnet50.nano --timing nano.json
+      dna report resnet50.f200 --memory 2xddr4-2400x64 --clock 300
     """  # noqa: D301 (click reads the escape)
     import msgspec
 
@@ -56,6 +66,7 @@ def command(
     from harness.report.page import page
     from harness.report.trace import trace as trace_events
     from sim.cycles import predict
+    from sim.host import host_time
     from sw import artifact as artifacts
 
     for path in (output, trace, json_file):
@@ -63,20 +74,23 @@ def command(
     network = artifacts.load(artifact)
     program = artifacts.program_of(network, artifact)
     machine_clock, timing = clock.chosen(program.config, timing_file, clock_mhz)
+    model = memory.at(machine_clock.mhz)
     errors = Console(stderr=True)
     with errors.status(f"modelling {program.config.name}"):
-        prediction = predict(program, memory)
+        prediction = predict(program, model)
         batch = None
         if network.batch is not None:
-            batch = batch_figures(network.batch, predict(network.batch, memory), machine_clock)
+            batch = batch_figures(network.batch, predict(network.batch, model), machine_clock)
         figures = report(
             program,
             prediction,
-            memory=memory,
+            memory=model,
             clock=machine_clock,
             timing=timing,
             model=network.manifest.model,
+            technology=technology,
             batch=batch,
+            host=host_time(network),
         )
     if output is not None:
         files.write(output, page(figures))
@@ -128,9 +142,17 @@ def _print(figures: Report) -> None:
         f"{figures.model} on {figures.config}, modelled: {figures.latency_ms:.3f} ms, "
         f"{figures.throughput_per_s:.1f} images/s, MAC utilization {figures.utilization:.1%}"
         f" ({figures.utilization_all:.1%} of all multipliers); "
-        f"{figures.cycles:,} cycles at {figures.clock}, memory of "
-        f"{memory['bytes_per_cycle']:g} bytes a cycle, latency {memory['latency_cycles']} cycles; "
+        f"{figures.cycles:,} cycles at {figures.clock}, {memory['name']} memory of at most "
+        f"{memory['bytes_per_cycle']:.4g} bytes a cycle; "
         f"lost: {stalls}"
+    )
+    if figures.host is not None:
+        console.print(str(figures.host))
+    energy = figures.energy
+    console.print(
+        f"estimated in {energy.technology}: {energy.mj_per_image:.2f} mJ an image "
+        f"({energy.mj_low:.2f} to {energy.mj_high:.2f}), of them {energy.mj_machine:.2f} the "
+        f"machine without its DRAM; {energy.tops_per_w:.2f} TOPS/W"
     )
     if figures.batch is not None:
         console.print(
