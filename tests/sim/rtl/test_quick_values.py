@@ -21,7 +21,8 @@ def statements(rng):
             yield f"v{number}.data[{width // 32}] &= {(1 << last) - 1}u;"
         start, stop = sorted(int(bit) for bit in rng.integers(0, width, 2))
         yield f"print(v{number}.slice<{stop}, {start}>().val());"
-        yield f"print(const_cast<const value<{width}> &>(v{number}).slice<{stop}, {start}>().val());"
+        constant = f"const_cast<const value<{width}> &>(v{number})"
+        yield f"print({constant}.slice<{stop}, {start}>().val());"
         yield f"v{number}.slice<{stop}, {start}>() = value<{stop - start + 1}>{{1u}};"
         yield f"print(v{number});"
         if number >= 5:
