@@ -139,8 +139,8 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
         lambda net: net.fully_connected(_map(net), 4, RELU),
     ],
     "ADD": [
-        lambda net: _end(net, net.with_number(_map(net), "ADD")),
         lambda net: _end(net, net.add(x := _start(net), net.depthwise(x, 1, (1, 1)))),
+        lambda net: _end(net, net.with_number(_map(net), "ADD")),
     ],
     "MAX_POOL_2D": _pooled(CODE.MAX_POOL_2D),
     "AVERAGE_POOL_2D": _pooled(CODE.AVERAGE_POOL_2D),

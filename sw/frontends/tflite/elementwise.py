@@ -88,5 +88,9 @@ class Elementwise(Operands):
                     f"a constant of {tensor.type} with {len(tensor.scales)} scales",
                     "INT8 with one",
                 )
+            if tensor.dimension:
+                operator.refuse(
+                    f"a constant's scale of dimension {tensor.dimension}", "dimension 0"
+                )
             return place, tensor
         return None

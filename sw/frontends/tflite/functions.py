@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from sw import numerics
 from sw.errors import DnaError
 from sw.frontends.tflite.runtime import reason
 from sw.frontends.tflite.writer import TfliteWriter
@@ -72,6 +73,28 @@ def function_operands(writer: TfliteWriter, x: int, constant: Scalar | None) -> 
     return [other, x] if constant.first else [x, other]
 
 
+def _check(
+    function: Function | WithConstant, source: Quantized, target: Quantized, constant: Scalar | None
+) -> None:
+    """Refuse numbers of which LiteRT does not say that they are wrong: it ends the process.
+
+    Raises:
+        DnaError: there are some.
+    """
+    what = function.upper()
+    given = [source, target]
+    if constant is not None:
+        given.append((constant.scale, constant.zero_point))
+        if function in ("add", "sub"):
+            numerics.add_parameters(source[0], constant.scale, target[0], what)
+        elif function == "mul":
+            numerics.multiply_parameter(source[0], constant.scale, target[0], what)
+    for scale, zero_point in given:
+        numerics.check_scale(scale, what)
+        if not numerics.INT8_MIN <= zero_point <= numerics.INT8_MAX:
+            raise DnaError(f"{what}: zero point {zero_point!r} is not in -128..127")
+
+
 @functools.cache
 def function_table(
     function: Function | WithConstant,
@@ -96,6 +119,7 @@ def function_table(
     Raises:
         DnaError: LiteRT refuses the operator with these numbers.
     """
+    _check(function, source, target, constant)
     writer, offset = TfliteWriter(), _OFFSET if unsigned else 0
     shape = (1, 1, BYTES, 1)
     x, y = (
