@@ -14,7 +14,7 @@ from sw.compiler.lowering import lower
 from sw.compiler.placement import place
 from sw.compiler.platform import Platform
 from sw.compiler.selection.chains import stripe_chains
-from sw.compiler.selection.splits import choose_splits
+from sw.compiler.selection.links import choose_links
 from tests.support.graphs import random_image, random_mobilenet_v1
 from tests.support.programs import check_program
 
@@ -29,7 +29,7 @@ def graph():
 def plans_of(graph, config):
     """Before and behind the pass."""
     candidates = Candidates(Platform(config), lower(graph, config))
-    plans = place(candidates, choose_splits(candidates), outside=(graph.input, graph.output))
+    plans = place(candidates, choose_links(candidates), outside=(graph.input, graph.output))
     return plans, stripe_chains(candidates, plans)
 
 
