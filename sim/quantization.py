@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim import native
-from sim.functional import kernels
+from sim.functional.isa import Isa, chosen
 from sw.artifact import Quantization
 from sw.errors import DnaError
 
@@ -39,8 +39,9 @@ def quantize(real: Float32, quantization: Quantization) -> Int8:
     Raises:
         DnaError: a value is NaN.
     """
-    if kernels.supported():
-        return _vectorized(real, quantization)
+    isa = chosen()
+    if isa is not None:
+        return _vectorized(real, quantization, isa)
     return _plain(real, quantization)
 
 
@@ -69,11 +70,11 @@ def _plain(real: Float32, quantization: Quantization) -> Int8:
     return np.clip(steps, -128, 127, out=steps).astype(np.int8)
 
 
-def _vectorized(real: Float32, quantization: Quantization) -> Int8:
+def _vectorized(real: Float32, quantization: Quantization, isa: Isa) -> Int8:
     source = np.ascontiguousarray(real, np.float32)
     result: Int8 = np.empty(source.shape, np.int8)
     scale, zero_point = quantization.scale, quantization.zero_point
-    if not _kernel()(source.ctypes.data, result.ctypes.data, source.size, scale, zero_point):
+    if not _kernel(isa)(source.ctypes.data, result.ctypes.data, source.size, scale, zero_point):
         raise _nan()
     return result.reshape(real.shape)
 
@@ -83,8 +84,8 @@ def _nan() -> DnaError:
 
 
 @functools.cache
-def _kernel() -> Callable[..., bool]:
-    function = native.load(native.library(SOURCE, kernels.FLAGS)).dna_quantize
+def _kernel(isa: Isa) -> Callable[..., bool]:
+    function = native.load(native.library(SOURCE, isa.flags)).dna_quantize
     pointer = ctypes.c_void_p
     function.argtypes = (pointer, pointer, ctypes.c_int64, ctypes.c_float, ctypes.c_float)
     function.restype = ctypes.c_bool

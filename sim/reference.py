@@ -313,8 +313,13 @@ class ReferenceModel:
             values[operation.output] = run_operation(self.graph, operation, inputs)
         return values
 
+    def outputs(self, image: Int8) -> list[Int8]:
+        """All outputs of the graph for one image, in its order; ``image`` as for ``run_all``."""
+        values = self.run_all(image)
+        return [values[name] for name in self.graph.outputs]
+
     def run(self, batch: Int8) -> Int8:
-        """The output of the graph for a batch.
+        """The output of the graph for a batch; of several the first.
 
         Args:
             batch: int8 [images, *input shape].

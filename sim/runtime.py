@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.functional import FunctionalModel
+from sim.host import WholeModel
 from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.artifact import Artifact, Manifest
-from sw.classes import has_classes
 from sw.errors import DnaError
 
 Engine = Literal["functional", "reference"]
@@ -43,6 +43,8 @@ class Runtime:
 
     def __init__(self, network: Artifact, engine: Engine = "functional", threads: int = 1) -> None:
         self.manifest: Manifest = network.manifest
+        self._output = network.graph.output
+        self._quantization = dict(zip(network.graph.outputs, self.manifest.outputs, strict=True))
         self._model: FunctionalModel | ReferenceModel
         if engine == "functional":
             self._model = FunctionalModel(network.graph, threads)
@@ -52,6 +54,7 @@ class Runtime:
             raise DnaError(
                 f"engine {engine!r} is unknown; choose from {', '.join(get_args(Engine))}"
             )
+        self._whole = WholeModel(network, self._model, threads)
 
     @classmethod
     def load(cls, path: str | Path, engine: Engine = "functional", threads: int = 1) -> Runtime:
@@ -67,23 +70,58 @@ class Runtime:
 
         Args:
             batch: float32 [N, height, width, channels] as the manifest's preprocessing leaves
-                them, or int8 of that shape, already quantized.
+                them, or int8 of that shape, already quantized. Where the host runs a part in front
+                of the machine, what that takes.
 
         Returns:
             float32 [N, classes], whatever the rank of the logits; of another output [N, ...].
 
         Raises:
-            DnaError: ``batch`` has another type or shape, or contains NaN.
+            DnaError: ``batch`` has another type or shape, or contains NaN; or the answer is not one
+                map of the machine (:meth:`infer`).
         """
-        expected = self.manifest.input.shape
-        if batch.dtype not in (np.float32, np.int8) or batch.shape[1:] != expected:
+        if not self.manifest.answer_shape:
             raise DnaError(
-                f"the network takes float32 or int8 images of shape (N, {str(expected)[1:]}, "
+                f"the answer of {self.manifest.model} is made by the host, or several maps; take "
+                "Runtime.infer"
+            )
+        batch = self._taken(batch)
+        if self.manifest.host.head is None:
+            values = self._model.run(batch)
+        else:
+            values = np.stack([self._whole.outputs(each)[self._output] for each in batch])
+        output = dequantize(values, self.manifest.output)
+        return output.reshape(len(output), -1) if self.manifest.classifies else output
+
+    def infer(self, given: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """All that the network says of one input, by the name of the output.
+
+        Args:
+            given: as one of those that :meth:`run` takes.
+
+        Returns:
+            The file's outputs as its own runtime has them; where the host runs nothing behind the
+            machine, the machine's maps, float32.
+
+        Raises:
+            DnaError: ``given`` has another type or shape, or contains NaN.
+        """
+        outputs = self._whole.outputs(self._taken(given[np.newaxis])[0])
+        if self.manifest.host.tail is not None:
+            return outputs
+        return {
+            name: dequantize(values, self._quantization[name]) for name, values in outputs.items()
+        }
+
+    def _taken(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Inputs as the whole network takes them: int8, or what the host's head takes."""
+        head, expected = self.manifest.host.head, self.manifest.given_shape
+        types = ("float32", "int8") if head is None else (head.inputs[0].type,)
+        if batch.dtype.name not in types or batch.shape[1:] != expected:
+            raise DnaError(
+                f"the network takes {' or '.join(types)} images of shape (N, {str(expected)[1:]}, "
                 f"not {batch.dtype} {batch.shape}"
             )
-        if batch.dtype == np.float32:
-            batch = quantize(batch, self.manifest.input)
-        output = dequantize(self._model.run(batch), self.manifest.output)
-        return (
-            output.reshape(len(output), -1) if has_classes(self.manifest.output.shape) else output
-        )
+        if head is None and batch.dtype == np.float32:
+            return quantize(batch, self.manifest.input)
+        return batch

@@ -45,6 +45,11 @@ def check_classes(model: str, shape: tuple[int, ...]) -> None:
         DnaError: the output is a map or a single value.
     """
     if not has_classes(shape):
+        if not shape:
+            raise DnaError(
+                f"the answer of {model} is made by the host, or several maps, no row of logits: it "
+                "names no class (`dna deployed` gives its values)"
+            )
         what = "a single value" if math.prod(shape) == 1 else f"a map of shape {shape}"
         raise DnaError(
             f"the output of {model} is {what}, no row of logits: it names no class "

@@ -35,10 +35,11 @@ class Graph(msgspec.Struct):
 
     Attributes:
         input: name of the input tensor.
-        output: name of the output tensor (logits).
+        output: name of the output tensor (logits); of several the first.
         tensors: every tensor by name.
         operations: in execution order; each output is written once, before it is read.
         constants: arrays by name; see the operations.
+        others: names of further output tensors.
     """
 
     input: str
@@ -46,6 +47,12 @@ class Graph(msgspec.Struct):
     tensors: dict[str, Tensor]
     operations: list[Operation]
     constants: dict[str, Array]
+    others: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all output tensors."""
+        return (self.output, *self.others)
 
     def constant(self, operation: Operation, what: str) -> Array:
         """The array ``what`` of an operation."""

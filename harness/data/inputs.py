@@ -21,7 +21,7 @@ Int8 = npt.NDArray[np.int8]
 SUFFIX = ".npy"
 
 
-def load_input(manifest: Manifest, path: Path) -> Int8:
+def load_input(manifest: Manifest, path: Path) -> npt.NDArray[Any]:
     """The input of a network from a file.
 
     Args:
@@ -29,15 +29,22 @@ def load_input(manifest: Manifest, path: Path) -> Int8:
             :func:`load_array` takes it.
 
     Returns:
-        int8 of the shape of the network's input.
+        int8 of the shape of the network's input; where the host runs a part in front of the
+        machine, of the type and shape that it takes.
 
     Raises:
         DnaError: the file cannot be read or does not fit the network.
     """
+    head = manifest.host.head
     if path.suffix.lower() == SUFFIX:
-        return load_array(path, manifest.input)
-    how = preprocessing_of(manifest)
-    return quantize(load_image(path, how, tuple(manifest.input.shape)), manifest.input)
+        return load_array(path, manifest.input) if head is None else _load_given(path, manifest)
+    real = load_image(path, preprocessing_of(manifest), manifest.given_shape)
+    if head is None:
+        return quantize(real, manifest.input)
+    kind = np.dtype(head.inputs[0].type)
+    if kind.kind in "iu":
+        real = np.clip(np.rint(real), np.iinfo(kind).min, np.iinfo(kind).max)
+    return real.astype(kind)
 
 
 def check_file(manifest: Manifest, path: Path) -> None:
@@ -47,7 +54,11 @@ def check_file(manifest: Manifest, path: Path) -> None:
         DnaError: as :func:`load_input`; only damage behind the header stays unseen.
     """
     if path.suffix.lower() == SUFFIX:
-        _check_array(_read(path, map_file=True), path, manifest.input)
+        array = _read(path, map_file=True)
+        if manifest.host.head is None:
+            _check_array(array, path, manifest.input)
+        else:
+            _check_given(array, path, manifest)
     else:
         preprocessing_of(manifest)
         check_image(path)
@@ -59,7 +70,7 @@ def preprocessing_of(manifest: Manifest) -> Preprocessing:
     Raises:
         DnaError: the network takes arrays, or the preprocessing does not fit its input.
     """
-    how, shape = manifest.preprocessing, tuple(manifest.input.shape)
+    how, shape = manifest.preprocessing, manifest.given_shape
     if how is None:
         raise DnaError(
             f"{manifest.model} takes arrays of shape {shape}, no photographs; give it a {SUFFIX} "
@@ -88,6 +99,23 @@ def load_array(path: Path, quantization: Quantization) -> Int8:
     if array.dtype == np.uint8:
         array = (array ^ 128).view(np.int8)
     return np.asarray(array, np.int8)
+
+
+def _load_given(path: Path, manifest: Manifest) -> npt.NDArray[Any]:
+    array = _read(path)
+    _check_given(array, path, manifest)
+    return array.reshape(manifest.given_shape)
+
+
+def _check_given(array: npt.NDArray[Any], path: Path, manifest: Manifest) -> None:
+    assert manifest.host.head is not None
+    kind, shape = manifest.host.head.inputs[0].type, manifest.given_shape
+    if array.dtype != np.dtype(kind):
+        raise DnaError(f"{path} holds {array.dtype}; the network takes {kind} values")
+    if array.size != math.prod(shape) or (
+        array.ndim > 1 and _longer(array.shape) != _longer(shape)
+    ):
+        raise DnaError(f"{path} has shape {array.shape}; the network takes {shape}")
 
 
 def _read(path: Path, map_file: bool = False) -> npt.NDArray[Any]:

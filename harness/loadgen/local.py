@@ -12,32 +12,31 @@ from harness.loadgen import sut
 from harness.loadgen.qsl import Int8Array
 from harness.loadgen.settings import Scenario
 from harness.loadgen.sut import Answer, Model
-from sim.functional import FunctionalModel
+from harness.loadgen.whole import model_of
 from sw.artifact import Artifact
-from sw.graph import Graph
 
 
-def models(graph: Graph, scenario: Scenario, threads: int) -> list[Model]:
+def models(network: Artifact, scenario: Scenario, threads: int) -> list[Model]:
     """One model with all threads for one image; one model a thread for several at once."""
     if scenario == "SingleStream":
-        return [FunctionalModel(graph, threads=threads).run]
-    return [FunctionalModel(graph, threads=1).run for _ in range(threads)]
+        return [model_of(network, threads)]
+    return [model_of(network, 1) for _ in range(threads)]
 
 
 def answerer(
     network: Artifact, load: Callable[[Path], Int8Array], threads: int
 ) -> Callable[[Path], Answer]:
     """Reads a photograph and answers it at once; for up to ``threads`` threads."""
-    free: queue.SimpleQueue[FunctionalModel] = queue.SimpleQueue()
+    free: queue.SimpleQueue[Model] = queue.SimpleQueue()
     for _ in range(threads):
-        free.put(FunctionalModel(network.graph, threads=1))
+        free.put(model_of(network, 1))
     made = sut.answerer(network.manifest)
 
     def answer(path: Path) -> Answer:
         image = load(path)
         model = free.get()
         try:
-            return made(model.run(image[np.newaxis]))
+            return made(model(image[np.newaxis]))
         finally:
             free.put(model)
 

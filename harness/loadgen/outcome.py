@@ -14,6 +14,7 @@ from harness.host.terminal import Console, Table
 from harness.loadgen.machine import ModelledMachine
 from harness.loadgen.pace import TOLERANCE, Pace
 from harness.loadgen.score import Score
+from sim.host import HostTime
 from sw import classes
 from sw.artifact import Manifest
 
@@ -37,6 +38,7 @@ def show(
     pace: Pace | None,
     folder: Path,
     manifest: Manifest,
+    host: HostTime | None,
 ) -> None:
     """Print a test's outcome to stdout.
 
@@ -46,6 +48,7 @@ def show(
         pace: how well the run kept to it, if it was a performance run.
         folder: of LoadGen's logs.
         manifest: of the artifact that was tested.
+        host: what the host runs of it beside the machine, measured.
     """
     title = f"LoadGen {score.scenario}, {score.mode}"
     table = Table(title=f"{title}, modelled" if machine else title)
@@ -72,6 +75,9 @@ def show(
     console.print(table)
     if machine:
         console.print(f"Timing: {machine}.")
+    if host is not None:
+        part = "not in these times" if machine else "a part of these times"
+        console.print(f"Host, {part}: {host}.")
     if machine and pace:
         _print_pace(console, score, pace)
     if score.shortfalls:
@@ -113,6 +119,7 @@ def figures(
     artifact: Path,
     manifest: Manifest,
     threads: int,
+    host: HostTime | None,
 ) -> dict[str, object]:
     """The same for JSON, with all that was assumed; arguments as for :func:`show`, and further.
 
@@ -129,6 +136,7 @@ def figures(
         **({"clock": msgspec.to_builtins(machine.clock)} if machine else {}),
         **({"device": machine.figures()} if machine else {}),
         **({"pace": dataclasses.asdict(pace)} if pace else {}),
+        **({"host": msgspec.to_builtins(host)} if host else {}),
         "artifact": str(artifact),
         "model": manifest.model,
         "machine": computer.description(),

@@ -42,7 +42,7 @@ def choose(manifest: Manifest, data: Dataset, count: int | None, accuracy: bool)
     """
     paths, labels = data.paths[:count], data.labels[:count]
     if accuracy:
-        check_classes(manifest.model, tuple(manifest.output.shape))
+        check_classes(manifest.model, manifest.answer_shape)
         data.check_labels(len(manifest.class_names) - (manifest.class_offset or 0), count)
     first: dict[Path, int] = {}
     for number, path in enumerate(paths, 1):
@@ -57,5 +57,5 @@ def choose(manifest: Manifest, data: Dataset, count: int | None, accuracy: bool)
 
 
 def loader(manifest: Manifest) -> Callable[[Path], Int8Array]:
-    """Reads a photograph or an array into what the network takes: int8 of its input's shape."""
+    """Reads a photograph or an array into what the network takes, as :func:`load_input`."""
     return lambda path: load_input(manifest, path)

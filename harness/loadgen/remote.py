@@ -22,8 +22,8 @@ import sw
 from harness.data.inputs import load_input
 from harness.host import sources, terminal
 from harness.host.workers import run_tasks
-from harness.loadgen.sut import Answer
-from sim.functional import FunctionalModel
+from harness.loadgen.sut import Answer, Model
+from harness.loadgen.whole import model_of
 from sw import artifact as artifacts
 from sw import digests
 from sw.classes import best
@@ -136,11 +136,11 @@ def answer(chunk: Chunk) -> Answers:
                 "on all computers"
             )
         image = load_input(network.manifest, path)
-        classes[number] = best(model.run(image[np.newaxis]), network.manifest.class_offset)[0]
+        classes[number] = best(model(image[np.newaxis]), network.manifest.class_offset)[0]
     return classes
 
 
-def _open(chunk: Chunk) -> tuple[artifacts.Artifact, FunctionalModel]:
+def _open(chunk: Chunk) -> tuple[artifacts.Artifact, Model]:
     """The artifact and a model of it for this thread; the one used last is kept open."""
     asked = chunk.network, chunk.preprocessing, chunk.class_offset
     if getattr(_opened, "asked", None) != asked:
@@ -149,9 +149,9 @@ def _open(chunk: Chunk) -> tuple[artifacts.Artifact, FunctionalModel]:
         found = artifacts.network_digest(network), manifest.preprocessing, manifest.class_offset
         if found != asked:
             raise DnaError(f"a worker has another artifact at {chunk.artifact} than this command")
-        _opened.network = network, FunctionalModel(network.graph, threads=1)
+        _opened.network = network, model_of(network, 1)
         _opened.asked = asked
-    opened: tuple[artifacts.Artifact, FunctionalModel] = _opened.network
+    opened: tuple[artifacts.Artifact, Model] = _opened.network
     return opened
 
 

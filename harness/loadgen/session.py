@@ -80,7 +80,7 @@ def run(session: Session, folder: Path) -> tuple[Score, Pace | None]:
 
 def _timed_here(session: Session, folder: Path) -> Score:
     load = loader(session.network.manifest)
-    models = local.models(session.network.graph, session.scenario, session.threads)
+    models = local.models(session.network, session.scenario, session.threads)
     if not session.accuracy and not settings.is_expected(session.settings, session.scenario):
         image = load(session.photographs.paths[0])
         rate = measure(models, image, WARM_UP_SECONDS)

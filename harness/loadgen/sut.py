@@ -22,7 +22,7 @@ import numpy.typing as npt
 from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.qsl import SampleLibrary
 from sw.artifact import Manifest
-from sw.classes import best, has_classes
+from sw.classes import best
 
 Int8Array = npt.NDArray[np.int8]
 Model = Callable[[Int8Array], Int8Array]
@@ -32,7 +32,8 @@ WINDOWS = 4
 
 
 Answer = npt.NDArray[Any]
-"""What LoadGen gets: float32 [1], the class; of a network without classes its output, int8."""
+"""What LoadGen gets: float32 [1], the class; of a network without classes its output, int8, or all
+outputs as bytes."""
 
 
 def answers(logits: Int8Array, offset: int | None = None) -> npt.NDArray[np.float32]:
@@ -42,7 +43,7 @@ def answers(logits: Int8Array, offset: int | None = None) -> npt.NDArray[np.floa
 
 def answerer(manifest: Manifest) -> Callable[[Int8Array], Answer]:
     """What makes an answer of what a network computed for one image, int8 [1, ...]."""
-    if has_classes(tuple(manifest.output.shape)):
+    if manifest.classifies:
         return functools.partial(answers, offset=manifest.class_offset)
     return np.ascontiguousarray
 

@@ -12,6 +12,7 @@ from harness.host import computer
 from sim.runtime import Runtime
 from sw.artifact import Manifest
 from sw.classes import best, check_classes
+from sw.errors import DnaError
 
 
 class DeployedModel:
@@ -54,7 +55,7 @@ class DeployedModel:
             DnaError: the network's output is no row of logits.
         """
         manifest = self.manifest
-        check_classes(manifest.model, tuple(manifest.output.shape))
+        check_classes(manifest.model, manifest.answer_shape)
         return best(np.atleast_2d(logits), manifest.class_offset)
 
     def run(self, images: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -71,7 +72,26 @@ class DeployedModel:
         Raises:
             DnaError: ``images`` has another type or shape, or contains NaN.
         """
-        if images.ndim == len(self.manifest.input.shape):
+        if images.ndim == len(self.manifest.given_shape):
             logits: npt.NDArray[np.float32] = self._runtime.run(images[np.newaxis])[0]
             return logits
         return self._runtime.run(images)
+
+    def outputs(self, images: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        """All outputs of the file by name, each with the inputs as its first axis.
+
+        Args:
+            images: as for :meth:`run`.
+
+        Raises:
+            DnaError: as :meth:`run`; or an output has another shape for each input.
+        """
+        if images.ndim == len(self.manifest.given_shape):
+            images = images[np.newaxis]
+        answers = [self._runtime.infer(image) for image in images]
+        try:
+            return {name: np.stack([each[name] for each in answers]) for name in answers[0]}
+        except ValueError as error:
+            raise DnaError(
+                "an output has another shape for every input; give them one by one"
+            ) from error

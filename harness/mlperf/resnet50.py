@@ -59,7 +59,7 @@ def check(network: Artifact) -> None:
     """
     manifest, graph = network.manifest, network.graph
     where = f"{manifest.model} is not ResNet50, which `resnet50` in MLPerf must be:"
-    source, target = tuple(manifest.input.shape), tuple(manifest.output.shape)
+    source, target = tuple(manifest.input.shape), manifest.answer_shape
     if source != IMAGE:
         raise DnaError(f"{where} it takes {source}, not {IMAGE}")
     classes = math.prod(target) - (manifest.class_offset or 0)

@@ -17,6 +17,7 @@ from hw.config import DnaConfig
 from hw.isa import Engine, read_program
 from hw.status import Activity
 from sim.cycles import LayerTime, Prediction, layer_times
+from sim.host import HostTime
 from sim.memory.model import MemoryModel
 from sw.program import LayerTable, Program
 
@@ -132,7 +133,7 @@ class BatchFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that the report shows. All times are modelled, none is measured.
+    """Everything that the report shows. All times are modelled, but for the host's.
 
     Attributes:
         model: what the network is called.
@@ -154,6 +155,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             empty if there is none.
         batch: of the program of several images; None if there is none. All other figures are of
             that of one image, but for the throughput.
+        host: what the host runs beside the machine, measured here; None if there is nothing.
     """
 
     modelled: bool
@@ -180,6 +182,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     area: Area
     proved_area: dict[str, dict[str, float]]
     batch: BatchFigures | None = None
+    host: HostTime | None = None
 
 
 def batch_figures(program: Program, prediction: Prediction, clock: Clock) -> BatchFigures:
@@ -203,6 +206,7 @@ def report(
     timing: Timing | None = None,
     model: str,
     batch: BatchFigures | None = None,
+    host: HostTime | None = None,
 ) -> Report:
     """The figures of ``prediction``, a run of ``program`` with ``memory``.
 
@@ -211,6 +215,7 @@ def report(
         timing: what proves it, if anything does.
         model: what the network is called.
         batch: of the program of several images, if there is one.
+        host: what the host runs, if it does.
     """
     config = program.config
     instructions = read_program(program.code)
@@ -239,6 +244,7 @@ def report(
         latency_ms=latency,
         throughput_per_s=1e3 * (batch.images / batch.latency_ms if batch else 1 / latency),
         batch=batch,
+        host=host,
         dram_read_bytes=sum(prediction.words_read.values()) * config.dram_bytes_per_cycle,
         dram_written_bytes=prediction.words_written * config.dram_bytes_per_cycle,
         uses=_uses(conv, sum(map(_conv_macs, program.layers)) / config.macs),

@@ -15,8 +15,9 @@ from harness.data.inputs import load_input, random_inputs
 from harness.host.workers import run_tasks
 from sim.compare.engines import Comparer, Comparison
 from sim.compare.tflite import TfliteComparer, operator_name
+from sim.host import entered
 from sw import artifact
-from sw.artifact import Manifest
+from sw.artifact import Artifact
 from sw.errors import DnaError
 from sw.frontends.tflite import import_file
 from sw.graph import Graph
@@ -35,13 +36,13 @@ class Model:
         path: an artifact or a .tflite file.
         graph: the integer graph.
         origins: of every operator the tensors that it reads and, last, writes.
-        manifest: how an input becomes what the network takes.
+        network: as an artifact: how an input becomes what the machine takes.
     """
 
     path: Path
     graph: Graph
     origins: dict[str, tuple[str, ...]]
-    manifest: Manifest
+    network: Artifact
 
     def quantization(self, operator: str) -> str:
         """Scales and zero points of the operands and the result of an operator."""
@@ -60,21 +61,23 @@ def read(path: Path) -> Model:
         network = artifact.load(path)
         graph = network.graph
         reads = {op.output: (*op.inputs, op.output) for op in graph.operations}
-        return Model(path, graph, reads, network.manifest)
-    _, imported = import_file(path)
-    graph = imported.graph
+        return Model(path, graph, reads, network)
+    file = import_file(path)
+    imported, graph = file.imported, file.imported.graph
     reads = {
         operator_name(step): (*step.reads, step.graph_tensor)
         for step in imported.steps
         if step.graph_tensor is not None
     }
-    manifest = artifact.make(
+    network = artifact.make(
         graph,
         model=path.stem,
         framework="tflite",
         preprocessing=None,
-    ).manifest
-    return Model(path, graph, reads, manifest)
+        host=file.host,
+        models=file.models,
+    )
+    return Model(path, graph, reads, network)
 
 
 def inputs(model: Model, files: tuple[Path, ...], noise: int | None) -> list[Int8Array]:
@@ -90,7 +93,7 @@ def inputs(model: Model, files: tuple[Path, ...], noise: int | None) -> list[Int
     if noise is not None:
         return list(random_inputs(model.graph.tensors[model.graph.input].shape, noise))
     chosen = list(files) or [path for path, _ in photographs()]
-    return [load_input(model.manifest, path) for path in chosen]
+    return [entered(model.network, load_input(model.network.manifest, path)) for path in chosen]
 
 
 def compare(
@@ -134,7 +137,8 @@ class _Input:
 def _comparer(path: Path) -> Comparer | TfliteComparer:
     """Made once in each process."""
     if path.suffix == TFLITE:
-        return TfliteComparer(path.read_bytes(), *import_file(path))
+        file = import_file(path)
+        return TfliteComparer(file.content, file.model, file.imported)
     return Comparer(artifact.load(path).graph)
 
 

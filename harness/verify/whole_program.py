@@ -75,8 +75,9 @@ def verify_whole(
     model, judge = FunctionalModel(graph), LiteRT(emit(graph))
     runs = [model.run_all(image) for image in images]
     litert = sum(
-        int((judge.run(image)[0].reshape(-1) != run[graph.output].reshape(-1)).sum())
+        int((judged.reshape(-1) != run[name].reshape(-1)).sum())
         for image, run in zip(images, runs, strict=True)
+        for name, judged in zip(graph.outputs, judge.run(image), strict=True)
     )
     case = _Case(program, pixels, together(runs))
     interpreted, seconds = _interpret(case)

@@ -1,168 +1,174 @@
-// Convolutions by vpdpbusd: tiles of pixels of one block of channels, requantized, with an addition.
+// Convolutions by dot products: tiles of pixels of one block of channels, requantized, with an
+// addition.
 #pragma once
-
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "layer.h"
+#include "vector.h"
 
 namespace {
 
-constexpr int kGroup = 7;      // pixels of one row whose sums are kept in registers together
-constexpr int kChannels = 32;  // output channels of a block: two vectors of int32
-constexpr int kStep = 4;       // bytes that one vpdpbusd lane multiplies and adds
+// isa.py: kRuns runs of at most kGroup pixels of one row, whose sums of kChannels output channels
+// are kept in registers together; kVectors of these are a block.
+constexpr int kPair = 2 * kLanes;              // channels that are requantized together
+constexpr int kChannels = kVectors * kLanes;   // of a block
+constexpr int kStep = 4;                       // bytes of a lane of one dot product
+constexpr int kBlockStep = kChannels * kStep;  // bytes of weights
 
-// What one block needs after its sums, in registers or near them.
+// What two vectors of channels need after their sums, in registers or near them.
 struct Finish {
-  __m512 multiplier[2];
-  __m512 low, high;  // bounds of the result less its zero point
-  __m512i zero_point, lo;  // int16, as uint8 values
-  __m512i multiply[2], constant, add_lo, add_hi, add_zero_point;
-  __m128i shift;
+  Floats multiplier[2];
+  Floats low, high;       // bounds of the result less its zero point
+  Shorts zero_point, lo;  // as uint8 values
+  Ints multiply[2], constant;
+  Shorts add_lo, add_hi, add_zero_point;
+  int shift;
 };
 
-Finish finish_for(const Layer& l, int block) {
+Finish finish_for(const Layer& l, int first) {
   Finish f;
-  for (int v = 0; v < 2; v++)
-    f.multiplier[v] = _mm512_loadu_ps(l.multiplier + block * kChannels + v * 16);
-  f.low = _mm512_set1_ps(float(l.lo - l.zero_point));
-  f.high = _mm512_set1_ps(float(l.hi - l.zero_point));
-  f.zero_point = _mm512_set1_epi16(int16_t(l.zero_point + 128));
-  f.lo = _mm512_set1_epi16(int16_t(l.lo + 128));
+  for (int v = 0; v < 2; v++) f.multiplier[v] = load_floats(l.multiplier + first + v * kLanes);
+  f.low = floats(float(l.lo - l.zero_point));
+  f.high = floats(float(l.hi - l.zero_point));
+  f.zero_point = shorts(l.zero_point + 128);
+  f.lo = shorts(l.lo + 128);
   if (l.other.data) {
-    f.multiply[0] = _mm512_set1_epi32(l.multiply[0]);
-    f.multiply[1] = _mm512_set1_epi32(l.multiply[1]);
-    f.constant = _mm512_set1_epi32((1 << (l.shift - 1)) - l.multiply[1] * l.other.zero_point);
-    f.shift = _mm_cvtsi32_si128(l.shift);
-    f.add_zero_point = _mm512_set1_epi16(int16_t(l.add_zero_point + 128));
-    f.add_lo = _mm512_set1_epi16(int16_t(l.add_lo + 128));
-    f.add_hi = _mm512_set1_epi16(int16_t(l.add_hi + 128));
+    for (int v = 0; v < 2; v++) f.multiply[v] = ints(l.multiply[v]);
+    f.constant = ints((1 << (l.shift - 1)) - l.multiply[1] * l.other.zero_point);
+    f.shift = l.shift;
+    f.add_zero_point = shorts(l.add_zero_point + 128);
+    f.add_lo = shorts(l.add_lo + 128);
+    f.add_hi = shorts(l.add_hi + 128);
   }
   return f;
 }
 
-// Sums of one pixel to uint8. packs interleaves its operands by groups of four channels, and Layer's
-// order of channels in a block undoes that.
-template <bool kFused>
-__m256i finish(const Finish& f, __m512i sum0, __m512i sum1, __m256i other) {
-  __m512 scaled0 = _mm512_mul_ps(_mm512_cvtepi32_ps(sum0), f.multiplier[0]);
-  __m512 scaled1 = _mm512_mul_ps(_mm512_cvtepi32_ps(sum1), f.multiplier[1]);
+// Sums of two vectors of channels to values of 0 to 255, in the order of `joined`.
+Shorts finish(const Finish& f, Ints sum0, Ints sum1) {
   // Bounds are whole numbers, so that clamping before rounding gives the same; above, it has to be
   // before, as the conversion turns what does not fit into INT_MIN.
-  scaled0 = _mm512_min_ps(scaled0, f.high);
-  scaled1 = _mm512_min_ps(scaled1, f.high);
-  if (!kFused) {
-    __m512i both = _mm512_packs_epi32(_mm512_cvtps_epi32(scaled0), _mm512_cvtps_epi32(scaled1));
-    both = _mm512_max_epi16(_mm512_adds_epi16(both, f.zero_point), f.lo);
-    return _mm512_cvtepi16_epi8(both);
-  }
-  __m512i value0 = _mm512_cvtps_epi32(_mm512_max_ps(scaled0, f.low));
-  __m512i value1 = _mm512_cvtps_epi32(_mm512_max_ps(scaled1, f.low));
-  const __m512i wide = _mm512_cvtepu8_epi16(other), zero = _mm512_setzero_si512();
-  __m512i other0 = _mm512_unpacklo_epi16(wide, zero), other1 = _mm512_unpackhi_epi16(wide, zero);
-  auto total = [&](__m512i value, __m512i addend) {
-    __m512i a = _mm512_mullo_epi32(value, f.multiply[0]);
-    __m512i b = _mm512_mullo_epi32(addend, f.multiply[1]);
-    return _mm512_sra_epi32(_mm512_add_epi32(_mm512_add_epi32(a, b), f.constant), f.shift);
-  };
-  __m512i both = _mm512_packs_epi32(total(value0, other0), total(value1, other1));
-  both = _mm512_adds_epi16(both, f.add_zero_point);
-  return _mm512_cvtepi16_epi8(_mm512_min_epi16(_mm512_max_epi16(both, f.add_lo), f.add_hi));
+  const Floats scaled0 = least(scaled(sum0, f.multiplier[0]), f.high);
+  const Floats scaled1 = least(scaled(sum1, f.multiplier[1]), f.high);
+  const Shorts both = joined(rounded(scaled0), rounded(scaled1));
+  return most_shorts(add_saturating(both, f.zero_point), f.lo);
 }
 
-// kPixels pixels of each of kRuns rows, for one block of channels.
-template <int kRuns, int kPixels, bool kFused>
-void tile(const Layer& l, const Finish& f, int block, const int (&ys)[2], const int (&xs)[2],
-          const int8_t*& ahead, const int8_t* ahead_end) {
+// The same, and the addition of `other` to it.
+Shorts finish(const Finish& f, Ints sum0, Ints sum1, Bytes other) {
+  Ints addend0, addend1;
+  widened(other, addend0, addend1);
+  auto total = [&](Ints sum, Floats multiplier, Ints addend) {
+    const Ints value = rounded(most(least(scaled(sum, multiplier), f.high), f.low));
+    const Ints a = multiply(value, f.multiply[0]), b = multiply(addend, f.multiply[1]);
+    return shift_right(add(add(a, b), f.constant), f.shift);
+  };
+  Shorts both = joined(total(sum0, f.multiplier[0], addend0), total(sum1, f.multiplier[1], addend1));
+  both = add_saturating(both, f.add_zero_point);
+  return least_shorts(most_shorts(both, f.add_lo), f.add_hi);
+}
+
+// The first pixel of a run.
+struct Run { int y, x; };
+
+// kPixels pixels of each of so many runs, for one block of channels.
+template <int kCount, int kPixels, bool kFused>
+void tile(const Layer& l, const Finish* f, int block, const Run* runs, const int8_t*& ahead,
+          const int8_t* ahead_end) {
   const int64_t pitch = int64_t{l.stride[1]} * l.input.channels;
-  const uint8_t* in[2];
-  for (int r = 0; r < kRuns; r++)
-    in[r] = pixel(l.input, ys[r] * l.stride[0] - l.before[0], xs[r] * l.stride[1] - l.before[1]);
-  __m512i sums[kRuns][kPixels][2];
-  for (int v = 0; v < 2; v++) {
-    const __m512i bias = _mm512_loadu_si512(l.bias + block * kChannels + v * 16);
-    for (int r = 0; r < kRuns; r++)
+  const uint8_t* in[kCount];
+  for (int r = 0; r < kCount; r++)
+    in[r] = pixel(l.input, runs[r].y * l.stride[0] - l.before[0],
+                  runs[r].x * l.stride[1] - l.before[1]);
+  Ints sums[kCount][kPixels][kVectors];
+  for (int v = 0; v < kVectors; v++) {
+    const Ints bias = load(l.bias + block * kChannels + v * kLanes);
+    for (int r = 0; r < kCount; r++)
       for (int i = 0; i < kPixels; i++) sums[r][i][v] = bias;
   }
-  const int8_t* w = l.weights + int64_t{block} * l.kernel[0] * l.steps * kChannels * kStep;
-  for (int row = 0; row < l.kernel[0]; row++) {
-    const uint8_t* a0 = in[0] + row * l.input.row;
-    const uint8_t* a1 = kRuns > 1 ? in[1] + row * l.input.row : a0;
-    for (int step = 0; step < l.steps; step++) {
-      const __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + 64);
-      w += kChannels * kStep;
-      if (ahead < ahead_end) {
-        _mm_prefetch(ahead, _MM_HINT_T1);
-        ahead += 64;
-      }
-#pragma GCC unroll 7
+  auto step = [&](auto flips, int64_t offset, const int8_t* w) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kCount; r++) {
+      const uint8_t* a = in[r] + offset;
+#pragma GCC unroll 8
       for (int i = 0; i < kPixels; i++) {
         int32_t four;
-        std::memcpy(&four, a0 + i * pitch, kStep);
-        const __m512i x = _mm512_set1_epi32(four);
-        sums[0][i][0] = _mm512_dpbusd_epi32(sums[0][i][0], x, w0);
-        sums[0][i][1] = _mm512_dpbusd_epi32(sums[0][i][1], x, w1);
-      }
-      a0 += kStep;
-      if (kRuns > 1) {
-#pragma GCC unroll 7
-        for (int i = 0; i < kPixels; i++) {
-          int32_t four;
-          std::memcpy(&four, a1 + i * pitch, kStep);
-          const __m512i x = _mm512_set1_epi32(four);
-          sums[1][i][0] = _mm512_dpbusd_epi32(sums[1][i][0], x, w0);
-          sums[1][i][1] = _mm512_dpbusd_epi32(sums[1][i][1], x, w1);
+        std::memcpy(&four, a + i * pitch, kStep);
+        const Ints x = ints(four);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; v++) {
+          const int8_t *weights = w + v * 4 * kLanes, *mask = weights + kBlockStep;
+          sums[r][i][v] = dot(sums[r][i][v], flips ? flipped(x, load(mask)) : x, load(weights));
         }
-        a1 += kStep;
       }
     }
-  }
-  const int channel = block * kChannels;
-  const int left = l.output.channels - channel;
-  const __mmask32 mask = left >= kChannels ? ~0u : (1u << left) - 1;
-  for (int r = 0; r < kRuns; r++) {
-    uint8_t* out = writable(l.output, ys[r], xs[r]) + channel;
-    const uint8_t* other = kFused ? pixel(l.other, ys[r], xs[r]) + channel : nullptr;
-    for (int i = 0; i < kPixels; i++) {
-      __m256i addend = _mm256_setzero_si256();
-      if (kFused) addend = _mm256_maskz_loadu_epi8(mask, other + int64_t{i} * l.other.channels);
-      const __m256i value = finish<kFused>(f, sums[r][i][0], sums[r][i][1], addend);
-      _mm256_mask_storeu_epi8(out + int64_t{i} * l.output.channels, mask, value);
+  };
+  const int8_t* w = l.plain.weights + int64_t{l.plain.first[block]} * kBlockStep;
+  const int32_t* end = l.plain.offset + l.plain.first[block + 1];
+  for (const int32_t* offset = l.plain.offset + l.plain.first[block]; offset < end; offset++) {
+    step(std::false_type(), *offset, w);
+    w += kBlockStep;
+    if (ahead < ahead_end) {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += 64;
     }
   }
+  if (kFlips)
+    for (int i = l.flipped.first[block]; i < l.flipped.first[block + 1]; i++)
+      step(std::true_type(), l.flipped.offset[i], l.flipped.weights + int64_t{i} * 2 * kBlockStep);
+  for (int r = 0; r < kCount; r++)
+    for (int v = 0; v < kVectors; v += 2) {
+      const int channel = block * kChannels + v * kLanes, left = l.output.channels - channel;
+      if (left <= 0) break;
+      uint8_t* out = writable(l.output, runs[r].y, runs[r].x) + channel;
+      const uint8_t* other = kFused ? pixel(l.other, runs[r].y, runs[r].x) + channel : nullptr;
+      for (int i = 0; i < kPixels; i++) {
+        const Ints *sum = &sums[r][i][v];
+        Shorts value;
+        if constexpr (kFused)
+          value = finish(f[v / 2], sum[0], sum[1], load_bytes(other + int64_t{i} * l.other.channels));
+        else
+          value = finish(f[v / 2], sum[0], sum[1]);
+        store_some(out + int64_t{i} * l.output.channels, bytes(value), left);
+      }
+    }
+}
+
+// A tile of fewer runs than kMost.
+template <int kMost, int kPixels, bool kFused, class... Rest>
+void last_tile(int count, Rest&&... rest) {
+  if constexpr (kMost > 2)
+    if (count < kMost - 1) return last_tile<kMost - 1, kPixels, kFused>(count, rest...);
+  if constexpr (kMost > 1) tile<kMost - 1, kPixels, kFused>(rest...);
 }
 
 // One block of channels over some rows. Meanwhile the weights [ahead, ahead_end) come from memory.
 template <int kPixels, bool kFused>
 void convolve(const Layer& l, int block, Range rows, const int8_t* ahead, const int8_t* ahead_end) {
-  const Finish f = finish_for(l, block);
+  Finish f[kVectors / 2];
+  for (int v = 0; v < kVectors / 2; v++) f[v] = finish_for(l, block * kChannels + v * kPair);
   const int width = l.output.width;
-  int ys[2], xs[2], waiting = 0;
+  Run runs[kRuns];
+  int waiting = 0;
   for (int y = rows.first; y < rows.end; y++)
     for (int x = 0; x < width; x += kPixels) {
-      ys[waiting] = y;
-      xs[waiting] = std::min(x, width - kPixels);  // the last run overlaps the one before
-      if (++waiting == 2) {
-        tile<2, kPixels, kFused>(l, f, block, ys, xs, ahead, ahead_end);
+      runs[waiting] = {y, std::min(x, width - kPixels)};  // the last one overlaps the one before
+      if (++waiting == kRuns) {
+        tile<kRuns, kPixels, kFused>(l, f, block, runs, ahead, ahead_end);
         waiting = 0;
       }
     }
-  if (waiting) tile<1, kPixels, kFused>(l, f, block, ys, xs, ahead, ahead_end);
+  if (waiting) last_tile<kRuns, kPixels, kFused>(waiting, l, f, block, runs, ahead, ahead_end);
 }
 
-template <bool kFused>
-void convolve(const Layer& l, int block, Range rows, const int8_t* ahead, const int8_t* ahead_end) {
-  switch (std::min(l.output.width, kGroup)) {
-    case 1: return convolve<1, kFused>(l, block, rows, ahead, ahead_end);
-    case 2: return convolve<2, kFused>(l, block, rows, ahead, ahead_end);
-    case 3: return convolve<3, kFused>(l, block, rows, ahead, ahead_end);
-    case 4: return convolve<4, kFused>(l, block, rows, ahead, ahead_end);
-    case 5: return convolve<5, kFused>(l, block, rows, ahead, ahead_end);
-    case 6: return convolve<6, kFused>(l, block, rows, ahead, ahead_end);
-    default: return convolve<7, kFused>(l, block, rows, ahead, ahead_end);
-  }
+// By runs of as many pixels as a row has, or kPixels.
+template <int kPixels, bool kFused, class... Rest>
+void convolve_by(int pixels, const Rest&... rest) {
+  if constexpr (kPixels > 1)
+    if (pixels < kPixels) return convolve_by<kPixels - 1, kFused>(pixels, rest...);
+  convolve<kPixels, kFused>(rest...);
 }
 
 }  // namespace

@@ -241,7 +241,7 @@ class _Emitter(TfliteWriter):
     def finish(self, every_tensor: bool) -> bytes:
         """The whole file."""
         names = [operation.output for operation in self.graph.operations]
-        outputs = names if every_tensor else [self.graph.output]
+        outputs = names if every_tensor else self.graph.outputs
         return self.file([self.index[self.graph.input]], [self.index[name] for name in outputs])
 
 

@@ -1,4 +1,4 @@
-"""Runs an integer graph with the kernels of ``kernels.cc``, on CPUs that have AVX512-VNNI.
+"""Runs an integer graph with the kernels of ``kernels.cc``, on CPUs that ``isa.py`` names.
 
 The kernels are compiled once per source and kept in the user's cache folder.
 """
@@ -6,9 +6,6 @@ The kernels are compiled once per source and kept in the user's cache folder.
 from __future__ import annotations
 
 import ctypes
-import functools
-import math
-import shutil
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sim import native
+from sim.functional import packing
+from sim.functional.isa import Isa
 from sim.functional.layout import (
     PRELUDE,
     UNSIGNED,
@@ -26,9 +25,11 @@ from sim.functional.layout import (
     Layer,
     Map,
     Memory,
+    Products,
     aligned,
     spatial,
 )
+from sim.native.declarations import constants
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import (
@@ -48,48 +49,20 @@ Array = npt.NDArray[Any]
 Int8 = npt.NDArray[np.int8]
 
 SOURCE = Path(__file__).with_name("kernels.cc")
-EXTENSIONS = {  # of the instruction set: the compiler's name, the kernel's (Linux) name
-    "avx512f": "avx512f",
-    "avx512bw": "avx512bw",
-    "avx512vl": "avx512vl",
-    "avx512dq": "avx512dq",
-    "avx512vnni": "avx512_vnni",
-}
-FLAGS = (
-    *(f"-m{name}" for name in EXTENSIONS),
-    "-O3",
-    "-std=c++17",
-    "-ffp-contract=off",  # the contract rounds after every operation
-    "-pthread",
-)
-
-GROUP_CHANNELS = 32  # kChannels
-STEP = 4  # kStep
-
-# packs joins two vectors by groups of four lanes; this order of the channels of a block undoes it.
-CHANNEL_ORDER = np.arange(GROUP_CHANNELS).reshape(4, 2, 4).transpose(1, 0, 2).ravel()
 
 
-@functools.cache
-def supported() -> bool:
-    """Whether this CPU has the instructions and this machine a compiler."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return (
-        set(flags.split()) >= set(EXTENSIONS.values()) and shutil.which(native.COMPILER) is not None
-    )
-
-
-def library() -> Path:
-    """The compiled kernels.
+def library(isa: Isa) -> Path:
+    """The kernels, compiled for an instruction set.
 
     Raises:
         DnaError: the compiler fails or the cache folder cannot be written.
     """
-    return native.library(SOURCE, FLAGS, headers=sorted(SOURCE.parent.glob("*.h")), prelude=PRELUDE)
+    return native.library(
+        SOURCE,
+        isa.flags,
+        headers=sorted(SOURCE.parent.glob("*.h")),
+        prelude=PRELUDE + constants(isa.constants),
+    )
 
 
 def fusions(graph: Graph) -> dict[str, Add]:
@@ -107,7 +80,7 @@ def fusions(graph: Graph) -> dict[str, Add]:
         if not isinstance(operation, Add):
             continue
         last = max(operation.inputs, key=lambda name: order.get(name, -1))
-        if last in order and readers[last] == 1 and last != graph.output:
+        if last in order and readers[last] == 1 and last not in graph.outputs:
             producer = graph.operations[order[last]]
             if isinstance(producer, Conv2D):
                 found[producer.name] = operation
@@ -119,6 +92,7 @@ class Kernels:
 
     Args:
         graph: what to run.
+        isa: the instruction set, which this CPU has.
         threads: threads that share every layer.
         every_tensor: keep the result of every operation, for :meth:`run` to return.
 
@@ -126,17 +100,22 @@ class Kernels:
         DnaError: the kernels cannot be compiled.
     """
 
-    def __init__(self, graph: Graph, threads: int = 1, *, every_tensor: bool = False) -> None:
+    def __init__(
+        self, graph: Graph, isa: Isa, threads: int = 1, *, every_tensor: bool = False
+    ) -> None:
         self._graph = graph
+        self._isa = isa
         self._names = (
-            [operation.output for operation in graph.operations] if every_tensor else [graph.output]
+            [operation.output for operation in graph.operations]
+            if every_tensor
+            else list(graph.outputs)
         )
         self._fused = {} if every_tensor else fusions(graph)
         self._constants: list[Array] = []
         self._borders = self._find_borders()
         self._memory: dict[str, Memory] = {}
         layers = list(self._plan(reuse=not every_tensor))
-        self._library = ctypes.CDLL(str(library()))
+        self._library = ctypes.CDLL(str(library(isa)))
         self._library.dna_create.restype = ctypes.c_void_p
         array = (Layer * len(layers))(*layers)
         machine = ctypes.c_void_p(self._library.dna_create(array, len(layers), threads))
@@ -182,7 +161,7 @@ class Kernels:
         for operation in graph.operations:
             if operation.name not in absorbed:
                 steps.append((operation, self._fused.get(operation.name)))
-        last_use = {graph.output: len(steps), graph.input: len(steps)}
+        last_use = dict.fromkeys((*graph.outputs, graph.input), len(steps))
         for i, (operation, add) in enumerate(steps):
             for name in (*operation.inputs, *(add.inputs if add else ())):
                 last_use[name] = max(last_use.get(name, 0), i)
@@ -277,11 +256,9 @@ class Kernels:
             self._weighted(layer, operation, self._graph.dense_weights(operation))
             return
         layer.kind = Kind.DEPTHWISE
-        layer.weights = self._constant(weights.transpose(1, 2, 0))
-        layer.bias = self._constant(self._bias(operation, weights))
-        layer.multiplier = self._constant(self._graph.constant(operation, "multiplier"))
-        layer.zero_point = self._graph.tensors[operation.output].zero_point
-        layer.lo, layer.hi = operation.lo, operation.hi
+        packed = packing.depthwise(weights, self._isa)
+        layer.plain, layer.flipped = map(self._products, (packed.plain, packed.flipped))
+        self._channels(layer, operation, weights, packed)
 
     def _bias(
         self, operation: Conv2D | DepthwiseConv2D | FullyConnected, weights: Array
@@ -298,33 +275,41 @@ class Kernels:
         operation: Conv2D | DepthwiseConv2D | FullyConnected,
         weights: Array,
     ) -> None:
-        graph = self._graph
-        source = graph.operands(operation)[0]
+        source = self._graph.operands(operation)[0]
         if isinstance(operation, FullyConnected):
             # A window as large as the map.
             weights = weights.reshape(-1, *spatial(source.shape))
             layer.kernel[:] = weights.shape[1:3]
-        channels, rows = weights.shape[:2]
-        run = math.prod(weights.shape[2:])
-        blocks, steps = -(-channels // GROUP_CHANNELS), -(-run // STEP)
-        packed = np.zeros((blocks * GROUP_CHANNELS, rows, steps * STEP), np.int8)
-        packed[:channels, :, :run] = weights.reshape(channels, rows, run)
-        packed = packed.reshape(blocks, GROUP_CHANNELS, rows, steps, STEP)
-        packed = packed[:, CHANNEL_ORDER].transpose(0, 2, 3, 1, 4)
-        bias = self._bias(operation, weights)
-        layer.steps = steps
-        layer.weights = self._constant(packed)
-        layer.bias = self._constant(self._per_channel(bias, blocks))
-        multiplier = graph.constant(operation, "multiplier")
-        layer.multiplier = self._constant(self._per_channel(multiplier, blocks))
-        layer.zero_point = graph.tensors[operation.output].zero_point
-        layer.lo, layer.hi = operation.lo, operation.hi
+        weights = weights.reshape(*weights.shape[:2], -1)
+        packed = packing.convolution(weights, self._isa)
+        row = self._memory[source.name].row
+        layer.plain, layer.flipped = (
+            self._products(products, packing.offset(products, weights, row))
+            for products in (packed.plain, packed.flipped)
+        )
+        self._channels(layer, operation, weights, packed)
 
-    @staticmethod
-    def _per_channel(values: Array, blocks: int) -> Array:
-        padded = np.zeros(blocks * GROUP_CHANNELS, values.dtype)
-        padded[: len(values)] = values
-        return padded.reshape(blocks, GROUP_CHANNELS)[:, CHANNEL_ORDER]
+    def _products(self, products: packing.Products, offset: Array | None = None) -> Products:
+        return Products(
+            first=self._constant(products.first),
+            offset=self._constant(products.place if offset is None else offset),
+            weights=self._constant(products.weights),
+        )
+
+    def _channels(
+        self,
+        layer: Layer,
+        operation: Conv2D | DepthwiseConv2D | FullyConnected,
+        weights: Array,
+        packed: packing.Packed,
+    ) -> None:
+        """What each channel has of its own, and what all have alike."""
+        multiplier = self._graph.constant(operation, "multiplier")
+        bias = packed.per_channel(self._bias(operation, weights))
+        layer.bias = self._constant(bias + packed.bias)
+        layer.multiplier = self._constant(packed.per_channel(multiplier))
+        layer.zero_point = self._graph.tensors[operation.output].zero_point
+        layer.lo, layer.hi = operation.lo, operation.hi
 
 
 FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {

@@ -49,6 +49,23 @@ class Map(ctypes.Structure):
     )
 
 
+class Products(ctypes.Structure):
+    """:class:`sim.functional.packing.Products` of a layer.
+
+    Attributes:
+        first: the number of the first one of each block, and behind the last block of all.
+        offset: of a convolution, the bytes from the first pixel of the window to what each dot
+            product takes; of a depthwise one, how many are before it in the window.
+        weights: of each dot product.
+    """
+
+    _fields_ = (
+        ("first", ctypes.POINTER(ctypes.c_int32)),
+        ("offset", ctypes.POINTER(ctypes.c_int32)),
+        ("weights", ctypes.POINTER(ctypes.c_int8)),
+    )
+
+
 class Layer(ctypes.Structure):
     """A layer.
 
@@ -56,10 +73,9 @@ class Layer(ctypes.Structure):
         kind: a :class:`Kind`.
         before: padding above and to the left.
         other: the second addend; its data is null if there is none.
-        steps: of a convolution, vpdpbusd steps per kernel row.
-        weights: [block][kernel row][step][2 vectors][16 lanes][4], padded with zeros to whole
-            blocks; of a depthwise convolution [kernel row][kernel column][channel], no blocks.
-        bias: with the zero point's share already taken off.
+        plain, flipped: dot products of a convolution.
+        bias: [block][lane], with the zero point's share already taken off.
+        multiplier: [block][lane].
         zero_point, lo, hi: of the convolution's own result, as int8.
         multiply, shift, add_zero_point, add_lo, add_hi: of an addition, alone or behind the
             convolution: int8 zero point and bounds.
@@ -73,8 +89,8 @@ class Layer(ctypes.Structure):
         ("input", Map),
         ("other", Map),
         ("output", Map),
-        ("steps", ctypes.c_int32),
-        ("weights", ctypes.POINTER(ctypes.c_int8)),
+        ("plain", Products),
+        ("flipped", Products),
         ("bias", ctypes.POINTER(ctypes.c_int32)),
         ("multiplier", ctypes.POINTER(ctypes.c_float)),
         ("zero_point", ctypes.c_int32),
@@ -90,7 +106,9 @@ class Layer(ctypes.Structure):
     )
 
 
-PRELUDE = prelude(enumeration(Kind, prefix="KIND_"), structure(Map), structure(Layer))
+PRELUDE = prelude(
+    enumeration(Kind, prefix="KIND_"), structure(Map), structure(Products), structure(Layer)
+)
 """C++ in front of the kernels."""
 
 

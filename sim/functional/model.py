@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.functional import kernels
+from sim.functional.isa import chosen
 from sw.errors import DnaError
 from sw.graph import Graph
 
@@ -34,8 +35,8 @@ class FunctionalModel:
         threads: threads that share the work of one image.
 
     Raises:
-        DnaError: ``threads`` is less than 1, or the engine cannot be built or cannot run the whole
-            graph exactly.
+        DnaError: ``threads`` is less than 1, ``DNA_ISA`` names no instruction set of this CPU, or
+            the engine cannot be built or cannot run the whole graph exactly.
     """
 
     def __init__(self, graph: Graph, threads: int = 1) -> None:
@@ -47,8 +48,9 @@ class FunctionalModel:
         self._every_tensor: Engine | None = None
 
     def _make(self, *, every_tensor: bool) -> Engine:
-        if kernels.supported():
-            return kernels.Kernels(self.graph, self._threads, every_tensor=every_tensor)
+        isa = chosen()
+        if isa is not None:
+            return kernels.Kernels(self.graph, isa, self._threads, every_tensor=every_tensor)
         # Imported only where needed: a CPU that the kernels run on needs no LiteRT.
         from sim.functional.flatbuffer import emit
         from sim.functional.litert import LiteRT
@@ -56,7 +58,7 @@ class FunctionalModel:
         return LiteRT(emit(self.graph, every_tensor=every_tensor), self._threads)
 
     def run(self, batch: Int8) -> Int8:
-        """The output of the graph for a batch.
+        """The output of the graph for a batch; of several the first.
 
         Args:
             batch: int8 [images, *input shape].
@@ -72,6 +74,18 @@ class FunctionalModel:
         outputs = [self._engine.run(image)[0] for image in batch]
         shape = self.graph.tensors[self.graph.output].shape
         return np.stack(outputs) if outputs else np.zeros((0, *shape), np.int8)
+
+    def outputs(self, image: Int8) -> list[Int8]:
+        """All outputs of the graph for one image, in its order.
+
+        Args:
+            image: int8 of the shape of the graph's input.
+
+        Raises:
+            DnaError: ``image`` has another type or shape.
+        """
+        self._check(image, image.shape)
+        return self._engine.run(image)
 
     def run_all(self, image: Int8) -> dict[str, Int8]:
         """Every tensor of the graph for one image.

@@ -36,29 +36,6 @@ void max_pool_row(const Layer& l, int y) {
   }
 }
 
-// Channels one by one: the compiler makes vectors of the loops over them.
-void depthwise_row(const Layer& l, int y) {
-  const int channels = l.output.channels;
-  std::vector<int32_t> sums(channels);
-  for (int x = 0; x < l.output.width; x++) {
-    std::copy(l.bias, l.bias + channels, sums.begin());
-    const int8_t* w = l.weights;
-    for (int v = 0; v < l.kernel[0]; v++)
-      for (int u = 0; u < l.kernel[1]; u++, w += channels) {
-        const uint8_t* in = pixel(l.input, y * l.stride[0] - l.before[0] + v,
-                                  x * l.stride[1] - l.before[1] + u);
-        int32_t* sum = sums.data();
-        for (int c = 0; c < channels; c++) sum[c] += in[c] * w[c];
-      }
-    uint8_t* out = writable(l.output, y, x);
-    const float low = l.lo - l.zero_point, high = l.hi - l.zero_point;
-    for (int c = 0; c < channels; c++) {
-      const float scaled = std::min(std::max(float(sums[c]) * l.multiplier[c], low), high);
-      out[c] = uint8_t(int(std::nearbyint(scaled)) + l.zero_point + 128);
-    }
-  }
-}
-
 void average_pool_row(const Layer& l, int y) {
   const int channels = l.output.channels;
   std::vector<int32_t> sums(channels);

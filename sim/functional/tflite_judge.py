@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from ai_edge_litert import schema_py_generated as schema
 
 from sim.functional.litert import BUILT_IN, LiteRT
-from sim.functional.tflite_writer import packed
 from sw.frontends.tflite import Imported
-from sw.frontends.tflite.file import TfliteModel, outside
+from sw.frontends.tflite.file import TfliteModel
+from sw.frontends.tflite.packing import opened, packed
 
 Int8 = npt.NDArray[np.int8]
 
@@ -29,25 +28,21 @@ def with_outputs(content: bytes, more: Sequence[int]) -> bytes:
 
     LiteRT keeps no intermediate results of a delegate, so what is to be seen must be an output.
     """
-    model = schema.ModelT.InitFromPackedBuf(content)
-    for buffer in model.buffers:
-        if buffer.data is None and buffer.size:  # the rewritten file has other offsets
-            buffer.data = np.frombuffer(outside(content, buffer), np.uint8)
-            buffer.offset = buffer.size = 0
+    model = opened(content)
     graph = model.subgraphs[0]
     graph.outputs = np.array([*graph.outputs, *more], np.int32)
     return packed(model)
 
 
 class TfliteJudge:
-    """Runs a model as it is, with its last int8 tensor, and with all that the graph has as outputs.
+    """Runs a model as it is, with its last int8 tensors, and with all that the graph has.
 
     Args:
         content: the file.
         model, imported: what became of it.
 
     Attributes:
-        answer: the model's own output for the last image.
+        answer: the model's own first output for the last input.
 
     Raises:
         DnaError: LiteRT cannot load it, or computes an operator outside the delegate by other
@@ -55,17 +50,15 @@ class TfliteJudge:
     """
 
     def __init__(self, content: bytes, model: TfliteModel, imported: Imported) -> None:
-        self._input = model.tensors[model.inputs[0]]
-        self._entry = model.tensors[imported.input]
+        self._model, self._imported = model, imported
         self.tensors = [step.tensor for step in imported.steps if step.graph_tensor is not None]
-        self._arrival = imported.arrival
-        self._last = imported.output
+        self._last = imported.outputs
         self._whole = LiteRT(with_outputs(content, self.tensors), built_in=EXACT_ANYWHERE)
         self._file = LiteRT(content, built_in=EXACT_ANYWHERE)
-        self._plain = self._file
-        if self._last != model.outputs[0]:
-            self._plain = LiteRT(with_outputs(content, [self._last]), built_in=EXACT_ANYWHERE)
+        self._plain: LiteRT | None = None
         self.answer: npt.NDArray[Any] = np.empty(0)
+        if self._last != model.outputs:
+            self._plain = LiteRT(with_outputs(content, self._last), built_in=EXACT_ANYWHERE)
 
     def run(self, image: Int8) -> dict[int, Int8]:
         """The tensors of the file by index, and the graph's output as the model alone has it.
@@ -76,25 +69,35 @@ class TfliteJudge:
         Returns:
             int8 arrays without a batch of 1.
         """
-        fed = self._fed(image)
-        outputs = self._whole.run(fed)
+        given = fed(self._model, self._imported, image)
+        outputs = self._whole.run(given)
         results = dict(zip(self.tensors, outputs[-len(self.tensors) :], strict=True))
-        (self.answer,) = self._file.run(fed)
-        alone = self.answer if self._plain is self._file else self._plain.run(fed)[-1]
-        same = np.array_equal(self.answer, outputs[0])
-        if not same or not np.array_equal(alone, results[self._last]):
+        answers = self._file.run(given)
+        self.answer, alone = answers[0], answers
+        if self._plain is not None:
+            alone = self._plain.run(given)[-len(self._last) :]
+        same = all(map(np.array_equal, answers, outputs))
+        same &= all(np.array_equal(a, results[i]) for a, i in zip(alone, self._last, strict=True))
+        if not same:
             raise AssertionError("LiteRT gives other bits when its inner tensors are looked at")
         return results
 
-    def _fed(self, image: Int8) -> npt.NDArray[np.generic]:
-        """The graph's input as the model takes it."""
-        shaped = np.empty(self._input.shape, np.int8)
-        axes = self._arrival
-        places = np.lib.stride_tricks.as_strided(shaped, axes.extents, axes.steps)
-        places[...] = image.reshape(axes.extents)
-        if self._input.type == "UINT8":
-            return (shaped.view(np.uint8) ^ 128).astype(np.uint8)
-        if self._input.type == "FLOAT32":
-            real = shaped.astype(np.float32) - np.float32(self._entry.zero_points[0])
-            return np.asarray(real * self._entry.scales[0], np.float32)
-        return shaped
+
+def fed(model: TfliteModel, imported: Imported, image: Int8) -> npt.NDArray[np.generic]:
+    """The graph's input as the model takes it.
+
+    Args:
+        model, imported: what became of the file.
+        image: int8 of the shape of the graph's input.
+    """
+    source, entry = model.tensors[model.inputs[0]], model.tensors[imported.input]
+    shaped = np.empty(source.shape, np.int8)
+    axes = imported.arrival
+    places = np.lib.stride_tricks.as_strided(shaped, axes.extents, axes.steps)
+    places[...] = image.reshape(axes.extents)
+    if source.type == "UINT8":
+        return (shaped.view(np.uint8) ^ 128).astype(np.uint8)
+    if source.type == "FLOAT32":
+        real = shaped.astype(np.float32) - np.float32(entry.zero_points[0])
+        return np.asarray(real * entry.scales[0], np.float32)
+    return shaped

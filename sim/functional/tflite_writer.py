@@ -5,41 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from sw.frontends.tflite.packing import packed
+
 Array = npt.NDArray[Any]
 
 SCHEMA_VERSION = 3
-FILE_IDENTIFIER = b"TFL3"
-BUFFER_ALIGNMENT = 16  # the schema's force_align of Buffer.data
-TABLE_BYTES = 1 << 20  # first guess at the room for everything but the arrays
 
 TYPES = {
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int32): schema.TensorType.INT32,
 }
-
-
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose data begin where the schema wants them, which the generated code forgets."""
-
-    def Pack(self, builder: Any) -> int:  # noqa: N802 (the schema's name)
-        """Write it; its offset."""
-        if self.data is not None:
-            builder.Prep(BUFFER_ALIGNMENT, len(self.data))
-        return int(super().Pack(builder))
-
-
-def packed(model: Any) -> bytes:
-    """The file of a ``ModelT``."""
-    model.buffers = [_AlignedBuffer(**vars(buffer)) for buffer in model.buffers]
-    arrays = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
-    builder = flatbuffers.Builder(arrays + TABLE_BYTES)
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return bytes(builder.Output())
 
 
 class TfliteWriter:

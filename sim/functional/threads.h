@@ -1,8 +1,6 @@
 // Layers in order, each shared by several threads.
 #pragma once
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -14,6 +12,7 @@
 #include <vector>
 
 #include "convolution.h"
+#include "depthwise.h"
 #include "layer.h"
 #include "rows.h"
 
@@ -54,22 +53,20 @@ struct Plan {
  private:
   static constexpr int kUnitsPerShare = 8;
 
-  int64_t block_bytes() const {
-    return int64_t{layer->kernel[0]} * layer->steps * kChannels * kStep;
-  }
-
   void convolution(int unit, int part) const {
     const bool last = unit + 1 >= share_of(part).end;
     const Plan* from = last ? next : this;
     const int8_t *ahead = nullptr, *ahead_end = nullptr;
     if (from) {
       const int block = (last ? from->share_of(part).first : unit + 1) % from->blocks;
-      ahead = from->layer->weights + block * from->block_bytes();
-      ahead_end = ahead + from->block_bytes();
+      const Products& wanted = from->layer->plain;
+      ahead = wanted.weights + int64_t{wanted.first[block]} * kBlockStep;
+      ahead_end = wanted.weights + int64_t{wanted.first[block + 1]} * kBlockStep;
     }
     const Range rows = share(layer->output.height, unit / blocks, pieces);
-    if (layer->other.data) convolve<true>(*layer, unit % blocks, rows, ahead, ahead_end);
-    else convolve<false>(*layer, unit % blocks, rows, ahead, ahead_end);
+    const int width = layer->output.width, block = unit % blocks;
+    if (layer->other.data) convolve_by<kGroup, true>(width, *layer, block, rows, ahead, ahead_end);
+    else convolve_by<kGroup, false>(width, *layer, block, rows, ahead, ahead_end);
   }
 };
 
@@ -147,7 +144,7 @@ class Machine {
       for (int spins = 0; progress_[i].done.load(std::memory_order_acquire) < plans_[i].units;) {
         if (run_.load(std::memory_order_relaxed) != run) return;
         // Layers last tens of microseconds; but the other thread may need this processor.
-        if (++spins < kSpins) _mm_pause();
+        if (++spins < kSpins) pause();
         else std::this_thread::yield();
       }
     }

@@ -59,9 +59,9 @@ def library(
             if done.returncode:
                 raise DnaError(f"{COMPILER} cannot compile {source}: {done.stderr.strip()[:300]}")
             os.replace(built, made)
-    except FileNotFoundError as error:
-        raise DnaError(f"{error.filename} is not there; install {COMPILER}") from error
     except OSError as error:
+        if error.filename == COMPILER:
+            raise DnaError(f"{COMPILER} is not there; install {COMPILER}") from error
         raise DnaError(f"cannot write to {folder}: {error.strerror}") from error
     return made
 

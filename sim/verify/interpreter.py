@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sim.interpreter.program import Executed, Interpreter
-from sim.verify.outputs import WRITERS, Int8, Words, outputs_of, targets
+from sim.verify.outputs import WRITERS, Int8, Words, differing, outputs_of, targets
 from sim.verify.results import ProgramResult
 from sw.program import Program
 
@@ -47,12 +47,10 @@ def interpret_program(
     outputs = outputs_of(program)
     for target in targets(program):
         outputs[target.table.number].add(target, written[target.number])
-    right = expected[memory.output.tensor]
-    logits = memory.output.read(dram)
     return ProgramResult(
         layers=[
             outputs[table.number].compare(expected[table.output], cycles=None)
             for table in program.layers
         ],
-        logits=int(np.count_nonzero(logits.reshape(-1) != right.reshape(-1))),
+        logits=differing(memory, dram, expected),
     )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hw.isa import FORMATS, Engine, Instruction, Opcode, disassemble, read_program
 from sim.verify.results import LayerResult, Mismatch
 from sw.errors import DnaError
-from sw.program import LayerTable, Program, StripePlace
+from sw.program import LayerTable, MemoryMap, Program, StripePlace
 
 Int8 = npt.NDArray[np.int8]
 Int64 = npt.NDArray[np.int64]
@@ -179,6 +179,20 @@ def together(runs: Sequence[Mapping[str, Int8]]) -> Mapping[str, Int8]:
     if len(runs) == 1:
         return runs[0]
     return {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+
+
+def differing(memory: MemoryMap, dram: npt.NDArray[np.uint8], expected: Mapping[str, Int8]) -> int:
+    """How many values that the host reads after a run are wrong.
+
+    Args:
+        memory: of the program.
+        dram: uint8, the memory window behind the run.
+        expected: the right tensors by name.
+    """
+    return sum(
+        int(np.count_nonzero(each.read(dram).reshape(-1) != expected[each.tensor].reshape(-1)))
+        for each in memory.outputs
+    )
 
 
 def outputs_of(program: Program) -> dict[int, Output]:

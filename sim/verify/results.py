@@ -54,7 +54,7 @@ class ProgramResult:
 
     Attributes:
         layers: in program order.
-        logits: how many logits in memory differ from the last layer's expected output.
+        logits: how many values of the outputs in memory differ from the expected ones.
     """
 
     layers: list[LayerResult]

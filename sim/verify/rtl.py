@@ -20,6 +20,7 @@ from sim.verify.outputs import (
     Int8,
     Output,
     Words,
+    differing,
     outputs_of,
     targets,
 )
@@ -50,7 +51,7 @@ def verify_program(
     driver = Driver(machine, program)
     first_cycle = machine.cycle
     operands = {tensor.tensor: expected[tensor.tensor] for tensor in program.memory.operands}
-    logits = driver.run(image, operands=operands, progress=progress)
+    driver.run(image, operands=operands, progress=progress)
     cycles = driver.cycles
     outputs = _written(program, machine.feature_writes())
     layers, end = [], first_cycle
@@ -59,10 +60,9 @@ def verify_program(
         layer_end = max(end, int(output.time.max(initial=NEVER)))
         layers.append(output.compare(expected[table.output], cycles=layer_end - end))
         end = layer_end
-    right = expected[program.memory.output.tensor]
     return TimedResult(
         layers=layers,
-        logits=int(np.count_nonzero(logits.reshape(-1) != right.reshape(-1))),
+        logits=differing(program.memory, machine.memory, expected),
         cycles=cycles,
         utilization=sum(layer.macs for layer in layers) / (program.config.macs * cycles),
         activity={

@@ -10,6 +10,10 @@ and of a network that was compiled for a machine (``dna compile``) also
     weights.bin            the weight streams
     layers.json            what each layer of the program does, and where its output is
 
+of a network of which the host runs a part (:mod:`sw.artifact.host`)
+
+    head.model, tail.model what it runs, models of the file's own runtime
+
 and with ``--images`` the same of a program that computes several images, with the same weights
 
     batch.bin, batch.json
@@ -30,12 +34,15 @@ another version of open DNA wrote:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from hw.isa import ISA_VERSION
 from sw.artifact.binding import compiler_digest, network_digest
+from sw.artifact.host import Host, check_host
 from sw.artifact.manifest import (
     BATCH_CODE,
     BATCH_LAYERS,
@@ -54,7 +61,7 @@ from sw.artifact.manifest import (
 )
 from sw.artifact.read import load
 from sw.artifact.write import check_writable, save
-from sw.classes import check_classes, describe, has_classes
+from sw.classes import check_classes, describe
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.preprocessing import Preprocessing, named
@@ -94,40 +101,52 @@ def make(
     preprocessing: Preprocessing | str | None,
     class_names: list[str] | None = None,
     class_offset: int | None = None,
+    host: Host = Host(),  # noqa: B008 (immutable)
+    models: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Artifact:
     """Describe ``graph`` as an artifact.
 
     ``preprocessing`` may be the name of one (:data:`sw.preprocessing.NAMES`); names and offset of
-    the classes are those that :func:`sw.classes.describe` finds, with what is said here.
+    the classes are those that :func:`sw.classes.describe` finds, with what is said here. ``models``
+    are those of ``host``, by the name of their file.
 
     Raises:
         DnaError: the number of class names differs from the number of logits, the output has no
             logits to be named, or the preprocessing does not fit the input.
     """
-    source, target = graph.tensors[graph.input], graph.tensors[graph.output]
+    check_host(host, graph)
+    source, target, *others = (
+        Quantization(tensor.scale, tensor.zero_point, tensor.shape)
+        for tensor in (graph.tensors[name] for name in (graph.input, *graph.outputs))
+    )
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        model=model,
+        framework=framework,
+        preprocessing=None,
+        input=source,
+        output=target,
+        class_names=[],
+        written_by=VERSION,
+        others=tuple(others),
+        host=host,
+    )
     if isinstance(preprocessing, str):
-        preprocessing = named(preprocessing, tuple(source.shape))
+        preprocessing = named(preprocessing, manifest.given_shape)
     elif preprocessing is not None:
-        preprocessing.check(tuple(source.shape))
-    if has_classes(target.shape):
+        preprocessing.check(manifest.given_shape)
+    if manifest.classifies:
         classes = describe(math.prod(target.shape), class_names, class_offset)
         class_names, class_offset = classes.names, classes.offset
     elif class_names is not None or class_offset is not None:
-        check_classes(model, target.shape)
-    return Artifact(
-        manifest=Manifest(
-            format_version=FORMAT_VERSION,
-            model=model,
-            framework=framework,
-            preprocessing=preprocessing,
-            input=Quantization(source.scale, source.zero_point, source.shape),
-            output=Quantization(target.scale, target.zero_point, target.shape),
-            class_names=class_names or [],
-            class_offset=class_offset,
-            written_by=VERSION,
-        ),
-        graph=graph,
+        check_classes(model, manifest.answer_shape)
+    manifest = msgspec.structs.replace(
+        manifest,
+        preprocessing=preprocessing,
+        class_names=class_names or [],
+        class_offset=class_offset,
     )
+    return Artifact(manifest=manifest, graph=graph, host=dict(models))
 
 
 def with_program(artifact: Artifact, program: Program, batch: Program | None = None) -> Artifact:
@@ -149,7 +168,13 @@ def with_program(artifact: Artifact, program: Program, batch: Program | None = N
         batch=None if batch is None else Batch(batch.images, batch.memory),
     )
     manifest = msgspec.structs.replace(artifact.manifest, target=target, written_by=VERSION)
-    return Artifact(manifest=manifest, graph=artifact.graph, program=program, batch=batch)
+    return Artifact(
+        manifest=manifest,
+        graph=artifact.graph,
+        program=program,
+        batch=batch,
+        host=artifact.host,
+    )
 
 
 def program_of(artifact: Artifact, path: Path) -> Program:

@@ -20,6 +20,7 @@ import hw
 import sw
 from sw import digests
 from sw.artifact.foreign import check_foreign
+from sw.artifact.host import HEAD, TAIL
 from sw.artifact.manifest import (
     BATCH_CODE,
     BATCH_LAYERS,
@@ -54,12 +55,13 @@ def compiler_digest() -> str:
 
 
 def digest_of_network(files: Mapping[str, str]) -> str:
-    """Changes with the graph and its constants.
+    """Changes with the graph, its constants, and the host's models.
 
     Args:
         files: sha256 by name, as in the manifest.
     """
-    return hashlib.sha256((files[GRAPH] + files[CONSTANTS]).encode()).hexdigest()
+    names = (GRAPH, CONSTANTS, *(name for name in (HEAD, TAIL) if name in files))
+    return hashlib.sha256("".join(files[name] for name in names).encode()).hexdigest()
 
 
 def network_digest(artifact: Artifact) -> str:

@@ -60,7 +60,7 @@ def _faults(program: Program, graph: Graph) -> Iterator[str]:
 def _window_faults(memory: MemoryMap) -> Iterator[str]:
     if not 0 < memory.size <= WINDOW_LIMIT:
         yield f"a memory window of {memory.size} bytes"
-    maps = (memory.input, memory.output, *memory.operands)
+    maps = (memory.input, *memory.outputs, *memory.operands)
     for tensor in maps:
         sizes = (tensor.height, tensor.width, tensor.channels)
         if min(sizes) < 1 or tensor.pixel_bytes < tensor.channels:
@@ -83,7 +83,10 @@ def _holds(region: Region, start: int, stop: int) -> bool:
 
 def _edge_faults(program: Program, graph: Graph) -> Iterator[str]:
     memory = program.memory
-    for tensor, name in ((memory.input, graph.input), (memory.output, graph.output)):
+    if len(memory.outputs) != len(graph.outputs):
+        yield f"it ends with {len(memory.outputs)} maps where the graph has {len(graph.outputs)}"
+    edges = zip(memory.outputs, graph.outputs, strict=False)
+    for tensor, name in ((memory.input, graph.input), *edges):
         shape = _stacked(graph.tensors[name].shape, program.images)
         if tensor.tensor != name or _shape(tensor) != shape:
             yield f"{tensor} is not {graph.tensors[name]}"

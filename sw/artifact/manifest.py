@@ -5,11 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from hw.config import DnaConfig
+from sw.artifact.host import Host
+from sw.classes import has_classes
 from sw.graph import Graph
 from sw.preprocessing import Preprocessing
 from sw.program import MemoryMap, Program
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 GRAPH = "graph.json"
 CONSTANTS = "constants.safetensors"
@@ -77,8 +79,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         framework: the framework that quantized it.
         preprocessing: how a photograph becomes its input; None: it takes arrays.
         input: quantization and shape of the input tensor.
-        output: quantization and shape of the logits.
-        class_names: one per logit; none where the output is a map or a single value.
+        output: quantization and shape of the logits; of several outputs, of the first.
+        others: quantization and shape of further outputs of the machine.
+        host: what the host runs in front of the machine and behind it.
+        class_names: one per logit; none where the answer is no row of logits.
         class_offset: logits in front of class 0 (:mod:`sw.classes`); None: nobody has said.
         files: sha256 of every other file by name.
         target: the machine that the program is for, if there is a program.
@@ -96,6 +100,33 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str] = {}
     target: Target | None = None
     written_by: str = ""
+    others: tuple[Quantization, ...] = ()
+    host: Host = Host()
+
+    @property
+    def outputs(self) -> tuple[Quantization, ...]:
+        """All outputs of the machine."""
+        return (self.output, *self.others)
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """The shape of the answer, if that is one output of the machine; else (), of no logits."""
+        alone = not self.others and self.host.tail is None
+        return tuple(self.output.shape) if alone else ()
+
+    @property
+    def given_shape(self) -> tuple[int, ...]:
+        """The shape of what the user gives: the head's input without batch, or the machine's."""
+        head = self.host.head
+        if head is None:
+            return tuple(self.input.shape)
+        shape = tuple(head.inputs[0].shape)
+        return shape[1:] if len(shape) > 1 and shape[0] == 1 else shape
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the answer is a row of logits."""
+        return has_classes(self.answer_shape)
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -109,6 +140,7 @@ class Artifact(msgspec.Struct, frozen=True):
         outdated_isa: the older instruction set that the program on disk is for, which was then not
             read: ``program`` and the manifest's ``target`` are None.
         unbound: the program on disk does not say which network it is of, and was not read either.
+        host: the host's models, by the name of their file.
     """
 
     manifest: Manifest
@@ -117,3 +149,4 @@ class Artifact(msgspec.Struct, frozen=True):
     batch: Program | None = None
     outdated_isa: int | None = None
     unbound: bool = False
+    host: dict[str, bytes] = {}

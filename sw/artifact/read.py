@@ -12,6 +12,7 @@ import safetensors.numpy
 from hw.isa import ISA_VERSION
 from sw import digests
 from sw.artifact.binding import check_programs, check_seal
+from sw.artifact.host import check_host
 from sw.artifact.manifest import (
     BATCH_CODE,
     BATCH_LAYERS,
@@ -38,6 +39,10 @@ from sw.version import VERSION
 T = TypeVar("T")
 
 
+_FILES = (GRAPH, CONSTANTS, CODE, WEIGHTS, LAYERS, BATCH_CODE, BATCH_LAYERS)
+"""What an artifact may have besides the host's models."""
+
+
 class _TargetHead(msgspec.Struct):
     isa_version: int
 
@@ -55,6 +60,7 @@ class _GraphFile(msgspec.Struct, forbid_unknown_fields=True):
     output: str
     tensors: Any
     operations: Any
+    others: tuple[str, ...] = ()
 
 
 def load(path: Path) -> Artifact:
@@ -81,11 +87,12 @@ def load(path: Path) -> Artifact:
         _check_files(manifest, path, read_program=manifest.target is not None)
         graph = _read_graph(path)
         _check_edges(manifest, graph, path)
+        host = {name: (path / name).read_bytes() for name in manifest.host.parts}
         target = manifest.target
         if target is not None and not target.program:
             manifest = msgspec.structs.replace(manifest, target=None)
-            return Artifact(manifest=manifest, graph=graph, unbound=True)
-        loaded = Artifact(manifest=manifest, graph=graph, outdated_isa=outdated_isa)
+            return Artifact(manifest=manifest, graph=graph, unbound=True, host=host)
+        loaded = Artifact(manifest=manifest, graph=graph, outdated_isa=outdated_isa, host=host)
         return loaded if target is None else _with_programs(loaded, target, path)
     except OSError as error:
         raise DnaError(f"cannot read {error.filename or path}: {error.strerror}") from error
@@ -93,13 +100,14 @@ def load(path: Path) -> Artifact:
 
 def _check_files(manifest: Manifest, path: Path, *, read_program: bool) -> None:
     needed = [GRAPH, CONSTANTS, *((CODE, WEIGHTS, LAYERS) if read_program else ())]
+    needed += manifest.host.parts
     if manifest.target is not None and manifest.target.batch is not None:
         needed += [BATCH_CODE, BATCH_LAYERS]
     for name in needed:
         if name not in manifest.files:
             raise DnaError(f"{path / MANIFEST} lists no {name}; make the artifact again")
     for name, expected in manifest.files.items():
-        if name not in (GRAPH, CONSTANTS, CODE, WEIGHTS, LAYERS, BATCH_CODE, BATCH_LAYERS):
+        if name not in (*_FILES, *manifest.host.parts):
             raise DnaError(f"{path / MANIFEST} lists {name!r}, which no artifact has")
         file = path / name
         if not file.is_file():
@@ -112,9 +120,18 @@ def _check_files(manifest: Manifest, path: Path, *, read_program: bool) -> None:
 
 def _check_edges(manifest: Manifest, graph: Graph, path: Path) -> None:
     """The manifest says how to quantize images and logits; the graph knows it, too."""
+    try:
+        check_host(manifest.host, graph)
+    except DnaError as error:
+        raise DnaError(f"{path / MANIFEST} is damaged: {error}") from error
+    if len(manifest.outputs) != len(graph.outputs):
+        raise DnaError(
+            f"{path / MANIFEST} is damaged: it has {len(manifest.outputs)} outputs, {GRAPH} has "
+            f"{len(graph.outputs)}"
+        )
     for what, said, name in (
         ("input", manifest.input, graph.input),
-        ("output", manifest.output, graph.output),
+        *(("output", *each) for each in zip(manifest.outputs, graph.outputs, strict=True)),
     ):
         tensor = graph.tensors[name]
         if said != Quantization(tensor.scale, tensor.zero_point, tensor.shape):
@@ -133,7 +150,7 @@ def _read_manifest(text: bytes, path: Path) -> tuple[Manifest, int | None]:
         plain = upgraded(msgspec.json.decode(text, type=dict[str, Any]))
         # The parameters of a machine of another instruction set need not be this version's.
         manifest = msgspec.convert(plain if same else {**plain, "target": None}, type=Manifest)
-        check_names(manifest.class_names, manifest.class_offset, manifest.output.shape)
+        check_names(manifest.class_names, manifest.class_offset, manifest.answer_shape)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DnaError(f"{path / MANIFEST} is damaged: {error}") from error
     return manifest, None if same else isa

@@ -37,6 +37,7 @@ def _plain(graph: Graph) -> bytes:
         "output": graph.output,
         "tensors": graph.tensors,
         "operations": graph.operations,
+        "others": graph.others,
     }
     return msgspec.json.format(msgspec.json.encode(builtins), indent=1)
 
@@ -103,6 +104,7 @@ def _write_files(artifact: Artifact, folder: Path) -> Manifest:
         GRAPH: _plain(artifact.graph),
         CONSTANTS: safetensors.numpy.save(artifact.graph.constants),
     }
+    contents |= artifact.host
     if artifact.program is not None:
         contents[CODE] = artifact.program.code
         contents[WEIGHTS] = artifact.program.weights

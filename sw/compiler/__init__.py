@@ -70,7 +70,7 @@ def _program(
     """The program of so many images, with the engines of the machine ``engines``."""
     candidates = Candidates(platform, lower(graph, engines))
     links = choose_links(candidates)
-    outside = {*graph.sources, graph.output}
+    outside = {*graph.sources, *graph.outputs}
     if images > 1:
         return emit_images(graph, config, plan_images(candidates, links, outside, images))
     plans = place(candidates, links, outside)

@@ -4,20 +4,18 @@ import numpy as np
 import pytest
 
 from sim import quantization
-from sim.functional import kernels
+from sim.functional import isa
 from sim.quantization import dequantize, quantize
 from sw.artifact import Quantization
 from sw.errors import DnaError
 from tests import skips
 
-needs_kernel = pytest.mark.skipif(not kernels.supported(), reason=skips.KERNELS)
+needs_kernel = pytest.mark.skipif(not isa.available(), reason=skips.KERNELS)
 
 
-@pytest.fixture(
-    params=[False, pytest.param(True, marks=needs_kernel)], ids=["numpy", "kernel"], autouse=True
-)
+@pytest.fixture(params=[isa.NONE, pytest.param("", marks=needs_kernel)], autouse=True)
 def implementation(request, monkeypatch):
-    monkeypatch.setattr(kernels, "supported", lambda: request.param)
+    monkeypatch.setenv(isa.VARIABLE, request.param)
 
 
 def test_rounds_halves_to_even_and_clamps():
@@ -73,4 +71,5 @@ def test_the_kernel_has_the_bits_of_numpy(seed):
         array = real.astype(np.float32)
         with np.errstate(over="ignore"):
             plain = quantization._plain(array, values)
-        assert (quantization._vectorized(array, values) == plain).all()
+        for each in isa.available():
+            assert (quantization._vectorized(array, values, each) == plain).all()

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from sim.functional import kernels
+from sim.functional import isa
 from sim.quantization import dequantize
 from sim.reference import ReferenceModel
 from sim.runtime import Runtime
@@ -90,7 +90,7 @@ ABSENT = ("torch", "torchao", "amaranth", "ai_edge_litert", "tflite", "flatbuffe
         "reference",
         pytest.param(
             "functional",
-            marks=pytest.mark.skipif(not kernels.supported(), reason=skips.KERNELS),
+            marks=pytest.mark.skipif(not isa.available(), reason=skips.KERNELS),
         ),
     ],
 )

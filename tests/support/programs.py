@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 
 from hw.config import DnaConfig
@@ -238,6 +239,14 @@ def lone_convolution() -> Graph:
 def random_network(rng: np.random.Generator) -> Graph:
     """A small graph with every operation and shape that the compiler takes, useful or not."""
     return RandomNetwork(rng).finish()
+
+
+def with_more_outputs(rng: np.random.Generator, graph: Graph) -> Graph:
+    """``graph`` with some of its inner maps among its outputs, if it has any."""
+    inner = [operation.output for operation in graph.operations if operation.output != graph.output]
+    count = int(rng.integers(0, min(len(inner), 3) + 1))
+    others = tuple(str(name) for name in rng.choice(inner, count, replace=False)) if count else ()
+    return msgspec.structs.replace(graph, others=others)
 
 
 def random_layer(rng: np.random.Generator) -> Graph:

@@ -39,6 +39,7 @@ class _Graph(msgspec.Struct):
     tensors: dict[str, Tensor]
     operations: list[Operation]
     constants: dict[str, _Array]
+    others: tuple[str, ...] = ()
 
 
 class _Memory(msgspec.Struct):
@@ -126,6 +127,7 @@ def keep(finding: Finding, folder: Path) -> Path:
             graph.tensors,
             graph.operations,
             {name: _plain(values) for name, values in graph.constants.items()},
+            graph.others,
         ),
         images=case.images,
     )
@@ -167,6 +169,7 @@ def load(path: Path) -> Finding:
             said.tensors,
             said.operations,
             {name: _array(values) for name, values in said.constants.items()},
+            said.others,
         ),
         unread=True,
     )

@@ -29,7 +29,7 @@ from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import Windowed
 from sw.program import Program
-from tests.support.programs import noise, random_layer, random_network
+from tests.support.programs import noise, random_layer, random_network, with_more_outputs
 
 Int8 = npt.NDArray[np.int8]
 Expect = Callable[[Graph, Int8], Mapping[str, Int8]]
@@ -81,6 +81,11 @@ class Case:
         return "\n".join(lines)
 
 
+OUTPUTS = 1
+"""A number that sets the draw of outputs apart from that of the rest."""
+OUTPUTS_SHARE = 0.25
+
+
 @dataclasses.dataclass(frozen=True)
 class Failure:
     """What went wrong: ``kind`` stays the same while the case shrinks, ``text`` need not."""
@@ -104,6 +109,9 @@ def draw(seed: int, number: int) -> Case:
     """The case ``number`` of ``seed``."""
     rng = np.random.default_rng([seed, number])
     graph = (random_network if rng.random() < 0.5 else random_layer)(rng)
+    more = np.random.default_rng([seed, number, OUTPUTS])
+    if more.random() < OUTPUTS_SHARE:
+        graph = with_more_outputs(more, graph)
     memory = MemoryModel(
         latency=int(rng.integers(1, 200)),
         bandwidth=float(rng.choice([0.1, 0.25, 0.5, 1.0])),

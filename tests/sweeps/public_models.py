@@ -1,9 +1,11 @@
-"""TFLite files in a folder through ``dna import`` and ``dna compare``, as a table in Markdown.
+"""TFLite files in a folder through the commands, as a table in Markdown.
 
 python -m tests.sweeps.public_models FOLDER [--write docs/results.md]
 
-Each is accepted by both commands and has LiteRT's values, or both refuse it in the same line; else
-the sweep ends with 1. With ``--write`` the table goes between its two marks in that page.
+Each is accepted by ``dna import`` and ``dna compare``: its operators on the machine and the outputs
+of the file have LiteRT's values, and so has the program for ``CONFIG`` in the interpreter. Or both
+commands refuse it in the same line. Else the sweep ends with 1. With ``--write`` the table goes
+between its two marks in that page.
 """
 
 import argparse
@@ -14,8 +16,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
+from sim.compare.whole import random_values
+from sw import artifact
+
 MARK, END = "<!-- Written by tests.sweeps.public_models. -->", "<!-- So far. -->"
 INPUTS = 3
+CONFIG = "small"
 NOISE = "INFO: "
 """Begins a line that LiteRT itself writes on standard error, about its delegate."""
 
@@ -26,14 +34,19 @@ class Model:
 
     Attributes:
         name: of the file, without its ending.
-        values, differing: that were compared, if it was accepted.
+        share: of its multiply-accumulates on the machine, if it was accepted.
+        values, differing: that were compared with LiteRT's.
+        interpreted, wrongly: that the program computed in the interpreter, and that differ.
         line: in which it was refused, else empty; the table has it up to what is nearest.
         wrong: what should not be; empty if nothing.
     """
 
     name: str
+    share: float = 0.0
     values: int = 0
     differing: int = 0
+    interpreted: int = 0
+    wrongly: int = 0
     line: str = ""
     wrong: str = ""
 
@@ -41,8 +54,10 @@ class Model:
         """Of the table."""
         if self.line:
             missing = self.line.partition("; nearest:")[0].replace("|", "\\|")
-            return f"| {self.name} | no | | | {missing} |"
-        return f"| {self.name} | yes | {self.values:,} | {self.differing:,} | |"
+            return f"| {self.name} | no | | | | | | {missing} |"
+        figures = (self.values, self.differing, self.interpreted, self.wrongly)
+        counts = " | ".join(f"{figure:,}" for figure in figures)
+        return f"| {self.name} | yes | {100 * self.share:.2f} % | {counts} | |"
 
 
 def dna(*arguments: str) -> tuple[int, list[str]]:
@@ -54,28 +69,55 @@ def dna(*arguments: str) -> tuple[int, list[str]]:
 
 
 def tried(path: Path) -> Model:
-    """A file through both commands."""
-    with tempfile.TemporaryDirectory() as folder:
-        figures = Path(folder) / "compared.json"
-        imported, why = dna("import", str(path), "-o", str(Path(folder) / "model.dna"))
-        compared, same = dna(
-            *("compare", str(path), "--random", str(INPUTS), "--json", str(figures))
-        )
-        if (imported, compared) == (0, 0):
-            read = json.loads(figures.read_text())
-            wrong = "" if read["values"] and not read["mismatches"] else "values differ"
-            return Model(path.stem, read["values"], read["mismatches"], wrong=wrong)
-    if (imported, compared) != (2, 2) or why != same or len(why) != 1:
-        return Model(path.stem, wrong=f"exit codes {imported}, {compared}; {why}, {same}")
+    """A file through all commands."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = folder / "model.dna"
+        taken, compared = folder / "taken.json", folder / "compared.json"
+        imported, why = dna("import", str(path), "-o", str(made), "--json", str(taken))
+        code, same = dna(*("compare", str(path), "--random", str(INPUTS), "--json", str(compared)))
+        if (imported, code) == (0, 0):
+            said, read = json.loads(taken.read_text()), json.loads(compared.read_text())
+            values = read["values"] + said["whole"]["values"]
+            differing = read["mismatches"] + said["whole"]["differing"]
+            model = Model(path.stem, said["share"], values, differing)
+            if differing or not read["values"]:
+                return dataclasses.replace(model, wrong="values differ")
+            return interpreted(model, made, folder)
+    if (imported, code) != (2, 2) or why != same or len(why) != 1:
+        return Model(path.stem, wrong=f"exit codes {imported}, {code}; {why}, {same}")
     line = why[0].removeprefix("error: ").removeprefix(f"{path}: ").replace(str(path), "it")
     return Model(path.stem, line=line)
+
+
+def interpreted(model: Model, made: Path, folder: Path) -> Model:
+    """``model``, with what its program for ``CONFIG`` computes in the interpreter."""
+    program, given, figures = folder / "program.dna", folder / "given.npy", folder / "figures.json"
+    code, said = dna("compile", str(made), "--config", CONFIG, "-o", str(program))
+    if code:
+        return dataclasses.replace(model, wrong=f"it does not compile: {said}")
+    manifest = artifact.load(made).manifest
+    kind = np.dtype("int8" if manifest.host.head is None else manifest.host.head.inputs[0].type)
+    np.save(given, random_values(np.random.default_rng(0), kind, manifest.given_shape))
+    code, said = dna(
+        *("verify", str(program), "--engine", "interpreter", "--image", str(given)),
+        *("--json", str(figures)),
+    )
+    if code > 1:
+        return dataclasses.replace(model, wrong=f"it is not interpreted: {said}")
+    read = json.loads(figures.read_text())
+    wrong = "" if read["values"] and not read["mismatches"] else "interpreted values differ"
+    return dataclasses.replace(
+        model, interpreted=read["values"], wrongly=read["mismatches"], wrong=wrong
+    )
 
 
 def table(models: list[Model]) -> str:
     """The page's part."""
     head = [
-        "| model | accepted | values compared | differ | what is missing |",
-        "|---|---|---|---|---|",
+        "| model | accepted | MACs on the machine | values compared | differ "
+        "| interpreted | differ | what is missing |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*head, *(model.row() for model in models)])
 
@@ -103,7 +145,7 @@ def main() -> None:
     for model in bad:
         print(f"{model.name}: {model.wrong}")
     accepted = sum(not (model.line or model.wrong) for model in models)
-    values = sum(model.values for model in models)
+    values = sum(model.values + model.interpreted for model in models)
     print(f"{len(models)} files, {accepted} accepted, {values:,} values, {len(bad)} wrong")
     raise SystemExit(1 if bad or not models else 0)
 

@@ -74,6 +74,7 @@ def _simpler(case: Case) -> Iterator[Case]:
     tensors = ReferenceModel(graph).run_all(case.image)
     steps: list[dict[str, Any]] = [
         *([{}] if len(rebuild(graph).operations) < len(graph.operations) else []),
+        *([{"keep_others": False}] if graph.others else []),
         *({"target": name} for name in inner),
         *({"source": name} for name in reversed(inner)),
         *({"shape": shape} for shape in _smaller(graph.tensors[graph.input].shape)),
@@ -135,6 +136,7 @@ def rebuild(
     shape: tuple[int, ...] | None = None,
     edits: Mapping[str, Mapping[str, Any]] | None = None,
     unread: bool = False,
+    keep_others: bool = True,
 ) -> Graph:
     """A part of ``graph``, or the same with other sizes; what weights are left keep their values.
 
@@ -144,14 +146,16 @@ def rebuild(
         shape: of the input, nowhere larger than it is.
         edits: by operation, other ``kernel``, ``stride``, ``padding`` or ``channels``.
         unread: keep operations whose result nobody needs.
+        keep_others: keep further outputs, unless another tensor becomes the output.
 
     Raises:
         DnaError: there is no such graph.
     """
+    others = graph.others if target is None and keep_others else ()
     source, target = source or graph.input, target or graph.output
     first = graph.tensors[source]
     builder = GraphBuilder(source, shape or first.shape, first.scale, first.zero_point)
-    needed, made = {target}, []
+    needed, made = {target, *others}, []
     for operation in reversed(graph.operations):
         if unread or operation.output in needed - {source}:
             made.append(operation)
@@ -160,7 +164,7 @@ def rebuild(
         REBUILD[type(operation)](
             Rebuilt(builder, graph, operation, (edits or {}).get(operation.name, {}))
         )
-    return builder.finish(target)
+    return builder.finish(target, *others)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,10 +13,11 @@ import numpy as np
 from sim.functional.tflite_judge import TfliteJudge
 from sim.reference import ReferenceModel
 from sw.errors import DnaError
-from sw.frontends.tflite import Imported, import_file
+from sw.frontends.tflite import Imported
 from tests.support.mutation_rows import Row, counted, imported, told
 from tests.support.tflite_bases import Base, bases, operators
 from tests.support.tflite_mutations import mutations
+from tests.support.tflite_strict import import_whole
 from tests.sweeps.import_sweep import extremes, noise
 
 
@@ -26,7 +27,7 @@ def outcome(content: bytes, path: Path) -> str:
     Only what the importer accepts is run: LiteRT aborts the process at some of the others.
     """
     path.write_bytes(content)
-    pair, refusal = imported(import_file, path)
+    pair, refusal = imported(import_whole, path)
     if pair is None:
         return refusal
     model, found = pair
@@ -41,7 +42,7 @@ def outcome(content: bytes, path: Path) -> str:
                     expected = judged[step.tensor].reshape(-1)
                     if not np.array_equal(got[step.graph_tensor].reshape(-1), expected):
                         return f"operator {step.index} ({step.code}) has other values"
-            wrong = host(found, judged[found.output], judge.answer)
+            wrong = host(found, judged[found.outputs[0]], judge.answer)
             if wrong:
                 return wrong
     except DnaError as error:

@@ -56,6 +56,7 @@ def command(
     from harness.report.page import page
     from harness.report.trace import trace as trace_events
     from sim.cycles import predict
+    from sim.host import host_time
     from sw import artifact as artifacts
 
     for path in (output, trace, json_file):
@@ -77,6 +78,7 @@ def command(
             timing=timing,
             model=network.manifest.model,
             batch=batch,
+            host=host_time(network),
         )
     if output is not None:
         files.write(output, page(figures))
@@ -132,6 +134,8 @@ def _print(figures: Report) -> None:
         f"{memory['bytes_per_cycle']:g} bytes a cycle, latency {memory['latency_cycles']} cycles; "
         f"lost: {stalls}"
     )
+    if figures.host is not None:
+        console.print(str(figures.host))
     if figures.batch is not None:
         console.print(
             f"the images per second are those of the program of {figures.batch.images} images: "

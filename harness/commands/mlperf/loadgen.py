@@ -134,6 +134,7 @@ def command(
     from harness.host.terminal import Console
     from harness.loadgen import outcome, photographs, runner, session, settings
     from harness.loadgen.machine import modelled_machine
+    from sim.host import host_time
     from sw import artifact as artifacts
 
     check_writable(json_file)
@@ -181,7 +182,8 @@ def command(
     )
     with runner.new_folder(output, scenario, accuracy) as folder:
         score, pace = session.run(asked, folder)
-    outcome.show(score, machine, pace, folder, network.manifest)
+    host = host_time(network)
+    outcome.show(score, machine, pace, folder, network.manifest, host)
     figures = outcome.figures(
         score,
         machine,
@@ -190,6 +192,7 @@ def command(
         artifact=artifact,
         manifest=network.manifest,
         threads=asked.threads,
+        host=host,
     )
     if machine is not None:
         write_json(folder / MODELLED_JSON, figures)

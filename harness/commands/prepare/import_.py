@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from sw.extras import needs
 
 if TYPE_CHECKING:
     from harness.host.terminal import Console, Table
+    from sw.artifact.host import Host
     from sw.graph import Graph
 
 RANDOM_INPUTS = 2
@@ -84,15 +84,25 @@ def command(
     check_choice(preprocessing)
     names = None if labels is None else read_labels(labels)
     is_onnx = model.suffix == ".onnx"
-    graph, figures = _onnx(model) if is_onnx else _tflite(model)
+    graph, host, models, figures = _onnx(model) if is_onnx else _tflite(model)
     faults = figures["faults"]
     network = artifact.make(
         graph,
         model=model.stem,
         framework="onnx" if is_onnx else "tflite",
-        preprocessing=chosen(preprocessing, graph.tensors[graph.input].shape),
+        preprocessing=None,
+        host=host,
+        models=models,
+    )
+    network = artifact.make(
+        graph,
+        model=model.stem,
+        framework=network.manifest.framework,
+        preprocessing=chosen(preprocessing, network.manifest.given_shape),
         class_names=names,
         class_offset=class_offset,
+        host=host,
+        models=models,
     )
     written = keep or not faults
     if written:
@@ -107,6 +117,11 @@ def command(
     console = Console()
     console.print(_onnx_table(figures) if is_onnx else _tflite_table(figures))
     _tell(console, figures)
+    if figures.get("file_macs"):
+        console.print(
+            f"on the machine: {figures['machine_macs']:,} of the file's {figures['file_macs']:,} "
+            f"multiply-accumulates, {figures['share']:.2%}"
+        )
     console.print(
         f"{figures['operators']} operators became {len(graph.operations)}, "
         f"{figures['macs']:,} multiply-accumulates: {output if written else 'no artifact'}"
@@ -119,68 +134,32 @@ def command(
         raise SystemExit(DIFFERENT)
 
 
-def _on_the_machine(code: str) -> str:
-    from sw import operators
+def _tflite(model: Path) -> tuple[Graph, Host, dict[str, bytes], dict[str, Any]]:
+    """The graph, what the host runs, and in how many values both differ from LiteRT."""
+    from harness.verify.imported_tflite import imported_tflite
 
-    row = operators.find("tflite", code)
-    return "" if row is None else row.machine
-
-
-def _tflite(model: Path) -> tuple[Graph, dict[str, Any]]:
-    """The graph, and in how many values it differs from LiteRT on random inputs."""
-    from harness.data.inputs import random_inputs
-    from sim.compare.engines import total
-    from sim.compare.tflite import TfliteComparer
-    from sw.frontends.tflite import import_file
-
-    file, imported = import_file(model)
-    graph = imported.graph
-    comparer = TfliteComparer(model.read_bytes(), file, imported)
-    images = random_inputs(graph.tensors[graph.input].shape, RANDOM_INPUTS)
-    rows = total(comparer.image(image) for image in images)
-    values, differing = sum(r.values for r in rows), sum(r.mismatches for r in rows)
-    counts = Counter(step.code for step in imported.steps)
-    on_machine = {step.code for step in imported.steps if step.graph_tensor and step.reads}
-    on_machine |= {"PAD", "PADV2"}
-    return graph, {
-        "operators": len(imported.steps),
-        "random_inputs": RANDOM_INPUTS,
-        "whole": {"values": values, "differing": differing},
-        "faults": [
-            f"operator {row.operation}: {row.mismatches:,} of {row.values:,} values differ from "
-            "LiteRT's"
-            for row in rows
-            if row.mismatches
-        ],
-        "notes": list(imported.notes),
-        "kinds": [
-            {
-                "code": code,
-                "count": count,
-                "on_the_machine": _on_the_machine(code)
-                if code in on_machine
-                else "no: for the host",
-            }
-            for code, count in sorted(counts.items())
-        ],
-    }
+    file, figures = imported_tflite(model)
+    return file.imported.graph, file.host, file.models, figures
 
 
 def _tflite_table(figures: dict[str, Any]) -> Table:
     from harness.host.terminal import Table
 
-    table = Table("operator", "in the file", "on the machine")
+    table = Table("operator", "in the file", "machine", "host", "MACs", "on the machine")
     for row in figures["kinds"]:
-        table.add_row(row["code"], str(row["count"]), row["on_the_machine"])
+        counts = (str(row[key] or "") for key in ("count", "machine", "host"))
+        macs = f"{row['macs']:,}" if row["macs"] else ""
+        table.add_row(row["code"], *counts, macs, row["on_the_machine"])
     return table
 
 
-def _onnx(model: Path) -> tuple[Graph, dict[str, Any]]:
+def _onnx(model: Path) -> tuple[Graph, Host, dict[str, bytes], dict[str, Any]]:
     """The graph, how far ONNX Runtime is from it on random inputs, and what nothing explains."""
     with needs("bench"):
         from sim.compare.onnx import OnnxMeasurer, by_kind, faults
         from sw.frontends.onnx import import_file
     from harness.data.inputs import random_inputs
+    from sw.artifact.host import Host
 
     imported = import_file(model)
     graph = imported.graph
@@ -188,15 +167,20 @@ def _onnx(model: Path) -> tuple[Graph, dict[str, Any]]:
     measurer = OnnxMeasurer(model, imported)
     measured = measurer.measure(images)
     whole = measurer.whole(images, measured)
-    return graph, {
-        "operators": imported.nodes,
-        "random_inputs": RANDOM_INPUTS,
-        "differences": [dataclasses.asdict(row) for row in by_kind(measured)],
-        "layers": [dataclasses.asdict(row) for row in measured],
-        "whole": dataclasses.asdict(whole),
-        "faults": faults(measured, whole),
-        "notes": list(imported.notes),
-    }
+    return (
+        graph,
+        Host(),
+        {},
+        {
+            "operators": imported.nodes,
+            "random_inputs": RANDOM_INPUTS,
+            "differences": [dataclasses.asdict(row) for row in by_kind(measured)],
+            "layers": [dataclasses.asdict(row) for row in measured],
+            "whole": dataclasses.asdict(whole),
+            "faults": faults(measured, whole),
+            "notes": list(imported.notes),
+        },
+    )
 
 
 def _onnx_table(figures: dict[str, Any]) -> Table:

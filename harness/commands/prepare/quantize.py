@@ -142,7 +142,7 @@ def command(
             files.write(tflite, result.tflite)
         logits, offset = len(network.manifest.class_names), network.manifest.class_offset
         if validation:
-            classes.check_classes(network.manifest.model, tuple(network.manifest.output.shape))
+            classes.check_classes(network.manifest.model, network.manifest.answer_shape)
             validation.check_labels(logits - (offset or 0))
         network = artifact.save(network, output)
         comparison = None

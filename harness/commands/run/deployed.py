@@ -22,7 +22,7 @@ from sw.errors import DnaError
     type=PATH,
     required=True,
     metavar="LOGITS.npy",
-    help="float32 [N, classes], or of a map [N, ...].",
+    help="float32 [N, classes], or of a map [N, ...]; of several outputs an .npz of all.",
 )
 @click.option("--threads", type=THREADS, help="Default: all CPUs.")
 def command(folder: Path, images: Path, output: Path, threads: int | None) -> None:
@@ -41,7 +41,7 @@ def command(folder: Path, images: Path, output: Path, threads: int | None) -> No
 
     from harness.commands.common import check_writable
     from harness.mlperf.deployed import DeployedModel
-    from sw.classes import has_classes, remark
+    from sw.classes import remark
 
     check_writable(output)
     try:
@@ -50,12 +50,19 @@ def command(folder: Path, images: Path, output: Path, threads: int | None) -> No
     except (OSError, ValueError, MemoryError) as error:
         raise DnaError(f"cannot read {images} as an array of NumPy's (.npy): {error}") from error
     model = DeployedModel(folder, threads)
-    logits = model.run(array)
     content = io.BytesIO()
+    if not model.manifest.answer_shape:
+        answers = model.outputs(array)
+        np.savez(content, allow_pickle=False, **answers)
+        files.write(output, content.getvalue())
+        for name, values in answers.items():
+            click.echo(f"{output}: {name}: {values.dtype} {list(values.shape)}")
+        return
+    logits = model.run(array)
     np.save(content, logits)
     files.write(output, content.getvalue())
     manifest, offset = model.manifest, model.manifest.class_offset or 0
-    if not has_classes(tuple(manifest.output.shape)):
+    if not manifest.classifies:
         click.echo(
             f"{output}: values of shape {logits.shape}, no row of logits: no classes to name"
         )

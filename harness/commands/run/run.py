@@ -47,8 +47,10 @@ def command(
 ) -> None:
     """Run ARTIFACT on photographs, or arrays in .npy files, and print the likeliest classes.
 
-    Classes are counted from 0 behind a background, which is -1, where a network has one. A
-    photograph that cannot be used does not stop the others: it is named, and the exit code is 2.
+    Of a network with several outputs, or whose answer the host makes (boxes), all outputs of its
+    file are printed, and are in the JSON file; `dna deployed` writes them as arrays. Classes are
+    counted from 0 behind a background, which is -1, where a network has one. A photograph that
+    cannot be used does not stop the others: it is named, and the exit code is 2.
 
     \b
     Example:
@@ -63,7 +65,8 @@ def command(
     check_writable(json_file)
     runtime = Runtime.load(artifact, simulator, threads=computer.cpus())
     manifest, offset = runtime.manifest, runtime.manifest.class_offset
-    check_classes(manifest.model, tuple(manifest.output.shape))
+    if manifest.answer_shape:
+        check_classes(manifest.model, manifest.answer_shape)
     if any(path.suffix.lower() != SUFFIX for path in images):
         preprocessing_of(manifest)
     results: list[dict[str, Any]] = []
@@ -75,6 +78,12 @@ def command(
         except DnaError as error:
             errors.fail(str(error))
             failures.append({"file": str(path), "error": str(error)})
+            continue
+        with errors.status(f"running {path}"):
+            answers = {} if manifest.answer_shape else runtime.infer(image)
+        if answers:
+            _print_outputs(console, path, answers)
+            results.append({"file": str(path), "outputs": _outputs(answers)})
             continue
         with errors.status(f"running {path}"):
             probabilities = softmax(runtime.run(image[None])[0].reshape(-1))
@@ -112,6 +121,29 @@ def softmax(logits: F32Array) -> F64Array:
     exponentials: F64Array = np.exp(logits.astype(np.float64) - logits.max())
     probabilities: F64Array = exponentials / exponentials.sum()
     return probabilities
+
+
+def _outputs(answers: dict[str, Any]) -> list[dict[str, Any]]:
+    """The outputs of a file for JSON."""
+    return [
+        {
+            "name": name,
+            "type": str(values.dtype),
+            "shape": list(values.shape),
+            "values": values.reshape(-1).tolist(),
+        }
+        for name, values in answers.items()
+    ]
+
+
+def _print_outputs(console: Console, path: Path, answers: dict[str, Any]) -> None:
+    from harness.host.terminal import Table
+
+    table = Table("output", "type", "shape", "least", "greatest", title=str(path))
+    for name, values in answers.items():
+        ends = (f"{values.min():g}", f"{values.max():g}") if values.size else ("", "")
+        table.add_row(name, str(values.dtype), str(list(values.shape)), *ends)
+    console.print(table)
 
 
 def _print(console: Console, path: Path, classes: list[dict[str, Any]]) -> None:

@@ -292,8 +292,9 @@ def _pixels(network: Artifact, images: tuple[Path, ...], count: int) -> Any:
     import numpy as np
 
     from harness.data.inputs import load_input
+    from sim.host import entered
 
-    given = [load_input(network.manifest, image) for image in images]
+    given = [entered(network, load_input(network.manifest, image)) for image in images]
     if count == 1:
         return given[0]
     axis = min(1, given[0].ndim - 1)

@@ -45,7 +45,7 @@ class MemoryWindow:
     def place_maps(
         self, graph: Graph, plans: Sequence[Plan], copies: Mapping[str, int] = MappingProxyType({})
     ) -> None:
-        """Place the network's input, operands and output and what has no room, in that order.
+        """Place the network's input, operands, outputs and what has no room, in that order.
 
         Args:
             graph: of the network.
@@ -60,13 +60,13 @@ class MemoryWindow:
             for plane in plan.layer.operands:
                 if plane.tensor in graph.sources and plane.tensor not in self.dram:
                     self._map(plane, self._images)
-        targets = [plan.layer.target for plan in plans]
-        output = next(plane for plane in targets if plane.tensor == graph.output)
-        self._map(output, self._images)
+        targets = {plan.layer.target.tensor: plan.layer.target for plan in plans}
+        for name in graph.outputs:
+            self._map(targets[name], self._images)
         start = self._used
         for plan in plans:
             target = plan.layer.target
-            if plan.target is None and target.tensor != graph.output:
+            if plan.target is None and target.tensor not in graph.outputs:
                 self._map(target, copies.get(target.tensor, 1))
         self._spill = Region(start, self._used - start)
 
@@ -89,7 +89,7 @@ class MemoryWindow:
         Raises:
             DnaError: the window is larger than the machine addresses.
         """
-        output = self.dram[graph.output]
+        output, *others = (self.dram[name] for name in graph.outputs)
         memory = MemoryMap(
             program=self._region(program),
             weights=self.weights,
@@ -99,6 +99,7 @@ class MemoryWindow:
             writable=Region(output.offset, self._spill.end - output.offset),
             size=self._used,
             operands=tuple(self.dram[name] for name in graph.sources if name != graph.input),
+            others=tuple(others),
         )
         if memory.size > WINDOW_LIMIT:
             raise DnaError(

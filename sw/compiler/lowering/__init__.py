@@ -54,7 +54,7 @@ def lower(graph: Graph, config: DnaConfig) -> list[Layer]:
     Raises:
         DnaError: an operation has no counterpart in the instruction set.
     """
-    if graph.input == graph.output:
+    if graph.input in graph.outputs:
         raise DnaError("the network has no operation: its output is its input")
     context = Context(graph, config, join_additions(graph, config))
     absorbed = {joined.addition.name for joined in context.joined.values()}

@@ -26,7 +26,7 @@ def join_additions(graph: Graph, config: DnaConfig) -> dict[str, Joined]:
     later one can take the addition along, because only then is the other one there.
     """
     uses = Counter(name for operation in graph.operations for name in operation.inputs)
-    uses[graph.output] += 1
+    uses.update(graph.outputs)
     written = {operation.output: n for n, operation in enumerate(graph.operations)}
     joined = {}
     for addition in graph.operations:

@@ -32,7 +32,7 @@ def place(candidates: Candidates, links: Mapping[int, Links], outside: Iterable[
     Args:
         candidates: the ways to run every layer.
         links: of the convolutions, by layer number.
-        outside: tensors that live in DRAM whatever happens: the network's inputs and output.
+        outside: tensors that live in DRAM whatever happens: the network's inputs and outputs.
 
     Raises:
         DoesNotFitError: a layer does not fit even if everything else is in DRAM.

@@ -13,14 +13,14 @@ could not be met.
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from typing import NoReturn
 
 from sw.errors import DnaError
 from sw.frontends.tflite.axes import Axes
-from sw.frontends.tflite.file import TfliteModel, read
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.entry import INPUT
+from sw.frontends.tflite.file import TfliteModel
+from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.operators import HANDLERS, Translation
-from sw.frontends.tflite.runtime import check_loads
 from sw.graph import Graph
 from sw.operations import Padding
 from sw.operators import find, nearest
@@ -36,6 +36,7 @@ class Step:
         graph_tensor: the tensor of the graph with the same values; None if there is none: the
             operator runs on the host, works on shapes, or is a PAD within the next convolution.
         reads: tensors of the graph that it reads.
+        merged: whether the operators of the machine behind it do it: padding.
     """
 
     index: int
@@ -43,6 +44,7 @@ class Step:
     tensor: int
     graph_tensor: str | None
     reads: tuple[str, ...]
+    merged: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,39 +53,21 @@ class Imported:
 
     Attributes:
         graph: the network between the edges, int8 in and out.
+        held: tensors of the file by index that the graph has too, and what they are called there.
         steps: what became of each operator.
         input: index in the file of the tensor that the graph's input is; int8.
         arrival: how its values lie among those of the file's input, which the host may move.
-        output: index in the file of the tensor that the graph's output is; int8.
+        outputs: indices in the file of the tensors that the graph's outputs are; int8.
         notes: what whoever uses the graph has to know, a sentence each.
     """
 
     graph: Graph
+    held: dict[int, str]
     steps: list[Step]
     input: int
     arrival: Axes
-    output: int
+    outputs: tuple[int, ...]
     notes: tuple[str, ...]
-
-
-def import_file(path: Path) -> tuple[TfliteModel, Imported]:
-    """Read a TFLite file and turn it into the integer graph.
-
-    Raises:
-        DnaError: the file cannot be read, is damaged, holds what is not supported, or LiteRT itself
-            refuses it; one line that names the operator and the nearest thing that is supported.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DnaError(f"cannot read {path}: {error.strerror}") from error
-    model = read(content, str(path))
-    try:
-        imported = import_model(model)
-        check_loads(content)
-    except DnaError as error:
-        raise DnaError(f"{path}: {error}") from error
-    return model, imported
 
 
 def import_model(model: TfliteModel) -> Imported:
@@ -100,15 +84,26 @@ class _Importer(Translation):
         self.check_file()
         entry = self.enter()
         steps = [self.step(operator) for operator in self.model.operators]
-        last = self.model.outputs[0]
-        output = self.hosted[last].border if last in self.hosted else last
-        if output not in self.values:
-            raise DnaError("the model's output is not computed by its operators")
-        graph = self.builder.finish(self.values[output].name)
-        if graph.output == graph.input:
+        borders: dict[str, int] = {}
+        for last in self.model.outputs:
+            output = self.hosted[last].border if last in self.hosted else last
+            if output not in self.values:
+                self.refuse_output(last)
+            borders.setdefault(self.values[output].name, output)
+        borders.pop(INPUT, None)
+        if not borders:
             raise DnaError("the model has no operator that the machine would run")
-        notes = (*self.arrival_notes, *self.notes(last))
-        return Imported(graph, steps, entry, self.arrival, output, notes)
+        graph = self.builder.finish(*borders)
+        told = [note for last in self.model.outputs for note in self.notes(last)]
+        notes = (*self.arrival_notes, *dict.fromkeys(told))
+        held = {i: value.name for i, value in self.values.items() if value.padding == Padding()}
+        return Imported(graph, held, steps, entry, self.arrival, tuple(borders.values()), notes)
+
+    def refuse_output(self, index: int) -> NoReturn:
+        """Raise a DnaError: nothing that is known here computes an output of the model."""
+        if index in self.writer:
+            self.writer[index].refuse("its result is no map", "an INT8 output")
+        raise DnaError("the model's output is not computed by its operators")
 
     def check_file(self) -> None:
         """Refuse operators that there are not here, and what no runtime should take."""
@@ -121,9 +116,11 @@ class _Importer(Translation):
             missing[0].refuse(f"this operator is not supported{nor}", nearest("tflite", code))
         if self.model.fault:
             raise DnaError(f"{self.model.fault}; nearest: the same without it")
-        for what, indices in (("inputs", self.model.inputs), ("outputs", self.model.outputs)):
-            if len(indices) != 1 or indices[0] < 0:
-                raise DnaError(f"the model has {len(indices)} {what}; supported is one")
+        inputs, outputs = self.model.inputs, self.model.outputs
+        if len(inputs) != 1 or inputs[0] < 0:
+            raise DnaError(f"the model has {len(inputs)} inputs; supported is one")
+        if not outputs or min(outputs) < 0 or len(set(outputs)) != len(outputs):
+            raise DnaError(f"the model has the outputs {list(outputs)}; supported is one, or more")
         written = set(self.model.inputs)
         for operator in self.model.operators:
             operator.check()
@@ -142,8 +139,12 @@ class _Importer(Translation):
         if operator.index not in self.arrived:
             row = find("tflite", operator.code)
             assert row is not None
-            HANDLERS[row.name](self, operator)
+            try:
+                HANDLERS[row.name](self, operator)
+            except DnaError as error:
+                raise OperatorError(str(error), operator.index) from error
         operator.finish()
         value = self.values.get(index)
-        name = value.name if value is not None and value.padding == Padding() else None
-        return Step(operator.index, operator.code, index, name, reads)
+        merged = value is not None and value.padding != Padding()
+        name = None if value is None or merged else value.name
+        return Step(operator.index, operator.code, index, name, reads, merged)

@@ -41,6 +41,18 @@ BIAS = 2
 """The input that these may leave out. Where another one is, LiteRT can crash."""
 
 
+class OperatorError(DnaError):
+    """An operator that is not supported.
+
+    Attributes:
+        operator: its index in the file.
+    """
+
+    def __init__(self, message: str, operator: int) -> None:
+        self.operator = operator
+        super().__init__(message)
+
+
 class TfliteOperator:
     """An operator.
 
@@ -81,8 +93,21 @@ class TfliteOperator:
         return f"operator {self.index} ({self.code})"
 
     def refuse(self, what: str, nearest: str) -> NoReturn:
-        """Raise a DnaError that names the operator, what is wrong and what would be right."""
-        raise DnaError(f"{self}: {what}; nearest: {nearest}")
+        """Raise an OperatorError that names the operator, what is wrong and what would be right."""
+        raise OperatorError(f"{self}: {what}; nearest: {nearest}", self.index)
+
+    def fresh(self) -> TfliteOperator:
+        """The same operator, of which nobody has read anything."""
+        return TfliteOperator(
+            self.index,
+            self.code,
+            self.inputs,
+            self.outputs,
+            table=self.table,
+            options=self.options,
+            defaults=self._defaults,
+            fault=self.fault,
+        )
 
     def check(self) -> None:
         """Refuse another number of outputs than one, no input, or another operator's options."""

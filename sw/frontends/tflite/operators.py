@@ -14,7 +14,7 @@ from sw.errors import DnaError
 from sw.frontends.tflite.entry import Entry, is_a
 from sw.frontends.tflite.host import Host
 from sw.frontends.tflite.operands import Value
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.shapes import ShapeArithmetic
 from sw.graph_builder import Window
 from sw.operations import Padding
@@ -225,8 +225,8 @@ def _computed(build: Callable[[Translation, TfliteOperator, str], Built]) -> Han
             name, shape = build(self, operator, f"{operator.code.lower()}_{operator.index}")
         except DnaError as error:
             text = str(error)
-            raise DnaError(
-                text if text.startswith("operator ") else f"{operator}: {text}"
+            raise OperatorError(
+                text if text.startswith("operator ") else f"{operator}: {text}", operator.index
             ) from error
         if shape != output.shape:
             operator.refuse(

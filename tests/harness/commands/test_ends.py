@@ -15,7 +15,7 @@ import pytest
 
 from harness.mlperf import system
 from hw.config import PRESETS
-from sim.functional.kernels import supported
+from sim.functional.isa import available
 from sim.native import cpus
 from tests.support.tiny import save_artifact, save_compiled, save_photographs
 
@@ -45,7 +45,7 @@ STUBBED = {
 }
 """Commands whose children wait for a program that never ends, in the place of g++ or npm."""
 
-if supported():  # else LiteRT answers, and nothing is compiled
+if available():  # else LiteRT answers, and nothing is compiled
     STUBBED |= {
         "run": ["run", "tiny.dna", "photographs/0.jpg"],
         "loadgen": ["loadgen", "tiny.dna", "--scenario", "Offline", "--data-dir", "photographs"],

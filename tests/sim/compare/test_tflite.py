@@ -66,6 +66,6 @@ def test_arithmetic_outside_the_delegate_is_refused():
         CODE.FULLY_CONNECTED, [x.index, weights, bias], y.index, schema.FullyConnectedOptionsT()
     )
     other = net.finish(y)
-    assert read(other, "model").outputs == (imported.output,)
+    assert read(other, "model").outputs == imported.outputs
     with pytest.raises(DnaError, match=r"outside the XNNPACK delegate.*FULLY_CONNECTED"):
         TfliteJudge(other, read(other, "model"), imported)

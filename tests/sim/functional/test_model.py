@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim import native
-from sim.functional import FunctionalModel, flatbuffer, kernels
+from sim.functional import FunctionalModel, flatbuffer, isa, kernels
+from sim.functional.isa import ISAS, Isa
 from sim.functional.kernels import Kernels
 from sim.functional.litert import LiteRT
 from sim.reference import ReferenceModel
@@ -17,11 +18,23 @@ from sw.operations import Padding, Tensor
 from tests import skips
 from tests.support.graphs import random_image, random_small_graph
 
-needs_kernels = pytest.mark.skipif(not kernels.supported(), reason=skips.KERNELS)
+needs_kernels = pytest.mark.skipif(not isa.available(), reason=skips.KERNELS)
+
+
+def needs(each: Isa) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(each not in isa.available(), reason=skips.KERNELS)
+
+
+EVERY_ISA = [pytest.param(each, id=each.name, marks=needs(each)) for each in ISAS]
 ENGINES = [
     pytest.param(lambda graph: LiteRT(flatbuffer.emit(graph, every_tensor=True)), id="litert"),
-    pytest.param(
-        lambda graph: Kernels(graph, every_tensor=True), id="kernels", marks=needs_kernels
+    *(
+        pytest.param(
+            lambda graph, isa=each: Kernels(graph, isa, every_tensor=True),
+            id=each.name,
+            marks=needs(each),
+        )
+        for each in ISAS
     ),
 ]
 EXTREMES = np.array([-128, -127, -1, 0, 1, 126, 127], np.int8)
@@ -226,23 +239,23 @@ def test_max_pool(engine, padding, size):
     agree(engine, builder.finish("y"), extremes(rng, (size, size, 5)))
 
 
-@needs_kernels
+@pytest.mark.parametrize("isa", EVERY_ISA)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(3))
-def test_fused_and_shared_kernels(threads, seed):
+def test_fused_and_shared_kernels(isa, threads, seed):
     """Without every tensor kept, additions are fused and memory is used again."""
     rng = np.random.default_rng(seed)
     graph = random_small_graph(rng, (40, 33, 3))
     assert kernels.fusions(graph)
-    engine, reference = Kernels(graph, threads), ReferenceModel(graph)
+    engine, reference = Kernels(graph, isa, threads), ReferenceModel(graph)
     for _ in range(3):
         image = random_image(rng, graph)
         assert (engine.run(image)[0] == reference.run(image[None])[0]).all()
 
 
-@needs_kernels
+@pytest.mark.parametrize("isa", EVERY_ISA)
 @pytest.mark.parametrize("swap", [False, True])
-def test_fused_addition_of_extremes(swap):
+def test_fused_addition_of_extremes(isa, swap):
     graph, image = addition((0.731, 0.2229), (-77, 31, 8))
     if swap:
         last = graph.operations[-1]
@@ -254,7 +267,7 @@ def test_fused_addition_of_extremes(swap):
             }
         )
     assert list(kernels.fusions(graph)) == ["b"]
-    got = Kernels(graph, 2).run(image)[0]
+    got = Kernels(graph, isa, 2).run(image)[0]
     assert (got == ReferenceModel(graph).run(image[None])[0]).all()
 
 
@@ -294,11 +307,9 @@ class TestFunctionalModel:
         self.graph = random_small_graph(rng)
         self.batch = np.stack([random_image(rng, self.graph) for _ in range(3)])
 
-    @pytest.mark.parametrize(
-        "supported", [False, pytest.param(True, marks=needs_kernels)], ids=["litert", "kernels"]
-    )
-    def test_same_bits_whatever_engine_it_takes(self, supported, monkeypatch):
-        monkeypatch.setattr(kernels, "supported", lambda: supported)
+    @pytest.mark.parametrize("limit", ["", isa.NONE, *EVERY_ISA])
+    def test_same_bits_whatever_engine_it_takes(self, limit, monkeypatch):
+        monkeypatch.setenv(isa.VARIABLE, getattr(limit, "name", limit))
         model, reference = FunctionalModel(self.graph), ReferenceModel(self.graph)
         assert (model.run(self.batch) == reference.run(self.batch)).all()
         expected, got = reference.run_all(self.batch[0]), model.run_all(self.batch[0])
@@ -334,5 +345,5 @@ def test_a_compiler_that_fails_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(native, "COMPILER", "false")
     with pytest.raises(DnaError, match="false cannot compile"):
-        kernels.library()
+        kernels.library(ISAS[0])
     assert list((tmp_path / "open-dna" / "kernels").iterdir()) == []

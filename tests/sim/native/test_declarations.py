@@ -51,7 +51,7 @@ SHARED = [
     [model.Instruction],
     [model.Trace],
     [model.Result],
-    [layout.Map, layout.Layer],
+    [layout.Map, layout.Products, layout.Layer],
     [Stream],
     [Static],
 ]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from sim.functional.tflite_writer import packed
 from sw.errors import DnaError
-from sw.frontends.tflite import import_file
+from sw.frontends.tflite.packing import packed
 from tests.support.tflite_bases import bases
 from tests.support.tflite_models import CODE, VALID, Maker
+from tests.support.tflite_strict import import_whole
 from tests.sweeps.import_sweep import compared
 
 
@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_one_line(code, change, words, tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(changed(code, change))
     with pytest.raises(DnaError) as caught:
-        import_file(path)
+        import_whole(path)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sim import reference
-from sim.functional import flatbuffer, kernels
+from sim.functional import flatbuffer, isa, kernels
 from sw.compiler.lowering import LOWERINGS
 from sw.errors import DnaError
 from sw.operations import Conv2D, Operation
@@ -142,7 +142,7 @@ def test_an_operation_without_rule_kernel_or_writer_is_an_error(engine, monkeypa
     }[engine]
     run = {
         "reference": lambda graph, x: reference.run_operation(graph, graph.operations[0], [x]),
-        "kernels": lambda graph, x: kernels.Kernels(graph),
+        "kernels": lambda graph, x: kernels.Kernels(graph, isa.ISAS[0]),
         "flatbuffer": lambda graph, x: flatbuffer.emit(graph),
     }[engine]
     graph = programs.lone_convolution()

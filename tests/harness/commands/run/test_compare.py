@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.cli import main
-from sim.functional.kernels import supported
+from sim.functional.isa import available
 from sw import artifact
 from tests import skips
 from tests.support.tflite_models import random_model
@@ -51,7 +51,7 @@ def test_a_bad_image_is_found_before_the_work(monkeypatch, capsys, tmp_path, net
     assert len(error.strip().splitlines()) == 1
 
 
-@pytest.mark.skipif(not supported(), reason=skips.KERNELS)
+@pytest.mark.skipif(not available(), reason=skips.KERNELS)
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("what", ["artifact", "tflite"])
 @pytest.mark.parametrize("cache", ["file", "/proc"])

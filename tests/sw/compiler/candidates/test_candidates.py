@@ -67,7 +67,10 @@ def test_the_smallest_way_is_one_row_at_a_time():
     layers = lower(random_resnet50(np.random.default_rng(0), 64), config)
     conv = next(layer for layer in layers if layer.name == "stage1.block1.conv2")
     source = 3 * conv.source.row_words
-    assert Candidates(Platform(config), layers).smallest(conv, Links()) == source + conv.target.row_words
+    assert (
+        Candidates(Platform(config), layers).smallest(conv, Links())
+        == source + conv.target.row_words
+    )
 
 
 @pytest.mark.parametrize(("residue", "expected"), [(None, 10), (2, 10), (3, 11), (1, 13)])

@@ -1,0 +1,88 @@
+// Vectors of 8 lanes: AVX2, with or without AVX-VNNI.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace {
+
+using Ints = __m256i;    // kLanes int32, or 4 * kLanes bytes of them
+using Floats = __m256;   // kLanes float32
+using Shorts = __m256i;  // 2 * kLanes int16
+using Bytes = __m128i;   // 2 * kLanes uint8
+
+Ints load(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+void store(void* at, Ints value) { _mm256_storeu_si256(static_cast<__m256i*>(at), value); }
+Floats load_floats(const float* at) { return _mm256_loadu_ps(at); }
+Bytes load_bytes(const uint8_t* at) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+Ints ints(int32_t value) { return _mm256_set1_epi32(value); }
+Floats floats(float value) { return _mm256_set1_ps(value); }
+Shorts shorts(int value) { return _mm256_set1_epi16(int16_t(value)); }
+
+// To each lane of `sum` the products of its four bytes: unsigned by signed, wrapping.
+Ints dot(Ints sum, Ints activations, Ints weights) {
+#ifdef __AVXVNNI__
+  return _mm256_dpbusd_avx_epi32(sum, activations, weights);
+#else
+  // maddubs saturates the sum of two products: packing.py sees to it that none is so large.
+  const __m256i pairs = _mm256_maddubs_epi16(activations, weights);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+}
+
+// With all bits of some bytes flipped.
+Ints flipped(Ints bytes, Ints mask) { return _mm256_xor_si256(bytes, mask); }
+
+Floats scaled(Ints sum, Floats by) { return _mm256_mul_ps(_mm256_cvtepi32_ps(sum), by); }
+Floats least(Floats a, Floats b) { return _mm256_min_ps(a, b); }
+Floats most(Floats a, Floats b) { return _mm256_max_ps(a, b); }
+Ints rounded(Floats value) { return _mm256_cvtps_epi32(value); }  // halves to even
+Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
+Ints shift_right(Ints a, int by) { return _mm256_sra_epi32(a, _mm_cvtsi32_si128(by)); }
+Shorts add_saturating(Shorts a, Shorts b) { return _mm256_adds_epi16(a, b); }
+Shorts least_shorts(Shorts a, Shorts b) { return _mm256_min_epi16(a, b); }
+Shorts most_shorts(Shorts a, Shorts b) { return _mm256_max_epi16(a, b); }
+
+// In each 128 bits: the four lanes of `a`, then those of `b`, saturated.
+Shorts joined(Ints a, Ints b) { return _mm256_packs_epi32(a, b); }
+
+// Values of 0 to 255, in their order.
+Bytes bytes(Shorts values) {
+  return _mm_packus_epi16(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
+}
+
+// In each 128 bits: the eight values of `a`, then those of `b`; all 0 to 255.
+Ints joined_bytes(Shorts a, Shorts b) { return _mm256_packus_epi16(a, b); }
+
+// The lanes that `joined` would have made these bytes of.
+void widened(Bytes values, Ints& a, Ints& b) {
+  const __m256i wide = _mm256_cvtepu8_epi16(values), zero = _mm256_setzero_si256();
+  a = _mm256_unpacklo_epi16(wide, zero);
+  b = _mm256_unpackhi_epi16(wide, zero);
+}
+
+// In each 128 bits, of the lower (upper) halves: a byte of `a`, one of `b`, the next of `a` ...
+Ints low_bytes(Ints a, Ints b) { return _mm256_unpacklo_epi8(a, b); }
+Ints high_bytes(Ints a, Ints b) { return _mm256_unpackhi_epi8(a, b); }
+Ints low_pairs(Ints a, Ints b) { return _mm256_unpacklo_epi16(a, b); }
+Ints high_pairs(Ints a, Ints b) { return _mm256_unpackhi_epi16(a, b); }
+
+void store_some(uint8_t* to, Bytes value, int count) {
+  if (count >= 2 * kLanes) return _mm_storeu_si128(reinterpret_cast<__m128i*>(to), value);
+  if (count >= kLanes) {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(to), value);
+    value = _mm_unpackhi_epi64(value, value);
+    to += kLanes, count -= kLanes;
+  }
+  const int64_t rest = _mm_cvtsi128_si64(value);
+  std::memcpy(to, &rest, count);
+}
+
+void pause() { _mm_pause(); }
+
+}  // namespace

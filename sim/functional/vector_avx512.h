@@ -1,0 +1,73 @@
+// Vectors of 16 lanes: AVX512 with VNNI.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace {
+
+using Ints = __m512i;    // kLanes int32, or 4 * kLanes bytes of them
+using Floats = __m512;   // kLanes float32
+using Shorts = __m512i;  // 2 * kLanes int16
+using Bytes = __m256i;   // 2 * kLanes uint8
+
+Ints load(const void* at) { return _mm512_loadu_si512(at); }
+void store(void* at, Ints value) { _mm512_storeu_si512(at, value); }
+Floats load_floats(const float* at) { return _mm512_loadu_ps(at); }
+Bytes load_bytes(const uint8_t* at) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at));
+}
+Ints ints(int32_t value) { return _mm512_set1_epi32(value); }
+Floats floats(float value) { return _mm512_set1_ps(value); }
+Shorts shorts(int value) { return _mm512_set1_epi16(int16_t(value)); }
+
+// To each lane of `sum` the products of its four bytes: unsigned by signed, wrapping.
+Ints dot(Ints sum, Ints activations, Ints weights) {
+  return _mm512_dpbusd_epi32(sum, activations, weights);
+}
+
+// With all bits of some bytes flipped.
+Ints flipped(Ints bytes, Ints mask) { return _mm512_xor_si512(bytes, mask); }
+
+Floats scaled(Ints sum, Floats by) { return _mm512_mul_ps(_mm512_cvtepi32_ps(sum), by); }
+Floats least(Floats a, Floats b) { return _mm512_min_ps(a, b); }
+Floats most(Floats a, Floats b) { return _mm512_max_ps(a, b); }
+Ints rounded(Floats value) { return _mm512_cvtps_epi32(value); }  // halves to even
+Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+Ints multiply(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
+Ints shift_right(Ints a, int by) { return _mm512_sra_epi32(a, _mm_cvtsi32_si128(by)); }
+Shorts add_saturating(Shorts a, Shorts b) { return _mm512_adds_epi16(a, b); }
+Shorts least_shorts(Shorts a, Shorts b) { return _mm512_min_epi16(a, b); }
+Shorts most_shorts(Shorts a, Shorts b) { return _mm512_max_epi16(a, b); }
+
+// In each 128 bits: the four lanes of `a`, then those of `b`, saturated.
+Shorts joined(Ints a, Ints b) { return _mm512_packs_epi32(a, b); }
+
+// Values of 0 to 255, in their order.
+Bytes bytes(Shorts values) { return _mm512_cvtepi16_epi8(values); }
+
+// In each 128 bits: the eight values of `a`, then those of `b`; all 0 to 255.
+Ints joined_bytes(Shorts a, Shorts b) { return _mm512_packus_epi16(a, b); }
+
+// The lanes that `joined` would have made these bytes of.
+void widened(Bytes values, Ints& a, Ints& b) {
+  const __m512i wide = _mm512_cvtepu8_epi16(values), zero = _mm512_setzero_si512();
+  a = _mm512_unpacklo_epi16(wide, zero);
+  b = _mm512_unpackhi_epi16(wide, zero);
+}
+
+// In each 128 bits, of the lower (upper) halves: a byte of `a`, one of `b`, the next of `a` ...
+Ints low_bytes(Ints a, Ints b) { return _mm512_unpacklo_epi8(a, b); }
+Ints high_bytes(Ints a, Ints b) { return _mm512_unpackhi_epi8(a, b); }
+Ints low_pairs(Ints a, Ints b) { return _mm512_unpacklo_epi16(a, b); }
+Ints high_pairs(Ints a, Ints b) { return _mm512_unpackhi_epi16(a, b); }
+
+void store_some(uint8_t* to, Bytes value, int count) {
+  const __mmask32 mask = count >= 2 * kLanes ? ~0u : (1u << count) - 1;
+  _mm256_mask_storeu_epi8(to, mask, value);
+}
+
+void pause() { _mm_pause(); }
+
+}  // namespace

@@ -1,0 +1,58 @@
+"""Packed weights: the same sums as the window's, and no pair that saturates 16 bits."""
+
+import numpy as np
+import pytest
+
+from sim.functional import packing
+from sim.functional.isa import ISAS
+
+SATURATING = [isa for isa in ISAS if isa.pairs_saturate]
+
+
+def sums(products, window, flips):
+    """int64 [block, lane] of a window int64 [dot product, 4]; checks every pair on the way."""
+    blocks = len(products.first) - 1
+    lanes = products.weights.shape[-2]
+    total = np.zeros((blocks, lanes), np.int64)
+    for block in range(blocks):
+        for i in range(products.first[block], products.first[block + 1]):
+            x = np.broadcast_to(window[products.place[i]], (lanes, packing.STEP))
+            weights = products.weights[i]
+            if flips:
+                weights, mask = weights
+                assert set(np.unique(mask)) <= {-1, 0}
+                x = np.where(mask, 255 - x, x)
+            total[block] += (x * weights).sum(axis=-1)
+            pairs = weights.reshape(lanes, 2, 2).astype(int)
+            assert (255 * pairs.clip(min=0).sum(-1)).max() <= 2**15 - 1
+            assert (255 * pairs.clip(max=0).sum(-1)).min() >= -(2**15)
+    return total
+
+
+@pytest.mark.parametrize("isa", SATURATING, ids=lambda isa: isa.name)
+@pytest.mark.parametrize("values", [[-128], [127], [-128, -127, 127], [64, 65, -64, -65], None])
+@pytest.mark.parametrize("form", [(5, 1, 9), (40, 3, 21)])
+def test_no_pair_saturates_and_nothing_is_lost(isa, values, form):
+    rng = np.random.default_rng(len(values or []))
+    weights = rng.choice(np.arange(-128, 128) if values is None else values, form).astype(np.int8)
+    packed = packing.convolution(weights, isa)
+    channels, rows, run = form
+    steps = -(-run // packing.STEP)
+    for x in (rng.integers(0, 256, (rows, run)), np.full((rows, run), 255)):
+        window = np.zeros((rows, steps * packing.STEP), np.int64)
+        window[:, :run] = x
+        window = window.reshape(rows * steps, packing.STEP)
+        got = packed.bias + sums(packed.plain, window, flips=False)
+        got += sums(packed.flipped, window, flips=True)
+        expected = packed.per_channel((weights.astype(np.int64) * x).sum(axis=(1, 2)))
+        assert (got == expected).all()
+    assert channels == len(weights)
+
+
+@pytest.mark.parametrize("isa", ISAS, ids=lambda isa: isa.name)
+def test_small_weights_are_left_as_they_are(isa):
+    weights = np.random.default_rng(1).integers(-64, 65, (70, 2, 12)).astype(np.int8)
+    packed = packing.convolution(weights, isa)
+    assert packed.plain.weights.shape[0] == (len(packed.plain.first) - 1) * 2 * 3
+    assert packed.flipped.weights.size == 0
+    assert not packed.bias.any()
