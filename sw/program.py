@@ -137,7 +137,7 @@ class LayerTable(msgspec.Struct, frozen=True, kw_only=True):
             every stripe.
         dram: where the output is kept if not in feature memory.
         split: k, modules that share a reduction; 0 if it is no convolution.
-        neighbours: pixels that are computed together; 0 if it is no convolution.
+        neighbours: p, pixels that are computed as one; 0 if it is no convolution.
         channel_tiles, pixel_tiles, tile_pixels: the loop nest (of the first stripe).
         macs: multiply-accumulates, padding counted.
         weight_bytes, load_bytes, store_bytes: DRAM traffic.

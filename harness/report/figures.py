@@ -69,7 +69,7 @@ class LayerFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         number, name, kind, shape, macs: as in the program's table.
-        split: k; 0 if it is no convolution.
+        split, neighbours: k and p; 0 if it is no convolution.
         start, end: first cycle of work for it, and the first one after, from the start of the
             program; loads and weights run ahead. Layers overlap.
         cycles: from the end of the layers before to its own; they add up to the end of the last.
@@ -91,6 +91,7 @@ class LayerFigures(msgspec.Struct, frozen=True, kw_only=True):
     shape: tuple[int, int, int]
     macs: int
     split: int
+    neighbours: int
     start: int
     end: int
     cycles: int
@@ -333,6 +334,7 @@ def _layer(
         shape=table.shape,
         macs=table.macs,
         split=table.split,
+        neighbours=table.neighbours,
         start=time.start,
         end=time.end + 1,
         cycles=time.cycles,
