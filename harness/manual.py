@@ -2,7 +2,8 @@
 
 ``docs/commands.md`` is every command's ``--help``; ``docs/registers.md`` the registers of the
 machine (:mod:`harness.hardware.register_manual`); within ``docs/models.md`` stands the table of
-operators (:mod:`harness.operator_manual`); ``docs/pictures/machine.svg`` is drawn from the
+operators (:mod:`harness.operator_manual`), within ``docs/memory.md`` that of the memories
+(:mod:`harness.hardware.memory_manual`); ``docs/pictures/machine.svg`` is drawn from the
 configuration of f200 (:mod:`harness.hardware.machine_picture`). A test says when they are old.
 """
 
@@ -15,7 +16,7 @@ import click
 
 from harness import operator_manual
 from harness.cli import dna
-from harness.hardware import machine_picture, register_manual
+from harness.hardware import machine_picture, memory_manual, register_manual
 from hw.config import PRESETS
 
 FOLDER = Path(__file__).parent.parent / "docs"
@@ -85,7 +86,10 @@ PAGES: Mapping[str, Callable[[], str]] = {
 }
 """What writes each page, by the name of its file in ``docs/``."""
 
-PARTS: Mapping[str, Callable[[], str]] = {"models.md": operator_manual.tables}
+PARTS: Mapping[str, Callable[[], str]] = {
+    "memory.md": memory_manual.table,
+    "models.md": operator_manual.tables,
+}
 """What writes a part of a page, between marks."""
 
 PICTURES: Mapping[str, Callable[[], str]] = {

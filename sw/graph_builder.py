@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from sw import numerics
@@ -245,6 +247,23 @@ class GraphBuilder:
         source = self.tensor(x)
         output = Output(source.scale, source.zero_point, activation)
         return self._uniform(name, x, 1.0, output, Window((1, 1), padding=padding))
+
+    def repeat_channels(self, x: str, order: Sequence[int]) -> bool:
+        """Let a convolution that nobody reads yet write its channels in an order, also repeated.
+
+        Returns:
+            Whether ``x`` is the result of one.
+        """
+        operations = self._graph.operations
+        computed = any(isinstance(op, Conv2D) and op.output == x for op in operations)
+        if not computed or any(x in op.inputs for op in operations):
+            return False
+        for what in ("weights", "bias", "weight_scale", "multiplier"):
+            values = self._graph.constants[f"{x}.{what}"]
+            self._graph.constants[f"{x}.{what}"] = np.ascontiguousarray(values[list(order)])
+        shape = (*self._graph.tensors[x].shape[:-1], len(order))
+        self._graph.tensors[x] = msgspec.structs.replace(self._graph.tensors[x], shape=shape)
+        return True
 
     def bounded(self, name: str, x: str, output: Output) -> str:
         """Add a convolution that gives every value another quantization, and bounds."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from harness.commands.numbers import CLOCK, CYCLES, PORT
+from sim.memory.presets import IDEAL, names
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,8 +38,20 @@ def timing_option(function: F) -> F:
     )(function)
 
 
+def memory_option(function: F) -> F:
+    """Adds ``--memory NAME``, passed as ``memory_name``."""
+    return click.option(
+        "--memory",
+        "memory_name",
+        default=IDEAL,
+        show_default=True,
+        metavar="NAME",
+        help=f"The external memory: {', '.join(names())}; 2x, 4x or 8x in front: so many of them.",
+    )(function)
+
+
 def bandwidth_option(purpose: str) -> Callable[[F], F]:
-    """Adds ``--memory-bandwidth PART``, passed as ``memory_bandwidth``.
+    """Adds ``--memory-bandwidth PART``, passed as ``memory_bandwidth``; None: nobody said any.
 
     Args:
         purpose: what is done with it, for the help text.
@@ -46,30 +59,71 @@ def bandwidth_option(purpose: str) -> Callable[[F], F]:
     return click.option(
         "--memory-bandwidth",
         type=PORT,
-        default=1.0,
-        show_default=True,
+        show_default="1.0",
         metavar="PART",
-        help=f"Part of the DRAM port's width that the external memory keeps up with{purpose}.",
+        help="Of the ideal memory: the part of the DRAM port's width that it keeps up "
+        f"with{purpose}.",
     )
 
 
 def memory_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of the memory model, passed as ``memory``, a ``MemoryModel``."""
+    """Adds the options of the memory, passed as ``memory``, a ``MemoryChoice``."""
 
-    @click.option(
-        "--memory-latency",
-        type=CYCLES,
-        default=64,
-        show_default=True,
-        metavar="CYCLES",
-        help="Of the external memory: from a burst's address to its first word.",
-    )
-    @bandwidth_option("")
+    @memory_option
+    @_ideal_options
     @functools.wraps(function)
-    def wrapped(*args: Any, memory_latency: int, memory_bandwidth: float, **options: Any) -> None:
-        from sim.memory.model import MemoryModel
+    def wrapped(
+        *args: Any,
+        memory_name: str,
+        memory_latency: int | None,
+        memory_bandwidth: float | None,
+        **options: Any,
+    ) -> None:
+        from harness.hardware.memory import MemoryChoice
 
-        model = MemoryModel(latency=memory_latency, bandwidth=memory_bandwidth)
-        function(*args, memory=model, **options)
+        choice = MemoryChoice(memory_name, memory_latency, memory_bandwidth)
+        function(*args, memory=choice, **options)
 
     return wrapped
+
+
+def memories_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds those of several memories, passed as ``memories``, of which each is a choice."""
+
+    @click.option(
+        "--memory",
+        "memory_names",
+        default=IDEAL,
+        show_default=True,
+        metavar="NAME,...",
+        help=f"External memories: {', '.join(names())}; 2x, 4x or 8x in front: so many of them.",
+    )
+    @_ideal_options
+    @functools.wraps(function)
+    def wrapped(
+        *args: Any,
+        memory_names: str,
+        memory_latency: int | None,
+        memory_bandwidth: float | None,
+        **options: Any,
+    ) -> None:
+        from harness.hardware.memory import MemoryChoice
+
+        choices = [
+            MemoryChoice(name, memory_latency, memory_bandwidth)
+            for name in dict.fromkeys(memory_names.split(","))
+        ]
+        function(*args, memories=choices, **options)
+
+    return wrapped
+
+
+def _ideal_options(function: F) -> F:
+    latency = click.option(
+        "--memory-latency",
+        type=CYCLES,
+        show_default="64",
+        metavar="CYCLES",
+        help="Of the ideal memory: from a burst's address to its first word.",
+    )
+    return latency(bandwidth_option("")(function))

@@ -72,7 +72,7 @@ def model_digest() -> str:
         (sw, "*.py"),
         (sw, "compiler/**/*.py"),
         (sim, "cycles/*"),
-        (sim, "rtl/memory.py"),
+        (sim, "memory/*"),
     )
 
 
@@ -83,12 +83,14 @@ def evaluate(task: Task) -> Outcome:
         DnaError: this process has another artifact or another version of the program.
     """
     from sim.cycles import predict
+    from sim.memory.bandwidth import effective_bandwidth
     from sw.compiler import compile_graph
 
     sources.check_same(task.model, model_digest())
     graph = _graph(task.artifact, task.network)
     try:
-        program = compile_graph(graph, task.config, task.memory.bandwidth)
+        bandwidth = effective_bandwidth(task.memory, task.config)
+        program = compile_graph(graph, task.config, bandwidth)
     except DnaError as error:
         return Outcome(refused=str(error))
     prediction = predict(program, task.memory)

@@ -10,6 +10,7 @@ from harness.explore.evaluate import Outcome
 from harness.hardware.area import Area, area
 from harness.hardware.timing.clock import Clock
 from hw.config import DnaConfig
+from sim.memory.presets import IDEAL
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +18,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         clock: with what proves it.
+        memory: its name.
         refused: why it cannot run; then there are no figures.
         latency_ms, throughput_per_s, utilization: of one image from start to interrupt.
         dram_gb_per_s: that the memory is asked for on average.
@@ -26,6 +28,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     parameters: DnaConfig | None
     clock: Clock
+    memory: str = IDEAL
     refused: str | None = None
     cycles: int = 0
     latency_ms: float = 0
@@ -37,16 +40,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     front: bool = False
 
 
-def row(config: DnaConfig, outcome: Outcome, clock: Clock) -> Row:
-    """The figures of ``config``."""
+def row(config: DnaConfig, outcome: Outcome, clock: Clock, memory: str = IDEAL) -> Row:
+    """The figures of ``config`` with the memory of that name."""
+    base = Row(name=config.name, parameters=config, clock=clock, memory=memory)
     if outcome.refused is not None:
-        return Row(name=config.name, parameters=config, clock=clock, refused=outcome.refused)
+        return msgspec.structs.replace(base, refused=outcome.refused)
     size = area(config)
     latency = outcome.cycles / (clock.mhz * 1e3)
-    return Row(
-        name=config.name,
-        parameters=config,
-        clock=clock,
+    return msgspec.structs.replace(
+        base,
         cycles=outcome.cycles,
         latency_ms=latency,
         throughput_per_s=1e3 / latency,

@@ -9,6 +9,7 @@ from harness.explore.evaluate import Outcome, Task, evaluate, model_digest
 from harness.explore.results import Row, row
 from harness.explore.space import Candidate
 from harness.explore.state import State
+from harness.hardware.memory import MemoryChoice
 from harness.hardware.timing import clock, result
 from harness.hardware.timing.clock import ASSUMED_MHZ, Clock
 from harness.host.workers import run_tasks
@@ -16,26 +17,36 @@ from sim.memory.model import MemoryModel
 from sw import artifact as artifacts
 from sw.errors import DnaError
 
+Clocks = Mapping[str | None, Sequence[Clock]]
+"""The clocks of configurations by digest; None: of what makes no machine."""
+
+Key = tuple[str, MemoryModel]
+"""The digest of a configuration, and a memory behind it."""
+
 
 def tasks(
     artifact: Path,
     network: artifacts.Artifact,
     candidates: Sequence[Candidate],
-    memory: MemoryModel,
-) -> dict[str, Task]:
-    """What is to be modelled, by the digest of the configuration; equal machines are one task.
+    clocks: Clocks,
+    memories: Sequence[MemoryChoice],
+) -> dict[Key, Task]:
+    """What is to be modelled; equal machines with equal memories are one task.
 
     Args:
         artifact: path of ``network``.
         network: to compile.
         candidates: of which those without a configuration make no task.
-        memory: behind every machine.
+        clocks: of each configuration (:func:`clocks`).
+        memories: behind every machine, one after the other.
     """
     digest, model = artifacts.network_digest(network), model_digest()
     return {
-        candidate.config.digest: Task(artifact.absolute(), digest, model, candidate.config, memory)
-        for candidate in candidates
-        if candidate.config is not None
+        (config.digest, memory): Task(artifact.absolute(), digest, model, config, memory)
+        for config in (candidate.config for candidate in candidates)
+        if config is not None
+        for at in clocks[config.digest]
+        for memory in (choice.at(at.mhz) for choice in memories)
     }
 
 
@@ -99,24 +110,34 @@ def clocks(
 
 def rows(
     candidates: Sequence[Candidate],
-    clocks: Mapping[str | None, Sequence[Clock]],
-    tasks: Mapping[str, Task],
+    clocks: Clocks,
+    memories: Sequence[MemoryChoice],
+    tasks: Mapping[Key, Task],
     state: State,
 ) -> list[Row]:
-    """A row for each candidate at each of its clocks.
+    """A row for each candidate at each of its clocks with each memory.
 
     Args:
         clocks: by digest of the configuration (:func:`clocks`).
-        tasks: by digest of the configuration (:func:`tasks`); ``state`` has all their outcomes.
+        memories: behind every machine.
+        tasks: :func:`tasks`; ``state`` has all their outcomes.
     """
     found = []
     for candidate in candidates:
         for at in clocks[None if candidate.config is None else candidate.config.digest]:
-            if candidate.config is None:
-                refused = candidate.refused
-                found.append(Row(name=candidate.name, parameters=None, clock=at, refused=refused))
-                continue
-            outcome = state.get(tasks[candidate.config.digest])
-            assert outcome is not None
-            found.append(row(candidate.config, outcome, at))
+            for choice in memories:
+                if candidate.config is None:
+                    refusal = Row(
+                        name=candidate.name,
+                        parameters=None,
+                        clock=at,
+                        memory=choice.name,
+                        refused=candidate.refused,
+                    )
+                    found.append(refusal)
+                    continue
+                memory = choice.at(at.mhz)
+                outcome = state.get(tasks[candidate.config.digest, memory])
+                assert outcome is not None
+                found.append(row(candidate.config, outcome, at, memory.name))
     return found

@@ -8,23 +8,21 @@ from harness.explore.results import Row
 from harness.hardware.area import DEVICE
 from harness.hardware.timing.clock import ASSUMED
 from harness.host.terminal import Console, Table
-from sim.memory.model import MemoryModel
 
 
-def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
+def show(rows: Sequence[Row], model: str) -> None:
     """Print a sweep to stdout.
 
     Args:
         rows: in their order.
         model: name of the network.
-        memory: behind every machine.
     """
     console = Console()
     table = Table(
         "",
         "configuration",
-        title=f"{model}: latency modelled (memory latency {memory.latency} "
-        f"cycles, {memory.bandwidth:g} of the DRAM port), area estimated; * is on the Pareto front",
+        "memory",
+        title=f"{model}: latency modelled, area estimated; * is on the Pareto front",
     )
     columns = ("MACs", "lanes", "DRAM B", "KiB", "MHz", "cycles", "ms", "images/s", "used", "GB/s")
     table.add_columns(*columns, "k LUTs", "DSP", f"of {DEVICE}", right=True)
@@ -35,6 +33,7 @@ def show(rows: Sequence[Row], model: str, memory: MemoryModel) -> None:
         table.add_row(
             "*" if row.front else "",
             row.name,
+            row.memory,
             f"{config.macs:,}",
             str(config.lanes),
             str(config.dram_bytes_per_cycle),

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from harness.hardware.memory import MemoryChoice
 from harness.hardware.timing import clock
 from harness.hardware.timing.clock import Clock
 from sim.cycles import predict
@@ -109,11 +110,7 @@ class ModelledMachine:
             "batch": None if self.batch is None else dataclasses.asdict(self.batch),
             "latency_ms": self.cycles / (self.clock.mhz * 1e3),
             "throughput_per_s": self.throughput,
-            "memory": {
-                "latency_cycles": self.memory.latency,
-                "words_per_cycle": self.memory.bandwidth,
-                "bytes_per_cycle": self.memory.bandwidth * self.dram_bytes_per_cycle,
-            },
+            "memory": self.memory.figures(self.dram_bytes_per_cycle),
         }
 
     def __str__(self) -> str:
@@ -123,8 +120,7 @@ class ModelledMachine:
         return (
             f"modelled, not measured: configuration {self.config}, {self.macs} MACs, "
             f"{self.clock}, {self.cycles} cycles a program{batch} and {RESTART_CYCLES} to "
-            f"restart; memory {self.memory.bandwidth * self.dram_bytes_per_cycle:g} B a cycle, "
-            f"latency {self.memory.latency} cycles"
+            f"restart; {self.memory.text(self.dram_bytes_per_cycle)}"
         )
 
 
@@ -136,7 +132,7 @@ def _runs(count: int, cycles: int) -> int:
 def modelled_machine(
     network: Artifact,
     path: Path,
-    memory: MemoryModel,
+    memory: MemoryChoice,
     *,
     batches: bool = False,
     timing_file: Path | None = None,
@@ -157,15 +153,17 @@ def modelled_machine(
     """
     program = program_of(network, path)
     config = program.config
+    machine_clock = clock.chosen(config, timing_file, clock_mhz)[0]
+    model = memory.at(machine_clock.mhz)
     batch = None
     if batches and network.batch is not None:
-        batch = ModelledBatch(network.batch.images, predict(network.batch, memory).cycles)
+        batch = ModelledBatch(network.batch.images, predict(network.batch, model).cycles)
     return ModelledMachine(
         config=config.name,
         macs=config.macs,
-        clock=clock.chosen(config, timing_file, clock_mhz)[0],
-        cycles=predict(program, memory).cycles,
-        memory=memory,
+        clock=machine_clock,
+        cycles=predict(program, model).cycles,
+        memory=model,
         dram_bytes_per_cycle=config.dram_bytes_per_cycle,
         batch=batch,
     )

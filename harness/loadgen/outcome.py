@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.metadata
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -133,8 +134,7 @@ def figures(
         "class_offset": manifest.class_offset,
         "remarks": remarks(score, manifest),
         "timing": "modelled" if machine else "host",
-        **({"clock": msgspec.to_builtins(machine.clock)} if machine else {}),
-        **({"device": machine.figures()} if machine else {}),
+        **_modelled(machine),
         **({"pace": dataclasses.asdict(pace)} if pace else {}),
         **({"host": msgspec.to_builtins(host)} if host else {}),
         "artifact": str(artifact),
@@ -145,3 +145,11 @@ def figures(
         "loadgen": importlib.metadata.version("mlcommons-loadgen"),
         "output": str(folder),
     }
+
+
+def _modelled(machine: ModelledMachine | None) -> dict[str, Any]:
+    """What is assumed, if it is a machine whose speed was timed."""
+    if machine is None:
+        return {}
+    device = machine.figures()
+    return {"clock": device["clock"], "memory": device["memory"], "device": device}

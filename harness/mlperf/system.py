@@ -186,7 +186,8 @@ def _accelerator(target: Target | None, machine: dict[str, Any] | None) -> dict[
         "accelerator_frequency": str(_clock(machine)),
         "accelerator_memory_capacity": f"{target.memory.size / 1e6:.1f} MB in use (modelled)",
         "accelerator_memory_configuration": (
-            f"modelled: {bandwidth:g} GB/s, latency {memory['latency_cycles']} cycles"
+            f"modelled: {memory['name']}, at most {bandwidth:.4g} GB/s, "
+            f"latency {memory['latency_cycles']} cycles"
         ),
         "accelerator_on-chip_memories": f"feature memory of {feature} KiB",
         "accelerator_host_interconnect": "AXI4 and AXI4-Lite (modelled)",

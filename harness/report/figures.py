@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -141,7 +142,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         config: name of the configuration.
         parameters: all of its parameters.
         clock: of the machine, and what proves it.
-        memory: the memory model's parameters.
+        memory: the memory model's parameters (:meth:`MemoryModel.figures`).
         cycles: from start to interrupt.
         tail_cycles: of them after the end of the last layer: the interrupt. CONV is idle then.
         macs, utilization, latency_ms: of one image.
@@ -164,7 +165,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     config: str
     parameters: DnaConfig
     clock: Clock
-    memory: dict[str, float | bool]
+    memory: dict[str, Any]
     cycles: int
     tail_cycles: int
     macs: int
@@ -231,12 +232,7 @@ def report(
         config=config.name,
         parameters=config,
         clock=clock,
-        memory={
-            "latency_cycles": memory.latency,
-            "words_per_cycle": memory.bandwidth,
-            "bytes_per_cycle": memory.bandwidth * config.dram_bytes_per_cycle,
-            "reorder": memory.reorder,
-        },
+        memory=memory.figures(config.dram_bytes_per_cycle),
         cycles=prediction.cycles,
         tail_cycles=prediction.cycles - max(layer.end for layer in layers),
         macs=macs,

@@ -242,8 +242,6 @@ def figures(
     config: DnaConfig, simulator: str, memory: MemoryModel, runs: Sequence[LayerRun]
 ) -> dict[str, Any]:
     """The figures for JSON; ``complete`` is for the caller to add."""
-    from harness.verify.tables import memory_figures
-
     totals = {
         key: sum(getattr(run, key) for run in runs)
         for key in ("values", "mismatches", "reference_mismatches", "cycles")
@@ -255,7 +253,7 @@ def figures(
         **totals,
         "macs": macs,
         "utilization": macs / (config.macs * totals["cycles"]) if totals["cycles"] else 0.0,
-        "memory": memory_figures(memory),
+        "memory": memory.figures(config.dram_bytes_per_cycle),
         "layers": [dataclasses.asdict(run) for run in runs],
     }
 
@@ -274,14 +272,14 @@ def report(
         wanted: layers that were to run.
         repeat: the words of a command that runs the same again, but for ``--layers``.
     """
-    from harness.verify.tables import explanation, layer_table, memory_text
+    from harness.verify.tables import explanation, layer_table
 
     console.print(layer_table(config, "each layer alone", runs))
     sums = figures(config, "", memory, runs)
     console.print(
         f"{len(runs)} of {wanted} layers, {sums['values']:,} values compared, "
         f"{sums['mismatches']:,} differ; {sums['cycles']:,} cycles, MAC utilization "
-        f"{sums['utilization']:.1%}; {memory_text(config, memory)}"
+        f"{sums['utilization']:.1%}; {memory.text(config.dram_bytes_per_cycle)}"
     )
     for run in runs:
         lines = []

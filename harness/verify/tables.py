@@ -1,16 +1,15 @@
-"""What both ways of ``dna verify`` tell: the table of layers, the memory, the first wrong value."""
+"""What both ways of ``dna verify`` tell: the table of layers, the first wrong value."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.host.terminal import Table, marked
 
 if TYPE_CHECKING:
     from hw.config import DnaConfig
-    from sim.memory.model import MemoryModel
     from sim.verify.results import Mismatch
 
 WAVES_BEFORE, WAVES_AFTER = 200, 20
@@ -54,32 +53,6 @@ def layer_table(config: DnaConfig, how: str, layers: Iterable[Row]) -> Table:
             f"{used:.1%}" if layer.macs and layer.cycles is not None else "",
         )
     return table
-
-
-def memory_figures(memory: MemoryModel) -> dict[str, Any]:
-    """The memory model for JSON."""
-    return {
-        "latency_cycles": memory.latency,
-        "words_per_cycle": memory.bandwidth,
-        "reorder": memory.reorder,
-        "stall_probability": memory.stalls.probability,
-        "stall_seed": memory.stalls.seed,
-    }
-
-
-def memory_text(config: DnaConfig, memory: MemoryModel) -> str:
-    """The memory model for people."""
-    text = (
-        f"memory of {config.dram_bytes_per_cycle * memory.bandwidth:.4g} bytes a cycle, "
-        f"latency {memory.latency} cycles"
-    )
-    if memory.reorder:
-        text += ", reads in any order"
-    if memory.stalls.probability:
-        text += (
-            f", stalls in {memory.stalls.probability:.0%} of the cycles (seed {memory.stalls.seed})"
-        )
-    return text
 
 
 def explanation(layer: Row, arguments: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.host.terminal import Console, measured
 from harness.verify import INTERPRETER
-from harness.verify.tables import explanation, layer_table, memory_figures, memory_text
+from harness.verify.tables import explanation, layer_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -158,7 +158,7 @@ def _simulate(
         "complete": True,
         "cycles": result.cycles,
         "utilization": result.utilization,
-        "memory": memory_figures(memory),
+        "memory": memory.figures(case.program.config.dram_bytes_per_cycle),
         "activity": result.activity,
         "seconds": seconds,
         "preparation_seconds": prepared - started,
@@ -199,7 +199,7 @@ def _report(program: Program, result: TimedResult, memory: MemoryModel, seconds:
     Console().print(layer_table(config, f"{_what(program)} from start to interrupt", result.layers))
     _print_line(
         f"{_sums(result)}; {result.cycles:,} cycles, MAC utilization {result.utilization:.1%}; "
-        f"{memory_text(config, memory)}; simulated in {seconds:.0f} s "
+        f"{memory.text(config.dram_bytes_per_cycle)}; simulated in {seconds:.0f} s "
         f"({result.cycles / seconds / 1000:,.0f} thousand cycles a second)"
     )
 

@@ -38,6 +38,7 @@ class TfliteComparer:
             "functional": FunctionalModel(imported.graph).run_all,
             "reference": ReferenceModel(imported.graph).run_all,
         }
+        self._repeated = imported.repeated
         self._judge = TfliteJudge(content, model, imported)
 
     def image(self, image: Int8) -> list[Comparison]:
@@ -58,6 +59,8 @@ class TfliteComparer:
             for name, tensors in results.items():
                 assert step.graph_tensor is not None
                 got = tensors[step.graph_tensor]
+                if step.graph_tensor in self._repeated:
+                    got = np.ascontiguousarray(got[..., : self._repeated[step.graph_tensor]])
                 if got.size != expected.size:
                     raise DnaError(
                         f"operator {comparison.operation} makes {expected.size} values in LiteRT, "

@@ -16,8 +16,10 @@ inline uint32_t banks(const Config &config, int64_t address, int64_t count) {
 
 class InstructionFetch {
 public:
-    InstructionFetch(const Config &config, const std::vector<Instruction> &program)
+    // The program is at byte `offset` of the memory.
+    InstructionFetch(const Config &config, const std::vector<Instruction> &program, uint64_t offset)
         : program(program), word_bytes(config.dram_bytes_per_cycle),
+          first_word(int64_t(offset) / word_bytes),
           words_each(std::max<int64_t>(1, INSTRUCTION_BYTES / word_bytes)),
           parts(std::max<int64_t>(1, word_bytes / INSTRUCTION_BYTES)) {}
 
@@ -27,8 +29,7 @@ public:
     ReadClient client() const {
         ReadClient client;
         client.request = state == ASK_FOR_HEADER || state == ASK_FOR_REST;
-        // A program begins at a multiple of 4096, so that its bursts fall as those from 0 on.
-        client.offset = state == ASK_FOR_HEADER ? 0 : words_each;
+        client.offset = first_word + (state == ASK_FOR_HEADER ? 0 : words_each);
         client.length = state == ASK_FOR_HEADER ? words_each : rest();
         client.ready = state == GATHER;
         return client;
@@ -115,7 +116,7 @@ private:
     }
 
     const std::vector<Instruction> &program;
-    int64_t word_bytes, words_each, parts;
+    int64_t word_bytes, first_word, words_each, parts;
     State state = ASK_FOR_HEADER;
     size_t position = 0;
     int64_t gathered = 0, settling = 0;
@@ -193,8 +194,8 @@ private:
 class Sequencer {
 public:
     Sequencer(const Config &config, const std::vector<Instruction> &program,
-              std::vector<Trace> &traces)
-        : fetch(config, program), program(program), traces(traces),
+              std::vector<Trace> &traces, uint64_t offset)
+        : fetch(config, program, offset), program(program), traces(traces),
           signals(ENGINES, Fifo<int64_t>(INSTRUCTIONS_UNDER_WAY)) {}
 
     InstructionFetch fetch;

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "dram.h"
+#include "../memory/ports.h"
 #include "queues.h"
 
 namespace {
@@ -97,7 +97,8 @@ private:
 
 class DmaReader {
 public:
-    DmaReader(const Config &config, int count) : queues(count, ReadQueue(config)) {
+    DmaReader(const Config &config, int count)
+        : word_bytes(config.dram_bytes_per_cycle), queues(count, ReadQueue(config)) {
         for (int number = 0; number < config.dram_ports; number++)
             ports.emplace_back(count);
     }
@@ -106,13 +107,15 @@ public:
     bool word_valid(int client) const { return queues[client].word_valid(); }
 
     // One cycle, once every client has said what it wants.
-    void clock(std::vector<Dram> &drams, const ReadClient *clients) {
+    void clock(MemoryPorts &memory, const ReadClient *clients) {
         for (size_t number = 0; number < ports.size(); number++) {
             Port &port = ports[number];
-            Dram &dram = drams[number];
-            bool accepted = port.address.valid() && dram.arready();
-            if (accepted)
-                dram.read(port.address.id(), port.address.burst().length * int64_t(ports.size()));
+            bool accepted = port.address.valid() && memory[number].arready;
+            if (accepted) {
+                const Burst &burst = port.address.burst();
+                memory[number].read(port.address.id(), uint64_t(burst.word * word_bytes),
+                                    uint64_t(burst.length) * ports.size());
+            }
             int grant = port.address.ready() ? next(int(number)) : ReadQueue::NOBODY;
             if (grant != ReadQueue::NOBODY)
                 port.last = grant;
@@ -125,7 +128,7 @@ public:
             bool served = false;
             for (size_t number = 0; number < ports.size(); number++) {
                 served |= ports[number].grant == int(index);
-                comes[number] = drams[number].rvalid && drams[number].rid == int(index);
+                comes[number] = memory[number].rvalid && memory[number].rid == int(index);
             }
             queues[index].clock(clients[index], served, comes);
         }
@@ -149,6 +152,7 @@ private:
         return ReadQueue::NOBODY;
     }
 
+    int64_t word_bytes;
     std::vector<ReadQueue> queues;
     std::vector<Port> ports;
     std::vector<bool> comes = std::vector<bool>(4);
@@ -170,7 +174,7 @@ public:
     bool done() const { return over() && order_words.front().last; }
 
     // One cycle; `request` and `word` say what the client offers. Whether a word goes to the bus.
-    bool clock(std::vector<Dram> &drams, bool request, int64_t offset, int64_t length, bool word) {
+    bool clock(MemoryPorts &memory, bool request, int64_t offset, int64_t length, bool word) {
         bool accepted = word && word_ready(), ends = accepted && completes(), retires = over();
         bool any_sent = false;
         int to = splitter.valid() ? port_of(config, splitter.burst().word) : 0;
@@ -178,12 +182,12 @@ public:
         int64_t parts = int64_t(ports.size());
         for (int number = 0; number < int(ports.size()); number++) {
             Port &port = ports[number];
-            Dram &dram = drams[number];
-            bool sends = port.started != 0 && port.words.r_rdy() && dram.wready();
+            MemoryPort &to_memory = memory[size_t(number)];
+            bool sends = port.started != 0 && port.words.r_rdy() && to_memory.wready;
             bool whole = sends && port.part + 1 == parts;
             bool sent = whole && --port.left == 0;
             if (sends) {
-                dram.write_word();
+                to_memory.write_word();
                 any_sent = true;
                 port.part = whole ? 0 : port.part + 1;
             }
@@ -191,9 +195,12 @@ public:
                 port.bursts.pop_front();
                 port.left = port.bursts.empty() ? 0 : port.bursts.front();
             }
-            bool addressed = port.address.valid() && dram.awready();
-            if (addressed)
-                dram.write(port.address.burst().length * parts);
+            bool addressed = port.address.valid() && to_memory.awready;
+            if (addressed) {
+                const Burst &burst = port.address.burst();
+                to_memory.write(uint64_t(burst.word * config.dram_bytes_per_cycle),
+                                uint64_t(burst.length * parts));
+            }
             port.started += int64_t(port.address.starts(addressed)) - int64_t(sent);
             port.address.clock(ends && number == to, splitter.burst(), 0, addressed);
             if (ends && number == to) {
@@ -203,8 +210,8 @@ public:
             }
             words_sent += whole;
             port.words.clock(accepted && number == to, whole);
-            port.answers.clock(dram.bvalid, retires && number == from);
-            dram.clock(true);
+            port.answers.clock(to_memory.bvalid, retires && number == from);
+            to_memory.take(true, true);
         }
         under_way += int64_t(ends) - int64_t(retires);
         full = under_way == config.outstanding_bursts;

@@ -19,18 +19,17 @@ constexpr int READ_IDS = 4;
 class Machine {
 public:
     Machine(const Config &config, const MemoryTiming &timing, uint64_t first_cycle,
-            std::vector<Instruction> code, int64_t layers, uint64_t patience)
+            std::vector<Instruction> code, uint64_t offset, int64_t layers, uint64_t patience)
         : config(config), program(std::move(code)),
           traces(program.size(), Trace{NEVER, NEVER, NEVER, {}}),
-          sequencer(this->config, program, traces),
+          sequencer(this->config, program, traces, offset),
           reader(this->config, READERS), writer(this->config), load(this->config, features),
           weights(this->config), conv(this->config), post(this->config, features),
           pool(this->config, features), store(this->config, features),
           depthwise(this->config, features),
-          counts(ENGINES * layers * ACTIVITIES), layers(layers), patience(patience) {
-        for (int64_t port = 0; port < this->config.dram_ports; port++)
-            drams.emplace_back(timing, size_t(port), first_cycle, READ_IDS);
-    }
+          memory(timing, size_t(this->config.dram_ports), first_cycle, READ_IDS,
+                 uint64_t(this->config.dram_bytes_per_cycle / this->config.dram_ports)),
+          counts(ENGINES * layers * ACTIVITIES), layers(layers), patience(patience) {}
 
     Verdict run(uint64_t budget) {
         for (; budget > 0; budget--) {
@@ -50,7 +49,7 @@ public:
     // Figures up to now.
     Result figures() {
         for (int index = 0; index < READERS; index++)
-            result.words_read[index] = beats_read[index] / drams.size();
+            result.words_read[index] = beats_read[index] / memory.size();
         result.words_written = writer.words_sent;
         return result;
     }
@@ -62,8 +61,7 @@ private:
     // One cycle; whether it was the last.
     bool step() {
         uint64_t cycle = result.cycles;
-        for (Dram &dram : drams)
-            dram.offer();
+        memory.offer();
         const Instruction *const *offered = sequencer.offered;
 
         bool load_word = reader.word_valid(READER_LOAD);
@@ -105,8 +103,8 @@ private:
             load.activity, weights.activity, conv.activity,
             post.activity, pool.activity,    store.activity,   depthwise.activity};
         bool moves = false;
-        for (const Dram &dram : drams)
-            moves |= dram.rvalid;
+        for (size_t port = 0; port < memory.size(); port++)
+            moves |= memory[port].rvalid;
         const Instruction *current[ENGINES];
         for (int engine = 0; engine < ENGINES; engine++) {
             current[engine] = sequencer.next(engine);
@@ -121,9 +119,9 @@ private:
         for (int engine = 0; engine < ENGINES; engine++)
             record(engine, activity[engine], current[engine], false);
 
-        for (const Dram &dram : drams)
-            if (dram.rvalid)
-                beats_read[dram.rid]++;
+        for (size_t port = 0; port < memory.size(); port++)
+            if (memory[port].rvalid)
+                beats_read[memory[port].rid]++;
         result.most_weights = std::max(result.most_weights, uint64_t(weights.fifo.level()));
         bool unpacker_ready = conv.word_ready(rows_ready);
         result.weights_empty += conv.current() && unpacker_ready && !unpacker_word;
@@ -140,8 +138,8 @@ private:
         bool request = store.request, word = store.word;
         store.clock(offered[STORE], store_requests, store_words);
         features.clock();
-        reader.clock(drams, clients);
-        bool sent = writer.clock(drams, request, offset, length, word);
+        reader.clock(memory, clients);
+        bool sent = writer.clock(memory, request, offset, length, word);
         sequencer.clock(cycle, go, done, request_ready[READER_FETCH], fetch_word);
 
         result.cycles++;
@@ -217,7 +215,6 @@ private:
     std::vector<Instruction> program;
     std::vector<Trace> traces;
     Sequencer sequencer;
-    std::vector<Dram> drams; // by port
     uint64_t beats_read[READ_IDS] = {};
     DmaReader reader;
     DmaWriter writer;
@@ -229,6 +226,7 @@ private:
     PoolEngine pool;
     StoreEngine store;
     DepthwiseEngine depthwise;
+    MemoryPorts memory;
     Stretch stretches[ENGINES];
     std::vector<uint64_t> counts; // [engine][layer][activity]
     int64_t layers;
@@ -240,8 +238,10 @@ private:
 extern "C" {
 
 Machine *dna_open(const Config *config, const MemoryTiming *timing, uint64_t first_cycle,
-                  const Instruction *program, uint64_t length, int64_t layers, uint64_t patience) {
-    return new Machine(*config, *timing, first_cycle, {program, program + length}, layers, patience);
+                  const Instruction *program, uint64_t length, uint64_t offset, int64_t layers,
+                  uint64_t patience) {
+    return new Machine(*config, *timing, first_cycle, {program, program + length}, offset, layers,
+                       patience);
 }
 
 int dna_run(Machine *machine, uint64_t budget) { return machine->run(budget); }

@@ -149,6 +149,7 @@ class Model:
     Args:
         config: the machine.
         program: its instructions, HEADER first.
+        offset: byte of the memory at which it begins.
         layers: how many the histogram has room for.
         memory: behind the machine.
         first_cycle: in which the run begins, from power-on.
@@ -159,6 +160,7 @@ class Model:
         self,
         config: DnaConfig,
         program: Sequence[isa.Instruction],
+        offset: int,
         layers: int,
         memory: MemoryModel,
         first_cycle: int,
@@ -180,6 +182,7 @@ class Model:
                 ctypes.c_uint64(first_cycle),
                 code,
                 ctypes.c_uint64(len(program)),
+                ctypes.c_uint64(offset),
                 ctypes.c_int64(layers),
                 ctypes.c_uint64(patience),
             )

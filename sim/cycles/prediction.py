@@ -109,8 +109,9 @@ def predict(
         raise DnaError("the cycle model knows no bus errors; give a memory without")
     instructions = read_program(program.code)
     layers = 1 + max(instruction["layer"] for instruction in instructions)
+    offset = program.memory.program.offset
     model = Model(
-        program.config, instructions, layers, memory, first_cycle, DEFAULT_WATCHDOG_CYCLES
+        program.config, instructions, offset, layers, memory, first_cycle, DEFAULT_WATCHDOG_CYCLES
     )
     try:
         while (verdict := model.run(BUDGET)) is Verdict.RUNNING:

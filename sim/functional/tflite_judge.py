@@ -70,17 +70,22 @@ class TfliteJudge:
             int8 arrays without a batch of 1.
         """
         given = fed(self._model, self._imported, image)
-        outputs = self._whole.run(given)
+        outputs = [_signed(output) for output in self._whole.run(given)]
         results = dict(zip(self.tensors, outputs[-len(self.tensors) :], strict=True))
-        answers = self._file.run(given)
+        answers = [_signed(output) for output in self._file.run(given)]
         self.answer, alone = answers[0], answers
         if self._plain is not None:
-            alone = self._plain.run(given)[-len(self._last) :]
+            alone = [_signed(output) for output in self._plain.run(given)[-len(self._last) :]]
         same = all(map(np.array_equal, answers, outputs))
         same &= all(np.array_equal(a, results[i]) for a, i in zip(alone, self._last, strict=True))
         if not same:
             raise AssertionError("LiteRT gives other bits when its inner tensors are looked at")
         return results
+
+
+def _signed(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """UINT8 as the graph has it; anything else as it is."""
+    return (values ^ 128).view(np.int8) if values.dtype == np.uint8 else values
 
 
 def fed(model: TfliteModel, imported: Imported, image: Int8) -> npt.NDArray[np.generic]:
@@ -98,6 +103,7 @@ def fed(model: TfliteModel, imported: Imported, image: Int8) -> npt.NDArray[np.g
     if source.type == "UINT8":
         return (shaped.view(np.uint8) ^ 128).astype(np.uint8)
     if source.type == "FLOAT32":
-        real = shaped.astype(np.float32) - np.float32(entry.zero_points[0])
+        zero_point = entry.zero_points[0] - (128 if entry.type == "UINT8" else 0)
+        real = shaped.astype(np.float32) - np.float32(zero_point)
         return np.asarray(real * entry.scales[0], np.float32)
     return shaped

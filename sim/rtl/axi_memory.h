@@ -1,5 +1,5 @@
-// The memory behind the machine's AXI4 ports, a few operations a cycle. It does in every cycle
-// exactly what sim/rtl/axi_memory.py does; sim/memory/model.py says what that is. The structures,
+// The memory behind the machine's AXI4 ports: its bytes, and the rules that the bus must keep; when
+// it does what is in sim/memory/ports.h. sim/rtl/axi_memory.py does the same. The structures,
 // enumerations and constants are the DECLARATIONS there.
 
 #pragma once
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <deque>
 
-#include "../memory/draw.h"
+#include "../memory/ports.h"
 #include "design.h"
 
 namespace {
@@ -63,13 +63,11 @@ private:
 // One port to the memory.
 class Memory {
 public:
-    Memory(const Design &design, const MemoryContent &content, const MemoryTiming &timing,
-           uint64_t port, const std::string &prefix)
-        : content(content), timing(timing),
+    Memory(const Design &design, const MemoryContent &content, MemoryPort &time, uint64_t port,
+           const std::string &prefix)
+        : content(content), time(time),
           errors(content.errors, content.errors + content.error_count),
-          states(timing.states + CHANNELS * port),
-          word_bytes(design.width(prefix + "rdata") / 8),
-          queues(timing.reorder ? size_t(1) << design.width(prefix + "arid") : 1), ar(design, content, port, prefix, "ar"),
+          word_bytes(design.width(prefix + "rdata") / 8), ar(design, content, port, prefix, "ar"),
           aw(design, content, port, prefix, "aw"), rvalid(design.pin(prefix + "rvalid")), rready(design.pin(prefix + "rready")),
           rid(design.pin(prefix + "rid")), rdata(design.pin(prefix + "rdata")),
           rresp(design.pin(prefix + "rresp")), rlast(design.pin(prefix + "rlast")),
@@ -79,57 +77,47 @@ public:
           bready(design.pin(prefix + "bready")), bid(design.pin(prefix + "bid")),
           bresp(design.pin(prefix + "bresp")), held_word(word_bytes) {}
 
-    // Drives the memory's side of the bus for `cycle`.
-    void offer(uint64_t cycle) {
-        if (r_taken)
-            *rvalid = 0;
-        if (b_taken)
-            *bvalid = 0;
-        credit = std::min(credit + timing.rate, RATE_ONE);
-        bool may_move = credit > 0;
-        *ar.ready = !stalled(AR, cycle);
-        *aw.ready = !stalled(AW, cycle);
-        *wready = may_move && !writes.empty() && !stalled(W, cycle);
-        if (!*rvalid && may_move && waiting_reads && !stalled(R, cycle))
-            offer_word(cycle);
-        if (!*bvalid && !answers.empty() && answers.front().due <= cycle && !stalled(B, cycle)) {
-            *bvalid = 1;
+    // Drives the memory's side of the bus.
+    void offer() {
+        *ar.ready = time.arready;
+        *aw.ready = time.awready;
+        *wready = time.wready;
+        if (time.rvalid && !r_held)
+            offer_word();
+        *rvalid = time.rvalid;
+        if (time.bvalid && !b_held) {
             *bid = answers.front().id;
             *bresp = answers.front().response;
             answers.pop_front();
         }
+        *bvalid = time.bvalid;
     }
 
-    // Takes note of what the bus transfers in `cycle`.
-    void observe(uint64_t cycle) {
-        r_taken = *rvalid && *rready;
-        b_taken = *bvalid && *bready;
+    // Takes note of what the bus transfers in this cycle.
+    void observe() {
         if (*wvalid || w_held)
-            observe_word(cycle);
-        if (ar.observe(fault)) {
-            queues[timing.reorder ? *ar.id : 0].push_back(
-                {ar.start(), ar.words(), cycle + timing.latency, *ar.id, OKAY});
-            waiting_reads++;
+            observe_word();
+        if (ar.observe(fault))
+            time.read(int(*ar.id), ar.start() - content.base, ar.words());
+        if (aw.observe(fault)) {
+            writes.push_back({aw.start(), aw.words(), *aw.id, OKAY});
+            time.write(aw.start() - content.base, aw.words());
         }
-        if (aw.observe(fault))
-            writes.push_back({aw.start(), aw.words(), 0, *aw.id, OKAY});
+        r_held = *rvalid && !*rready;
+        b_held = *bvalid && !*bready;
+        time.take(*rready, *bready);
     }
 
     // The first rule of AXI4 that the machine broke.
     std::string fault;
 
 private:
-    struct Burst {
+    struct Write {
         uint64_t address; // of the next word
         uint64_t words;   // left
-        uint64_t due;     // first cycle of an answer
         uint32_t id;
         uint32_t response;
     };
-
-    bool stalled(Channel channel, uint64_t cycle) const {
-        return stalls(states[channel], timing.stall_threshold, cycle);
-    }
 
     // Where a word is, and how the memory answers to its address.
     uint8_t *place(uint64_t address) const { return content.bytes + (address - content.base); }
@@ -144,34 +132,18 @@ private:
         return OKAY;
     }
 
-    void offer_word(uint64_t cycle) {
-        size_t ready = 0;
-        for (const auto &queue : queues)
-            ready += !queue.empty() && queue.front().due <= cycle;
-        if (!ready)
-            return;
-        size_t chosen = ready > 1 ? draw(states[CHOICE], cycle) % ready : 0;
-        auto queue = queues.begin();
-        while (queue->empty() || queue->front().due > cycle || chosen--)
-            ++queue;
-        Burst &burst = queue->front();
-        *rvalid = 1;
-        *rid = burst.id;
-        *rresp = response(burst.address);
-        *rlast = burst.words == 1;
+    void offer_word() {
+        uint64_t address = content.base + time.raddress;
+        *rid = uint32_t(time.rid);
+        *rresp = response(address);
+        *rlast = time.rlast;
         if (*rresp == DECERR)
             std::memset(rdata, 0, word_bytes);
         else
-            std::memcpy(rdata, place(burst.address), word_bytes);
-        credit -= RATE_ONE;
-        burst.address += word_bytes;
-        if (--burst.words == 0) {
-            queue->pop_front();
-            waiting_reads--;
-        }
+            std::memcpy(rdata, place(address), word_bytes);
     }
 
-    void observe_word(uint64_t cycle) {
+    void observe_word() {
         if (w_held && (!*wvalid || *wlast != held_last ||
                        std::memcmp(wdata, held_word.data(), word_bytes) != 0))
             fault = "w changed before it was accepted";
@@ -182,40 +154,34 @@ private:
         }
         if (!*wvalid || !*wready)
             return;
-        Burst &burst = writes.front();
+        Write &burst = writes.front();
         uint32_t answer = response(burst.address);
         burst.response = std::max(burst.response, answer);
         if (answer == OKAY)
             for (size_t i = 0; i < word_bytes; i++)
                 if (wstrb[i / 32] >> i % 32 & 1)
                     place(burst.address)[i] = reinterpret_cast<const uint8_t *>(wdata)[i];
-        credit -= RATE_ONE;
+        time.write_word();
         burst.address += word_bytes;
         burst.words--;
         if (*wlast != (burst.words == 0))
             fault = "wlast is not at the end of its burst";
         if (burst.words == 0) {
-            burst.due = cycle + timing.latency;
             answers.push_back(burst);
             writes.pop_front();
         }
     }
 
     MemoryContent content;
-    MemoryTiming timing;
+    MemoryPort &time;
     std::vector<Range> errors;
-    const uint64_t *states;
     size_t word_bytes;
-    std::vector<std::deque<Burst>> queues; // reads: one for each identifier, or one for all
-    size_t waiting_reads = 0;
-    std::deque<Burst> writes, answers;
-    int64_t credit = 0;
+    std::deque<Write> writes, answers;
     AddressChannel ar, aw;
     uint32_t *rvalid, *rready, *rid, *rdata, *rresp, *rlast;
     uint32_t *wvalid, *wready, *wdata, *wstrb, *wlast;
     uint32_t *bvalid, *bready, *bid, *bresp;
-    bool r_taken = false, b_taken = false;
-    bool w_held = false;
+    bool r_held = false, b_held = false, w_held = false;
     uint32_t held_last = 0;
     std::vector<uint8_t> held_word;
 };

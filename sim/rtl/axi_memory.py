@@ -1,4 +1,7 @@
-"""The memory behind an AXI4 port, cycle by cycle; ``axi_memory.h`` does the same, compiled."""
+"""The memory behind an AXI4 port: its bytes, and the rules that the bus must keep.
+
+When it does what is in :mod:`sim.memory.ports`. ``axi_memory.h`` does the same, compiled.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import ctypes
 import dataclasses
 from collections import deque
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +17,8 @@ import numpy.typing as npt
 from hw.bus.axi_codes import BURST_INCREMENTING, Response, memory_prefixes
 from hw.config import DnaConfig
 from sim.memory import timing
-from sim.memory.model import BASE, RATE_ONE, MemoryModel
-from sim.memory.timing import Channel, stream
+from sim.memory.model import BASE, MemoryModel
+from sim.memory.ports import MemoryPorts
 from sim.native.declarations import constants, enumeration, structure
 from sim.rtl.simulator import BusError
 
@@ -61,7 +65,6 @@ DECLARATIONS = (
 class _Burst:
     address: int
     words: int
-    due: int
     identifier: int
     response: Response = Response.OKAY
 
@@ -75,6 +78,7 @@ class AxiMemory:
     Args:
         model: how it behaves.
         content: uint8, read and written in place.
+        ports: of the memory in time.
         config: of the machine: how wide its ports are, and which bytes are behind which.
         port: number of this one.
     """
@@ -83,48 +87,38 @@ class AxiMemory:
         self,
         model: MemoryModel,
         content: npt.NDArray[np.uint8],
+        ports: MemoryPorts,
         *,
         config: DnaConfig,
         port: int = 0,
     ) -> None:
         self._model = model
         self._content = content
+        self._ports = ports
         self._word_bytes = config.port_bytes
         self._config = config
         self._port = port
         self._prefix = f"{memory_prefixes(config)[port]}_"
-        self._reads: dict[int, deque[_Burst]] = {}
         self._writes: deque[_Burst] = deque()
         self._answers: deque[_Burst] = deque()
-        self._credit = 0
         self._driven = dict.fromkeys(
             ("rvalid", "rid", "rdata", "rresp", "rlast", "bvalid", "bid", "bresp"), 0
         )
         self._held: dict[str, dict[str, int]] = {}
 
-    def offer(self, cycle: int) -> dict[str, int]:
-        """What the memory drives in ``cycle``, by pin."""
-        self._credit = min(self._credit + self._model.rate, RATE_ONE)
-        may_move = self._credit > 0
-        driven = self._driven
-        driven["arready"] = not self._stalled(Channel.AR, cycle)
-        driven["awready"] = not self._stalled(Channel.AW, cycle)
-        driven["wready"] = may_move and bool(self._writes) and not self._stalled(Channel.W, cycle)
-        if not driven["rvalid"] and may_move and not self._stalled(Channel.R, cycle):
-            self._offer_word(cycle)
-        answers = self._answers
-        if (
-            not driven["bvalid"]
-            and answers
-            and answers[0].due <= cycle
-            and not self._stalled(Channel.B, cycle)
-        ):
-            answer = answers.popleft()
+    def offer(self, states: Any) -> dict[str, int]:
+        """What the memory drives, by pin, when its ports are in ``states``."""
+        state, driven = states[self._port], self._driven
+        driven |= {name: getattr(state, name) for name in ("arready", "awready", "wready")}
+        if state.rvalid and not driven["rvalid"]:
+            self._offer_word(state)
+        if state.bvalid and not driven["bvalid"]:
+            answer = self._answers.popleft()
             driven |= {"bvalid": 1, "bid": answer.identifier, "bresp": answer.response}
         return {self._prefix + name: int(value) for name, value in driven.items()}
 
-    def observe(self, cycle: int, pins: Pins) -> None:
-        """Take note of what the bus transfers in ``cycle``.
+    def observe(self, pins: Pins) -> None:
+        """Take note of what the bus transfers.
 
         Raises:
             BusError: the machine broke a rule of AXI4.
@@ -135,21 +129,20 @@ class AxiMemory:
             for name, value in pins.items()
             if name.startswith(prefix)
         }
-        for channel in "rb":
-            if self._driven[f"{channel}valid"] and bus[f"{channel}ready"]:
-                self._driven[f"{channel}valid"] = 0
         if self._transfers("w", bus, ("wdata", "wlast")):
-            self._write(cycle, bus)
+            self._write(bus)
         if self._transfers("ar", bus, ("araddr", "arlen", "arid")):
             burst = self._burst("ar", bus)
-            burst.due = cycle + self._model.latency
-            queue = burst.identifier if self._model.reorder else 0
-            self._reads.setdefault(queue, deque()).append(burst)
+            self._ports.read(self._port, burst.identifier, burst.address - BASE, burst.words)
         if self._transfers("aw", bus, ("awaddr", "awlen", "awid")):
-            self._writes.append(self._burst("aw", bus))
-
-    def _stalled(self, channel: Channel, cycle: int) -> bool:
-        return self._model.stalls.stalled(stream(channel, self._port), cycle)
+            burst = self._burst("aw", bus)
+            self._writes.append(burst)
+            self._ports.write(self._port, burst.address - BASE, burst.words)
+        ready = {channel: bool(bus[f"{channel}ready"]) for channel in "rb"}
+        for channel in "rb":
+            if ready[channel]:
+                self._driven[f"{channel}valid"] = 0
+        self._ports.take(self._port, rready=ready["r"], bready=ready["b"])
 
     def _transfers(self, channel: str, bus: Pins, payload: tuple[str, ...]) -> bool:
         """Whether a transfer happens; what is offered must stay until it does."""
@@ -174,7 +167,7 @@ class AxiMemory:
         config = self._config
         if address // config.port_granule_bytes % config.dram_ports != self._port:
             raise BusError(f"{channel} belongs to another port")
-        return _Burst(address, words, 0, bus[f"{channel}id"])
+        return _Burst(address, words, bus[f"{channel}id"])
 
     def _response(self, address: int) -> Response:
         offset = address - BASE
@@ -189,37 +182,21 @@ class AxiMemory:
         """The bytes of the word at ``address``, as a view."""
         return self._content[address - BASE : address - BASE + self._word_bytes]
 
-    def _offer_word(self, cycle: int) -> None:
-        due = [
-            self._reads[queue]
-            for queue in sorted(self._reads)
-            if self._reads[queue] and self._reads[queue][0].due <= cycle
-        ]
-        if not due:
-            return
-        choice = 0
-        if len(due) > 1:
-            choice = self._model.stalls.draw(stream(Channel.CHOICE, self._port), cycle)
-        queue = due[choice % len(due)]
-        burst = queue[0]
-        response = self._response(burst.address)
+    def _offer_word(self, state: Any) -> None:
+        address = (BASE + state.raddress) % (1 << 64)
+        response = self._response(address)
         word = 0
         if response is not Response.DECERR:
-            word = int.from_bytes(self._word(burst.address).tobytes(), "little")
+            word = int.from_bytes(self._word(address).tobytes(), "little")
         self._driven |= {
             "rvalid": 1,
-            "rid": burst.identifier,
+            "rid": state.rid,
             "rdata": word,
             "rresp": response,
-            "rlast": burst.words == 1,
+            "rlast": state.rlast,
         }
-        self._credit -= RATE_ONE
-        burst.address += self._word_bytes
-        burst.words -= 1
-        if burst.words == 0:
-            queue.popleft()
 
-    def _write(self, cycle: int, bus: Pins) -> None:
+    def _write(self, bus: Pins) -> None:
         burst = self._writes[0]
         response = self._response(burst.address)
         burst.response = max(burst.response, response)
@@ -228,11 +205,10 @@ class AxiMemory:
             strobes = [bus["wstrb"] >> i & 1 for i in range(self._word_bytes)]
             enabled = np.array(strobes, np.bool_)
             self._word(burst.address)[enabled] = np.frombuffer(data, np.uint8)[enabled]
-        self._credit -= RATE_ONE
+        self._ports.write_word(self._port)
         burst.address += self._word_bytes
         burst.words -= 1
         if bus["wlast"] != (burst.words == 0):
             raise BusError("wlast is not at the end of its burst")
         if burst.words == 0:
-            burst.due = cycle + self._model.latency
             self._answers.append(self._writes.popleft())

@@ -323,7 +323,7 @@ VIEW = Operator(
 
 EDGE = Operator(
     name="quantization",
-    accepts="int8, and uint8 at the edges or in ONNX; one scale for an activation",
+    accepts="int8, and uint8 is int8 with 128 less; one scale for an activation",
     graph="scales and zero points of tensors",
     machine="none: the host's, at the edges",
     spelling={

@@ -16,6 +16,7 @@ import numpy as np
 
 from hw.config import DnaConfig
 from sim.memory.model import MemoryModel
+from sim.memory.presets import IDEAL, preset
 from sim.memory.stalls import Stalls
 from sw import files
 from sw.errors import DnaError
@@ -48,6 +49,8 @@ class _Memory(msgspec.Struct):
     reorder: bool
     stall: float
     seed: int
+    name: str = IDEAL
+    cycle_ps: int = 0
 
 
 class _File(msgspec.Struct):
@@ -119,6 +122,8 @@ def keep(finding: Finding, folder: Path) -> Path:
             memory.reorder,
             memory.stalls.probability,
             memory.stalls.seed,
+            memory.name,
+            memory.cycle_ps,
         ),
         image=_plain(case.image),
         graph=_Graph(
@@ -178,6 +183,8 @@ def load(path: Path) -> Finding:
         bandwidth=memory.bandwidth,
         reorder=memory.reorder,
         stalls=Stalls(memory.stall, memory.seed),
+        dram=None if memory.name == IDEAL else preset(memory.name),
+        cycle_ps=memory.cycle_ps,
     )
     return Finding(
         sweep=content.sweep,

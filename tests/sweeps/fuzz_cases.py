@@ -17,6 +17,7 @@ import numpy.typing as npt
 from hw.config import DnaConfig
 from sim.driver import MachineError
 from sim.memory.model import MemoryModel
+from sim.memory.presets import PRESETS
 from sim.memory.stalls import Stalls
 from sim.reference import ReferenceModel
 from sim.rtl.registry import open_simulator
@@ -118,7 +119,12 @@ def draw(seed: int, number: int) -> Case:
         reorder=bool(rng.integers(2)),
         stalls=Stalls(float(rng.choice([0.0, 0.1, 0.3, 0.6])), int(rng.integers(1 << 32))),
     )
-    return Case(graph, noise(rng, graph), memory, int(rng.choice([1, 1, 2, 3])))
+    image, images = noise(rng, graph), int(rng.choice([1, 1, 2, 3]))
+    if rng.random() < 0.5:
+        several, name = str(rng.choice(["", "2x", "4x"])), str(rng.choice(list(PRESETS)))
+        dram = MemoryModel.named(several + name, float(rng.choice([50, 100, 300, 333.3, 1000])))
+        memory = dataclasses.replace(dram, reorder=memory.reorder, stalls=memory.stalls)
+    return Case(graph, image, memory, images)
 
 
 def right(graph: Graph, image: Int8) -> Mapping[str, Int8]:

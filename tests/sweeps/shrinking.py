@@ -100,6 +100,8 @@ def _calmer(memory: MemoryModel) -> Iterator[MemoryModel]:
     if memory != usual:
         yield usual
         for field in dataclasses.fields(memory):
+            if memory.dram is not None and field.name in ("dram", "cycle_ps"):
+                continue  # which go together, and with the usual memory
             calmer = dataclasses.replace(memory, **{field.name: getattr(usual, field.name)})
             if calmer not in (memory, usual):
                 yield calmer

@@ -15,7 +15,7 @@ from harness.commands.common import (
     say_written,
     write_json,
 )
-from harness.commands.modelled import memory_options
+from harness.commands.modelled import memories_options
 from harness.commands.numbers import CLOCK, WORKERS, Count, Many
 from sw import files
 from sw.errors import DnaError
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from harness.explore.results import Row
     from harness.explore.space import Candidate
     from harness.explore.state import State
+    from harness.hardware.memory import MemoryChoice
     from harness.host.terminal import Console
-    from sim.memory.model import MemoryModel
 
 NOTHING_RUNS = 1
 INTERRUPTED = 130
@@ -82,7 +82,7 @@ INTERRUPTED = 130
     help="The clock that `dna timing --json FILE` proved of one of the configurations; several "
     "times for several.",
 )
-@memory_options
+@memories_options
 @click.option("--workers", type=WORKERS, help="Processes here. Default: all CPUs.")
 @click.option(
     "--scheduler",
@@ -105,7 +105,7 @@ def command(
     configs_file: Path | None,
     clocks: tuple[float, ...] | None,
     timing_files: tuple[Path, ...],
-    memory: MemoryModel,
+    memories: list[MemoryChoice],
     workers: int | None,
     scheduler: str | None,
     state_file: Path | None,
@@ -115,10 +115,10 @@ def command(
 ) -> None:
     """Compile ARTIFACT for many configurations and model each.
 
-    Options with lists are combined in all ways. A configuration that makes no machine, or that the
-    compiler refuses, becomes a row with the reason. The Pareto front is of latency (modelled) and
-    area (estimated). Whatever ends the command, what it had found is in the state file, and the
-    same command goes on from there.
+    Options with lists are combined in all ways, memories too. A configuration that makes no
+    machine, or that the compiler refuses, becomes a row with the reason. The Pareto front is of
+    latency (modelled) and area (estimated). Whatever ends the command, what it had found is in the
+    state file, and the same command goes on from there.
 
     \b
     Example:
@@ -138,16 +138,16 @@ def command(
     for path in (state_file, picture_file, json_file):
         check_writable(path)
     network = artifacts.load(artifact)
-    tasks = sweep.tasks(artifact, network, candidates, memory)
+    tasks = sweep.tasks(artifact, network, candidates, clocked, memories)
     state = State(state_file)
     errors = Console(stderr=True)
     _run(list(tasks.values()), state, workers, scheduler, errors, state_file)
 
-    rows = ranked(sweep.rows(candidates, clocked, tasks, state))
+    rows = ranked(sweep.rows(candidates, clocked, memories, tasks, state))
     runs = [row for row in rows if row.refused is None]
     model = network.manifest.model
-    show(rows, model, memory)
-    write_json(json_file, _figures(rows, model, memory))
+    show(rows, model)
+    write_json(json_file, _figures(rows, model, memories))
     if not runs:
         errors.fail("none of the configurations runs this network")
         raise SystemExit(NOTHING_RUNS)
@@ -202,13 +202,16 @@ def _run(
         raise SystemExit(INTERRUPTED) from None
 
 
-def _figures(rows: list[Row], model: str, memory: MemoryModel) -> dict[str, Any]:
+def _figures(rows: list[Row], model: str, memories: list[MemoryChoice]) -> dict[str, Any]:
     import msgspec
 
     return {
         "modelled": True,
         "model": model,
-        "memory": {"latency_cycles": memory.latency, "words_per_cycle": memory.bandwidth},
+        "memories": [
+            {"name": memory.name, "latency": memory.latency, "bandwidth": memory.bandwidth}
+            for memory in memories
+        ],
         "rows": msgspec.to_builtins(rows),
         "front": [row.name for row in rows if row.front],
     }

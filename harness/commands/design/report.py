@@ -13,8 +13,8 @@ from harness.commands.modelled import clock_option, memory_options, timing_optio
 from sw import files
 
 if TYPE_CHECKING:
+    from harness.hardware.memory import MemoryChoice
     from harness.report.figures import Report
-    from sim.memory.model import MemoryModel
 
 LAYERS_SHOWN = 8
 
@@ -33,7 +33,7 @@ def command(
     trace: Path | None,
     timing_file: Path | None,
     clock_mhz: float | None,
-    memory: MemoryModel,
+    memory: MemoryChoice,
     json_file: Path | None,
 ) -> None:
     """Predict the run of ARTIFACT, which `dna compile` made, and report on it.
@@ -47,6 +47,7 @@ def command(
     Examples:
       dna report resnet50.f200 -o report.html --json report.json --trace trace.json
       dna report resnet50.nano --timing nano.json
+      dna report resnet50.f200 --memory 2xddr4-2400x64 --clock 300
     """  # noqa: D301 (click reads the escape)
     import msgspec
 
@@ -64,16 +65,17 @@ def command(
     network = artifacts.load(artifact)
     program = artifacts.program_of(network, artifact)
     machine_clock, timing = clock.chosen(program.config, timing_file, clock_mhz)
+    model = memory.at(machine_clock.mhz)
     errors = Console(stderr=True)
     with errors.status(f"modelling {program.config.name}"):
-        prediction = predict(program, memory)
+        prediction = predict(program, model)
         batch = None
         if network.batch is not None:
-            batch = batch_figures(network.batch, predict(network.batch, memory), machine_clock)
+            batch = batch_figures(network.batch, predict(network.batch, model), machine_clock)
         figures = report(
             program,
             prediction,
-            memory=memory,
+            memory=model,
             clock=machine_clock,
             timing=timing,
             model=network.manifest.model,
@@ -130,8 +132,8 @@ def _print(figures: Report) -> None:
         f"{figures.model} on {figures.config}, modelled: {figures.latency_ms:.3f} ms, "
         f"{figures.throughput_per_s:.1f} images/s, MAC utilization {figures.utilization:.1%}"
         f" ({figures.utilization_all:.1%} of all multipliers); "
-        f"{figures.cycles:,} cycles at {figures.clock}, memory of "
-        f"{memory['bytes_per_cycle']:g} bytes a cycle, latency {memory['latency_cycles']} cycles; "
+        f"{figures.cycles:,} cycles at {figures.clock}, {memory['name']} memory of at most "
+        f"{memory['bytes_per_cycle']:.4g} bytes a cycle; "
         f"lost: {stalls}"
     )
     if figures.host is not None:

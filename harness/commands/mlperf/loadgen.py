@@ -14,11 +14,11 @@ from harness.commands.numbers import DURATION, THREADS, Count
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
+    from harness.hardware.memory import MemoryChoice
     from harness.loadgen.settings import Scenario
-    from sim.memory.model import MemoryModel
 
 HOST, MODELLED = "host", "modelled"
-MODELLED_OPTIONS = ("clock_mhz", "memory_latency", "memory_bandwidth")
+MODELLED_OPTIONS = ("clock_mhz", "memory_name", "memory_latency", "memory_bandwidth")
 BATCHED = ("MultiStream", "Offline")
 """Scenarios in which several images come at a time."""
 INVALID = 1
@@ -95,7 +95,7 @@ def command(
     scenario: Scenario,
     timing: str,
     clock_mhz: float | None,
-    memory: MemoryModel,
+    memory: MemoryChoice,
     accuracy: bool,
     scheduler: str | None,
     data_dir: Path | None,
@@ -127,6 +127,7 @@ def command(
       dna loadgen resnet50.dna --scenario Offline --accuracy --scheduler tcp://10.0.0.1:8786
       dna loadgen f200.dna --scenario SingleStream --timing modelled --clock 300
       dna loadgen nano.dna --scenario SingleStream --timing nano.json
+      dna loadgen f200.dna --scenario Offline --timing modelled --memory lpddr5-6400x64
     """  # noqa: D301 (click reads the escape)
     from harness.data import fetch
     from harness.data.datasets import Dataset

@@ -79,6 +79,7 @@ def template(output: Path) -> None:
     help="As of `dna loadgen`: FILE is what `dna timing` proved of the machine.",
 )
 @click.option("--clock", type=CLOCK, metavar="MHZ")
+@click.option("--memory", "memory_name", metavar="NAME", help="As of `dna loadgen`.")
 @click.option("--memory-latency", type=CYCLES, metavar="CYCLES")
 @click.option("--memory-bandwidth", type=PORT, metavar="PART")
 @data_dir_option
@@ -101,6 +102,7 @@ def build(
     round_name: str,
     timing: str,
     clock: float | None,
+    memory_name: str | None,
     memory_latency: int | None,
     memory_bandwidth: float | None,
     data_dir: Path | None,
@@ -138,6 +140,7 @@ def build(
     options = ["--timing", str(proof or timing), "--data-dir", str(folder.absolute())]
     for name, value in (
         ("--clock", clock),
+        ("--memory", memory_name),
         ("--memory-latency", memory_latency),
         ("--memory-bandwidth", memory_bandwidth),
         ("--min-duration", min_duration),

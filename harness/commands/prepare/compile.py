@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
-from harness.commands.modelled import bandwidth_option
+from harness.commands.modelled import bandwidth_option, clock_option, memory_option
 from harness.commands.numbers import Count
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 @click.command("compile", short_help="Compile a quantized network for a machine.")
 @click.argument("model", type=PATH)
 @config_option
+@memory_option
+@clock_option
 @bandwidth_option("; the schedule is made for it")
 @click.option(
     "--images",
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 def command(
     model: Path,
     config_name: str,
-    memory_bandwidth: float,
+    memory_name: str,
+    clock_mhz: float | None,
+    memory_bandwidth: float | None,
     images: int,
     output: Path,
     json_file: Path | None,
@@ -42,7 +46,8 @@ def command(
 
     The cycles are an estimate of the compiler's, without waiting times that only a run shows, and
     not the score, which is what `dna report` says; both name what binds a layer by the engine. The
-    program runs with any memory; `--memory-bandwidth` only decides which schedule is the quickest.
+    program runs with any memory; `--memory` (at the machine's clock) and `--memory-bandwidth` only
+    decide which schedule is the quickest.
 
     With --images the artifact has two programs, of one image and of several. In that the layers of
     two images take turns, and a classifier's weights are streamed once for all: more images a
@@ -52,31 +57,43 @@ def command(
     Examples:
       dna compile resnet50.dna --config micro -o resnet50.micro --json layers.json
       dna compile resnet50.dna --config f200 --images 8 -o resnet50.f200
+      dna compile resnet50.dna --config f200 --memory 2xddr4-2400x64 -o resnet50.f200
     """  # noqa: D301 (click reads the escape)
     from harness.hardware.configuration import configuration
+    from harness.hardware.memory import MemoryChoice
+    from harness.hardware.timing.clock import ASSUMED_MHZ
     from harness.host.terminal import Console
+    from sim.memory.bandwidth import effective_bandwidth
     from sw import artifact
     from sw.compiler import compile_graph
 
     config = configuration(config_name)
+    choice = MemoryChoice(memory_name, bandwidth=memory_bandwidth)
+    memory = choice.at(clock_mhz or ASSUMED_MHZ)
+    bandwidth = effective_bandwidth(memory, config)
     check_writable(json_file)
     artifact.check_writable(output)
     loaded = artifact.load(model)
     console = Console()
     with Console(stderr=True).status(f"compiling for {config.name}"):
-        program = compile_graph(loaded.graph, config, memory_bandwidth)
+        program = compile_graph(loaded.graph, config, bandwidth)
         batch = None
         if images > 1:
-            batch = compile_graph(loaded.graph, config, memory_bandwidth, images=images)
+            batch = compile_graph(loaded.graph, config, bandwidth, images=images)
         artifact.save(artifact.with_program(loaded, program, batch), output)
     console.print(_layers(program.layers))
     console.print(_memory(program))
+    console.print(
+        f"scheduled for {bandwidth:.1%} of the DRAM port's width: "
+        f"{memory.text(config.dram_bytes_per_cycle)}"
+    )
     cycles = sum(layer.estimated_cycles for layer in program.layers)
     console.print(
         f"{cycles:,} cycles are the compiler's estimate, not the score: `dna report {output}` "
         "predicts the run cycle by cycle, as the hardware takes it"
     )
-    figures = {**_figures(program), "memory_bandwidth": memory_bandwidth, "images": images}
+    figures = {**_figures(program), "memory_bandwidth": bandwidth, "images": images}
+    figures["memory"] |= memory.figures(config.dram_bytes_per_cycle)
     if batch is not None:
         console.print(
             f"a second program computes {images} images: {len(batch.code):,} bytes, and a memory "

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.modelled import clock_option, memory_option
 from harness.commands.numbers import WORKERS
 from harness.verify import INTERPRETER
+from sim.memory.presets import IDEAL
 from sim.rtl import registry
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from harness.verify.single_layers import LayerRun, LayerTask
     from hw.config import DnaConfig
+    from sim.memory.model import MemoryModel
     from sw.artifact import Artifact
 
 MISMATCH = 1
@@ -84,6 +87,8 @@ class CycleRange(click.ParamType[tuple[int, int]]):
     metavar="N",
     help="A memory with random latency, bandwidth, order of answers and stalls, drawn from N.",
 )
+@memory_option
+@clock_option
 @click.option(
     "--workers",
     type=WORKERS,
@@ -106,6 +111,8 @@ def command(
     batch: bool,
     config_name: str | None,
     memory_seed: int | None,
+    memory_name: str,
+    clock_mhz: float | None,
     workers: int | None,
     scheduler: str | None,
     waves: Path | None,
@@ -126,10 +133,10 @@ def command(
     Examples:
       dna verify micro.dna --json verified.json
       dna verify f200.dna --engine interpreter
+      dna verify micro.dna --memory ddr4-2400x64 --clock 300
       dna verify f200.dna --batch --engine interpreter
       dna verify f200.dna --layers 'layer2*' --scheduler tcp://10.0.0.1:8786
     """  # noqa: D301 (click reads the escape)
-    from sim.memory.model import MemoryModel
     from sim.rtl.vcd import Waves
     from sw import artifact as artifacts
 
@@ -152,10 +159,10 @@ def command(
     if engine == INTERPRETER:
         if not whole:
             raise DnaError(_compile_first(artifact, config_name or config.name, network))
-        if waves is not None or memory_seed is not None:
+        if waves is not None or memory_seed is not None or memory_name != IDEAL:
             raise DnaError(
-                "the interpreter has no cycles and no signals; leave --waves, --cycles and "
-                "--memory-seed out"
+                "the interpreter has no cycles and no signals; leave --waves, --cycles, "
+                "--memory and --memory-seed out"
             )
     if whole and (workers is not None or scheduler is not None):
         raise DnaError(
@@ -166,7 +173,7 @@ def command(
     if len(images) > count:
         raise DnaError(f"{len(images)} images are too many: it computes {count} at a time")
     pixels = _pixels(network, images, count)
-    memory = MemoryModel() if memory_seed is None else MemoryModel.random(memory_seed)
+    memory = _memory(memory_seed, memory_name, clock_mhz)
     window = None if waves is None or cycles is None else Waves(waves, *cycles)
     repeat = ["dna", "verify", str(artifact), "--engine", engine]
     for image in images:
@@ -175,6 +182,10 @@ def command(
         repeat += ["--batch"]
     if config_name is not None:
         repeat += ["--config", config_name]
+    if memory_name != IDEAL:
+        repeat += ["--memory", memory_name]
+    if clock_mhz is not None:
+        repeat += ["--clock", f"{clock_mhz:g}"]
     if memory_seed is not None:
         repeat += ["--memory-seed", str(memory_seed)]
     named = {"image": ", ".join(map(str, images))}
@@ -207,6 +218,20 @@ def command(
         waves=window,
     )
     _verify_layers(tasks, images[0], workers, scheduler, repeat, json_file)
+
+
+def _memory(seed: int | None, name: str, clock_mhz: float | None) -> MemoryModel:
+    """The memory that was asked for; only one with a clock of its own needs the machine's."""
+    from harness.hardware.timing.clock import ASSUMED_MHZ
+    from sim.memory.model import MemoryModel
+
+    if name == IDEAL and clock_mhz is not None:
+        raise DnaError("--clock goes with --memory NAME: cycles are those of any clock without")
+    if seed is None:
+        return MemoryModel.named(name, clock_mhz or ASSUMED_MHZ)
+    if name != IDEAL:
+        raise DnaError("--memory-seed draws the memory; leave --memory out")
+    return MemoryModel.random(seed)
 
 
 def _verify_layers(

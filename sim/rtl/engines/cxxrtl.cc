@@ -3,6 +3,7 @@
 // Called by cxxrtl.py, whose PRELUDE declares what is not declared here.
 
 #include <chrono>
+#include <optional>
 
 #include "../axi_memory.h"
 
@@ -26,16 +27,19 @@ public:
 class Machine {
 public:
     Machine(const MemoryContent &content, const MemoryTiming &timing, bool record_writes)
-        : content(content), timing(timing), record_writes(record_writes),
+        : content(content), record_writes(record_writes),
           ports{{design, "load_trace", LOAD},
                 {design, "post_trace", POST},
                 {design, "pool_trace", POOL},
                 {design, "depthwise_trace", DEPTHWISE}},
           bytes(design.width("load_trace__words") / 8), busy(design.pin("busy")),
           interrupt(design.pin("interrupt")), counts(ENGINES) {
+        std::string first = content.ports == 1 ? "m_axi_" : "m_axi0_";
+        time.emplace(timing, content.ports, 0, size_t(1) << design.width(first + "arid"),
+                     design.width(first + "rdata") / 8);
         for (uint64_t port = 0; port < content.ports; port++)
-            memory.emplace_back(design, this->content, this->timing, port,
-                                content.ports == 1 ? "m_axi_" : "m_axi" + std::to_string(port) + "_");
+            memory.emplace_back(design, this->content, (*time)[port], port,
+                                content.ports == 1 ? first : "m_axi" + std::to_string(port) + "_");
         for (size_t engine = 0; engine < ENGINES; engine++) {
             activity[engine] = design.pin("activity__" + std::to_string(engine));
             layer[engine] = design.pin("layers__" + std::to_string(engine));
@@ -137,11 +141,12 @@ private:
     uint32_t *lite(const char *name) const { return design.pin(std::string("s_axil_") + name); }
 
     template <class Observer> void step(Observer observe) {
+        time->offer();
         for (Memory &port : memory)
-            port.offer(cycle);
+            port.offer();
         design.clock(cycle, [&] {
             for (Memory &port : memory)
-                port.observe(cycle);
+                port.observe();
             record();
             observe();
         });
@@ -182,7 +187,7 @@ private:
     }
 
     MemoryContent content;
-    MemoryTiming timing;
+    std::optional<MemoryPorts> time;
     std::vector<Memory> memory; // by port
     bool record_writes;
     WritePort ports[4];

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hw.bus.axi import ID_BITS
 from hw.bus.axi_codes import Response
 from hw.config import DnaConfig
 from hw.isa import Engine
 from hw.status import Activity
 from sim.memory.model import MemoryModel
+from sim.memory.ports import MemoryPorts
 from sim.rtl.axi_memory import AxiMemory
 from sim.rtl.simulator import BusError, FeatureWrites, Simulator
 from sim.rtl.vcd import CYCLE_NS, Waves, cut
@@ -101,8 +103,14 @@ class PysimSimulator(Simulator):
             waves=waves,
         )
         self._simulation = _Simulation(component(config=config), waves)
+        self._time = MemoryPorts(
+            model,
+            ports=config.dram_ports,
+            readers=1 << ID_BITS,
+            word_bytes=config.port_bytes,
+        )
         self._ports = [
-            AxiMemory(model, self.memory, config=config, port=port)
+            AxiMemory(model, self.memory, self._time, config=config, port=port)
             for port in range(config.dram_ports)
         ]
         self._record_writes = record_writes
@@ -171,12 +179,13 @@ class PysimSimulator(Simulator):
 
     def _step(self) -> dict[str, int]:
         driven = dict(self._lite)
+        states = self._time.offer()
         for port in self._ports:
-            driven |= port.offer(self._cycle)
+            driven |= port.offer(states)
         pins = self._simulation.clock(self._cycle, driven)
         try:
             for port in self._ports:
-                port.observe(self._cycle, pins)
+                port.observe(pins)
         except BusError as error:
             raise BusError(f"{error}, by cycle {self._cycle + 1}") from None
         self._record(pins)

@@ -21,6 +21,7 @@ from sw.frontends.tflite.entry import INPUT
 from sw.frontends.tflite.file import TfliteModel
 from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.operators import HANDLERS, Translation
+from sw.frontends.tflite.unsigned import signed
 from sw.graph import Graph
 from sw.operations import Padding
 from sw.operators import find, nearest
@@ -59,6 +60,7 @@ class Imported:
         arrival: how its values lie among those of the file's input, which the host may move.
         outputs: indices in the file of the tensors that the graph's outputs are; int8.
         notes: what whoever uses the graph has to know, a sentence each.
+        repeated: tensors of the graph that have more channels than in the file, behind so many.
     """
 
     graph: Graph
@@ -68,6 +70,7 @@ class Imported:
     arrival: Axes
     outputs: tuple[int, ...]
     notes: tuple[str, ...]
+    repeated: dict[str, int]
 
 
 def import_model(model: TfliteModel) -> Imported:
@@ -80,6 +83,10 @@ def import_model(model: TfliteModel) -> Imported:
 
 
 class _Importer(Translation):
+    def __init__(self, model: TfliteModel) -> None:
+        changed, unsigned = signed(model)
+        super().__init__(changed, unsigned)
+
     def run(self) -> Imported:
         self.check_file()
         entry = self.enter()
@@ -97,7 +104,8 @@ class _Importer(Translation):
         told = [note for last in self.model.outputs for note in self.notes(last)]
         notes = (*self.arrival_notes, *dict.fromkeys(told))
         held = {i: value.name for i, value in self.values.items() if value.padding == Padding()}
-        return Imported(graph, held, steps, entry, self.arrival, tuple(borders.values()), notes)
+        outputs = tuple(borders.values())
+        return Imported(graph, held, steps, entry, self.arrival, outputs, notes, self.repeated)
 
     def refuse_output(self, index: int) -> NoReturn:
         """Raise a DnaError: nothing that is known here computes an output of the model."""

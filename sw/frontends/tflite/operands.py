@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
+from sw import numerics
 from sw.errors import DnaError
 from sw.frontends.tflite.axes import Axes
 from sw.frontends.tflite.file import ACTIVATIONS, DYNAMIC, TfliteModel, TfliteTensor
@@ -50,7 +51,8 @@ class Operands:
     """Looks up and checks what an operator reads; refuses what is not supported.
 
     Args:
-        model: the file.
+        model: the file, with INT8 instead of UINT8.
+        unsigned: indices of the activations that are UINT8 in the file.
 
     Attributes:
         builder: of the graph, once the input is known.
@@ -59,12 +61,15 @@ class Operands:
         shapes: constants that the file computes from shapes, likewise.
         readers: the operators that read a tensor, by its index.
         writer: the operator that writes a tensor, by its index.
+        repeated: tensors of the graph that have more channels than in the file, behind so many.
     """
 
     builder: GraphBuilder
 
-    def __init__(self, model: TfliteModel) -> None:
+    def __init__(self, model: TfliteModel, unsigned: frozenset[int]) -> None:
         self.model = model
+        self.unsigned = unsigned
+        self.repeated: dict[str, int] = {}
         self.values: dict[int, Value] = {}
         self.hosted: dict[int, Hosted] = {}
         self.shapes: dict[int, Array] = {}
@@ -193,7 +198,13 @@ class Operands:
     def output(self, operator: TfliteOperator, activation: Activation = "none") -> Output:
         """How the file quantizes the result."""
         tensor = self.model.tensors[operator.outputs[0]]
-        return Output(float(tensor.scales[0]), int(tensor.zero_points[0]), activation)
+        scale, zero_point = float(tensor.scales[0]), int(tensor.zero_points[0])
+        if tensor.index in self.unsigned and activation == "relu6":
+            steps = numerics.f32(6) / numerics.f32(scale)
+            places = [np.rint(numerics.f32(steps + numerics.f32(z))) - z for z in (0, 128)]
+            if places[0] != places[1]:  # float32 rounds a sum with the other zero point otherwise
+                operator.refuse("a RELU6 whose bound is half way between two values", "RELU")
+        return Output(scale, zero_point, activation)
 
     def same_quantization(self, operator: TfliteOperator) -> None:
         """Check that the output has the scale and zero point of the input."""

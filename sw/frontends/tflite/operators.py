@@ -16,6 +16,7 @@ from sw.frontends.tflite.host import Host
 from sw.frontends.tflite.operands import Value
 from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.shapes import ShapeArithmetic
+from sw.frontends.tflite.wide import WideWeights, is_wide, spread, upward_average
 from sw.graph_builder import Window
 from sw.operations import Padding
 
@@ -24,7 +25,7 @@ Built = tuple[str, Shape]
 """What an operator became: a tensor of the graph, and the shape that the file has to give it."""
 
 
-class Translation(Entry, Host, ShapeArithmetic):
+class Translation(Entry, Host, ShapeArithmetic, WideWeights):
     """Adds operations to the graph, one operator after the other."""
 
     def convolution(self, operator: TfliteOperator, name: str) -> Built:
@@ -39,7 +40,8 @@ class Translation(Entry, Host, ShapeArithmetic):
             )
         window = self.convolution_window(operator, value, weights.values.shape[1:3])
         output = self.output(operator, self.activation_of(operator))
-        return self.computed(self.builder.conv2d(name, value.name, weights, output, window))
+        source, weights = self.narrowed(operator, value, weights)
+        return self.computed(self.builder.conv2d(name, source, weights, output, window))
 
     def depthwise_convolution(self, operator: TfliteOperator, name: str) -> Built:
         """DEPTHWISE_CONV_2D."""
@@ -58,6 +60,9 @@ class Translation(Entry, Host, ShapeArithmetic):
         window = self.convolution_window(operator, value, shape[1:3])
         output = self.output(operator, self.activation_of(operator))
         arranged = dataclasses.replace(weights, values=weights.values[0].transpose(2, 0, 1))
+        if is_wide(arranged):
+            source, dense = self.narrowed(operator, value, spread(arranged, channels))
+            return self.computed(self.builder.conv2d(name, source, dense, output, window))
         return self.computed(
             self.builder.depthwise_conv2d(name, value.name, arranged, output, window)
         )
@@ -94,7 +99,8 @@ class Translation(Entry, Host, ShapeArithmetic):
             if value.shape[-1] != inputs:
                 operator.refuse(f"keepNumDims with {list(value.shape)}", "one row of inputs")
             shape = (*value.shape[:-1], classes)
-        return self.builder.fully_connected(name, value.name, weights, output), shape
+        source, weights = self.narrowed(operator, value, weights)
+        return self.builder.fully_connected(name, source, weights, output), shape
 
     def addition(self, operator: TfliteOperator, name: str) -> Built:
         """ADD."""
@@ -120,6 +126,11 @@ class Translation(Entry, Host, ShapeArithmetic):
         """AVERAGE_POOL_2D."""
         value, window = self.pool_window(operator)
         activation = self.activation_of(operator)
+        if operator.outputs[0] in self.unsigned:  # halves go up there, and not away from zero
+            if window.padding != Padding():
+                operator.refuse("UINT8 with padding", "padding VALID, or INT8")
+            output = self.output(operator, activation)
+            return self.computed(upward_average(self.builder, name, value.name, output, window))
         return self.computed(
             self.builder.average_pool2d(name, value.name, window, activation=activation)
         )
@@ -143,6 +154,8 @@ class Translation(Entry, Host, ShapeArithmetic):
     def mean(self, operator: TfliteOperator, name: str) -> Built:
         """MEAN."""
         value = self.map(operator)
+        if operator.outputs[0] in self.unsigned:
+            operator.refuse("UINT8, whose rounding is another", "INT8, or AVERAGE_POOL_2D")
         given = self.integers(operator, 1, "axes")
         axes = given.reshape(-1).tolist()
         known = given.ndim == 1 and all(-4 <= axis < 4 for axis in axes)

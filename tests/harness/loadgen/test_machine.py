@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from harness.hardware.memory import MemoryChoice
 from harness.loadgen.machine import (
     DRIVER_ACCESSES,
     RESTART_CYCLES,
@@ -16,7 +17,6 @@ from hw.config import PRESETS
 from hw.isa import ISA_VERSION, MAGIC
 from sim.cycles import predict
 from sim.driver import Driver
-from sim.memory.model import MemoryModel
 from sw import artifact
 from sw.compiler import compile_graph
 from tests.support.graphs import random_small_graph
@@ -109,7 +109,7 @@ def test_a_program_of_several_images_runs_where_images_come_together(tmp_path):
     network = artifact.make(graph, model="m", framework="none", preprocessing=None)
     network = artifact.with_program(network, one, several)
     for batches in (False, True):
-        machine = modelled_machine(network, tmp_path, MemoryModel(), batches=batches)
+        machine = modelled_machine(network, tmp_path, MemoryChoice(), batches=batches)
         assert machine.cycles == predict(one).cycles
         assert machine.batch == (ModelledBatch(3, predict(several).cycles) if batches else None)
 

@@ -9,7 +9,7 @@ import pytest
 from sim import native
 from sim.cycles import model
 from sim.functional import layout
-from sim.memory.timing import MemoryTiming
+from sim.memory.timing import DramTiming, MemoryTiming
 from sim.native.declarations import constants, enumeration, prelude, structure
 from sim.rtl.axi_memory import MemoryContent, Range
 from sim.rtl.engines import cxxrtl
@@ -44,7 +44,7 @@ class Colour(enum.IntEnum):
 
 SHARED = [
     [Inner, Outer],
-    [MemoryTiming],
+    [DramTiming, MemoryTiming],
     [Range, MemoryContent],
     [cxxrtl.Writes],
     [model.Config],

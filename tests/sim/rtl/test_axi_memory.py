@@ -8,6 +8,7 @@ import pytest
 from hw.bus.axi_codes import Response
 from hw.config import PRESETS
 from sim.memory.model import BASE, MemoryModel
+from sim.memory.ports import MemoryPorts
 from sim.memory.stalls import Stalls
 from sim.rtl.axi_memory import AxiMemory, BusError
 
@@ -22,7 +23,9 @@ class Bus:
     def __init__(self, **model):
         content = np.random.default_rng(0).integers(0, 256, SIZE, np.uint8)
         self.content = content
-        self.memory = AxiMemory(MemoryModel(**model), content, config=CONFIG)
+        behaviour = MemoryModel(**model)
+        self.time = MemoryPorts(behaviour, ports=1, readers=4, word_bytes=WORD)
+        self.memory = AxiMemory(behaviour, content, self.time, config=CONFIG)
         self.cycle = 0
         self.requests = []  # (channel, address, words, identifier), in order
         self.words = []  # (data, strobes, last)
@@ -52,10 +55,10 @@ class Bus:
             pins |= {f"{channel}len": words - 1, f"{channel}id": identifier}
         pins |= dict(zip(("wdata", "wstrb", "wlast"), (self.words or [(0, 0, 0)])[0], strict=True))
         pins |= override
-        offered = self.memory.offer(self.cycle)
+        offered = self.memory.offer(self.time.offer())
         driven = {name.removeprefix("m_axi_"): value for name, value in offered.items()}
         self.driven = driven
-        self.memory.observe(self.cycle, {f"m_axi_{k}": v for k, v in {**pins, **driven}.items()})
+        self.memory.observe({f"m_axi_{k}": v for k, v in {**pins, **driven}.items()})
         if self.requests and pins[f"{channel}valid"] and driven[f"{channel}ready"]:
             self.requests.pop(0)
             self.accepted.append(self.cycle)

@@ -92,6 +92,32 @@ def test_clock_and_memory(compiled, tmp_path):
     assert figures["memory"]["bytes_per_cycle"] == 4
 
 
+def test_a_memory_by_name(compiled, tmp_path):
+    options = ["--memory", "2xddr3-1600x16", "--clock", "150"]
+    result = invoke(compiled, *options, "--json", tmp_path / "dram.json", "-o", tmp_path / "r.html")
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "dram.json").read_text())
+    memory = MemoryModel.named("2xddr3-1600x16", 150)
+    assert figures["cycles"] == predict(artifact.load(compiled).program, memory).cycles
+    assert figures["memory"] == memory.figures(8)
+    assert figures["memory"]["name"] == "2xddr3-1600x16"
+    assert figures["memory"]["gb_per_s"] == pytest.approx(6.4)
+    assert "2xddr3-1600x16 memory" in result.output
+    assert "2xddr3-1600x16: at most" in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--memory", "core"], "no memory 'core'; choose one of ideal, ddr3-1600x16"),
+        (["--memory", "hbm2-channel", "--memory-latency", "9"], "leave it out with hbm2-channel"),
+    ],
+)
+def test_memories_that_are_refused(compiled, options, message):
+    with pytest.raises(DnaError, match=message):
+        invoke(compiled, *options)
+
+
 def test_a_proved_clock(compiled, tmp_path):
     file = timing_files.save(tmp_path / "nano<1>.json", PRESETS["nano"])
     page, figures = tmp_path / "report.html", tmp_path / "report.json"

@@ -9,6 +9,7 @@ import pytest
 from harness.loadgen import logs
 from harness.loadgen.machine import RESTART_CYCLES
 from hw.config import PRESETS
+from sim.memory.model import MemoryModel
 from tests.support import timing_files
 from tests.support.loadgen_runs import (
     PHOTOGRAPHS,
@@ -89,11 +90,7 @@ def test_performance_run(dna, tmp_path, scenario):
     device = figures["device"]
     assert (device["config"], device["macs"], device["clock"]["mhz"]) == ("micro", 256, 300.0)
     assert (device["cycles"], device["restart_cycles"]) == (CYCLES, RESTART_CYCLES)
-    assert device["memory"] == {
-        "latency_cycles": 64,
-        "words_per_cycle": 1.0,
-        "bytes_per_cycle": 16.0,
-    }
+    assert device["memory"] == figures["memory"] == MemoryModel().figures(16)
     assert json.loads((tmp_path / "logs" / "modelled.json").read_text()) == figures
     for name in (logs.SUMMARY, logs.DETAIL):
         text = (tmp_path / "logs" / name).read_text()
@@ -120,12 +117,8 @@ def test_clock_and_memory_are_options(dna):
     _, figures, stdout, _ = dna("--scenario", "SingleStream", "--min-duration", "0.2", *options)
     assert figures["clock"] == {"mhz": 150.0, "proof": "assumed"}
     assert figures["pace"]["modelled"] == pytest.approx(4.0)
-    assert figures["device"]["memory"] == {
-        "latency_cycles": 100,
-        "words_per_cycle": 0.25,
-        "bytes_per_cycle": 4.0,
-    }
-    assert "memory 4 B a cycle, latency 100 cycles" in stdout
+    assert figures["memory"] == MemoryModel(latency=100, bandwidth=0.25).figures(16)
+    assert "memory of 4 bytes a cycle, latency 100 cycles" in stdout
 
 
 def test_a_proved_clock(dna, tmp_path):

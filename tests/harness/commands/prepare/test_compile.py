@@ -207,6 +207,18 @@ def test_damaged_programs_of_several_images_are_not_loaded(model, tmp_path, chan
         artifact.load(output)
 
 
+def test_a_schedule_for_a_memory_by_name(model, tmp_path):
+    made, words = tmp_path / "f.json", ("--memory", "ddr3-1600x16", "--clock", "400")
+    output = ("-o", tmp_path / "tiny.nano", "--json", made)
+    result = invoke("compile", model, "--config", "nano", *words, *output)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(made.read_text())
+    # 3.2 GB/s at 400 MHz are 8 bytes a cycle, which is nano's path.
+    assert 0.8 < figures["memory_bandwidth"] < 0.97
+    assert figures["memory"]["name"] == "ddr3-1600x16"
+    assert artifact.load(tmp_path / "tiny.nano").program.bandwidth == figures["memory_bandwidth"]
+
+
 def _flipped(_, folder):
     code = bytearray((folder / "program.bin").read_bytes())
     code[70] ^= 1

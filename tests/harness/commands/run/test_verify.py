@@ -120,6 +120,8 @@ def test_a_memory_of_a_seed_is_told_and_changes_no_bit(invoke, tmp_path):
         figures = json.loads((tmp_path / "f.json").read_text())
         cycles.add(figures["cycles"])
         assert figures["memory"] == {
+            "name": "ideal",
+            "bytes_per_cycle": memory.bandwidth * NANO.dram_bytes_per_cycle,
             "latency_cycles": memory.latency,
             "words_per_cycle": memory.bandwidth,
             "reorder": memory.reorder,
@@ -130,6 +132,16 @@ def test_a_memory_of_a_seed_is_told_and_changes_no_bit(invoke, tmp_path):
         assert f"(seed {seed})" in result.output
         assert ("reads in any order" in result.output) == memory.reorder
     assert len(cycles) == 3
+
+
+def test_a_memory_by_name_changes_no_bit(invoke, tmp_path):
+    wanted = ("--memory", "lpddr4-3200x32", "--clock", "100", "--json", tmp_path / "f.json")
+    result = invoke("--layers", "logits", *wanted)
+    assert result.exit_code == 0, result.output
+    figures = json.loads((tmp_path / "f.json").read_text())
+    assert figures["memory"] == MemoryModel.named("lpddr4-3200x32", 100).figures(8)
+    assert figures["mismatches"] == 0 < figures["values"]
+    assert "memory lpddr4-3200x32" in result.output
 
 
 def test_mismatch_of_a_layer(invoke, wrong_tensor, tmp_path):
@@ -298,6 +310,8 @@ WAVES = ["--waves", "w.vcd", "--cycles", "1:2"]
         (WAVES[:2], "go together"),
         (WAVES[2:], "go together"),
         ([*WAVES, "--layers", "block3*"], "matches 4"),
+        (["--clock", "100"], "--clock goes with --memory NAME"),
+        (["--memory-seed", "1", "--memory", "hbm2-channel"], "leave --memory out"),
         ([*WAVES, "--scheduler", "tcp://a:1"], "leave --scheduler out"),
         (["--workers", "2", "--scheduler", "tcp://a:1"], "cannot be limited to 2"),
         (["--json", "/absent/f.json"], "cannot write /absent/f.json"),
@@ -320,7 +334,7 @@ def test_a_whole_program_is_one_run(invoke, compiled, option):
     ("arguments", "message"),
     [
         (["--layers", "logits"], "the interpreter runs the whole program .* leave --layers out"),
-        (["--memory-seed", "3"], "no cycles and no signals; leave --waves, --cycles and --mem"),
+        (["--memory-seed", "3"], "no cycles and no signals; leave --waves, --cycles, --mem"),
         (["--waves", "w.vcd", "--cycles", "1:2"], "no cycles and no signals; leave --waves"),
         (["--workers", "2"], "a whole program is one run"),
     ],
