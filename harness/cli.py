@@ -18,6 +18,7 @@ COMMANDS = {
     "import": "prepare.import_",
     "compile": "prepare.compile",
     "disasm": "prepare.disasm",
+    "pack": "prepare.pack",
     "report": "design.report",
     "explore": "design.explore",
     "run": "run.run",

@@ -2,7 +2,8 @@
 
 Amaranth elaborates and writes every component of a design anew, though thousands of them may be
 alike. Here a component is what its class and the arguments of its constructor say: all that agree
-in both are instances of one module. Nothing outside may refer to signals of a component that are
+in both are instances of one module. One that has a ``module_name`` is a module of that name,
+even if it occurs once. Nothing outside may refer to signals of a component that are
 no ports of it. The clock domain comes in as ports of the module, too: ``clk``, and if it has
 registers with a reset ``rst``; ``sync_enable`` and ``sync_reset`` for what an ``EnableInserter``
 and a ``ResetInserter`` around the component say.
@@ -267,12 +268,12 @@ class _Instances:
     ) -> Fragment:
         definition = self._definitions[place.key]
         domain, controls = _controls(fragment) if definition.clocked else (DOMAIN, [])
-        if definition.places == 1:
+        if definition.places == 1 and not hasattr(place.component, "module_name"):
             return _insert(definition.fragment, domain, controls)
         if not definition.resets:
             controls = [control for control in controls if control[0] != "reset"]
         names = _control_names(kind for kind, _ in controls)
-        module = self._module(place.key, names, path)
+        module = self._module(place.key, names, getattr(place.component, "module_name", path))
         around: dict[str, Value] = {"clk": ClockSignal(domain), "rst": ResetSignal(domain)}
         around |= dict(zip(names, (value for _, value in controls), strict=True))
         own = component_ports(place.component)

@@ -38,7 +38,7 @@ RUN_WITH = {
     "deployed": ["--threads", "1"],
 }
 """Options that make a run short; a later option overrides an earlier one."""
-RUN = ("explore", "guide", "memory", "mlperf", "report")
+RUN = ("energy", "explore", "guide", "memory", "mlperf", "report")
 """Pages beside the README whose quick commands are run."""
 ENDED = {"loadgen": {0, 1}}
 """Exit codes; 1 of loadgen: the run was too short, or this computer too busy, for VALID."""

@@ -12,6 +12,9 @@ import msgspec
 import hw
 import sim
 import sw
+from harness import hardware
+from harness.hardware.energy import energy
+from harness.hardware.timing.clock import ASSUMED_MHZ
 from harness.host import sources
 from hw.config import DnaConfig
 from sim.memory.model import MemoryModel
@@ -28,12 +31,14 @@ class Outcome(msgspec.Struct, frozen=True):
         cycles: from start to interrupt.
         macs: multiply-accumulates of the network.
         dram_bytes: read and written, whole DRAM words.
+        mj: energy of an image, estimated (:mod:`harness.hardware.energy`).
         refused: what the compiler says.
     """
 
     cycles: int = 0
     macs: int = 0
     dram_bytes: int = 0
+    mj: float = 0.0
     refused: str | None = None
 
 
@@ -66,13 +71,15 @@ class Task:
 
 @functools.cache
 def model_digest() -> str:
-    """Changes with the sources of machine, compiler and cycle model."""
+    """Changes with the sources of machine, compiler, cycle model and energy."""
     return digests.of_sources(
         (hw, "**/*.py"),
         (sw, "*.py"),
         (sw, "compiler/**/*.py"),
         (sim, "cycles/*"),
         (sim, "memory/*"),
+        (hardware, "energy*.py"),
+        (hardware, "area*.py"),
     )
 
 
@@ -99,6 +106,7 @@ def evaluate(task: Task) -> Outcome:
         cycles=prediction.cycles,
         macs=sum(table.macs for table in program.layers),
         dram_bytes=words * task.config.dram_bytes_per_cycle,
+        mj=energy(program, prediction, memory=task.memory.name, clock_mhz=ASSUMED_MHZ).mj_per_image,
     )
 
 

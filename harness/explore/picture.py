@@ -1,4 +1,4 @@
-"""The sweep as a picture: latency against area, and every machine of the Pareto front by name."""
+"""The sweep as a picture: latency against area, and every machine of their Pareto front by name."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def picture(rows: Sequence[Row], title: str) -> str:
         title: what was swept, and what was assumed.
     """
     shown = [row for row in rows if row.refused is None]
-    front = [row for row in shown if row.front]
+    front = [row for row in shown if row.area_front]
     x = around((row.luts for row in shown), log=True)
     y = around((row.latency_ms for row in shown), log=True)
     height = _KEY + LINE * len(front) + LINE // 2
@@ -116,13 +116,13 @@ def _points(rows: Sequence[Row], front: Sequence[Row], x: Scale, y: Scale) -> It
         place = places[id(row)]
         steps += [f"V{place.y} H{place.x}"] if steps else [f"M{place.x} {place.y}"]
     yield f'<path class="front" d="{" ".join(steps)}"/>'
-    for row in sorted(rows, key=lambda row: row.front):
+    for row in sorted(rows, key=lambda row: row.area_front):
         place = places[id(row)]
         about = (
             f"{row.name} at {row.clock}: {row.latency_ms:.3f} ms, "
             f"{row.utilization:.1%} of the MACs, {row.luts / 1e3:,.0f} k LUTs"
         )
-        kind = "dot best" if row.front else "dot"
+        kind = "dot best" if row.area_front else "dot"
         yield (
             f'<circle class="{kind}" cx="{place.x}" cy="{place.y}" r="{DOT}">'
             f"<title>{escape(about)}</title></circle>"

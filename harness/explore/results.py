@@ -22,7 +22,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         refused: why it cannot run; then there are no figures.
         latency_ms, throughput_per_s, utilization: of one image from start to interrupt.
         dram_gb_per_s: that the memory is asked for on average.
+        mj: energy of an image, estimated.
         luts: the area in one figure (:attr:`harness.hardware.area.Area.luts`).
+        front, area_front: whether it is on the Pareto front of latency, area and energy; of latency
+            and area alone.
     """
 
     name: str
@@ -35,9 +38,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     throughput_per_s: float = 0
     utilization: float = 0
     dram_gb_per_s: float = 0
+    mj: float = 0
     luts: float = 0
     area: Area | None = None
     front: bool = False
+    area_front: bool = False
 
 
 def row(config: DnaConfig, outcome: Outcome, clock: Clock, memory: str = IDEAL) -> Row:
@@ -54,23 +59,25 @@ def row(config: DnaConfig, outcome: Outcome, clock: Clock, memory: str = IDEAL) 
         throughput_per_s=1e3 / latency,
         utilization=outcome.macs / (config.macs * outcome.cycles),
         dram_gb_per_s=outcome.dram_bytes / (latency * 1e6),
+        mj=outcome.mj,
         luts=size.luts,
         area=size,
     )
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """The quickest first, those refused last, and the Pareto front marked.
+    """The quickest first, those refused last, and the Pareto fronts marked.
 
-    On the front are the rows to which no other is better in latency or area and at least as good in
-    the other; of equals one.
+    On the front are the rows to which no other is better in latency, area or energy and at least as
+    good in the others; of equals one. On that of latency and area energy does not count.
     """
-    ordered = sorted(rows, key=lambda row: (row.refused is not None, row.latency_ms, row.luts))
-    marked = []
-    smallest = float("inf")
-    for candidate in ordered:
-        front = candidate.refused is None and candidate.luts < smallest
-        if front:
-            smallest = candidate.luts
-        marked.append(msgspec.structs.replace(candidate, front=front))
+    ordered = sorted(
+        rows, key=lambda row: (row.refused is not None, row.latency_ms, row.luts, row.mj)
+    )
+    marked: list[Row] = []
+    for row in ordered:
+        runs = row.refused is None
+        smaller = [one for one in marked if one.refused is None and one.luts <= row.luts]
+        front = runs and not any(one.mj <= row.mj for one in smaller)
+        marked.append(msgspec.structs.replace(row, front=front, area_front=runs and not smaller))
     return marked

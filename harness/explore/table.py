@@ -22,9 +22,21 @@ def show(rows: Sequence[Row], model: str) -> None:
         "",
         "configuration",
         "memory",
-        title=f"{model}: latency modelled, area estimated; * is on the Pareto front",
+        title=f"{model}: latency modelled, area and energy estimated; * is on the Pareto front",
     )
-    columns = ("MACs", "lanes", "DRAM B", "KiB", "MHz", "cycles", "ms", "images/s", "used", "GB/s")
+    columns = (
+        "MACs",
+        "lanes",
+        "DRAM B",
+        "KiB",
+        "MHz",
+        "cycles",
+        "ms",
+        "images/s",
+        "used",
+        "GB/s",
+        "mJ",
+    )
     table.add_columns(*columns, "k LUTs", "DSP", f"of {DEVICE}", right=True)
     for row in rows:
         config, area = row.parameters, row.area
@@ -44,6 +56,7 @@ def show(rows: Sequence[Row], model: str) -> None:
             f"{row.throughput_per_s:,.1f}",
             f"{row.utilization:.1%}",
             f"{row.dram_gb_per_s:.1f}",
+            f"{row.mj:.2f}",
             f"{row.luts / 1e3:,.0f}",
             f"{area.total.dsp:,.0f}",
             f"{max(area.shares.values()):.0%}",

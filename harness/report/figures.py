@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.hardware.area import Area, area
+from harness.hardware.energy import Energy, energy
+from harness.hardware.energy_constants import DEFAULT
 from harness.hardware.timing.clock import Clock
 from harness.hardware.timing.result import Timing
 from harness.report.memory_use import Block, blocks, most_words
@@ -155,6 +157,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         area: an estimate, by arithmetic on the configuration.
         proved_area: by block, in the units of the target, from the run that proves the clock;
             empty if there is none.
+        energy: an estimate, of one image.
         batch: of the program of several images; None if there is none. All other figures are of
             that of one image, but for the throughput.
         host: what the host runs beside the machine, measured here; None if there is nothing.
@@ -183,6 +186,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     most_feature_words: int
     area: Area
     proved_area: dict[str, dict[str, float]]
+    energy: Energy
     batch: BatchFigures | None = None
     host: HostTime | None = None
 
@@ -207,6 +211,7 @@ def report(
     clock: Clock,
     timing: Timing | None = None,
     model: str,
+    technology: str = DEFAULT,
     batch: BatchFigures | None = None,
     host: HostTime | None = None,
 ) -> Report:
@@ -216,6 +221,7 @@ def report(
         clock: of the machine.
         timing: what proves it, if anything does.
         model: what the network is called.
+        technology: for which energy is estimated (:mod:`harness.hardware.energy_constants`).
         batch: of the program of several images, if there is one.
         host: what the host runs, if it does.
     """
@@ -267,6 +273,13 @@ def report(
         feature_memory=held,
         most_feature_words=most_words(held, config.feature_words),
         area=area(config),
+        energy=energy(
+            program,
+            prediction,
+            memory=memory.name,
+            clock_mhz=clock.mhz,
+            technology=technology,
+        ),
         proved_area={} if timing is None else timing.area,
     )
 

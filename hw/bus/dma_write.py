@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, Value, unsigned
-from amaranth.lib import fifo, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
@@ -15,6 +15,7 @@ from hw.bus.burst_splitter import BurstSplitter
 from hw.bus.read_queue import pick, port_of
 from hw.config import DnaConfig
 from hw.interfaces import DramWriteSignature, FaultSignature
+from hw.memory.buffered_fifo import BufferedFifo
 from hw.status import Fault
 
 
@@ -73,7 +74,7 @@ class DmaWriter(wiring.Component):
         most = config.outstanding_bursts
         # A buffered FIFO takes its last word only when the first one has reached the output, which
         # takes a cycle; with a place more, bursts and answers may come in every cycle.
-        m.submodules.order = order = fifo.SyncFIFOBuffered(width=33, depth=most + 1)
+        m.submodules.order = order = BufferedFifo(width=33, depth=most + 1)
 
         gathered = Signal(range(config.burst_words))  # words of the burst that are here
         completes, ends = Signal(), Signal()
@@ -139,15 +140,15 @@ class DmaWriter(wiring.Component):
 
     def _port(
         self, m: Module, number: int, *, taken: Value
-    ) -> tuple[BurstAddress, fifo.SyncFIFOBuffered, fifo.SyncFIFOBuffered]:
+    ) -> tuple[BurstAddress, BufferedFifo, BufferedFifo]:
         """Build a port; returns its addresses, the FIFO of its words, and its answers."""
         config, axi = self._config, self.axi[number]
         parts = config.dram_ports
         address = BurstAddress(data_bytes=config.port_bytes, id_bits=ID_BITS)
-        words = fifo.SyncFIFOBuffered(
+        words = BufferedFifo(
             width=8 * config.dram_bytes_per_cycle + 1, depth=2 * config.burst_words
         )
-        answers = fifo.SyncFIFOBuffered(width=1, depth=config.outstanding_bursts + 1)
+        answers = BufferedFifo(width=1, depth=config.outstanding_bursts + 1)
         m.submodules[f"address_{number}"] = address
         m.submodules[f"words_{number}"] = words
         m.submodules[f"answers_{number}"] = answers

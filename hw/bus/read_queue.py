@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.bus.burst_splitter import BurstSplitter, burst_layout
 from hw.config import DnaConfig
 from hw.interfaces import DramReadSignature, FaultSignature
+from hw.memory.buffered_fifo import BufferedFifo
 from hw.status import Fault
 
 
@@ -82,7 +83,7 @@ class ReadQueue(wiring.Component):
         m.submodules.splitter = splitter = BurstSplitter(config)
         connect(m, flipped(client.requests), splitter.requests)
         m.d.comb += splitter.size.eq(self.window_size)
-        m.submodules.order = order = fifo.SyncFIFOBuffered(
+        m.submodules.order = order = BufferedFifo(
             width=burst_layout(config).size, depth=depth * ports
         )
 
@@ -148,12 +149,12 @@ class ReadQueue(wiring.Component):
         ]
         return m
 
-    def _words(self, m: Module, port: int) -> fifo.SyncFIFOBuffered:
+    def _words(self, m: Module, port: int) -> BufferedFifo:
         """The FIFO of a port, and in front of it what makes words of beats."""
         config, comes = self._config, self.comes[port]
         parts = config.dram_ports
         # One of two places takes no words in consecutive cycles.
-        queue = fifo.SyncFIFOBuffered(
+        queue = BufferedFifo(
             width=8 * config.dram_bytes_per_cycle + 1, depth=max(queue_words(config), 3)
         )
         m.submodules[f"words_{port}"] = queue

@@ -6,12 +6,12 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, DnaConfig
 from hw.depthwise.layouts import line_place_layout
+from hw.memory.ram import Ram
 from hw.microarchitecture import (
     DEPTHWISE_COLUMNS,
     DEPTHWISE_ROW_BANKS,
@@ -78,26 +78,25 @@ class LineBuffer(wiring.Component):
             turns = Mux(row > row_bank, upper + 1, upper)[: len(upper)]
             outputs.append([])
             for column_bank in range(DEPTHWISE_SIDE):
-                memory = Memory(shape=self.word.shape(), depth=depth, init=[])
-                m.submodules[f"pixels_{row_bank}_{column_bank}"] = memory
-                write, read = memory.write_port(), memory.read_port()
+                ram = Ram(width=len(self.word), depth=depth)
+                m.submodules[f"pixels_{row_bank}_{column_bank}"] = ram
                 m.d.comb += [
-                    write.addr.eq(Cat(self.place.column, self.place.row[bits:])),
-                    write.data.eq(self.word),
-                    write.en.eq(
+                    ram.write_address.eq(Cat(self.place.column, self.place.row[bits:])),
+                    ram.write_data.eq(self.word),
+                    ram.write.eq(
                         self.write
                         & (self.place.row[:bits] == row_bank)
                         & (self.place.third == column_bank)
                     ),
-                    read.addr.eq(
+                    ram.read_address.eq(
                         Cat(
                             (self.at.column + (self.at.third > column_bank))[: len(self.at.column)],
                             turns,
                         )
                     ),
-                    read.en.eq(self.read),
+                    ram.read.eq(self.read),
                 ]
-                outputs[-1].append(read.data)
+                outputs[-1].append(ram.read_data)
 
         first_row = delay(m, row, 1, "first_row")
         third = delay(m, self.at.third, 2, "third")

@@ -6,12 +6,12 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, unsigned
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DEPTHWISE_TAPS, DnaConfig
 from hw.depthwise.layouts import BLOCKS
+from hw.memory.ram import Ram
 from hw.microarchitecture import PARAMETER_BYTES
 
 
@@ -61,19 +61,19 @@ class ParameterRows(wiring.Component):
         kinds = [(False, tap, output, 2 << block_bits) for tap, output in enumerate(self.weights)]
         kinds += [(True, byte, output, 2) for byte, output in enumerate(self.bytes)]
         for is_byte, number, output, depth in kinds:
-            memory = Memory(shape=self.row.shape(), depth=depth, init=[])
-            m.submodules[f"{'byte' if is_byte else 'tap'}_{number}"] = memory
-            write, read = memory.write_port(), memory.read_port()
+            ram = Ram(width=len(self.row), depth=depth)
+            m.submodules[f"{'byte' if is_byte else 'tap'}_{number}"] = ram
             addresses = (
                 (self.write_half, self.bytes_half)
                 if is_byte
                 else (Cat(self.write_block, self.write_half), Cat(self.block, self.half))
             )
             m.d.comb += [
-                write.addr.eq(addresses[0]),
-                write.data.eq(self.row),
-                write.en.eq(self.write & (self.is_byte == is_byte) & (self.byte == number)),
-                read.addr.eq(addresses[1]),
-                output.eq(read.data),
+                ram.write_address.eq(addresses[0]),
+                ram.write_data.eq(self.row),
+                ram.write.eq(self.write & (self.is_byte == is_byte) & (self.byte == number)),
+                ram.read_address.eq(addresses[1]),
+                ram.read.eq(1),
+                output.eq(ram.read_data),
             ]
         return m

@@ -6,9 +6,9 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.memory.ram import Ram
 from hw.microarchitecture import ACCUMULATION_LATENCY
 from hw.streams.delay import delay
 from hw.streams.layouts import pixel_layout
@@ -75,30 +75,25 @@ class AccumulationMemory(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         """Build a memory per tile, so that each needs but one read and one write port."""
         m = Module()
-        shape = data.ArrayLayout(signed(32), self._columns)
-        writes, reads = [], []
-        for tile in range(2):
-            memory = Memory(shape=shape, depth=self._depth, init=[])
-            m.submodules[f"tile_{tile}"] = memory
-            writes.append(memory.write_port())
-            reads.append(memory.read_port())
+        rams = [Ram(width=32 * self._columns, depth=self._depth) for _ in range(2)]
+        m.submodules.tile_0, m.submodules.tile_1 = rams
 
         full = Signal(2)  # per tile: complete, and not drained yet
         last_index = [Signal(range(self._depth), name=f"last_index_{tile}") for tile in range(2)]
-        index, tile = self._accumulate(m, reads, writes, full, last_index)
-        drain_index, fetch = self._drain(m, reads, full, last_index)
-        for number, read in enumerate(reads):
+        index, tile = self._accumulate(m, rams, full, last_index)
+        drain_index, fetch = self._drain(m, rams, full, last_index)
+        for number, ram in enumerate(rams):
             with m.If(full[number]):
-                m.d.comb += [read.addr.eq(drain_index), read.en.eq(fetch)]
+                m.d.comb += [ram.read_address.eq(drain_index), ram.read.eq(fetch)]
             with m.Else():
                 m.d.comb += [
-                    read.addr.eq(index),
-                    read.en.eq(self.sums.valid & (tile == number)),
+                    ram.read_address.eq(index),
+                    ram.read.eq(self.sums.valid & (tile == number)),
                 ]
         return m
 
     def _accumulate(
-        self, m: Module, reads: list[Any], writes: list[Any], full: Signal, last_index: list[Signal]
+        self, m: Module, rams: list[Ram], full: Signal, last_index: list[Signal]
     ) -> tuple[Signal, Signal]:
         """Read, add and write back; gives the index and the tile of the pixel that comes in."""
         sums = self.sums.payload
@@ -116,7 +111,11 @@ class AccumulationMemory(wiring.Component):
         for column in range(self._columns):
             old = Signal(32, name=f"old_{column}", reset_less=True)
             low = Signal(_HALF + 1, name=f"low_{column}", reset_less=True)
-            there = Mux(read_tile, reads[1].data[column], reads[0].data[column])
+            there = Mux(
+                read_tile,
+                rams[1].read_data.word_select(column, 32),
+                rams[0].read_data.word_select(column, 32),
+            )
             m.d.sync += old.eq(Mux(read_first, 0, there))
             added = delay(m, sums.data[column], _ADD, f"added_{column}")
             m.d.sync += low.eq(added[:_HALF] + old[:_HALF])
@@ -125,8 +124,8 @@ class AccumulationMemory(wiring.Component):
                 for name, value in (("added", added), ("old", old))
             ]
             total = Cat(low[:_HALF], (high[0] + high[1] + low[_HALF])[: 32 - _HALF])
-            for write in writes:
-                m.d.comb += write.data[column].eq(total)
+            for ram in rams:
+                m.d.comb += ram.write_data.word_select(column, 32).eq(total)
 
         written, completes = (
             delay(m, flag, _WRITE, name, reset_less=False)
@@ -134,17 +133,17 @@ class AccumulationMemory(wiring.Component):
         )
         write_tile = delay(m, tile, _WRITE, "write_tile")
         write_index = delay(m, index, _WRITE, "write_index")
-        for number, write in enumerate(writes):
+        for number, ram in enumerate(rams):
             m.d.comb += [
-                write.addr.eq(write_index),
-                write.en.eq(written & (write_tile == number)),
+                ram.write_address.eq(write_index),
+                ram.write.eq(written & (write_tile == number)),
             ]
             with m.If(completes & (write_tile == number)):
                 m.d.sync += [full[number].eq(1), last_index[number].eq(write_index)]
         return index, tile
 
     def _drain(
-        self, m: Module, reads: list[Any], full: Signal, last_index: list[Signal]
+        self, m: Module, rams: list[Ram], full: Signal, last_index: list[Signal]
     ) -> tuple[Signal, Signal]:
         """Fetch pixels of the full tile; gives the index, and whether it is fetched.
 
@@ -193,9 +192,7 @@ class AccumulationMemory(wiring.Component):
         for number, slot in enumerate(slots):
             with m.If(move & (target == number)):
                 m.d.sync += [
-                    slot.data.eq(
-                        Mux(fetched_tile, reads[1].data.as_value(), reads[0].data.as_value())
-                    ),
+                    slot.data.eq(Mux(fetched_tile, rams[1].read_data, rams[0].read_data)),
                     slot.last.eq(fetched_last),
                 ]
         return index, fetch

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import operator
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
@@ -23,19 +21,10 @@ from hw.interfaces import (
     WindowReadSignature,
 )
 from hw.memory.feature_port import FeaturePort, rotate
+from hw.memory.ram import DualPortRam
 from hw.microarchitecture import FEATURE_READS
 from hw.status import Fault
 from hw.streams.delay import delay
-
-
-@dataclass
-class _Bank:
-    """The ports of a bank: A only reads; B reads or writes at one address."""
-
-    a: Any
-    b_address: Signal
-    b_read: Any
-    b_write: Any
 
 
 class FeatureMemory(wiring.Component):
@@ -94,27 +83,15 @@ class FeatureMemory(wiring.Component):
         """Build the banks and what shares each of their two ports."""
         m = Module()
         config = self._config
-        banks = []
-        for number in range(config.modules):
-            bank = Memory(
-                shape=unsigned(8 * config.rows),
-                depth=config.feature_words // config.modules,
-                init=[],
-            )
+        depth = config.feature_words // config.modules
+        banks = [DualPortRam(width=8 * config.rows, depth=depth) for _ in range(config.modules)]
+        for number, bank in enumerate(banks):
             m.submodules[f"bank_{number}"] = bank
-            a, b_read, b_write = bank.read_port(), bank.read_port(), bank.write_port()
-            b_address = Signal.like(b_write.addr, name=f"b_address_{number}")
-            m.d.comb += [
-                b_read.en.eq(0),  # which is 1 unless somebody says otherwise
-                b_read.addr.eq(b_address),
-                b_write.addr.eq(b_address),
-            ]
-            banks.append(_Bank(a, b_address, b_read, b_write))
         self._read_windows(m, banks)
         self._share_port_b(m, banks)
         return m
 
-    def _read_windows(self, m: Module, banks: list[_Bank]) -> None:
+    def _read_windows(self, m: Module, banks: list[DualPortRam]) -> None:
         """Read a window at port A of the banks."""
         window = self.window.requests.payload
         taken = self.window.requests.valid
@@ -142,14 +119,16 @@ class FeatureMemory(wiring.Component):
             ]
             m.d.comb += [
                 # Whoever asks for this bank asks for one row of it.
-                bank.a.addr.eq(_any([Mux(a, r, 0) for a, r in zip(asking, rows, strict=True)])),
-                bank.a.en.eq(taken & Cat(asking).any()),
+                bank.read_address.eq(
+                    _any([Mux(a, r, 0) for a, r in zip(asking, rows, strict=True)])
+                ),
+                bank.read.eq(taken & Cat(asking).any()),
             ]
 
         # Which bank each module gets its word from is worked out while the banks read, so that
         # behind them there is nothing but a register, the choice, and the register of the arrays.
-        outputs = [Signal.like(bank.a.data, reset_less=True) for bank in banks]
-        m.d.sync += [output.eq(bank.a.data) for output, bank in zip(outputs, banks, strict=True)]
+        outputs = [Signal.like(bank.read_data, reset_less=True) for bank in banks]
+        m.d.sync += [output.eq(bank.read_data) for output, bank in zip(outputs, banks, strict=True)]
         fill = delay(m, window.fill, 2, "fill").as_unsigned().replicate(self._config.rows)
         for module, word in enumerate(self.window.words):
             source = delay(m, sources[module], 2, f"source_{module}")
@@ -164,7 +143,7 @@ class FeatureMemory(wiring.Component):
             m.d.sync += register.eq(Mux(enable, chosen, fill))
             m.d.comb += word.as_value().eq(register)
 
-    def _share_port_b(self, m: Module, banks: list[_Bank]) -> None:
+    def _share_port_b(self, m: Module, banks: list[DualPortRam]) -> None:
         """Give port B of each bank to the first in the order that needs it."""
         clients = [*self.writers, *self.readers]
         ports = [
@@ -206,15 +185,15 @@ class FeatureMemory(wiring.Component):
                 for port in writes
             ]
             m.d.comb += [
-                bank.b_address.eq(_any(rows)),
-                bank.b_write.data.eq(_any(words)),
+                bank.shared_address.eq(_any(rows)),
+                bank.write_data.eq(_any(words)),
                 *(
-                    access.en.eq(_any([port.here[number] | port.wrapped[number] for port in some]))
-                    for access, some in ((bank.b_write, writes), (bank.b_read, reads))
+                    enable.eq(_any([port.here[number] | port.wrapped[number] for port in some]))
+                    for enable, some in ((bank.write, writes), (bank.shared_read, reads))
                 ),
             ]
-            output = Signal.like(bank.b_read.data, name=f"output_{number}", reset_less=True)
-            m.d.sync += output.eq(bank.b_read.data)
+            output = Signal.like(bank.shared_data, name=f"output_{number}", reset_less=True)
+            m.d.sync += output.eq(bank.shared_data)
             outputs.append(output)
         for index, (client, port) in enumerate(zip(self.readers, reads, strict=True)):
             self._answer(m, index, client, port, outputs)

@@ -6,11 +6,11 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import DnaConfig
+from hw.memory.ram import Ram
 from hw.microarchitecture import PARAMETER_TILES
 from hw.streams.layouts import PARAMETER_LAYOUT, parameter_row_layout
 
@@ -55,11 +55,9 @@ class ParameterMemory(wiring.Component):
         parts = len(self.word.as_value()) // row_bits
         chunk_bits = len(self.chunk)
 
-        m.submodules.memory = memory = Memory(
-            shape=unsigned(parts * row_bits), depth=PARAMETER_TILES << chunk_bits, init=[]
+        m.submodules.ram = ram = Ram(
+            width=parts * row_bits, depth=PARAMETER_TILES << chunk_bits, parts=parts
         )
-        write = memory.write_port(granularity=row_bits)
-        read = memory.read_port()
 
         full = Signal(PARAMETER_TILES)  # as many ones as there are full tiles, from bit 0 on
         filled = Signal()
@@ -70,9 +68,9 @@ class ParameterMemory(wiring.Component):
             self.rows.ready.eq(~full[-1]),
             filled.eq(taken & self.rows.payload.last),
             taken.eq(self.rows.valid & self.rows.ready),
-            write.addr.eq(Cat(row[ceil_log2(parts) :], fill_tile)),
-            write.data.eq(self.rows.payload.row.replicate(parts)),
-            write.en.eq(taken << row[: ceil_log2(parts)]),
+            ram.write_address.eq(Cat(row[ceil_log2(parts) :], fill_tile)),
+            ram.write_data.eq(self.rows.payload.row.replicate(parts)),
+            ram.write.eq(taken << row[: ceil_log2(parts)]),
         ]
         with m.If(taken):
             m.d.sync += row.eq(row + 1)
@@ -86,9 +84,9 @@ class ParameterMemory(wiring.Component):
         read_tile = Signal(range(PARAMETER_TILES))
         m.d.comb += [
             self.available.eq(full[0]),
-            read.addr.eq(Cat(self.chunk, read_tile)),
-            read.en.eq(self.read),
-            self.word.eq(read.data),
+            ram.read_address.eq(Cat(self.chunk, read_tile)),
+            ram.read.eq(self.read),
+            self.word.eq(ram.read_data),
         ]
         with m.If(self.release):
             m.d.sync += read_tile.eq(read_tile + 1)

@@ -6,11 +6,11 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.config import LOAD_CHUNKS, DnaConfig
+from hw.memory.ram import Ram
 
 _FINE_BITS = 4
 
@@ -74,19 +74,17 @@ class RowRing(wiring.Component):
         coarse = Signal(8 * config.lanes + (8 << len(fine_shift)))
         chunks = []
         for parity in range(2):
-            memory = Memory(shape=unsigned(chunk_bits), depth=LOAD_CHUNKS // 2, init=[])
-            m.submodules[f"chunks_{parity}"] = memory
-            write = memory.write_port(granularity=chunk_bits // parts)
-            read = memory.read_port()
+            ram = Ram(width=chunk_bits, depth=LOAD_CHUNKS // 2, parts=parts)
+            m.submodules[f"chunks_{parity}"] = ram
             m.d.comb += [
-                write.addr.eq(write_chunk[1:]),
-                write.data.eq(self.word.replicate(parts)),
-                write.en.eq((self.write & (write_chunk[0] == parity)) << part),
+                ram.write_address.eq(write_chunk[1:]),
+                ram.write_data.eq(self.word.replicate(parts)),
+                ram.write.eq((self.write & (write_chunk[0] == parity)) << part),
                 # The chunk of the first byte or the one behind it.
-                read.addr.eq((read_chunk + (1 - parity))[1:]),
-                read.en.eq(self.read),
+                ram.read_address.eq((read_chunk + (1 - parity))[1:]),
+                ram.read.eq(self.read),
             ]
-            chunks.append(read.data)
+            chunks.append(ram.read_data)
         even_chunk, odd_chunk = chunks
         with m.If(self.read):
             m.d.sync += [

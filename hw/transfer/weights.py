@@ -6,13 +6,14 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Out
 
 from hw.config import DnaConfig
 from hw.interfaces import DramReadSignature, EngineSignature
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
+from hw.memory.buffered_fifo import BufferedFifo
 from hw.microarchitecture import OUTSTANDING_WEIGHTS
 from hw.status import Activity, Fault
 
@@ -57,7 +58,7 @@ class WeightEngine(wiring.Component):
         engine, memory = self.engine, self.memory
         weights = data.View(instruction_layout(Opcode.WEIGHTS), engine.instructions.payload)
         length_bits = len(weights.length)
-        m.submodules.fifo = fifo = SyncFIFOBuffered(
+        m.submodules.fifo = fifo = BufferedFifo(
             width=len(self.words.payload), depth=self._config.weight_fifo_words
         )
         m.submodules.lengths = lengths = SyncFIFO(width=length_bits, depth=OUTSTANDING_WEIGHTS)

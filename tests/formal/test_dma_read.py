@@ -6,13 +6,12 @@ and to ask again.
 """
 
 import inspect
-import types
 
 import pytest
 from amaranth.hdl import Assume, Cat, Const, Mux, Signal
-from amaranth.lib import fifo
 
 from hw.bus import burst_address, dma_read, read_queue
+from hw.memory.buffered_fifo import BufferedFifo
 from tests.formal.dma import CONFIG, AnySplitter, constant_window, inside_a_page
 from tests.formal.prove import (
     any_constant,
@@ -31,7 +30,7 @@ CREDITS = CONFIG.burst_words * CONFIG.outstanding_bursts
 CYCLES = 13
 
 
-class CheckedFifo(fifo.SyncFIFOBuffered):
+class CheckedFifo(BufferedFifo):
     """Claims that nothing is written when there is no room."""
 
     def elaborate(self, platform):
@@ -49,7 +48,7 @@ def bench(*changes):
             for source in (dma_read, read_queue, burst_address)
         ]
         module, queue, address = changed
-        queue.fifo = types.SimpleNamespace(SyncFIFOBuffered=CheckedFifo)
+        queue.BufferedFifo = CheckedFifo
         queue.BurstSplitter = AnySplitter
         module.ReadQueue, module.BurstAddress = queue.ReadQueue, address.BurstAddress
         m.submodules.dut = dut = module.DmaReader(CONFIG, clients=CLIENTS)

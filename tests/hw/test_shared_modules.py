@@ -4,12 +4,14 @@ import re
 
 import numpy as np
 import pytest
-from amaranth.hdl import Cat, EnableInserter, Module, ResetInserter, Signal
+from amaranth.hdl import Cat, Elaboratable, EnableInserter, Module, ResetInserter, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hw import rtlil
+from hw.memory.ram import Ram
+from hw.shared_modules import share
 from sim.memory.stalls import Stalls
 from tests.sim.rtl.streams.engines import ENGINES, open_engine
 
@@ -240,3 +242,17 @@ class Clocks(wiring.Component):
 def test_a_port_with_a_name_of_the_domain():
     with pytest.raises(ValueError, match=r"the port clk of .*a has the name"):
         rtlil.convert(Clocks())
+
+
+def test_a_component_with_a_name_for_its_module_is_one_wherever_it_stands():
+    class Once(Elaboratable):
+        def elaborate(self, platform):
+            m = Module()
+            m.submodules.block = ram = Ram(width=4, depth=8)
+            m.d.comb += ram.read_address.eq(self.address)
+            return m
+
+    once = Once()
+    once.address = Signal(3)
+    modules = share(once, "top", {"address": (once.address, None)})
+    assert [module.name for module in modules] == ["top", "dna_ram_1r1w_4x8"]

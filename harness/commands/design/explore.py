@@ -32,7 +32,7 @@ NOTHING_RUNS = 1
 INTERRUPTED = 130
 
 
-@click.command("explore", short_help="Sweep configurations: modelled latency against area.")
+@click.command("explore", short_help="Sweep configurations: latency against area and energy.")
 @click.argument("artifact", type=PATH)
 @click.option(
     "--config",
@@ -117,8 +117,8 @@ def command(
 
     Options with lists are combined in all ways, memories too. A configuration that makes no
     machine, or that the compiler refuses, becomes a row with the reason. The Pareto front is of
-    latency (modelled) and area (estimated). Whatever ends the command, what it had found is in the
-    state file, and the same command goes on from there.
+    latency (modelled), area and energy (estimated). Whatever ends the command, what it had found is
+    in the state file, and the same command goes on from there.
 
     \b
     Example:

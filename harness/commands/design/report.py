@@ -10,6 +10,7 @@ import click
 
 from harness.commands.common import PATH, check_writable, json_option, say_written, write_json
 from harness.commands.modelled import clock_option, memory_options, timing_option
+from harness.hardware.energy_constants import DEFAULT, TECHNOLOGIES
 from sw import files
 
 if TYPE_CHECKING:
@@ -26,6 +27,13 @@ LAYERS_SHOWN = 8
 @timing_option
 @clock_option
 @memory_options
+@click.option(
+    "--technology",
+    type=click.Choice(list(TECHNOLOGIES)),
+    default=DEFAULT,
+    show_default=True,
+    help="For which the energy is estimated, from published energies of single events.",
+)
 @json_option
 def command(
     artifact: Path,
@@ -34,14 +42,15 @@ def command(
     timing_file: Path | None,
     clock_mhz: float | None,
     memory: MemoryChoice,
+    technology: str,
     json_file: Path | None,
 ) -> None:
     """Predict the run of ARTIFACT, which `dna compile` made, and report on it.
 
     All of it is modelled: latency, images per second and utilization of the whole network, cycles
     and stalls of each layer, roofline, what each engine does when, what is in the feature memory,
-    and the area: an estimate, and beside it what the timing file has. The page needs no network and
-    no other file.
+    energy (estimated), and the area: an estimate, and beside it what the timing file has. The page
+    needs no network and no other file.
 
     \b
     Examples:
@@ -79,6 +88,7 @@ def command(
             clock=machine_clock,
             timing=timing,
             model=network.manifest.model,
+            technology=technology,
             batch=batch,
             host=host_time(network),
         )
@@ -138,6 +148,12 @@ def _print(figures: Report) -> None:
     )
     if figures.host is not None:
         console.print(str(figures.host))
+    energy = figures.energy
+    console.print(
+        f"estimated in {energy.technology}: {energy.mj_per_image:.2f} mJ an image "
+        f"({energy.mj_low:.2f} to {energy.mj_high:.2f}), of them {energy.mj_machine:.2f} the "
+        f"machine without its DRAM; {energy.tops_per_w:.2f} TOPS/W"
+    )
     if figures.batch is not None:
         console.print(
             f"the images per second are those of the program of {figures.batch.images} images: "

@@ -37,10 +37,12 @@ CLOCK_MHZ = 300.0
 def command(
     config_name: str, output: Path, memory_clock: float | None, json_file: Path | None
 ) -> None:
-    """Write dna.v, dna_axi.v, dna_axi.sdc, registers.md and resources.json to DIR.
+    """Write dna.v, dna_axi.v, dna_axi.sdc, registers.md, resources.json and a driver to DIR.
 
     dna_axi is a wrapper with AXI's aclk and aresetn, dna_axi.sdc its clock of 300 MHz. With
     --memory-clock it has m_axi_aclk and m_axi_aresetn, too, and queues between the two clocks.
+    dna_driver.h, dna_driver.c and dna_registers.h are a driver in C for a host without Python;
+    `dna pack` writes what it needs of a network.
 
     The resources are an estimate of Yosys' for Xilinx UltraScale+: it synthesises each block once,
     alone, and the figures are multiplied by the number of its instances. The exit code is 1 if a
@@ -52,6 +54,7 @@ def command(
     """  # noqa: D301 (click reads the escape)
     from harness.hardware import resources, verilog
     from harness.hardware.configuration import configuration
+    from harness.hardware.driver import headers
     from harness.host.terminal import Console
     from hw.axi_top import constraints
     from hw.bus import registers
@@ -65,6 +68,9 @@ def command(
         modules = verilog.design(config)
         files.write(output / REGISTERS, registers.document())
         files.write(output / CONSTRAINTS, sdc)
+        files.write(output / headers.REGISTERS, headers.registers_header())
+        for name in headers.SOURCES:
+            files.write(output / name, headers.source(name))
         outside = verilog.wrapper(config, memory_clock=memory_clock is not None)
         verilog.write_verilog(outside, output / WRAPPER, lambda _: None)
         verilog.write_verilog(
@@ -92,7 +98,10 @@ def _prepare(output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DnaError(f"cannot make the directory {output}: {error.strerror}") from error
-    for name in (VERILOG, WRAPPER, CONSTRAINTS, REGISTERS, RESOURCES):
+    from harness.hardware.driver import headers
+
+    written = (VERILOG, WRAPPER, CONSTRAINTS, REGISTERS, RESOURCES)
+    for name in (*written, headers.REGISTERS, *headers.SOURCES):
         check_writable(output / name)
 
 

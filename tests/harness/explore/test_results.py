@@ -32,24 +32,32 @@ def random_rows(rng):
             refused="no" if rng.random() < 0.2 else None,
             latency_ms=float(rng.integers(1, 8)),
             luts=float(rng.integers(1, 8)),
+            mj=float(rng.integers(1, 8)),
         )
         for number in range(int(rng.integers(1, 20)))
     ]
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_nothing_beats_the_front_and_the_front_beats_the_rest(seed):
+FRONTS = {
+    "front": lambda row: (row.latency_ms, row.luts, row.mj),
+    "area_front": lambda row: (row.latency_ms, row.luts),
+}
+
+
+@pytest.mark.parametrize("mark", FRONTS)
+@pytest.mark.parametrize("seed", range(15))
+def test_nothing_beats_the_front_and_the_front_beats_the_rest(seed, mark):
     rows = random_rows(np.random.default_rng(seed))
     marked = ranked(rows)
     assert {made.name for made in marked} == {made.name for made in rows}
     runs = [made for made in marked if made.refused is None]
     assert marked[: len(runs)] == runs
-    front = {(made.latency_ms, made.luts) for made in runs if made.front}
-    assert len(front) == sum(made.front for made in marked)
-    for made in runs:
-        place = (made.latency_ms, made.luts)
+    places = [FRONTS[mark](made) for made in runs]
+    front = {place for place, made in zip(places, runs, strict=True) if getattr(made, mark)}
+    assert len(front) == sum(getattr(made, mark) for made in marked)
+    for place in places:
         beaten = any(
-            a <= place[0] and b <= place[1] and (a, b) != place
-            for a, b in ((other.latency_ms, other.luts) for other in runs)
+            other != place and all(a <= b for a, b in zip(other, place, strict=True))
+            for other in places
         )
         assert (place in front) == (not beaten)

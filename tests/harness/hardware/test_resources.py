@@ -56,8 +56,8 @@ def test_every_mac_is_a_dsp(main_blocks):
 
 
 def test_the_feature_memory_is_block_ram(main_blocks):
-    banks = [memory for memory in main_blocks.memories if "features.bank" in memory.name]
-    assert [bank.kind for bank in banks] == ["block"] * NANO.modules
+    banks = [memory for memory in main_blocks.memories if "1r1rw" in memory.name]
+    assert [(bank.kind, bank.count) for bank in banks] == [("block", NANO.modules)]
     assert sum(bank.words * bank.count for bank in banks) == NANO.feature_words
     bits = NANO.feature_words * NANO.rows * 8
     # A byte of block RAM has nine bits; two ports need no second copy.

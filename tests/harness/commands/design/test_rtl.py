@@ -145,7 +145,8 @@ def test_a_failed_check_is_exit_code_1_and_keeps_the_files(monkeypatch, tmp_path
     assert result.exit_code == 1
     assert "the multiplier of this has no DSP" in result.stderr
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("dna.v", "dna_axi.v", "dna_axi.sdc", "registers.md", "resources.json")
+        *("dna.v", "dna_axi.v", "dna_axi.sdc", "registers.md", "resources.json"),
+        *("dna_registers.h", "dna_driver.h", "dna_driver.c"),
     }
 
 
