@@ -7,92 +7,42 @@ built, and stored beside the scales it came from.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import get_args
 
 import msgspec
 import numpy as np
 
 from sw import numerics
+from sw.descriptions import Output, Weights, Window
 from sw.errors import DnaError
 from sw.graph import Array, Graph
-from sw.numerics import Activation
+from sw.numerics import Activation, Function
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
     Padding,
     Pair,
+    ResizeNearest,
+    Slice,
     Tensor,
 )
 from sw.operators import Proposal, row_of
 
+__all__ = ["GraphBuilder", "Output", "Weights", "Window"]
+
 MAX_VALUES = 2**31 - 1
 """The most values of a tensor: what the kernels count in 32 bits."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """A window that slides over a feature map; pairs are (height, width)."""
-
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: Padding = Padding()  # noqa: RUF009 (immutable)
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """How a result is quantized, and the activation within: ``real = scale * (q - zero_point)``."""
-
-    scale: float
-    zero_point: int
-    activation: Activation = "none"
-
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """The least and the greatest int8 value that the activation lets through."""
-        return numerics.activation_bounds(self.activation, self.scale, self.zero_point)
-
-
-@dataclasses.dataclass(frozen=True)
-class Weights:
-    """Constants of a weighted operation.
-
-    Attributes:
-        values: int8 [out, ...], as the operation says.
-        bias: int32 [out], at scale ``input scale * scale[out]``.
-        scale: float32 [out].
-    """
-
-    values: Array
-    bias: Array
-    scale: Array
-
-    def check(self, name: str) -> None:
-        """Refuse other types or shapes.
-
-        Raises:
-            DnaError: an array has one; the message begins with ``name``.
-        """
-        channels = self.values.shape[:1]
-        expected: dict[str, tuple[Array, Any, tuple[int, ...]]] = {
-            "weights": (self.values, np.int8, self.values.shape),
-            "bias": (self.bias, np.int32, channels),
-            "weight_scale": (self.scale, np.float32, channels),
-        }
-        for what, (array, dtype, shape) in expected.items():
-            if array.dtype != dtype or array.shape != shape:
-                raise DnaError(
-                    f"{name}: {what} must be {np.dtype(dtype)} {list(shape)}, "
-                    f"not {array.dtype} {list(array.shape)}"
-                )
 
 
 class GraphBuilder:
@@ -310,6 +260,57 @@ class GraphBuilder:
             hi=hi,
         )
         return self._append(operation, output)
+
+    def multiply(self, name: str, a: str, b: str, output: Output) -> str:
+        """Multiply two tensors of the same shape."""
+        lo, hi = self._bounds(name, output)
+        scales = (self.tensor(a).scale, self.tensor(b).scale)
+        operation = Multiply(
+            name=name,
+            inputs=(a, b),
+            output=name,
+            multiplier=float(numerics.multiply_parameter(*scales, output.scale, name)),
+            activation=output.activation,
+            lo=lo,
+            hi=hi,
+        )
+        return self._append(operation, output)
+
+    def lookup(
+        self, name: str, x: str, function: Function, table: Array, output: Output, alpha: float = 0
+    ) -> str:
+        """Add a function of each value.
+
+        Args:
+            table: int8 [256], as in :class:`Lookup`; what the function is in the runtime that the
+                network is for.
+            alpha: of a leaky ReLU.
+        """
+        if table.dtype != np.int8 or table.shape != (numerics.BYTES,):
+            raise DnaError(
+                f"{name}: a table must be int8 [256], not {table.dtype} {list(table.shape)}"
+            )
+        if function not in get_args(Function) or not math.isfinite(alpha):
+            raise DnaError(f"{name}: {function!r} with alpha {alpha!r} is no function")
+        self._bounds(name, output)
+        operation = Lookup(
+            name=name, inputs=(x,), output=name, function=function, alpha=float(alpha)
+        )
+        self._append(operation, output)
+        self._graph.constants[f"{name}.table"] = np.ascontiguousarray(table)
+        return name
+
+    def concatenate(self, name: str, inputs: Sequence[str]) -> str:
+        """Join the channels of tensors; the output keeps their scale and zero point."""
+        return self._append(Concatenation(name=name, inputs=tuple(inputs), output=name))
+
+    def slice_channels(self, name: str, x: str, begin: int, count: int) -> str:
+        """Take ``count`` channels from ``begin`` on."""
+        return self._append(Slice(name=name, inputs=(x,), output=name, begin=begin, count=count))
+
+    def resize_nearest(self, name: str, x: str, factor: Pair) -> str:
+        """Repeat every pixel ``factor`` times, (rows, columns)."""
+        return self._append(ResizeNearest(name=name, inputs=(x,), output=name, factor=factor))
 
     def max_pool2d(
         self, name: str, x: str, window: Window, *, activation: Activation = "none"

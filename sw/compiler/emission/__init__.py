@@ -8,6 +8,7 @@ from hw.config import DnaConfig
 from hw.isa import ISA_VERSION, MAGIC, Instruction, Opcode, program_bytes
 from sw.compiler.emission.depthwise_parameters import depthwise_parameters
 from sw.compiler.emission.layer import LayerSteps, emit_layer, program_order
+from sw.compiler.emission.lifetimes import lifetimes
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.tokens import assign
 from sw.compiler.emission.transfers import PlacedParameters, PlacedStream
@@ -26,11 +27,17 @@ def emit(graph: Graph, config: DnaConfig, plans: list[Plan]) -> Program:
         DnaError: something is too large for the instruction set or for the memory window.
     """
     placed, weights = layer_weights(config, plans)
-    window = MemoryWindow(config, len(weights))
-    window.place_maps(graph, plans)
-    layers = [
-        emit_layer(config, plan, window.dram, placed.get(plan.layer.number)) for plan in plans
-    ]
+
+    def emitted(lives: Mapping[str, range]) -> tuple[MemoryWindow, list[LayerSteps]]:
+        window = MemoryWindow(config, len(weights))
+        window.place_maps(graph, plans, lives=lives)
+        return window, [
+            emit_layer(config, plan, window.dram, placed.get(plan.layer.number)) for plan in plans
+        ]
+
+    window, layers = emitted({})
+    if window.spilled:
+        window, layers = emitted(lifetimes(program_order(layers), window.spilled))
     end = StepMaker(config, plans[-1].layer)(Opcode.END, {})
     code = machine_code(config, [*program_order(layers), end])
     return Program(
@@ -38,7 +45,7 @@ def emit(graph: Graph, config: DnaConfig, plans: list[Plan]) -> Program:
         code=code,
         weights=weights,
         memory=window.memory_map(graph, len(code)),
-        layers=[layer_table(window.dram, emitted) for emitted in layers],
+        layers=[layer_table(window.dram, layer) for layer in layers],
     )
 
 

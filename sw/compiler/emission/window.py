@@ -8,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 
 from hw.config import DnaConfig
+from sw.compiler.emission.lifetimes import Places
 from sw.compiler.layers import Plane
 from sw.compiler.placement import Plan
 from sw.errors import DnaError
@@ -16,6 +17,8 @@ from sw.program import DramTensor, MemoryMap, Region
 
 ALIGNMENT = 4096
 WINDOW_LIMIT = 1 << 32
+ALWAYS = range(1 << 62)
+"""The life of a map that nobody says anything of."""
 
 
 class MemoryWindow:
@@ -42,8 +45,18 @@ class MemoryWindow:
         self._copies: dict[str, int] = {}
         self._spill = Region(0, 0)
 
+    @property
+    def spilled(self) -> dict[str, DramTensor]:
+        """Those of the feature maps that the feature memory has no room for."""
+        start, end = self._spill.offset, self._spill.end
+        return {name: each for name, each in self.dram.items() if start <= each.offset < end}
+
     def place_maps(
-        self, graph: Graph, plans: Sequence[Plan], copies: Mapping[str, int] = MappingProxyType({})
+        self,
+        graph: Graph,
+        plans: Sequence[Plan],
+        copies: Mapping[str, int] = MappingProxyType({}),
+        lives: Mapping[str, range] = MappingProxyType({}),
     ) -> None:
         """Place the network's input, operands, outputs and what has no room, in that order.
 
@@ -51,6 +64,8 @@ class MemoryWindow:
             graph: of the network.
             plans: of one image.
             copies: of what has no room, for how many images there is a place, if not for one.
+            lives: of what has no room, in what steps it is needed; a map whose life is not known
+                shares its place with none.
         """
         source = graph.tensors[graph.input]
         height, width, channels = source.shape if len(source.shape) == 3 else (1, 1, *source.shape)
@@ -63,12 +78,18 @@ class MemoryWindow:
         targets = {plan.layer.target.tensor: plan.layer.target for plan in plans}
         for name in graph.outputs:
             self._map(targets[name], self._images)
-        start = self._used
-        for plan in plans:
-            target = plan.layer.target
-            if plan.target is None and target.tensor not in graph.outputs:
-                self._map(target, copies.get(target.tensor, 1))
-        self._spill = Region(start, self._used - start)
+        start, places = self._used, Places(self._alignment)
+        spilled = [
+            plan.layer.target
+            for plan in plans
+            if plan.target is None and plan.layer.target.tensor not in graph.outputs
+        ]
+        for target in spilled:
+            count = copies.get(target.tensor, 1)
+            life = lives.get(target.tensor, ALWAYS)
+            offset = places.take(count * target.height * self._pitch(target), life)
+            self._map(target, count, start + offset)
+        self._spill = self._region(places.length)
 
     def of_image(self, image: int) -> dict[str, DramTensor]:
         """The feature maps of one image that live in DRAM, by name."""
@@ -113,21 +134,29 @@ class MemoryWindow:
         self._used += -(-length // self._alignment) * self._alignment
         return region
 
-    def _map(self, plane: Plane, copies: int) -> None:
-        """Place maps of whole feature words, each row at a DRAM word."""
+    def _pitch(self, plane: Plane) -> int:
+        """Bytes of a row of whole feature words, the next of which begins at a DRAM word."""
         word = self._config.dram_bytes_per_cycle
-        row_bytes = plane.row_words * self._config.rows
-        pitch = -(-row_bytes // word) * word
-        self._tensor(plane, plane.words * self._config.rows, pitch, copies)
+        return -(-plane.row_words * self._config.rows // word) * word
 
-    def _tensor(self, plane: Plane, pixel_bytes: int, pitch: int, copies: int) -> None:
+    def _map(self, plane: Plane, copies: int, offset: int | None = None) -> None:
+        """Place maps of whole feature words, each row at a DRAM word."""
+        pixel_bytes = plane.words * self._config.rows
+        self._tensor(plane, pixel_bytes, self._pitch(plane), copies, offset)
+
+    def _tensor(
+        self, plane: Plane, pixel_bytes: int, pitch: int, copies: int, offset: int | None = None
+    ) -> None:
+        """Place maps at ``offset``, or in a region of their own."""
         self._copies[plane.tensor] = copies
+        if offset is None:
+            offset = self._region(copies * plane.height * pitch).offset
         self.dram[plane.tensor] = DramTensor(
             plane.tensor,
             copies * plane.height,
             plane.width,
             plane.channels,
-            self._region(copies * plane.height * pitch).offset,
+            offset,
             pitch,
             pixel_bytes,
         )

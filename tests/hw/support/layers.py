@@ -30,6 +30,7 @@ class Layer:
         tile_pixels: of the accumulation memory that a tile uses.
         base: first feature word.
         tag: of the weight stream.
+        table: whether one of noise follows the header of the stream.
         parameters: bytes [channel tiles, pixel tiles, parameter rows, row].
     """
 
@@ -45,6 +46,7 @@ class Layer:
     tile_pixels: int
     base: int
     tag: int
+    table: bool = False
     seed: int = 0
 
     @classmethod
@@ -74,6 +76,7 @@ class Layer:
             "zero_point": choose("zero_point", -128, 127),
             "base": choose("base", 0, config.modules - 1),
             "tag": choose("tag", 0, 0xFFFF),
+            "table": given.pop("table", False),
             "seed": int(rng.integers(1 << 30)),
         }
         neighbours = given.pop("neighbours", None)
@@ -236,6 +239,7 @@ class Layer:
                 "passes": self.passes,
                 "in_zero_point": self.zero_point,
                 "tag": self.tag,
+                "table": int(self.table),
                 "neighbours": self.neighbours if self.neighbours > 1 else 0,
                 "pixel_words": self.out_words,
                 "neighbour_columns": self.strides[1],
@@ -252,6 +256,13 @@ class Layer:
         return rng.integers(0, 256, (tiles, max(1, 8 >> self.split), row)).astype(np.uint8)
 
     @property
+    def table_rows(self) -> npt.NDArray[np.uint8]:
+        """Noise [rows of the table, bytes of a wide row]."""
+        row = self.config.modules * self.config.columns
+        rows = max(1, 256 // row) if self.table else 0
+        return np.random.default_rng(self.seed + 2).integers(0, 256, (rows, row)).astype(np.uint8)
+
+    @property
     def stream(self) -> bytes:
         """The weight stream."""
         config = self.config
@@ -266,6 +277,7 @@ class Layer:
         row = config.modules * columns
         header = [self.tag & 255, self.tag >> 8, ~self.tag & 255, (~self.tag >> 8) & 255]
         parts = [bytes([*header, *[0] * (row - 4)])]
+        parts.append(self.table_rows.tobytes())
         for tile in range(self.channel_tiles * self.pixel_tiles):
             parts.append(self.parameter_rows[tile].tobytes())
             channel = tile // self.pixel_tiles * self.group_words * columns
