@@ -34,7 +34,9 @@ def test_every_byte_is_where_the_machine_looks(seed):
         stream = weight_stream(config, layer, links)
         k, group = 1 << links.split, config.modules >> links.split
         number = layer.number + 1
-        assert stream.header == struct.pack("<HH", number, number ^ 0xFFFF).ljust(wide, b"\0")
+        table = b"" if layer.table is None else layer.table.values.tobytes().ljust(wide, b"\0")
+        tagged = struct.pack("<HH", number, number ^ 0xFFFF).ljust(wide, b"\0")
+        assert stream.header == tagged + table
         words = layer.computed.words
         assert len(stream.blocks) == -(-links.neighbours * words // group)
         passes = -(-layer.slices // k)

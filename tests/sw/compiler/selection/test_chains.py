@@ -6,6 +6,7 @@ import pytest
 
 from hw.config import PRESETS
 from hw.isa import Engine, Opcode, read_program
+from hw.status import Activity
 from sim.cycles import predict
 from sw.compiler import compile_graph
 from sw.compiler.candidates import Candidates
@@ -69,6 +70,8 @@ def test_the_engines_overlap_and_that_is_quicker(graph, monkeypatch):
         for other in at_work[Engine.DEPTHWISE]
     )
     assert beside > 0.5 * sum(span.end - span.start for span in at_work[Engine.DEPTHWISE])
+    busy = [together.counters[engine][Activity.BUSY] for engine in at_work]
+    assert apart.both_busy < together.both_busy < min(busy)
 
 
 @pytest.mark.parametrize("config", [PRESETS["nano"], ROOMY], ids=["tight", "roomy"])
