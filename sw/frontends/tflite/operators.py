@@ -19,7 +19,7 @@ from sw.frontends.tflite.host import Host
 from sw.frontends.tflite.operands import Value
 from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.shapes import ShapeArithmetic
-from sw.frontends.tflite.wide import WideWeights, is_wide, spread, upward_average
+from sw.frontends.tflite.wide import WideWeights, is_wide, upward_average, wide_depthwise
 from sw.graph_builder import Window
 from sw.numerics import Function
 from sw.operations import Padding
@@ -63,8 +63,9 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies):
         output = self.output(operator, self.activation_of(operator))
         arranged = dataclasses.replace(weights, values=weights.values[0].transpose(2, 0, 1))
         if is_wide(arranged):
-            source, dense = self.narrowed(operator, value, spread(arranged, channels))
-            return self.computed(self.builder.conv2d(name, source, dense, output, window))
+            return self.computed(
+                wide_depthwise(self.builder, name, value.name, arranged, output, window)
+            )
         return self.computed(
             self.builder.depthwise_conv2d(name, value.name, arranged, output, window)
         )
