@@ -58,9 +58,8 @@ class SliceStepper(wiring.Component):
 
     Rate: a pass every k + 1 cycles, less than its weights take. Latency: k + 2 cycles from an
     instruction to its first pass. Where output pixels are made of neighbours, the groups of a
-    channel tile get theirs before its first pass, one a cycle: that takes g - 1 cycles more at the
-    start and g from one channel tile to the next. Stall: a pass waits until it is taken; then the
-    slices of the next one are stepped.
+    channel tile get theirs before its first pass, one a cycle: that takes g - 1 cycles more. Stall:
+    a pass waits until it is taken; then the slices of the next one are stepped.
 
     Args:
         config: uses ``modules`` and ``feature_words``.

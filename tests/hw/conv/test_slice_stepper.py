@@ -93,7 +93,7 @@ def test_a_pass_every_k_and_a_cycle(bench, split):
 
 
 def test_neighbours_are_given_out_before_the_first_pass_of_a_channel_tile(bench):
-    """A group a cycle, at the start beside what is done anyway: g - 1 more there, g later."""
+    """A group a cycle, beside what is done anyway: it takes g - 1 cycles more."""
     given = {"kernel_height": 1, "kernel_width": 1, "in_channels": 4, "out_channels": 12}
     layer = Layer.random(
         CONFIG,
@@ -109,4 +109,4 @@ def test_neighbours_are_given_out_before_the_first_pass_of_a_channel_tile(bench)
     )
     groups = CONFIG.modules
     cycles = run(bench, [layer])["passes"].cycles
-    assert cycles == [3 + (groups - 1) + number * (groups + 2) for number in range(3)]
+    assert cycles == [3 + (groups - 1) + number * (groups - 1 + 2) for number in range(3)]
