@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import math
+from typing import Any, get_args
 
 import numpy as np
 
 from sw import numerics
 from sw.errors import DnaError
 from sw.graph import Array
-from sw.numerics import Activation
-from sw.operations import Padding, Pair
+from sw.numerics import Activation, Function, WithConstant
+from sw.operations import Lookup, Padding, Pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,3 +70,24 @@ class Weights:
                     f"{name}: {what} must be {np.dtype(dtype)} {list(shape)}, "
                     f"not {array.dtype} {list(array.shape)}"
                 )
+
+
+def check_table(operation: Lookup, table: Array) -> None:
+    """Refuse a table, or a function that has none.
+
+    Raises:
+        DnaError: the message begins with the operation's name.
+    """
+    name, function, constant = operation.name, operation.function, operation.constant
+    if table.dtype != np.int8 or table.shape != (numerics.BYTES,):
+        raise DnaError(f"{name}: a table must be int8 [256], not {table.dtype} {list(table.shape)}")
+    known = get_args(Function) if constant is None else get_args(WithConstant)
+    if function not in known or not math.isfinite(operation.alpha):
+        raise DnaError(f"{name}: {function!r} with alpha {operation.alpha!r} is no function")
+    if constant is not None:
+        numerics.check_scale(constant.scale, f"{name} constant")
+        for number in (constant.value, constant.zero_point):
+            if not numerics.INT8_MIN <= number <= numerics.INT8_MAX:
+                raise DnaError(f"{name}: constant {constant} is not int8")
+        if math.prod(constant.shape) != 1 or len(constant.shape) > 5:
+            raise DnaError(f"{name}: a constant of shape {list(constant.shape)}")

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import get_args
 
 import msgspec
 import numpy as np
 
 from sw import numerics
-from sw.descriptions import Output, Weights, Window
+from sw.descriptions import Output, Weights, Window, check_table
 from sw.errors import DnaError
 from sw.graph import Array, Graph
-from sw.numerics import Activation, Function
+from sw.numerics import Activation
 from sw.operations import (
     Add,
     AveragePool2D,
@@ -276,29 +275,17 @@ class GraphBuilder:
         )
         return self._append(operation, output)
 
-    def lookup(
-        self, name: str, x: str, function: Function, table: Array, output: Output, alpha: float = 0
-    ) -> str:
+    def lookup(self, operation: Lookup, table: Array, output: Output) -> str:
         """Add a function of each value.
 
         Args:
-            table: int8 [256], as in :class:`Lookup`; what the function is in the runtime that the
-                network is for.
-            alpha: of a leaky ReLU.
+            table: int8 [256], what the function is in the runtime that the network is for.
         """
-        if table.dtype != np.int8 or table.shape != (numerics.BYTES,):
-            raise DnaError(
-                f"{name}: a table must be int8 [256], not {table.dtype} {list(table.shape)}"
-            )
-        if function not in get_args(Function) or not math.isfinite(alpha):
-            raise DnaError(f"{name}: {function!r} with alpha {alpha!r} is no function")
-        self._bounds(name, output)
-        operation = Lookup(
-            name=name, inputs=(x,), output=name, function=function, alpha=float(alpha)
-        )
+        self._bounds(operation.name, output)
+        check_table(operation, table)
         self._append(operation, output)
-        self._graph.constants[f"{name}.table"] = np.ascontiguousarray(table)
-        return name
+        self._graph.constants[f"{operation.name}.table"] = np.ascontiguousarray(table)
+        return operation.name
 
     def concatenate(self, name: str, inputs: Sequence[str]) -> str:
         """Join the channels of tensors; the output keeps their scale and zero point."""

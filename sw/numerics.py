@@ -31,6 +31,8 @@ Function = Literal[
     "quantize",
 ]
 """What a value can become by itself; each is an operator of TFLite, which says what it gives."""
+WithConstant = Literal["add", "sub", "mul", "minimum", "maximum"]
+"""The same with one constant for all values."""
 F32Array = npt.NDArray[np.float32]
 
 f32 = np.float32

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sw.numerics import Activation, Function
+from sw.numerics import Activation, Function, WithConstant
 
 Pair = tuple[int, int]
 
@@ -89,6 +89,24 @@ class Add(_Operation, frozen=True, tag="add"):
     hi: int
 
 
+class Scalar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A constant that all values of a tensor meet.
+
+    Attributes:
+        value, scale, zero_point: as of a :class:`Tensor`.
+        shape: of ones, as the file has it.
+        first: it is the first operand, and the tensor the second.
+        activation: of the result.
+    """
+
+    value: int
+    scale: float
+    zero_point: int
+    shape: tuple[int, ...] = ()
+    first: bool = False
+    activation: Activation = "none"
+
+
 class Lookup(_Operation, frozen=True, tag="lookup"):
     """A function of each value by itself.
 
@@ -97,10 +115,12 @@ class Lookup(_Operation, frozen=True, tag="lookup"):
     Attributes:
         function: what it is called; ``quantize`` only changes scale and zero point.
         alpha: of ``leaky_relu`` the slope below zero, a float32 value; else 0.
+        constant: what else the function is of; None if nothing.
     """
 
-    function: Function
+    function: Function | WithConstant
     alpha: float = 0.0
+    constant: Scalar | None = None
 
 
 class Multiply(_Operation, frozen=True, tag="multiply"):

@@ -123,8 +123,7 @@ def _lookup(builder: GraphBuilder, graph: Graph, lookup: Lookup, output: Output)
     table = graph.constants.get(f"{lookup.name}.table")
     if table is None:
         raise DnaError(f"there is no constant '{lookup.name}.table'")
-    source = lookup.inputs[0]
-    return builder.lookup(lookup.name, source, lookup.function, table, output, lookup.alpha)
+    return builder.lookup(lookup, table, output)
 
 
 def _concatenate(

@@ -14,7 +14,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite.functions import function_options
+from sw.frontends.tflite.functions import function_operands, function_options
 from sw.frontends.tflite.writer import TfliteWriter
 from sw.graph import Graph
 from sw.numerics import Activation
@@ -174,9 +174,9 @@ class _Emitter(TfliteWriter):
         """LOGISTIC and its like: the operator that the function is called after."""
         self.operator(
             getattr(CODE, operation.function.upper()),
-            [self.index[operation.inputs[0]]],
+            function_operands(self, self.index[operation.inputs[0]], operation.constant),
             self.index[operation.output],
-            function_options(operation.function, operation.alpha),
+            function_options(operation.function, operation.alpha, operation.constant),
         )
 
     def concatenation(self, operation: Concatenation) -> None:

@@ -16,7 +16,14 @@ Int8 = npt.NDArray[np.int8]
 DELEGATE = "DELEGATE"
 COPIES = ("CONCATENATION", "SLICE", "STRIDED_SLICE", "RESIZE_NEAREST_NEIGHBOR")
 BUILT_IN = frozenset(
-    {"AVERAGE_POOL_2D", "MAX_POOL_2D", *COPIES, *(name.upper() for name in get_args(Function))}
+    {
+        "AVERAGE_POOL_2D",
+        "MAX_POOL_2D",
+        "MINIMUM",
+        "MAXIMUM",
+        *COPIES,
+        *(name.upper() for name in get_args(Function)),
+    }
 )
 """What LiteRT's own kernels may compute: averages always are, a maximum has the same bits anywhere,
 and so has a copy, and a function those that LiteRT gave when its table was made.

@@ -14,7 +14,11 @@ ADDITION = Operator(
     machine="in the stream behind the convolution that computes an operand, else behind an "
     "identity",
     spelling={
-        "tflite": Spelling(names=("ADD",), instead_of={"SUB": "ADD", "ADD_N": "ADD"}),
+        "tflite": Spelling(
+            names=("ADD",),
+            note="of two maps; of a map and one number a function",
+            instead_of={"ADD_N": "ADD"},
+        ),
         "onnx": Spelling(names=("Add", "QLinearAdd"), instead_of={"Sub": "Add", "Sum": "Add"}),
         "pytorch": Spelling(
             names=("aten.add.Tensor", "aten.add_.Tensor"),
@@ -34,7 +38,12 @@ MULTIPLICATION = Operator(
     graph="the same",
     machine="of a value and a function of it: a table; no other",
     spelling={
-        "tflite": Spelling(names=("MUL",), instead_of={"DIV": "MUL"}),
+        "tflite": Spelling(
+            names=("MUL",),
+            note="of a map and one number a function, and a number for each channel a depthwise "
+            "convolution",
+            instead_of={"DIV": "MUL"},
+        ),
         "onnx": Spelling(absent="not read yet"),
         "pytorch": Spelling(absent="not read yet"),
     },
@@ -56,8 +65,10 @@ FUNCTION = Operator(
             names=(
                 *("LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "ELU"),
                 *("RELU", "RELU6", "RELU_N1_TO_1", "ABS", "NEG"),
+                *("SUB", "MINIMUM", "MAXIMUM"),
             ),
-            note="INT8; of other types only behind the logits, by the host",
+            note="SUB, MINIMUM and MAXIMUM of a map and one number, as ADD and MUL; of other types "
+            "than INT8 only behind the logits, by the host",
             instead_of={"GELU": "HARD_SWISH", "EXP": "LOGISTIC", "SQRT": "LOGISTIC"},
         ),
         "onnx": Spelling(absent="not read yet"),

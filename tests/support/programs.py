@@ -17,7 +17,7 @@ from sw.frontends.tflite.functions import function_table
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import Function
-from sw.operations import Padding
+from sw.operations import Lookup, Padding
 from sw.operators import table
 
 LAYER_MACS = 300_000
@@ -216,7 +216,9 @@ class RandomNetwork:
         source = self.builder.tensor(x)
         quantized = (source.scale, source.zero_point), (output.scale, output.zero_point)
         table = function_table(kind, *quantized, alpha)
-        return self.builder.lookup(self.name(kind), x, kind, table, output, alpha)
+        name = self.name(kind)
+        function = Lookup(name=name, inputs=(x,), output=name, function=kind, alpha=alpha)
+        return self.builder.lookup(function, table, output)
 
     def perhaps_convolved(self) -> str:
         x = self.pick()

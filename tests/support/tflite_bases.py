@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from sw.numerics import Function
 from sw.operators import table
-from tests.support.tflite_models import CODE, RELU, SAME, VALID, Made, Maker
+from tests.support.tflite_models import CODE, CONSTANTS, RELU, SAME, VALID, Made, Maker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +138,10 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
         lambda net: net.fully_connected(net.fully_connected(net.input((1, 6)), 5), 4, bias=False),
         lambda net: net.fully_connected(_map(net), 4, RELU),
     ],
-    "ADD": [lambda net: _end(net, net.add(x := _start(net), net.depthwise(x, 1, (1, 1))))],
+    "ADD": [
+        lambda net: _end(net, net.add(x := _start(net), net.depthwise(x, 1, (1, 1)))),
+        lambda net: _end(net, net.with_number(_map(net), "ADD")),
+    ],
     "MAX_POOL_2D": _pooled(CODE.MAX_POOL_2D),
     "AVERAGE_POOL_2D": _pooled(CODE.AVERAGE_POOL_2D),
     "MEAN": [
@@ -176,7 +179,13 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
     "DEQUANTIZE": [lambda net: net.dequantize(_logits(net))],
     "SOFTMAX": [lambda net: net.softmax(_logits(net))],
     "LOG_SOFTMAX": [lambda net: net.log_softmax(_logits(net))],
+    **{
+        code: [lambda net, code=code: _end(net, net.with_number(_map(net), code))]
+        for code in CONSTANTS
+    },
     "MUL": [
+        lambda net: _end(net, net.times_numbers(_map(net))),
+        lambda net: _end(net, net.with_number(_map(net), "MUL")),
         lambda net: _end(net, net.multiply(x := _map(net), net.function(x, "logistic"))),
     ],
     **{name.upper(): [_function(name)] for name in get_args(Function) if name != "quantize"},

@@ -20,6 +20,8 @@ NONE, RELU, RELU6 = (
     schema.ActivationFunctionType.RELU,
     schema.ActivationFunctionType.RELU6,
 )
+CONSTANTS = ("SUB", "MINIMUM", "MAXIMUM")
+"""What has a constant, and is a function by that."""
 SPREAD = 50.0
 """Root mean square in steps of int8 that the output scales aim at."""
 
@@ -213,6 +215,44 @@ class Maker(TfliteWriter):
         self.operator(CODE.RESIZE_NEAREST_NEIGHBOR, [x.index, given], y.index, options)
         return y
 
+    def with_number(self, x: Made, code: str, *, first: bool = False, act=NONE) -> Made:
+        """ADD, SUB, MUL, MINIMUM or MAXIMUM of a map and one number."""
+        rng = self.rng
+        scale = x.scale * float(rng.uniform(0.3, 2))
+        other = self.number((), scale)
+        extreme = code in ("MINIMUM", "MAXIMUM")  # of one scale and zero point, as converters do
+        product = x.scale * scale * 60 if code == "MUL" else x.scale * float(rng.uniform(0.7, 2))
+        y = self.made(x.shape, x.scale if extreme else product, self.zero_point())
+        if extreme:
+            y = self.like(y, x)
+            other = self.number((), x.scale, x.zero_point)
+        options = function_options(code.lower(), 0.0)
+        if not extreme:
+            options.fusedActivationFunction = act
+        reads = [other, x.index] if first else [x.index, other]
+        self.operator(getattr(CODE, code), reads, y.index, options)
+        return y
+
+    def number(self, shape, scale: float, zero_point: int | None = None) -> int:
+        """Index of a constant."""
+        zero_point = self.zero_point() if zero_point is None else zero_point
+        values = self.rng.integers(-128, 128, shape or (1,)).reshape(shape).astype(np.int8)
+        quantized = self.quantization([scale], [zero_point])
+        return self.constant(f"number{len(self.tensors)}", values, quantization=quantized)
+
+    def like(self, y: Made, x: Made) -> Made:
+        """``y`` with the quantization of ``x``."""
+        self.tensors[y.index].quantization = self.quantization([x.scale], [x.zero_point])
+        return dataclasses.replace(y, scale=x.scale, zero_point=x.zero_point)
+
+    def times_numbers(self, x: Made) -> Made:
+        """MUL by a number for each channel."""
+        scale = x.scale * float(self.rng.uniform(0.3, 2))
+        other = self.number((1, 1, x.shape[3]), scale, 0)
+        y = self.made(x.shape, x.scale * scale * 60, self.zero_point())
+        self.operator(CODE.MUL, [x.index, other], y.index, schema.MulOptionsT())
+        return y
+
     def pool(self, x: Made, code, kernel, stride, mode=VALID, act=NONE) -> Made:
         shape = self.windows(x, kernel, stride, mode, x.shape[3])
         y = self.made(shape, x.scale, x.zero_point)
@@ -389,11 +429,17 @@ class Draw:
         return self.net.add(x, self.net.conv(x, x.shape[3], (1, 1), act=self.act), self.act)
 
     def function(self) -> Made:
+        if self.net.rng.integers(3) == 0:
+            code = str(self.net.rng.choice(CONSTANTS))
+            first = bool(self.net.rng.integers(2))
+            return self.net.with_number(self.x, code, first=first, act=self.act)
         kinds = get_args(Function)
         return self.net.function(self.x, str(self.net.rng.choice(kinds)))
 
     def multiplication(self) -> Made:
         """A value times a function of it."""
+        if self.net.rng.integers(3) == 0:
+            return self.net.times_numbers(self.x)
         other = self.function() if listed("function") else self.x
         operands = [self.x, other][:: 1 if self.net.rng.integers(2) else -1]
         return self.net.multiply(*operands, self.act)

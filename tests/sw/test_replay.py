@@ -9,7 +9,7 @@ import pytest
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Window
-from sw.operations import Operation, Padding
+from sw.operations import Lookup, Operation, Padding, Scalar
 from sw.replay import REPLAYS, check_graph
 from tests.support.graphs import ones
 from tests.support.programs import random_network
@@ -24,7 +24,12 @@ def network() -> Graph:
     builder.depthwise_conv2d("depthwise", "conv", ones(4, 3, 3), relu, window)
     builder.add("sum", "conv", "depthwise", Output(0.5, 1))
     table = np.arange(256, dtype=np.uint8).view(np.int8)
-    builder.lookup("function", "sum", "leaky_relu", table, Output(0.5, 1), 0.5)
+    parts = {"name": "function", "inputs": ("sum",), "output": "function"}
+    leaky = Lookup(**parts, function="leaky_relu", alpha=0.5)
+    builder.lookup(leaky, table, Output(0.5, 1))
+    parts = {"name": "less", "inputs": ("sum",), "output": "less"}
+    less = Lookup(**parts, function="sub", constant=Scalar(3, 0.5, 1, (1,)))
+    builder.lookup(less, table, Output(0.5, 1))
     builder.multiply("product", "sum", "function", Output(2.0, 1))
     builder.concatenate("joint", ["function", "sum"])
     builder.slice_channels("part", "joint", 3, 4)
@@ -86,6 +91,10 @@ FIELDS = [
     ("sum", "shift", 70, "shift is 70, not"),
     ("function", "function", "arg_max", "is no function"),
     ("function", "alpha", float("nan"), "is no function"),
+    ("less", "constant", None, "is no function"),
+    ("less", "constant", Scalar(300, 0.5, 1, (1,)), "is not int8"),
+    ("less", "constant", Scalar(3, 0.0, 1, (1,)), "is not a positive normal"),
+    ("less", "constant", Scalar(3, 0.5, 1, (2,)), "a constant of shape"),
     ("product", "multiplier", 0.5, "multiplier is 0.5, not"),
     ("joint", "inputs", ("sum",), "nothing to join"),
     ("joint", "inputs", (), "has 0 inputs"),

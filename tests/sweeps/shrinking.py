@@ -232,11 +232,7 @@ REBUILD: dict[type[Operation], Callable[[Rebuilt], str]] = {
     Slice: lambda it: it.builder.slice_channels(*it.names, it.operation.begin, it.operation.count),
     ResizeNearest: lambda it: it.builder.resize_nearest(*it.names, it.operation.factor),
     Lookup: lambda it: it.builder.lookup(
-        *it.names,
-        it.operation.function,
-        it.graph.constant(it.operation, "table"),
-        it.output,
-        it.operation.alpha,
+        it.operation, it.graph.constant(it.operation, "table"), it.output
     ),
     MaxPool2D: lambda it: it.builder.max_pool2d(*it.names, it.window),
     AveragePool2D: lambda it: it.builder.average_pool2d(*it.names, it.window),

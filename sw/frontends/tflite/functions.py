@@ -10,10 +10,12 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from sw import numerics
 from sw.errors import DnaError
 from sw.frontends.tflite.runtime import reason
 from sw.frontends.tflite.writer import TfliteWriter
-from sw.numerics import BYTES, Function
+from sw.numerics import BYTES, Function, WithConstant
+from sw.operations import Scalar
 
 Int8 = npt.NDArray[np.int8]
 Quantized = tuple[float, int]
@@ -24,9 +26,27 @@ _OFFSET = 128
 """Of a UINT8 value from the INT8 one."""
 
 
-def function_options(function: Function, alpha: float) -> Any:
+ACTIVATIONS = {
+    "none": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu6": schema.ActivationFunctionType.RELU6,
+}
+
+
+def function_options(
+    function: Function | WithConstant, alpha: float, constant: Scalar | None = None
+) -> Any:
     """The table of options of the operator that computes ``function``; None if it has none."""
+    fused = ACTIVATIONS["none" if constant is None else constant.activation]
     match function:
+        case "add":
+            return schema.AddOptionsT(fusedActivationFunction=fused)
+        case "sub":
+            return schema.SubOptionsT(fusedActivationFunction=fused)
+        case "mul":
+            return schema.MulOptionsT(fusedActivationFunction=fused)
+        case "minimum" | "maximum":
+            return schema.MaximumMinimumOptionsT()
         case "leaky_relu":
             return schema.LeakyReluOptionsT(alpha=alpha)
         case "hard_swish":
@@ -41,12 +61,47 @@ def function_options(function: Function, alpha: float) -> Any:
             return None
 
 
+def function_operands(writer: TfliteWriter, x: int, constant: Scalar | None) -> list[int]:
+    """What such an operator reads: the tensor ``x``, and a constant."""
+    if constant is None:
+        return [x]
+    other = writer.constant(
+        f"constant{len(writer.tensors)}",
+        np.full(constant.shape, constant.value, np.int8),
+        quantization=writer.quantization([constant.scale], [constant.zero_point]),
+    )
+    return [other, x] if constant.first else [x, other]
+
+
+def _check(
+    function: Function | WithConstant, source: Quantized, target: Quantized, constant: Scalar | None
+) -> None:
+    """Refuse numbers of which LiteRT does not say that they are wrong: it ends the process.
+
+    Raises:
+        DnaError: there are some.
+    """
+    what = function.upper()
+    given = [source, target]
+    if constant is not None:
+        given.append((constant.scale, constant.zero_point))
+        if function in ("add", "sub"):
+            numerics.add_parameters(source[0], constant.scale, target[0], what)
+        elif function == "mul":
+            numerics.multiply_parameter(source[0], constant.scale, target[0], what)
+    for scale, zero_point in given:
+        numerics.check_scale(scale, what)
+        if not numerics.INT8_MIN <= zero_point <= numerics.INT8_MAX:
+            raise DnaError(f"{what}: zero point {zero_point!r} is not in -128..127")
+
+
 @functools.cache
 def function_table(
-    function: Function,
+    function: Function | WithConstant,
     source: Quantized,
     target: Quantized,
     alpha: float = 0.0,
+    constant: Scalar | None = None,
     *,
     unsigned: bool = False,
 ) -> Int8:
@@ -58,11 +113,13 @@ def function_table(
     Args:
         source, target: of what it reads and of its result.
         alpha: of a leaky ReLU.
-        unsigned: ask LiteRT for UINT8, with all values and zero points 128 more.
+        constant: the other operand.
+        unsigned: without a constant, ask LiteRT for UINT8: values and zero points are 128 more.
 
     Raises:
         DnaError: LiteRT refuses the operator with these numbers.
     """
+    _check(function, source, target, constant)
     writer, offset = TfliteWriter(), _OFFSET if unsigned else 0
     shape = (1, 1, BYTES, 1)
     x, y = (
@@ -75,7 +132,8 @@ def function_table(
         for name, (scale, zero_point) in (("x", source), ("y", target))
     )
     code = getattr(schema.BuiltinOperator, function.upper())
-    writer.operator(code, [x], y, function_options(function, alpha))
+    reads = function_operands(writer, x, constant)
+    writer.operator(code, reads, y, function_options(function, alpha, constant))
     try:
         interpreter = Interpreter(model_content=writer.file([x], [y]), num_threads=1)
         interpreter.allocate_tensors()

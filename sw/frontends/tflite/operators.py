@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import cast
+from typing import cast, get_args
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from sw import numerics
 from sw.errors import DnaError
 from sw.frontends.tflite.copies import Built, Copies
+from sw.frontends.tflite.elementwise import Elementwise
 from sw.frontends.tflite.entry import Entry, is_a
 from sw.frontends.tflite.functions import function_table
 from sw.frontends.tflite.host import Host
@@ -21,13 +22,13 @@ from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.shapes import ShapeArithmetic
 from sw.frontends.tflite.wide import WideWeights, is_wide, upward_average, wide_depthwise
 from sw.graph_builder import Window
-from sw.numerics import Function
-from sw.operations import Padding
+from sw.numerics import Function, WithConstant
+from sw.operations import Lookup, Padding
 
 Shape = tuple[int, ...]
 
 
-class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies):
+class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise):
     """Adds operations to the graph, one operator after the other."""
 
     def convolution(self, operator: TfliteOperator, name: str) -> Built:
@@ -106,40 +107,51 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies):
         return self.builder.fully_connected(name, source, weights, output), shape
 
     def addition(self, operator: TfliteOperator, name: str) -> Built:
-        """ADD."""
-        a, b = self.operand(operator, 0), self.operand(operator, 1)
-        if a.shape != b.shape:
-            operator.refuse(
-                f"shapes {list(a.shape)} and {list(b.shape)}",
-                "two operands of one shape",
-            )
+        """ADD, of a constant as a function."""
         operator.ignore("potScaleInt16")  # of int16
+        if self.scalar(operator) is not None:
+            return self.function(operator, name)
+        a, b = self.two(operator)
         output = self.output(operator, self.activation_of(operator))
         return self.builder.add(name, a.name, b.name, output), a.shape
 
     def multiplication(self, operator: TfliteOperator, name: str) -> Built:
-        """MUL."""
-        a, b = self.operand(operator, 0), self.operand(operator, 1)
-        if a.shape != b.shape:
-            operator.refuse(
-                f"shapes {list(a.shape)} and {list(b.shape)}", "two operands of one shape"
-            )
+        """MUL, of a constant as a function or, with one for each channel, a convolution."""
+        if self.scalar(operator) is not None:
+            return self.function(operator, name)
         output = self.output(operator, self.activation_of(operator))
+        factors = self.factors(operator)
+        if factors is not None:
+            value, weights = factors
+            return self.builder.depthwise_conv2d(name, value.name, weights, output), value.shape
+        a, b = self.two(operator)
         return self.builder.multiply(name, a.name, b.name, output), a.shape
 
     def function(self, operator: TfliteOperator, name: str) -> Built:
         """LOGISTIC and its like, and QUANTIZE of int8 to int8."""
-        value = self.operand(operator)
         function = cast(Function, operator.code.lower())
+        constant = self.scalar(operator)
+        if constant is None and function in get_args(WithConstant):
+            operator.refuse("two maps", "a map and one number")
+        value = self.operand(operator, int(constant is not None and constant.first))
         source, output = self.builder.tensor(value.name), self.output(operator)
         alpha = float(operator.option("alpha")) if function == "leaky_relu" else 0.0
         quantized = (source.scale, source.zero_point), (output.scale, output.zero_point)
-        table = function_table(function, *quantized, alpha)
-        if operator.outputs[0] in self.unsigned and not np.array_equal(
-            table, function_table(function, *quantized, alpha, unsigned=True)
+        table = function_table(function, *quantized, alpha, constant)
+        if operator.outputs[0] in self.unsigned and (
+            constant is not None
+            or (table != function_table(function, *quantized, alpha, unsigned=True)).any()
         ):
             operator.refuse("UINT8, whose rounding is another", "INT8")
-        return self.builder.lookup(name, value.name, function, table, output, alpha), value.shape
+        operation = Lookup(
+            name=name,
+            inputs=(value.name,),
+            output=name,
+            function=function,
+            alpha=alpha,
+            constant=constant,
+        )
+        return self.builder.lookup(operation, table, output), value.shape
 
     def function_or_host(self, operator: TfliteOperator) -> None:
         """The same, or what is behind the logits in a type that only the host has."""

@@ -9,6 +9,7 @@ from sim.functional.litert import LiteRT
 from sw.errors import DnaError
 from sw.frontends.tflite.functions import function_table
 from sw.numerics import Function
+from sw.operations import Scalar
 from tests.support.tflite_models import Maker
 
 
@@ -40,6 +41,8 @@ def test_a_table_is_what_the_function_says():
     )
 
 
-def test_what_litert_refuses_is_an_error():
-    with pytest.raises(DnaError, match=r"LiteRT refuses LOGISTIC: "):
+def test_numbers_that_litert_cannot_take_are_an_error():
+    with pytest.raises(DnaError, match="LOGISTIC: zero point -131"):
         function_table("logistic", (0.04, 3), (1 / 256, -131))
+    with pytest.raises(DnaError, match="SUB: ratio of input to output scale"):
+        function_table("sub", (0.04, 3), (50.0, 3), 0.0, Scalar(1, 0.5, 0))

@@ -112,7 +112,7 @@ def int16_input(model, operator):
         ("SOFTMAX", of_output("type", schema.TensorType.INT32), "it makes INT32 of INT8"),
         ("SOFTMAX", of_quantization("scale", np.zeros(1, np.float32)), "scales [0.0]"),
         ("SOFTMAX", of_quantization("zeroPoint", np.array([-131])), "a zero point of [-131]"),
-        ("LOGISTIC", of_quantization("zeroPoint", np.array([-131])), "LiteRT refuses LOGISTIC"),
+        ("LOGISTIC", of_quantization("zeroPoint", np.array([-131])), "LOGISTIC: zero point -131"),
         ("ADD", of_quantization("quantizedDimension", 1), "dimension 1"),
         ("ADD", of_input("isVariable", True), "isVariable of Tensor is set"),
         ("ADD", with_values, "which has values"),

@@ -9,6 +9,7 @@ from sim.reference import ReferenceModel, look_up
 from sw.compiler.lowering.pointwise import pointwise
 from sw.errors import DnaError
 from sw.graph_builder import Output
+from sw.operations import Lookup
 from tests.support.programs import check_program, noise
 from tests.sw.compiler.lowering.test_lowering import Net, operations
 
@@ -20,7 +21,8 @@ class Functions(Net):
 
     def function(self, name, x):
         table = np.random.default_rng(len(name)).integers(-128, 128, 256).astype(np.int8)
-        return self.builder.lookup(name, x, "quantize", table, Output(0.05, len(name) - 9))
+        function = Lookup(name=name, inputs=(x,), output=name, function="quantize")
+        return self.builder.lookup(function, table, Output(0.05, len(name) - 9))
 
     def multiply(self, name, a, b):
         return self.builder.multiply(name, a, b, Output(0.1, 2))
