@@ -41,7 +41,7 @@ needs_cells = pytest.mark.skipif(shutil.which("sta") is None or not OSU018.exist
 
 ALWAYS = {
     CELLS: "Debian's packages; levels are judged everywhere, and `make timing` installs both",
-    ARM: "Debian's packages, which `make arm` installs; x86 has the same kernels but for the vectors",
+    ARM: "Debian's packages, which `make arm` installs; kernels differ in their vectors only",
     KERNELS: "what the kernels compute is LiteRT's there, which is tested everywhere",
     not_installed("tensorflow"): "2 GB that `make setup` leaves out",
     r"this PyTorch has no \w+": "PyTorch is built without that engine on some platforms",
