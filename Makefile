@@ -12,7 +12,7 @@ PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-h
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage timing imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage arm timing imagenet check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ mutations: setup ## every field of the ONNX and TFLite operators set to other va
 
 damage: setup ## 10000 damaged artifacts of a SEED (0): refused, or all engines agree (1 minute)
 	$(BIN)/python -m tests.sweeps.damage --cases 10000 --seed $(SEED)
+
+arm: setup ## the kernels for Arm under emulation (1 minute; 350 MB of Debian's packages)
+	@scripts/system-packages aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user
+	$(BIN)/python -m pytest -q tests/sim/functional/test_emulated.py
 
 timing: setup ## levels, standard cells (osu018) and ECP5 of nano, every block and the machine (20 minutes)
 	@scripts/system-packages sta:opensta /usr/share/qflow/tech/osu018/osu018_stdcells.lib:qflow-tech-osu018
