@@ -75,6 +75,12 @@ REQUANTIZER_LATENCY = (
 """The last stage is the clamp."""
 RESIDUAL_LATENCY = 7
 """Differences, products, two halves of their sum, shift, rounding, clamp."""
+TABLE_BYTES = 256
+"""Of a function of an int8 value: its results by the value's byte, read as unsigned."""
+TABLE_WORD_BYTES = 8
+"""Of a table that is written in one cycle."""
+TABLE_LATENCY = 2
+"""Word of the table, choice of the byte."""
 MEAN_LATENCY = (
     INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_ADDER_LATENCY + FLOAT_TO_INT_LATENCY
 )

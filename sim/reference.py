@@ -20,14 +20,19 @@ from sw.graph import Graph
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
     Padding,
     Pair,
+    ResizeNearest,
+    Slice,
 )
 
 Int8 = npt.NDArray[np.int8]
@@ -173,6 +178,28 @@ def add(
     return np.clip(rounded + zero_point, lo, hi).astype(np.int8)
 
 
+def multiply(
+    a: Int8,
+    b: Int8,
+    *,
+    zero_point_a: int,
+    zero_point_b: int,
+    multiplier: float,
+    zero_point: int,
+    lo: int,
+    hi: int,
+) -> Int8:
+    """Product of two tensors, requantized as the accumulators of a convolution are."""
+    product = (a.astype(np.int32) - zero_point_a) * (b.astype(np.int32) - zero_point_b)
+    return requantize(product, multiplier, zero_point, lo, hi)
+
+
+def look_up(x: Int8, table: Int8) -> Int8:
+    """The results of a function: ``table`` int8 [256] by the byte of each value, unsigned."""
+    found: Int8 = table[x.view(np.uint8)]
+    return found
+
+
 def max_pool2d(x: Int8, kernel: Pair, stride: Pair, padding: Padding) -> Int8:
     """Maximum over each window of [height, width, channels]; padding is the smallest int8."""
     padded = np.pad(
@@ -255,6 +282,36 @@ def _add(graph: Graph, operation: Add, inputs: list[Int8]) -> Int8:
     )
 
 
+def _multiply(graph: Graph, operation: Multiply, inputs: list[Int8]) -> Int8:
+    a, b = graph.operands(operation)
+    return multiply(
+        *inputs,
+        zero_point_a=a.zero_point,
+        zero_point_b=b.zero_point,
+        multiplier=operation.multiplier,
+        zero_point=graph.result(operation).zero_point,
+        lo=operation.lo,
+        hi=operation.hi,
+    )
+
+
+def _lookup(graph: Graph, operation: Lookup, inputs: list[Int8]) -> Int8:
+    return look_up(inputs[0], graph.constant(operation, "table"))
+
+
+def _concatenate(_graph: Graph, _operation: Concatenation, inputs: list[Int8]) -> Int8:
+    return np.concatenate(inputs, axis=-1)
+
+
+def _slice(_graph: Graph, operation: Slice, inputs: list[Int8]) -> Int8:
+    return inputs[0][..., operation.begin : operation.begin + operation.count]
+
+
+def _resize_nearest(_graph: Graph, operation: ResizeNearest, inputs: list[Int8]) -> Int8:
+    down, across = operation.factor
+    return inputs[0].repeat(down, axis=0).repeat(across, axis=1)
+
+
 def _max_pool(_graph: Graph, operation: MaxPool2D, inputs: list[Int8]) -> Int8:
     return max_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
 
@@ -273,6 +330,11 @@ RULES: dict[type[Operation], Callable[[Graph, Any, list[Int8]], Int8]] = {
     DepthwiseConv2D: _weighted,
     FullyConnected: _weighted,
     Add: _add,
+    Multiply: _multiply,
+    Lookup: _lookup,
+    Concatenation: _concatenate,
+    Slice: _slice,
+    ResizeNearest: _resize_nearest,
     MaxPool2D: _max_pool,
     AveragePool2D: _average_pool,
     Mean: _mean,

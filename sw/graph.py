@@ -18,11 +18,14 @@ from sw import numerics
 from sw.errors import DnaError
 from sw.operations import (
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
     MaxPool2D,
     Operation,
+    ResizeNearest,
+    Slice,
     Tensor,
     Weighted,
 )
@@ -128,15 +131,17 @@ class Graph(msgspec.Struct):
     def at_least_zero_point(self, name: str) -> bool:
         """Whether no value of a tensor is below its zero point, so that PAD never wins a maximum.
 
-        A pooling passes its input's bound on, an activation clamps to ``lo``.
+        A pooling or a copy passes its input's bound on, an activation clamps to ``lo``.
         """
         zero_point = self.tensors[name].zero_point
         if zero_point == numerics.INT8_MIN:
             return True
         for operation in self.operations:
             if operation.output == name:
-                if isinstance(operation, MaxPool2D | AveragePool2D):
-                    return self.at_least_zero_point(operation.inputs[0])
+                if isinstance(
+                    operation, MaxPool2D | AveragePool2D | Concatenation | Slice | ResizeNearest
+                ):
+                    return all(self.at_least_zero_point(each) for each in operation.inputs)
                 return bool(getattr(operation, "lo", numerics.INT8_MIN) >= zero_point)
         return False
 

@@ -7,92 +7,41 @@ built, and stored beside the scales it came from.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from sw import numerics
+from sw.descriptions import Output, Weights, Window, check_table
 from sw.errors import DnaError
 from sw.graph import Array, Graph
 from sw.numerics import Activation
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
     Padding,
     Pair,
+    ResizeNearest,
+    Slice,
     Tensor,
 )
 from sw.operators import Proposal, row_of
 
+__all__ = ["GraphBuilder", "Output", "Weights", "Window"]
+
 MAX_VALUES = 2**31 - 1
 """The most values of a tensor: what the kernels count in 32 bits."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """A window that slides over a feature map; pairs are (height, width)."""
-
-    kernel: Pair
-    stride: Pair = (1, 1)
-    padding: Padding = Padding()  # noqa: RUF009 (immutable)
-
-
-@dataclasses.dataclass(frozen=True)
-class Output:
-    """How a result is quantized, and the activation within: ``real = scale * (q - zero_point)``."""
-
-    scale: float
-    zero_point: int
-    activation: Activation = "none"
-
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """The least and the greatest int8 value that the activation lets through."""
-        return numerics.activation_bounds(self.activation, self.scale, self.zero_point)
-
-
-@dataclasses.dataclass(frozen=True)
-class Weights:
-    """Constants of a weighted operation.
-
-    Attributes:
-        values: int8 [out, ...], as the operation says.
-        bias: int32 [out], at scale ``input scale * scale[out]``.
-        scale: float32 [out].
-    """
-
-    values: Array
-    bias: Array
-    scale: Array
-
-    def check(self, name: str) -> None:
-        """Refuse other types or shapes.
-
-        Raises:
-            DnaError: an array has one; the message begins with ``name``.
-        """
-        channels = self.values.shape[:1]
-        expected: dict[str, tuple[Array, Any, tuple[int, ...]]] = {
-            "weights": (self.values, np.int8, self.values.shape),
-            "bias": (self.bias, np.int32, channels),
-            "weight_scale": (self.scale, np.float32, channels),
-        }
-        for what, (array, dtype, shape) in expected.items():
-            if array.dtype != dtype or array.shape != shape:
-                raise DnaError(
-                    f"{name}: {what} must be {np.dtype(dtype)} {list(shape)}, "
-                    f"not {array.dtype} {list(array.shape)}"
-                )
 
 
 class GraphBuilder:
@@ -310,6 +259,45 @@ class GraphBuilder:
             hi=hi,
         )
         return self._append(operation, output)
+
+    def multiply(self, name: str, a: str, b: str, output: Output) -> str:
+        """Multiply two tensors of the same shape."""
+        lo, hi = self._bounds(name, output)
+        scales = (self.tensor(a).scale, self.tensor(b).scale)
+        operation = Multiply(
+            name=name,
+            inputs=(a, b),
+            output=name,
+            multiplier=float(numerics.multiply_parameter(*scales, output.scale, name)),
+            activation=output.activation,
+            lo=lo,
+            hi=hi,
+        )
+        return self._append(operation, output)
+
+    def lookup(self, operation: Lookup, table: Array, output: Output) -> str:
+        """Add a function of each value.
+
+        Args:
+            table: int8 [256], what the function is in the runtime that the network is for.
+        """
+        self._bounds(operation.name, output)
+        check_table(operation, table)
+        self._append(operation, output)
+        self._graph.constants[f"{operation.name}.table"] = np.ascontiguousarray(table)
+        return operation.name
+
+    def concatenate(self, name: str, inputs: Sequence[str]) -> str:
+        """Join the channels of tensors; the output keeps their scale and zero point."""
+        return self._append(Concatenation(name=name, inputs=tuple(inputs), output=name))
+
+    def slice_channels(self, name: str, x: str, begin: int, count: int) -> str:
+        """Take ``count`` channels from ``begin`` on."""
+        return self._append(Slice(name=name, inputs=(x,), output=name, begin=begin, count=count))
+
+    def resize_nearest(self, name: str, x: str, factor: Pair) -> str:
+        """Repeat every pixel ``factor`` times, (rows, columns)."""
+        return self._append(ResizeNearest(name=name, inputs=(x,), output=name, factor=factor))
 
     def max_pool2d(
         self, name: str, x: str, window: Window, *, activation: Activation = "none"

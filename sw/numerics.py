@@ -17,11 +17,29 @@ import numpy.typing as npt
 from sw.errors import DnaError
 
 Activation = Literal["none", "relu", "relu6"]
+Function = Literal[
+    "logistic",
+    "tanh",
+    "hard_swish",
+    "leaky_relu",
+    "elu",
+    "relu",
+    "relu6",
+    "relu_n1_to_1",
+    "abs",
+    "neg",
+    "quantize",
+]
+"""What a value can become by itself; each is an operator of TFLite, which says what it gives."""
+WithConstant = Literal["add", "sub", "mul", "minimum", "maximum"]
+"""The same with one constant for all values."""
 F32Array = npt.NDArray[np.float32]
 
 f32 = np.float32
 
 INT8_MIN, INT8_MAX = -128, 127
+BYTES = 256
+"""Values of an int8."""
 MAX_REQUANTIZATION_SCALE = 256.0
 MIN_ADD_RATIO, MAX_ADD_RATIO = 2.0**-10, 2.0**8
 ADD_FRACTION_BITS = 20
@@ -109,6 +127,18 @@ def add_parameters(
     shift = ADD_FRACTION_BITS - (math.frexp(max(ratios))[1] - 1)
     ma, mb = (int(np.rint(math.ldexp(ratio, shift))) for ratio in ratios)
     return (ma, mb), shift
+
+
+def multiply_parameter(
+    scale_a: float, scale_b: float, output_scale: float, what: str
+) -> np.float32:
+    """Multiplier of a product: ``f32(f32(s_a * s_b) / s_out)``, as of a convolution.
+
+    Raises:
+        DnaError: it is not in [2^-126, 256).
+    """
+    other = np.array([check_scale(scale_b, f"{what} input")])
+    return np.float32(requantization_scale(scale_a, other, output_scale, what)[0])
 
 
 def mean_parameters(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sw.numerics import Activation
+from sw.numerics import Activation, Function, WithConstant
 
 Pair = tuple[int, int]
 
@@ -89,6 +89,66 @@ class Add(_Operation, frozen=True, tag="add"):
     hi: int
 
 
+class Scalar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A constant that all values of a tensor meet.
+
+    Attributes:
+        value, scale, zero_point: as of a :class:`Tensor`.
+        shape: of ones, as the file has it.
+        first: it is the first operand, and the tensor the second.
+        activation: of the result.
+    """
+
+    value: int
+    scale: float
+    zero_point: int
+    shape: tuple[int, ...] = ()
+    first: bool = False
+    activation: Activation = "none"
+
+
+class Lookup(_Operation, frozen=True, tag="lookup"):
+    """A function of each value by itself.
+
+    Constants: ``table`` int8 [256], the result by the byte of the value, read as unsigned.
+
+    Attributes:
+        function: what it is called; ``quantize`` only changes scale and zero point.
+        alpha: of ``leaky_relu`` the slope below zero, a float32 value; else 0.
+        constant: what else the function is of; None if nothing.
+    """
+
+    function: Function | WithConstant
+    alpha: float = 0.0
+    constant: Scalar | None = None
+
+
+class Multiply(_Operation, frozen=True, tag="multiply"):
+    """Product of two tensors of one shape; ``multiplier`` holds a float32 value exactly."""
+
+    multiplier: float
+    activation: Activation
+    lo: int
+    hi: int
+
+
+class Concatenation(_Operation, frozen=True, tag="concatenation"):
+    """The channels of one tensor behind those of the other; scale and zero point stay."""
+
+
+class Slice(_Operation, frozen=True, tag="slice"):
+    """``count`` channels from ``begin`` on."""
+
+    begin: int
+    count: int
+
+
+class ResizeNearest(_Operation, frozen=True, tag="resize_nearest"):
+    """Every pixel ``factor`` times, (rows, columns)."""
+
+    factor: Pair
+
+
 class MaxPool2D(_Operation, frozen=True, tag="max_pool2d"):
     """Maximum over a window; padding never wins."""
 
@@ -118,6 +178,19 @@ class Mean(_Operation, frozen=True, tag="mean"):
     offset: float
 
 
-Operation = Conv2D | DepthwiseConv2D | FullyConnected | Add | MaxPool2D | AveragePool2D | Mean
+Operation = (
+    Conv2D
+    | DepthwiseConv2D
+    | FullyConnected
+    | Add
+    | Multiply
+    | Lookup
+    | Concatenation
+    | Slice
+    | ResizeNearest
+    | MaxPool2D
+    | AveragePool2D
+    | Mean
+)
 Weighted = Conv2D | FullyConnected
 Windowed = Conv2D | DepthwiseConv2D | MaxPool2D | AveragePool2D

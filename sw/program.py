@@ -128,12 +128,14 @@ class LayerTable(msgspec.Struct, frozen=True, kw_only=True):
         number: as in the ``layer`` field of its instructions.
         operations: names in the graph. A convolution and the addition behind it are one layer;
             only the sum is in memory.
-        kind: ``conv``, ``depthwise``, ``max_pool``, ``average_pool`` or ``mean``.
+        kind: ``conv``, ``depthwise``, ``max_pool``, ``average_pool``, ``mean`` or ``copy``.
         output: name of the tensor in memory.
         shape: its height, width, channels.
         words: feature words of an output pixel.
-        stripes: places of the output, one for every POST, DEPTHWISE or MAX_POOL instruction;
-            of a mean one in all, of an average-pool, which has a MEAN for every pixel, one for
+        stripes: places of the output, one for every POST, DEPTHWISE or MAX_POOL instruction,
+            or for every few
+            of a copy, which write parts of it; of a mean one in all, of an average-pool, which has
+            a MEAN for every pixel, one for
             every stripe.
         dram: where the output is kept if not in feature memory.
         split: k, modules that share a reduction; 0 if it is no convolution.

@@ -19,12 +19,17 @@ from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
+    ResizeNearest,
+    Slice,
     Tensor,
 )
 from sw.operators import row_of
@@ -63,7 +68,7 @@ def _tensor(graph: Graph, name: str) -> Tensor:
 def _replay(builder: GraphBuilder, graph: Graph, operation: Operation) -> None:
     name = operation.name
     operands = row_of(type(operation)).operands
-    if len(operation.inputs) != operands:
+    if len(operation.inputs) != (operands or len(operation.inputs)) or not operation.inputs:
         raise DnaError(f"{name} has {len(operation.inputs)} inputs, not {operands}")
     tensor = _tensor(graph, name)
     output = Output(tensor.scale, tensor.zero_point, getattr(operation, "activation", "none"))
@@ -109,6 +114,32 @@ def _add(builder: GraphBuilder, _graph: Graph, add: Add, output: Output) -> str:
     return builder.add(add.name, left, right, output)
 
 
+def _multiply(builder: GraphBuilder, _graph: Graph, product: Multiply, output: Output) -> str:
+    left, right = product.inputs
+    return builder.multiply(product.name, left, right, output)
+
+
+def _lookup(builder: GraphBuilder, graph: Graph, lookup: Lookup, output: Output) -> str:
+    table = graph.constants.get(f"{lookup.name}.table")
+    if table is None:
+        raise DnaError(f"there is no constant '{lookup.name}.table'")
+    return builder.lookup(lookup, table, output)
+
+
+def _concatenate(
+    builder: GraphBuilder, _graph: Graph, joint: Concatenation, _output: Output
+) -> str:
+    return builder.concatenate(joint.name, joint.inputs)
+
+
+def _slice(builder: GraphBuilder, _graph: Graph, part: Slice, _output: Output) -> str:
+    return builder.slice_channels(part.name, part.inputs[0], part.begin, part.count)
+
+
+def _resize(builder: GraphBuilder, _graph: Graph, resize: ResizeNearest, _output: Output) -> str:
+    return builder.resize_nearest(resize.name, resize.inputs[0], resize.factor)
+
+
 def _max_pool(builder: GraphBuilder, _graph: Graph, pool: MaxPool2D, _output: Output) -> str:
     return builder.max_pool2d(pool.name, pool.inputs[0], _window(pool))
 
@@ -127,6 +158,11 @@ REPLAYS: Mapping[type[Operation], Replayed] = {
     DepthwiseConv2D: _depthwise,
     FullyConnected: _fully_connected,
     Add: _add,
+    Multiply: _multiply,
+    Lookup: _lookup,
+    Concatenation: _concatenate,
+    Slice: _slice,
+    ResizeNearest: _resize,
     MaxPool2D: _max_pool,
     AveragePool2D: _average,
     Mean: _mean,

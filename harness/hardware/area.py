@@ -27,6 +27,8 @@ from hw.microarchitecture import (
     PARAMETER_BYTES,
     PARAMETER_TILES,
     POST_WORDS_UNDER_WAY,
+    TABLE_BYTES,
+    TABLE_WORD_BYTES,
 )
 
 DEVICE = "XCVU13P"
@@ -227,11 +229,19 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
     yield Part(
         name="POST",
         sizes=(1, config.lanes),
-        # Each lane: a requantizer and an adder, two multipliers of 2 DSP blocks.
-        counted=AreaBlock("", dsp=4 * config.lanes),
+        # Each lane: a requantizer and an adder, two multipliers of 2 DSP blocks; which byte of the
+        # table's word, what enters the table, what leaves POST.
+        counted=AreaBlock(
+            "",
+            lut=(16 + 8 + 8) * config.lanes,
+            ff=11 * config.lanes + 8 * config.modules * config.columns,
+            dsp=4 * config.lanes,
+        ),
         memories=(
             # The parameters, 64 bits a channel.
             Memory(PARAMETER_TILES * config.modules // config.post_words, 64 * config.lanes),
+            # Two tables, a copy in each lane.
+            Memory(2 * TABLE_BYTES // TABLE_WORD_BYTES, 8 * TABLE_WORD_BYTES, config.lanes),
             # What came for the residual, and what is done; where it goes.
             Memory(POST_WORDS_UNDER_WAY, stream, 2, registers=False),
             Memory(POST_WORDS_UNDER_WAY, config.feature_words.bit_length(), registers=False),

@@ -38,7 +38,7 @@ def quantized(
     Raises:
         DnaError: PyTorch is not installed, or the weights or a photograph cannot be used.
     """
-    with _torch(computer.cpus()):
+    with with_torch(computer.cpus()):
         import torch
 
         from sw.models import resnet50
@@ -61,7 +61,7 @@ def quantized(
 
 
 @contextlib.contextmanager
-def _torch(threads: int) -> Iterator[None]:
+def with_torch(threads: int) -> Iterator[None]:
     """PyTorch with a number of threads, its warnings about itself kept from the terminal."""
     # OpenMP's threads spin while they wait for each other: five times slower on a busy computer.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -138,7 +138,7 @@ def _comparer(path: Path) -> Comparer | TfliteComparer:
     """Made once in each process."""
     if path.suffix == TFLITE:
         file = import_file(path)
-        return TfliteComparer(file.content, file.model, file.imported)
+        return TfliteComparer(file.content, file.model, file.imported, built_in=True)
     return Comparer(artifact.load(path).graph)
 
 

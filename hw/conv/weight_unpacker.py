@@ -13,7 +13,7 @@ from hw.config import DnaConfig
 from hw.interfaces import FaultSignature
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
-from hw.microarchitecture import PARAMETER_BYTES
+from hw.microarchitecture import PARAMETER_BYTES, TABLE_BYTES
 from hw.status import Fault
 from hw.streams.layouts import parameter_row_layout
 
@@ -23,9 +23,10 @@ _CONV = instruction_layout(Opcode.CONV)
 class WeightUnpacker(wiring.Component):
     """Gathers DRAM words into wide rows of G x C bytes and sends each where it belongs.
 
-    Per CONV: a header row, then per tile max(1, 8 / k) parameter rows and R weight rows for each
-    pass. It takes an instruction as soon as the one before is unpacked, so it is ahead of the
-    pixels by what the consumers of its rows can hold.
+    Per CONV: a header row, with ``table`` the rows that ``TABLE_BYTES`` fill, then per tile
+    max(1, 8 / k) parameter rows and R weight rows for each pass. It takes an instruction
+    as soon as the one before is unpacked, so it is ahead of the pixels by what the consumers of its
+    rows can hold.
 
     Rate: a row per G x C / ``dram_bytes_per_cycle`` cycles. Latency: 0 cycles from the last DRAM
     word of a row to the row; a cycle between the last row of an instruction and the next header,
@@ -76,9 +77,13 @@ class WeightUnpacker(wiring.Component):
         new = self.instructions.payload
         row_bits = exact_log2(self._config.rows)
         tag = Signal.like(new.tag)
+        table = Signal()
+        last_table_row = max(1, TABLE_BYTES // (len(row) // 8)) - 1
         wrong = Signal()
         # What follows the current row of its kind, and whether nothing does; and the current tile.
-        rows_left = Signal(range(max(PARAMETER_BYTES, 1 << (len(new.passes) + row_bits))))
+        rows_left = Signal(
+            range(max(PARAMETER_BYTES, last_table_row + 1, 1 << (len(new.passes) + row_bits)))
+        )
         ends = Signal()
         pixel_tiles_left = Signal.like(new.pixel_tiles)
         channel_tiles_left = Signal.like(new.channel_tiles)
@@ -91,6 +96,7 @@ class WeightUnpacker(wiring.Component):
                 m.d.comb += self.instructions.ready.eq(1)
                 m.d.sync += [
                     tag.eq(new.tag),
+                    table.eq(new.table),
                     last_pixel_tile.eq(new.pixel_tiles - 1),
                     pixel_tiles_left.eq(new.pixel_tiles - 1),
                     channel_tiles_left.eq(new.channel_tiles - 1),
@@ -107,6 +113,9 @@ class WeightUnpacker(wiring.Component):
                     m.next = "CHECK"
             with m.State("CHECK"):
                 m.next = "PARAMETERS"
+                with m.If(table):
+                    m.d.sync += [rows_left.eq(last_table_row), ends.eq(last_table_row == 0)]
+                    m.next = "TABLE"
                 with m.If(wrong):
                     m.d.sync += [
                         self.fault.valid.eq(1),
@@ -114,6 +123,21 @@ class WeightUnpacker(wiring.Component):
                         self.fault.address.eq(tag),
                     ]
                     m.next = "FAULT"
+            with m.State("TABLE"):
+                m.d.comb += [
+                    self.parameters.valid.eq(row_valid),
+                    self.parameters.payload.last.eq(ends),
+                    self.parameters.payload.table.eq(1),
+                    row_ready.eq(self.parameters.ready),
+                ]
+                with m.If(row_taken):
+                    m.d.sync += [rows_left.eq(rows_left - 1), ends.eq(rows_left == 1)]
+                    with m.If(ends):
+                        m.d.sync += [
+                            rows_left.eq(last_parameter_row),
+                            ends.eq(last_parameter_row == 0),
+                        ]
+                        m.next = "PARAMETERS"
             with m.State("PARAMETERS"):
                 m.d.comb += [
                     self.parameters.valid.eq(row_valid),

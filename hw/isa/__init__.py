@@ -40,6 +40,7 @@ from hw.isa.formats import (
     Field,
     Format,
     Opcode,
+    TablePlace,
     field_widths,
 )
 from hw.isa.text import (
@@ -61,6 +62,7 @@ __all__ = [
     "Instruction",
     "InstructionError",
     "Opcode",
+    "TablePlace",
     "assemble",
     "checksum",
     "decode",

@@ -14,7 +14,7 @@ from typing import assert_never
 from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, DnaConfig
 from hw.isa.encoding import Instruction
 from hw.isa.formats import Opcode
-from hw.microarchitecture import PARAMETER_BYTES
+from hw.microarchitecture import PARAMETER_BYTES, TABLE_BYTES
 
 
 class Memory(enum.Enum):
@@ -75,7 +75,8 @@ def accesses(op: Instruction, config: DnaConfig) -> Accesses:
     """What ``op`` touches on the machine ``config``.
 
     All that it writes is given exactly. Of what it reads, a window (CONV, MAX_POOL) is given the
-    whole map that the instruction describes; its strides may leave rows and columns of that out.
+    whole map that the instruction describes; its strides may leave rows and columns of that out,
+    its step words of the pixels.
     """
     match op.opcode:
         case Opcode.HEADER | Opcode.END:
@@ -95,8 +96,7 @@ def accesses(op: Instruction, config: DnaConfig) -> Accesses:
             residual = (_words(op, "res", *shape),) if op["residual"] else ()
             return Accesses(residual, (_words(op, "out", *shape),))
         case Opcode.MAX_POOL:
-            row_words = op["out_width"] * op["in_words"]
-            return Accesses((_input_map(op),), (_words(op, "out", op["out_height"], row_words),))
+            return Accesses((_input_map(op, op["in_step"]),), _pixels(op))
         case Opcode.MEAN:
             result = Rows(Memory.FEATURE, op["out_base"], op["in_words"])
             return Accesses((_input_map(op),), (result,))
@@ -132,9 +132,38 @@ def parameter_rows(kernel_height: int, kernel_width: int) -> int:
     return tap_blocks(kernel_height, kernel_width) * DEPTHWISE_TAPS + PARAMETER_BYTES
 
 
+def stream_bytes(op: Instruction, config: DnaConfig) -> int:
+    """Bytes of the weight stream that a CONV takes."""
+    wide = config.modules * config.columns
+    parameters = max(1, PARAMETER_BYTES >> op["split"])
+    tiles = op["channel_tiles"] * op["pixel_tiles"]
+    rows = 1 + tiles * (parameters + op["passes"] * config.rows)
+    return wide * rows + (max(wide, TABLE_BYTES) if op["table"] else 0)
+
+
 def _words(op: Instruction, side: str, rows: int, row_words: int) -> Rows:
     return Rows(Memory.FEATURE, op[f"{side}_base"], row_words, rows, op[f"{side}_pitch"])
 
 
-def _input_map(op: Instruction) -> Rows:
-    return _words(op, "in", op["in_height"], op["in_width"] * op["in_words"])
+def _input_map(op: Instruction, step: int | None = None) -> Rows:
+    step = step or op["in_words"]
+    row_words = (op["in_width"] - 1) * step + op["in_words"]
+    return _words(op, "in", op["in_height"], row_words)
+
+
+def _pixels(op: Instruction) -> tuple[Rows, ...]:
+    """Pixels of ``in_words`` words that begin every ``out_step``, row by row if there are gaps."""
+    words, step = op["in_words"], op["out_step"]
+    if step == words:
+        return (_words(op, "out", op["out_height"], op["out_width"] * words),)
+    starts = range(op["out_height"])
+    return tuple(
+        Rows(
+            Memory.FEATURE,
+            op["out_base"] + row * op["out_pitch"],
+            words,
+            op["out_width"],
+            step,
+        )
+        for row in starts
+    )

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-ISA_VERSION = 3
+ISA_VERSION = 4
 MAGIC = int.from_bytes(b"oDNA", "little")
 INSTRUCTION_BYTES = 64
 CHECKSUM_SEED = 0x31414E44
@@ -41,6 +41,16 @@ class Opcode(enum.IntEnum):
     MEAN = 0x41
     STORE = 0x50
     DEPTHWISE = 0x60
+
+
+class TablePlace(enum.IntEnum):
+    """Where in POST the table of an instruction stands: its field ``table``."""
+
+    NONE = 0
+    FRONT = 1
+    """In front of the addition, if there is one."""
+    BEHIND = 2
+    """Behind the addition."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,11 +170,13 @@ FORMATS: Mapping[Opcode, Format] = {
             Field("column_stride", 3, "as `stride`, for columns only; 0 if that is `stride`"),
             Field("in_zero_point", 8, "value of padding", signed=True),
             Field("tag", 16, "must stand in the header of the layer's weight stream"),
+            Field("table", 1, "a table for POST follows the header of the weight stream"),
         ),
     ),
     Opcode.POST: Format(
         Engine.POST,
-        "Accumulation memory to feature memory: bias, requantize, and with `residual` an addition. "
+        "Accumulation memory to feature memory: bias, requantize, and with `residual` an addition; "
+        "with `table` a function of each value. "
         "Loops: channel tile, pixel tile, pixel, feature word of the tile.",
         (
             *_tiles(),
@@ -180,21 +192,26 @@ FORMATS: Mapping[Opcode, Format] = {
             Field("multiplier", 22, "of the convolution's output in the addition"),
             Field("res_multiplier", 22, "of the other operand"),
             Field("shift", 5, "fraction bits of the two multipliers"),
+            Field("term_zero_point", 8, "of the one operand, behind a table", signed=True),
             Field("res_zero_point", 8, "of the other operand", signed=True),
             Field("sum_zero_point", 8, "of the sum", signed=True),
             Field("sum_lo", 8, "lower bound of the sum", signed=True),
             Field("sum_hi", 8, "upper bound of the sum", signed=True),
+            Field("table", 2, "where a table stands: 0 none, 1 in front of the addition, 2 behind"),
         ),
     ),
     Opcode.MAX_POOL: Format(
         Engine.POOL,
-        "Maximum over a window, feature memory to feature memory; padding never wins.",
+        "Maximum over a window, feature memory to feature memory; padding never wins. Over one "
+        "pixel it copies: some words of every pixel, to every so many words.",
         (
             *_window(),
+            Field("in_step", _EXTENT, "feature words from one input pixel to the next"),
             Field("out_height", _EXTENT, "output rows"),
             Field("out_width", _EXTENT, "output columns"),
             Field("out_base", _ADDRESS, "feature word of output pixel (0, 0)"),
             Field("out_pitch", _PITCH, "feature words from one output row to the next"),
+            Field("out_step", _EXTENT, "feature words from one output pixel to the next"),
         ),
     ),
     Opcode.MEAN: Format(

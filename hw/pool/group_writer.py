@@ -33,6 +33,7 @@ class GroupWriter(wiring.Component):
             it on.
         base, pitch: in, unsigned, feature word of pixel (0, 0), and words from one row to the next.
         words, width, height: in, unsigned, feature words of a pixel, columns, rows; at least 1.
+        step: in, unsigned, feature words from one pixel to the next.
         valid: in, a group is on offer in ``words``.
         ready: out, it is taken if there is one.
         group_words: in, unsigned(8 x ``lanes``), from word 0 of the group on; of the last group of
@@ -49,6 +50,7 @@ class GroupWriter(wiring.Component):
                 "base": In(unsigned(config.feature_address_bits)),
                 "pitch": In(unsigned(_WIDTHS["out_pitch"])),
                 "words": In(unsigned(_WIDTHS["in_words"])),
+                "step": In(unsigned(_WIDTHS["out_step"])),
                 "width": In(unsigned(_WIDTHS["out_width"])),
                 "height": In(unsigned(_WIDTHS["out_height"])),
                 "valid": In(1),
@@ -66,6 +68,8 @@ class GroupWriter(wiring.Component):
 
         held = Signal.like(self.group_words, reset_less=True)
         held_words = Signal(range(count + 1))
+        next_group = Signal.like(self.step)  # from there
+        gap = Signal.like(self.step)  # behind a pixel
         ends_pixel = Signal()
         words_left = Signal.like(self.words)  # of the pixel, to come after those held
         columns = Countdown(m, self.width, name="columns")
@@ -83,22 +87,25 @@ class GroupWriter(wiring.Component):
             self.finished.eq(written & ends_pixel & columns.last & rows.last),
         ]
         with m.If(written):
-            m.d.sync += [held_words.eq(0), *address.advance(held_words)]
+            m.d.sync += [held_words.eq(0), *address.advance(next_group)]
             with m.If(ends_pixel):
                 m.d.sync += columns.step()
                 with m.If(columns.last):
                     m.d.sync += [*columns.begin(), *rows.step(), *address.advance_row()]
+        m.d.sync += gap.eq(self.step - self.words)
         with m.If(self.valid & self.ready):
             m.d.sync += held.eq(self.group_words)
             with m.If(words_left <= count):
                 m.d.sync += [
                     held_words.eq(words_left),
+                    next_group.eq(words_left + gap),
                     ends_pixel.eq(1),
                     words_left.eq(self.words),
                 ]
             with m.Else():
                 m.d.sync += [
                     held_words.eq(count),
+                    next_group.eq(count),
                     ends_pixel.eq(0),
                     words_left.eq(words_left - count),
                 ]

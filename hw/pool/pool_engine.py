@@ -72,8 +72,11 @@ class PoolEngine(wiring.Component):
         pool = instruction_view(control, Opcode.MAX_POOL)
         mean = instruction_view(control, Opcode.MEAN)
         is_mean = Signal()
-        shapes = {**WALK, "out_base": pool.out_base.shape(), "out_pitch": pool.out_pitch.shape()}
+        written = ("out_base", "out_pitch", "out_step")
+        shapes = {**WALK, **{name: getattr(pool, name).shape() for name in written}}
         of_mean = {
+            "in_step": mean.in_words,
+            "out_step": mean.in_words,
             "kernel_height": mean.in_height,
             "kernel_width": mean.in_width,
             "stride": 1,
@@ -85,6 +88,7 @@ class PoolEngine(wiring.Component):
         }
         fields = SimpleNamespace(
             is_mean=is_mean,
+            together=Signal(),
             multiplier=Signal(BINARY32_LAYOUT),
             offset=Signal(BINARY32_LAYOUT),
             pixels=Signal(2 * len(mean.in_height)),
@@ -94,6 +98,7 @@ class PoolEngine(wiring.Component):
         with m.If(control.load):
             m.d.sync += [
                 is_mean.eq(pool.opcode == Opcode.MEAN),
+                fields.together.eq((pool.opcode != Opcode.MEAN) & (pool.in_step == pool.in_words)),
                 fields.multiplier.eq(mean.multiplier),
                 fields.offset.eq(mean.offset),
             ]
@@ -114,6 +119,7 @@ class PoolEngine(wiring.Component):
             *(getattr(fields, name) == 0 for name in sorted(counts)),
             fields.in_base >= words,
             fields.out_base >= words,
+            fields.out_step < fields.in_words,
         ]
         bad_mean = [
             fields.pixels > words,
@@ -158,7 +164,7 @@ class PoolEngine(wiring.Component):
         # Pixels of 1 << n words are read together.
         together = Signal(ceil_log2(config.post_words))
         m.d.sync += together.eq(
-            Cat(~fields.is_mean & (fields.in_words == 1 << n) for n in range(len(together)))
+            Cat(fields.together & (fields.in_words == 1 << n) for n in range(len(together)))
         )
         for shift in reversed(range(len(together))):
             half = 1 << shift
@@ -192,11 +198,12 @@ class PoolEngine(wiring.Component):
             control.refuse.eq(self._refusal(fields)),
             control.finish.eq(ended & ~self.results.pending),
             walker.start.eq(control.start),
-            walker.together.eq(~fields.is_mean),
+            walker.together.eq(fields.together),
             writer.start.eq(control.start),
             writer.base.eq(fields.out_base),
             writer.pitch.eq(fields.out_pitch),
             writer.words.eq(fields.in_words),
+            writer.step.eq(fields.out_step),
             writer.width.eq(fields.out_width),
             writer.height.eq(fields.out_height),
             mean_unit.multiplier.eq(fields.multiplier),

@@ -24,6 +24,7 @@ WALK = {
     "in_base": unsigned(_WIDTHS["in_base"]),
     "in_pitch": unsigned(_WIDTHS["in_pitch"]),
     "in_words": _EXTENT,
+    "in_step": _EXTENT,
     "in_height": _EXTENT,
     "in_width": _EXTENT,
     "kernel_height": _EXTENT,
@@ -60,8 +61,9 @@ class WindowWalker(wiring.Component):
     """Walks windows: output row, output column, group of words of a pixel, window row and column.
 
     A request reads ``post_words`` words of one input pixel, or what is left of it. Where pixels
-    have fewer words, and a power of two, it reads as many pixels of the window's row ``together``
-    as fit; lane i then has word i modulo ``in_words``. Outside of the input it reads none.
+    have fewer words, a power of two, and no gap between them, it reads as many pixels of the
+    window's row ``together`` as fit; lane i then has word i modulo ``in_words``. Outside of the
+    input it reads none.
 
     Rate: a request per cycle. Latency: the first is there ``POOL_PREPARATION`` + 2 cycles after
     ``start``.
@@ -106,11 +108,11 @@ class WindowWalker(wiring.Component):
         # Of a request, constant in a walk: input pixels, words to the next one in the row of the
         # window, and whether pixels have 1 << n words and are read together.
         pixels = Signal(range(lanes + 1))
-        tap_step = Signal.like(self.in_words)
+        tap_step = Signal.like(self.in_step)
         together = Signal(ceil_log2(lanes))
         m.d.sync += [
             pixels.eq(1),
-            tap_step.eq(self.in_words),
+            tap_step.eq(self.in_step),
             together.eq(0),
         ]
         with m.If(self.together), m.Switch(self.in_words):
@@ -224,7 +226,7 @@ class WindowWalker(wiring.Component):
         origin, across, column_step, row_step = (
             Signal(address, name=name) for name in ("origin", "across", "column_step", "row_step")
         )
-        pitch, words = Signal(address, name="pitch"), Signal(address, name="words")
+        pitch, words = Signal(address, name="pitch"), Signal(address, name="pixel_step")
         turn = Signal(range(POOL_PREPARATION + 1))
         multipliers = [
             (SerialMultiplier(m, origin, self.pad_top, subtract=True), self.in_base, pitch),
@@ -234,7 +236,7 @@ class WindowWalker(wiring.Component):
         ]
         m.d.comb += begin.eq(turn == POOL_PREPARATION)
         with m.If(self.start):
-            m.d.sync += [turn.eq(1), pitch.eq(self.in_pitch), words.eq(self.in_words)]
+            m.d.sync += [turn.eq(1), pitch.eq(self.in_pitch), words.eq(self.in_step)]
             m.d.sync += [multiplier.begin(start) for multiplier, start, _ in multipliers]
         with m.Elif(begin):
             m.d.sync += turn.eq(0)

@@ -14,9 +14,10 @@ from amaranth.utils import ceil_log2
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, field_registers, instruction_view
 from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
-from hw.isa import Opcode
+from hw.isa import Opcode, TablePlace
 from hw.memory.parameter_memory import ParameterMemory
 from hw.microarchitecture import POST_WORDS_UNDER_WAY
+from hw.post.lookup import LookupTables
 from hw.post.requantize import RequantizerLane
 from hw.post.residual import MAX_SHIFT, MIN_SHIFT, AdderLane
 from hw.post.tile_walker import LOOPS, TileWalker
@@ -45,6 +46,7 @@ def _refusal(m: Module, config: DnaConfig, control: EngineControl, post: SimpleN
         post.out_base >= config.feature_words,
         post.residual & (post.res_base >= config.feature_words),
         post.residual & ((post.shift < MIN_SHIFT) | (post.shift > MAX_SHIFT)),
+        (post.table > TablePlace.FRONT) & ((post.table > TablePlace.BEHIND) | ~post.residual),
     ]
     return Mux(
         post.split > ceil_log2(config.modules),
@@ -56,6 +58,8 @@ def _refusal(m: Module, config: DnaConfig, control: EngineControl, post: SimpleN
 class PostEngine(wiring.Component):
     """Executes POST: requantizes finished tiles, adds the residual, writes the results.
 
+    A table, where an instruction has one, stands in front of the addition or behind it.
+
     The parameters of the next tile load while one drains, across instructions too. Everything else
     drains between two instructions, because the constants of a layer stand beside the pipelines.
 
@@ -64,15 +68,16 @@ class PostEngine(wiring.Component):
     on this way has an enable.
 
     Rate: ``post_words`` words of a pixel per cycle. Latency: from pixel to write
-    ``RequantizerLane.LATENCY`` + 2 cycles, ``AdderLane.LATENCY`` more with a residual.
+    ``RequantizerLane.LATENCY`` + 2 cycles, ``AdderLane.LATENCY`` more with a residual,
+    ``LookupTables.LATENCY`` more with a table.
 
-    Stall: a pixel waits for the parameters of its tile, the banks that share the tile, the write
-    port and the residual. All banks of a tile give a pixel together, in the cycle of its last
-    words; those past the last word of the last channel tile give it too.
+    Stall: a pixel waits for the table, the parameters of its tile, the banks that share the tile,
+    the write port and the residual. All banks of a tile give a pixel together, in the cycle of its
+    last words; those past the last word of the last channel tile give it too.
 
     Faults: ``BAD_SPLIT``; ``BAD_FIELD`` for counts of 0, tiles larger than the accumulation memory,
     a last tile larger than the others, channel tiles that do not fit ``out_words``, a base outside
-    the feature memory, a ``shift`` out of 13..30 where it is used.
+    the feature memory, a ``shift`` out of 13..30 where it is used, a table in no place.
 
     Args:
         config: uses ``modules``, ``rows``, ``columns``, ``lanes``, ``accumulation_depth`` and
@@ -80,8 +85,8 @@ class PostEngine(wiring.Component):
 
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_ACCUMULATION``: no pixel; ``WAIT_WEIGHTS``:
-            no parameters; ``WAIT_FEATURE``: writes are not taken, or the residual is not there;
-            the filling and emptying of the pipelines is ``BUSY``.
+            no parameters or no table; ``WAIT_FEATURE``: writes are not taken, or the residual is
+            not there; the filling and emptying of the pipelines is ``BUSY``.
         parameters: in, stream of :func:`parameter_row_layout`.
         pixels: in, ``modules`` streams of signed(32) [``columns``], one per accumulation bank.
         residual: out, :class:`FeatureReadSignature`.
@@ -138,7 +143,7 @@ class PostEngine(wiring.Component):
             ]
         return requantized
 
-    def _add(self, m: Module, post: SimpleNamespace, a: Signal, b: Value) -> Signal:
+    def _add(self, m: Module, post: SimpleNamespace, a: Value, b: Value) -> Signal:
         """Build the adders of two words, signed(8) [``lanes``] each; gives the sums."""
         config = self._config
         sums = Signal(data.ArrayLayout(signed(8), config.lanes))
@@ -146,12 +151,12 @@ class PostEngine(wiring.Component):
         for lane in range(config.lanes):
             lanes.submodules[f"lane_{lane}"] = adder = AdderLane()
             m.d.comb += [
-                adder.a.eq(a[lane]),
+                adder.a.eq(a[8 * lane : 8 * (lane + 1)].as_signed()),
                 adder.b.eq(b[8 * lane : 8 * (lane + 1)].as_signed()),
                 adder.parameters.multiplier_a.eq(post.multiplier),
                 adder.parameters.multiplier_b.eq(post.res_multiplier),
                 adder.parameters.shift.eq(post.shift),
-                adder.parameters.zero_point_a.eq(post.zero_point),
+                adder.parameters.zero_point_a.eq(post.term_zero_point),
                 adder.parameters.zero_point_b.eq(post.res_zero_point),
                 adder.parameters.zero_point.eq(post.sum_zero_point),
                 adder.parameters.lo.eq(post.sum_lo),
@@ -187,10 +192,18 @@ class PostEngine(wiring.Component):
         m.submodules.control = control = EngineControl()
         post = field_registers(m, control, Opcode.POST)
         m.submodules.parameters = parameters = ParameterMemory(config)
+        m.submodules.tables = tables = LookupTables(config)
         m.submodules.order = order = TileWalker(config)
         m.submodules.residual_order = residual_order = TileWalker(config)
         wiring.connect(m, wiring.flipped(self.engine), control.engine)
-        wiring.connect(m, wiring.flipped(self.parameters), parameters.rows)
+        rows = self.parameters
+        m.d.comb += [
+            parameters.rows.payload.eq(rows.payload),
+            tables.rows.payload.eq(rows.payload.row),
+            parameters.rows.valid.eq(rows.valid & ~rows.payload.table),
+            tables.rows.valid.eq(rows.valid & rows.payload.table),
+            rows.ready.eq(Mux(rows.payload.table, tables.rows.ready, parameters.rows.ready)),
+        ]
 
         # Where the words are, and where those of the residual are.
         for walker, start, base, pitch in (
@@ -222,19 +235,26 @@ class PostEngine(wiring.Component):
         complete = Signal()
         issue = Signal()
         adds = Signal()
+        has_table = Signal()
+        table_there = Signal()
         operands, operand_there = self._operands(m, adds)
-        m.d.sync += in_use.eq(
-            Cat(number < (config.modules >> post.split) for number in range(config.modules))
-        )
+        m.d.sync += [
+            in_use.eq(
+                Cat(number < (config.modules >> post.split) for number in range(config.modules))
+            ),
+            has_table.eq(post.table != 0),
+        ]
         m.d.comb += [
             complete.eq((Cat(bank.valid for bank in self.pixels) | ~in_use).all()),
             issue.eq(
                 order.steps.valid
                 & complete
                 & parameters.available
+                & table_there
                 & targets.w_rdy
                 & (operand_there | ~post.residual)
             ),
+            table_there.eq(tables.available | (post.table == 0)),
             adds.eq(issue & post.residual),
             order.steps.ready.eq(issue),
             parameters.chunk.eq(step.chunk),
@@ -248,21 +268,35 @@ class PostEngine(wiring.Component):
             for number, bank in enumerate(self.pixels)
         ]
 
-        # Through the requantizers, and through the adders or past them, to the write port.
+        # Through the requantizers, and through table and adders or past them, to the write port.
         requantized = self._requantize(m, post, step.chunk, parameters.word)
-        sums = self._add(m, post, requantized, operands.r_data)
+        front, behind = Signal(), Signal()
+        a = Mux(front, tables.o, requantized.as_value())
+        sums = self._add(m, post, a, operands.r_data)
         entered = Signal(1 + RequantizerLane.LATENCY)
+        looked_up = Signal(LookupTables.LATENCY)
         added = Signal(AdderLane.LATENCY)
         valid = entered[-1]
+        enters_adders = Signal()
+        m.d.comb += [
+            front.eq(post.table == TablePlace.FRONT),
+            behind.eq(post.table == TablePlace.BEHIND),
+            tables.i.eq(Mux(behind, sums.as_value(), requantized.as_value())),
+            tables.release.eq(control.finish & has_table),
+            enters_adders.eq(post.residual & Mux(front, looked_up[-1], valid)),
+        ]
         m.d.sync += [
             entered.eq(Cat(issue, entered)),
-            added.eq(Cat(valid & post.residual, added)),
+            looked_up.eq(Cat(Mux(behind, added[-1], valid), looked_up)),
+            added.eq(Cat(enters_adders, added)),
         ]
-        m.d.comb += [
-            operands.r_en.eq(valid & post.residual),
-            results.w_en.eq(Mux(post.residual, added[-1], valid)),
-            results.w_data.eq(Mux(post.residual, sums.as_value(), requantized.as_value())),
-        ]
+        m.d.comb += operands.r_en.eq(enters_adders)
+        with m.If(behind | (front & ~post.residual)):
+            m.d.comb += [results.w_en.eq(looked_up[-1]), results.w_data.eq(tables.o)]
+        with m.Elif(post.residual):
+            m.d.comb += [results.w_en.eq(added[-1]), results.w_data.eq(sums)]
+        with m.Else():
+            m.d.comb += [results.w_en.eq(valid), results.w_data.eq(requantized)]
 
         written = Signal()
         ended = Signal()
@@ -286,7 +320,7 @@ class PostEngine(wiring.Component):
             m.d.comb += control.activity.eq(Activity.WAIT_FEATURE)
         with m.Elif(order.steps.valid & ~complete):
             m.d.comb += control.activity.eq(Activity.WAIT_ACCUMULATION)
-        with m.Elif(order.steps.valid & ~parameters.available):
+        with m.Elif(order.steps.valid & ~(parameters.available & table_there)):
             m.d.comb += control.activity.eq(Activity.WAIT_WEIGHTS)
         with m.Elif(order.steps.valid & post.residual & ~operand_there):
             m.d.comb += control.activity.eq(Activity.WAIT_FEATURE)

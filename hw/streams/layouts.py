@@ -36,11 +36,14 @@ PARAMETER_LAYOUT = data.StructLayout({"bias": signed(BIAS_BITS), "scale": unsign
 
 
 def parameter_row_layout(config: DnaConfig) -> data.StructLayout:
-    """A wide row of the parameters of a tile.
+    """A wide row of the parameters of a tile, or of the table of an instruction.
 
     Members:
         row: unsigned(8 x G x C), ``PARAMETER_LAYOUT`` of G x C / ``PARAMETER_BYTES`` channels,
-            lowest channel first.
-        last: the row is the last of its tile.
+            lowest channel first; or bytes of the table, lowest first.
+        last: the row is the last of its tile, or of the table.
+        table: it is of a table.
     """
-    return data.StructLayout({"row": unsigned(8 * config.modules * config.columns), "last": 1})
+    return data.StructLayout(
+        {"row": unsigned(8 * config.modules * config.columns), "last": 1, "table": 1}
+    )

@@ -48,18 +48,26 @@ class Comparison:
         values: comparisons made: values of LiteRT times ``ENGINES``.
         mismatches: how many of them differ.
         first: the first difference.
+        built_in: of LiteRT's values, how many its own kernels, without the delegate, compute in
+            another way from the same operands; None where that was not tried.
+        largest: the largest such difference, in steps.
     """
 
     operation: str
     values: int = 0
     mismatches: int = 0
     first: Difference | None = None
+    built_in: int | None = None
+    largest: int = 0
 
     def add(self, other: Comparison) -> None:
         """Count another comparison of the same operation in."""
         self.values += other.values
         self.mismatches += other.mismatches
         self.first = self.first or other.first
+        if other.built_in is not None:
+            self.built_in = (self.built_in or 0) + other.built_in
+        self.largest = max(self.largest, other.largest)
 
 
 class Comparer:

@@ -19,12 +19,17 @@ from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
+    ResizeNearest,
+    Slice,
 )
 
 Int8 = npt.NDArray[np.int8]
@@ -83,7 +88,17 @@ def _add(graph: Graph, operation: Add, inputs: list[Int8]) -> tuple[Float64, Flo
     return value, _SINGLE * _UNIT * magnitude + multipliers
 
 
-def _max_pool(graph: Graph, operation: MaxPool2D, inputs: list[Int8]) -> tuple[Float64, Float64]:
+def _multiply(graph: Graph, operation: Multiply, inputs: list[Int8]) -> tuple[Float64, Float64]:
+    (a, b), target = graph.operands(operation), graph.result(operation)
+    left, right = (
+        (value.astype(np.float64) - tensor.zero_point) * tensor.scale
+        for value, tensor in zip(inputs, (a, b), strict=True)
+    )
+    value = left * right / target.scale
+    return value + target.zero_point, _SINGLE * _UNIT * np.abs(value)
+
+
+def _as_it_is(graph: Graph, operation: Operation, inputs: list[Int8]) -> tuple[Float64, Float64]:
     value = reference.run_operation(graph, operation, inputs).astype(np.float64)
     return value, np.zeros_like(value)
 
@@ -113,7 +128,12 @@ EXACT: dict[type[Operation], Callable[[Graph, Any, list[Int8]], tuple[Float64, F
     DepthwiseConv2D: _weighted,
     FullyConnected: _weighted,
     Add: _add,
-    MaxPool2D: _max_pool,
+    Multiply: _multiply,
+    Lookup: _as_it_is,
+    Concatenation: _as_it_is,
+    Slice: _as_it_is,
+    ResizeNearest: _as_it_is,
+    MaxPool2D: _as_it_is,
     AveragePool2D: _average_pool,
     Mean: _mean,
 }

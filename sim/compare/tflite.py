@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from sim.compare.built_in import BuiltInKernels
 from sim.compare.engines import Comparison, compare_output
 from sim.functional import FunctionalModel
 from sim.functional.tflite_judge import TfliteJudge
@@ -27,12 +28,15 @@ class TfliteComparer:
     Args:
         content: the file.
         model, imported: what became of it.
+        built_in: also run each operator in LiteRT's own kernels.
 
     Raises:
         DnaError: an engine cannot run it.
     """
 
-    def __init__(self, content: bytes, model: TfliteModel, imported: Imported) -> None:
+    def __init__(
+        self, content: bytes, model: TfliteModel, imported: Imported, *, built_in: bool = False
+    ) -> None:
         self._steps = [step for step in imported.steps if step.graph_tensor is not None]
         self._engines = {
             "functional": FunctionalModel(imported.graph).run_all,
@@ -40,6 +44,7 @@ class TfliteComparer:
         }
         self._repeated = imported.repeated
         self._judge = TfliteJudge(content, model, imported)
+        self._kernels = BuiltInKernels(content, model, imported) if built_in else None
 
     def image(self, image: Int8) -> list[Comparison]:
         """Compare what every operator of the file computes for one image.
@@ -67,5 +72,9 @@ class TfliteComparer:
                         f"not {got.size}"
                     )
                 compare_output(comparison, name, got.reshape(expected.shape), expected)
+            if self._kernels is not None:
+                found = self._kernels.difference(step.index, image, judged)
+                if found is not None:
+                    comparison.built_in, comparison.largest = found
             comparisons.append(comparison)
         return comparisons

@@ -16,10 +16,13 @@ class WeightUnpacker {
 public:
     explicit WeightUnpacker(const Config &config)
         : rows(config.rows),
+          table_rows(std::max<int64_t>(1, TABLE_BYTES / (config.modules * config.columns))),
           words(config.modules * config.columns / config.dram_bytes_per_cycle) {}
 
     bool ready() const { return state == WAITING; }
     bool parameters(bool word) const { return state == PARAMETERS && row(word); }
+    bool table(bool word) const { return state == TABLE && row(word); }
+    bool at_table() const { return state == TABLE; }
     bool last_parameters() const { return rows_left == 0; }
     bool weights(bool word) const { return state == WEIGHTS_STATE && row(word); }
 
@@ -47,6 +50,14 @@ public:
             break;
         case CHECK:
             begin_parameters();
+            if (op->table) {
+                rows_left = table_rows - 1;
+                state = TABLE;
+            }
+            break;
+        case TABLE:
+            if (taken && rows_left-- == 0)
+                begin_parameters();
             break;
         case PARAMETERS:
             if (taken && rows_left-- == 0) {
@@ -68,7 +79,7 @@ public:
     }
 
 private:
-    enum State { WAITING, HEADER, CHECK, PARAMETERS, WEIGHTS_STATE };
+    enum State { WAITING, HEADER, CHECK, TABLE, PARAMETERS, WEIGHTS_STATE };
 
     bool row(bool word) const { return word && count == words - 1; }
     bool row_ready(bool parameters_ready, bool weights_ready) const {
@@ -78,6 +89,7 @@ private:
             return false;
         case HEADER:
             return true;
+        case TABLE:
         case PARAMETERS:
             return parameters_ready;
         default:
@@ -89,7 +101,7 @@ private:
         state = PARAMETERS;
     }
 
-    int64_t rows, words, count = 0;
+    int64_t rows, table_rows, words, count = 0;
     const Instruction *op = nullptr;
     State state = WAITING;
     int64_t rows_left = 0, pixel_tiles_left = 0, channel_tiles_left = 0;

@@ -73,7 +73,9 @@ private:
 
         conv.settle(offered[CONV]);
         post.settle(offered[POST], conv.memory.valid());
-        bool rows_ready = post.parameters.ready();
+        bool rows_ready =
+            conv.unpacker.at_table() ? post.tables.ready() : post.parameters.ready();
+        bool table_row = rows_ready && conv.unpacker.table(unpacker_word);
         bool last_row = rows_ready && conv.unpacker.parameters(unpacker_word) &&
                         conv.unpacker.last_parameters();
 
@@ -130,7 +132,7 @@ private:
         bool fetch_word = reader.word_valid(READER_FETCH);
         load.clock(offered[LOAD], request_ready[READER_LOAD]);
         weights.clock(offered[WEIGHTS], unpacker_ready);
-        post.clock(offered[POST], last_row);
+        post.clock(offered[POST], last_row, table_row);
         conv.clock(unpacker_word, rows_ready, post.drained);
         pool.clock(offered[POOL]);
         depthwise.clock(offered[DEPTHWISE]);

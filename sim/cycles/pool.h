@@ -12,6 +12,8 @@ struct Walk {
     explicit Walk(const Instruction *op, const Config &config) {
         mean = op->opcode == OPCODE_MEAN;
         words = op->in_words;
+        in_step = mean ? words : op->in_step;
+        out_step = mean ? words : op->out_step;
         group = config.lanes / config.rows;
         in_base = op->in_base;
         in_pitch = op->in_pitch;
@@ -27,7 +29,7 @@ struct Walk {
         base = op->out_base;
         pitch = mean ? 0 : op->out_pitch;
         side = 1;
-        while (!mean && 2 * side * words <= group)
+        while (!mean && in_step == words && 2 * side * words <= group)
             side *= 2;
         if (side > 1 && (words & (words - 1)))
             side = 1;
@@ -35,7 +37,7 @@ struct Walk {
     Walk() = default;
 
     bool mean = false;
-    int64_t words = 0, group = 0, width = 0, height = 0, base = 0, pitch = 0;
+    int64_t words = 0, in_step = 0, out_step = 0, group = 0, width = 0, height = 0, base = 0, pitch = 0;
     int64_t in_base = 0, in_pitch = 0, in_height = 0, in_width = 0;
     int64_t kernel_height = 0, kernel_width = 0, stride = 0, pad_top = 0, pad_left = 0;
     int64_t side = 1; // input pixels that are read together
@@ -94,7 +96,7 @@ private:
         for (int64_t tap = 0; tap < walk.side && tap_x + tap < walk.kernel_width; tap++) {
             int64_t x = column * walk.stride - walk.pad_left + tap_x + tap;
             if (x >= 0 && x < walk.in_width)
-                result |= banks(config, walk.in_base + y * walk.in_pitch + x * walk.words + word,
+                result |= banks(config, walk.in_base + y * walk.in_pitch + x * walk.in_step + word,
                                 std::min(walk.words - word, walk.group));
         }
         return result;
@@ -156,7 +158,7 @@ public:
         if (written) {
             bool pixel_ends = ends_group() && ends_pixel;
             int64_t gone = count();
-            address += gone;
+            address += gone + (pixel_ends ? walk.out_step - walk.words : 0);
             held -= gone;
             if (pixel_ends && columns_left-- == 1) {
                 columns_left = walk.width;

@@ -1,4 +1,5 @@
-// POST: hw/post/tile_walker.py, hw/memory/parameter_memory.py, and hw/post/post_engine.py around them.
+// POST: hw/post/tile_walker.py, hw/memory/parameter_memory.py, hw/post/lookup.py, and
+// hw/post/post_engine.py around them.
 
 #pragma once
 
@@ -15,6 +16,34 @@ public:
     void clock(bool last_row, bool release) { full += int(last_row) - int(release); }
 
 private:
+    int full = 0;
+};
+
+// A row is written in as many cycles as it has words.
+class LookupTables {
+public:
+    explicit LookupTables(const Config &config)
+        : words(TABLE_BYTES / TABLE_WORD_BYTES),
+          parts(std::min<int64_t>(config.modules * config.columns / TABLE_WORD_BYTES, words)) {}
+
+    bool ready() const { return left == 0 && full != TABLES; }
+    bool available() const { return full != 0; }
+
+    void clock(bool row, bool release) {
+        bool written = left != 0, filled = written && word == words - 1;
+        if (row)
+            left = parts;
+        if (written) {
+            left--;
+            word = filled ? 0 : word + 1;
+        }
+        full += int(filled) - int(release);
+    }
+
+private:
+    static constexpr int TABLES = 2;
+
+    int64_t words, parts, left = 0, word = 0;
     int full = 0;
 };
 
@@ -92,11 +121,12 @@ private:
 class PostEngine {
 public:
     PostEngine(const Config &config, FeatureMemory &features)
-        : config(config), features(features), order(config), residual_order(config),
+        : tables(config), config(config), features(features), order(config), residual_order(config),
           targets(POST_WORDS_UNDER_WAY) {}
 
     EngineControl control;
     ParameterMemory parameters;
+    LookupTables tables;
     bool finish = false;
     bool issue = false, drained = false; // words, and the last ones of a pixel, are taken
     Activity activity = IDLE;
@@ -104,10 +134,12 @@ public:
     // What follows from the state.
     void settle(const Instruction *offered, bool pixel) {
         residual = control.op && control.op->residual;
+        table = control.op ? int(control.op->table) : NONE;
         written = results != 0 && features.ready(POST_WRITE);
         bool operand = !residual || operands_left != 0;
         const TileWalker::Step &step = order.step;
-        issue = step.valid && pixel && parameters.available() && targets.w_rdy() && operand;
+        bool there = parameters.available() && (table == NONE || tables.available());
+        issue = step.valid && pixel && there && targets.w_rdy() && operand;
         drained = issue && step.ends_pixel;
         finish = control.running && ended && !features.pending(POST_WRITE);
         Activity own = BUSY;
@@ -116,7 +148,7 @@ public:
                 own = WAIT_FEATURE;
             else if (step.valid && !pixel)
                 own = WAIT_ACCUMULATION;
-            else if (step.valid && !parameters.available())
+            else if (step.valid && !there)
                 own = WAIT_WEIGHTS;
             else if (step.valid && !operand)
                 own = WAIT_FEATURE;
@@ -124,8 +156,9 @@ public:
         activity = control.activity(offered, own);
     }
 
-    void clock(const Instruction *offered, bool last_row) {
+    void clock(const Instruction *offered, bool last_row, bool table_row) {
         if (control.idle(offered)) {
+            tables.clock(table_row, false);
             parameters.clock(last_row, false);
             control.clock(offered, false);
             return;
@@ -142,12 +175,19 @@ public:
 
         ended = (written && targets.front().last) || (ended && !finish);
         bool valid = bit(entered, REQUANTIZER_LATENCY);
-        bool adds = residual && valid;
-        results += int(residual ? bit(added, RESIDUAL_LATENCY - 1) : valid) - int(written);
+        bool looked = bit(looked_up, TABLE_LATENCY - 1), sum = bit(added, RESIDUAL_LATENCY - 1);
+        bool adds = residual && (table == FRONT ? looked : valid);
+        bool looks = table == BEHIND ? sum : valid;
+        bool done = table == BEHIND || (table == FRONT && !residual) ? looked
+                    : residual                                       ? sum
+                                                                     : valid;
+        results += int(done) - int(written);
         operands += int(came) - int(adds);
         operands_left += int(came) - int(issue && residual);
         added = added << 1 | uint32_t(adds);
+        looked_up = looked_up << 1 | uint32_t(looks);
         entered = entered << 1 | uint32_t(issue);
+        tables.clock(table_row, finish && table != NONE);
         parameters.clock(last_row, issue && step.ends_tile);
         targets.clock(issue, written, {step.address, step.count, step.ends_layer});
         order.clock(issue);
@@ -162,6 +202,8 @@ public:
     }
 
 private:
+    enum Place { NONE, FRONT, BEHIND };
+
     struct Target {
         int64_t address = 0, count = 0;
         bool last = false;
@@ -173,7 +215,8 @@ private:
     Fifo<Target> targets;
     int results = 0, operands = 0; // in their queues
     int operands_left = 0;         // of those, for words that are not let in yet
-    uint32_t entered = 0, added = 0; // valid bits of the requantizers and of the adders
+    uint32_t entered = 0, added = 0, looked_up = 0; // valid bits of the pipelines
+    int table = NONE;
     bool residual = false, written = false, ended = false;
 };
 

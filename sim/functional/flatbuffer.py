@@ -13,19 +13,25 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from sim.functional.tflite_writer import TfliteWriter
 from sw.errors import DnaError
+from sw.frontends.tflite.functions import function_operands, function_options
+from sw.frontends.tflite.writer import TfliteWriter
 from sw.graph import Graph
 from sw.numerics import Activation
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
+    ResizeNearest,
+    Slice,
     Tensor,
     Windowed,
 )
@@ -155,6 +161,60 @@ class _Emitter(TfliteWriter):
             schema.AddOptionsT(fusedActivationFunction=ACTIVATIONS[operation.activation]),
         )
 
+    def multiplication(self, operation: Multiply) -> None:
+        """MUL."""
+        self.operator(
+            CODE.MUL,
+            [self.index[name] for name in operation.inputs],
+            self.index[operation.output],
+            schema.MulOptionsT(fusedActivationFunction=ACTIVATIONS[operation.activation]),
+        )
+
+    def lookup(self, operation: Lookup) -> None:
+        """LOGISTIC and its like: the operator that the function is called after."""
+        self.operator(
+            getattr(CODE, operation.function.upper()),
+            function_operands(self, self.index[operation.inputs[0]], operation.constant),
+            self.index[operation.output],
+            function_options(operation.function, operation.alpha, operation.constant),
+        )
+
+    def concatenation(self, operation: Concatenation) -> None:
+        """CONCATENATION of channels."""
+        rank = len(self.graph.result(operation).shape)
+        self.operator(
+            CODE.CONCATENATION,
+            [self.index[name] for name in operation.inputs],
+            self.index[operation.output],
+            schema.ConcatenationOptionsT(axis=rank),
+        )
+
+    def channel_slice(self, operation: Slice) -> None:
+        """SLICE of channels."""
+        shape = self.graph.result(operation).shape
+        begin = np.array([*[0] * len(shape), operation.begin], np.int32)
+        size = np.array([1, *shape], np.int32)
+        constants = (
+            self.constant(f"{operation.name}.{what}", array)
+            for what, array in (("begin", begin), ("size", size))
+        )
+        self.operator(
+            CODE.SLICE,
+            [self.index[operation.inputs[0]], *constants],
+            self.index[operation.output],
+            schema.SliceOptionsT(),
+        )
+
+    def resize_nearest(self, operation: ResizeNearest) -> None:
+        """RESIZE_NEAREST_NEIGHBOR."""
+        size = np.array(self.graph.result(operation).shape[:2], np.int32)
+        self.operator(
+            CODE.RESIZE_NEAREST_NEIGHBOR,
+            [self.index[operation.inputs[0]], self.constant(f"{operation.name}.size", size)],
+            self.index[operation.output],
+            schema.ResizeNearestNeighborOptionsT(),
+        )
+
     def pool(self, operation: MaxPool2D | AveragePool2D) -> None:
         """MAX_POOL_2D or AVERAGE_POOL_2D."""
         mode, x = self.padded(operation)
@@ -250,6 +310,11 @@ WRITERS: dict[type[Operation], Callable[[_Emitter, Any], None]] = {
     DepthwiseConv2D: _Emitter.depthwise_convolution,
     FullyConnected: _Emitter.fully_connected,
     Add: _Emitter.addition,
+    Multiply: _Emitter.multiplication,
+    Lookup: _Emitter.lookup,
+    Concatenation: _Emitter.concatenation,
+    Slice: _Emitter.channel_slice,
+    ResizeNearest: _Emitter.resize_nearest,
     MaxPool2D: _Emitter.pool,
     AveragePool2D: _Emitter.pool,
     Mean: _Emitter.mean,

@@ -35,13 +35,19 @@ from sw.graph import Graph
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
     Padding,
+    Pair,
+    ResizeNearest,
+    Slice,
     Windowed,
 )
 
@@ -180,7 +186,7 @@ class Kernels:
         allocate(graph.input)
         for i, (operation, add) in enumerate(steps):
             allocate((add or operation).output)
-            yield self._layer(operation, add)
+            yield from self._layers(operation, add)
             if reuse:
                 for name in {*operation.inputs, *(add.inputs if add else ())}:
                     if name in self._memory and last_use[name] == i:
@@ -205,6 +211,17 @@ class Kernels:
         self._constants.append(copy)
         return copy.ctypes.data_as(ctypes.POINTER(np.ctypeslib.as_ctypes_type(copy.dtype)))
 
+    def _layers(self, operation: Operation, fused: Add | None) -> Iterator[Layer]:
+        if not isinstance(operation, Concatenation):
+            yield self._layer(operation, fused)
+            return
+        at = 0
+        for name in operation.inputs:
+            layer = Layer(input=self._map(name), output=self._map(operation.output))
+            self._copy(layer, at=at, count=layer.input.channels)
+            at += layer.count
+            yield layer
+
     def _layer(self, operation: Operation, fused: Add | None) -> Layer:
         layer = Layer(input=self._map(operation.inputs[0]))
         layer.output = self._map((fused or operation).output)
@@ -228,6 +245,35 @@ class Kernels:
     def _add(self, layer: Layer, operation: Add) -> None:
         layer.kind = Kind.ADD
         self._addition(layer, operation, 0)
+
+    def _multiply(self, layer: Layer, operation: Multiply) -> None:
+        layer.kind = Kind.MULTIPLY
+        layer.other = self._map(operation.inputs[1])
+        layer.multiplier = self._constant(np.array([operation.multiplier], np.float32))
+        layer.zero_point = self._graph.tensors[operation.output].zero_point
+        layer.lo, layer.hi = operation.lo, operation.hi
+
+    def _lookup(self, layer: Layer, operation: Lookup) -> None:
+        layer.kind = Kind.LOOKUP
+        table = self._graph.constant(operation, "table").view(np.uint8)
+        values = np.arange(len(table)) ^ UNSIGNED
+        layer.table = self._constant(table[values] ^ UNSIGNED)
+
+    def _copy(
+        self, layer: Layer, first: int = 0, at: int = 0, count: int = 0, factor: Pair = (1, 1)
+    ) -> None:
+        layer.kind = Kind.COPY
+        layer.first, layer.at, layer.count = first, at, count or layer.output.channels
+        layer.kernel[:] = factor
+
+    def _slice(self, layer: Layer, operation: Slice) -> None:
+        self._copy(layer, first=operation.begin)
+
+    def _resize_nearest(self, layer: Layer, operation: ResizeNearest) -> None:
+        self._copy(layer, factor=operation.factor)
+
+    def _concatenation(self, layer: Layer, operation: Concatenation) -> None:
+        raise AssertionError(f"{operation.name} is a copy for each input")
 
     def _max_pool(self, layer: Layer, _operation: MaxPool2D) -> None:
         layer.kind = Kind.MAX_POOL
@@ -317,6 +363,11 @@ FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {
     DepthwiseConv2D: Kernels._depthwise,
     FullyConnected: Kernels._convolution,
     Add: Kernels._add,
+    Multiply: Kernels._multiply,
+    Lookup: Kernels._lookup,
+    Concatenation: Kernels._concatenation,
+    Slice: Kernels._slice,
+    ResizeNearest: Kernels._resize_nearest,
     MaxPool2D: Kernels._max_pool,
     AveragePool2D: Kernels._average_pool,
     Mean: Kernels._mean,

@@ -28,6 +28,9 @@ class Kind(enum.IntEnum):
     MEAN = 3
     DEPTHWISE = 4
     AVERAGE_POOL = 5
+    MULTIPLY = 6
+    LOOKUP = 7
+    COPY = 8
 
 
 class Map(ctypes.Structure):
@@ -79,6 +82,9 @@ class Layer(ctypes.Structure):
         zero_point, lo, hi: of the convolution's own result, as int8.
         multiply, shift, add_zero_point, add_lo, add_hi: of an addition, alone or behind the
             convolution: int8 zero point and bounds.
+        first, at, count: of a copy, the first channel that is read, where it goes, how many; each
+            pixel is there ``kernel`` times.
+        table: of a function, the uint8 result by the uint8 value.
     """
 
     _fields_ = (
@@ -101,6 +107,10 @@ class Layer(ctypes.Structure):
         ("add_zero_point", ctypes.c_int32),
         ("add_lo", ctypes.c_int32),
         ("add_hi", ctypes.c_int32),
+        ("first", ctypes.c_int32),
+        ("at", ctypes.c_int32),
+        ("count", ctypes.c_int32),
+        ("table", ctypes.POINTER(ctypes.c_uint8)),
         ("mean_multiplier", ctypes.c_float),
         ("mean_offset", ctypes.c_float),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +10,23 @@ from ai_edge_litert.interpreter import Interpreter
 
 from sw.errors import DnaError
 from sw.frontends.tflite.runtime import reason
+from sw.numerics import Function
 
 Int8 = npt.NDArray[np.int8]
 DELEGATE = "DELEGATE"
-BUILT_IN = frozenset({"AVERAGE_POOL_2D", "MAX_POOL_2D"})
-"""What LiteRT's own kernels may compute: averages always are, a maximum has the same bits anywhere.
+COPIES = ("CONCATENATION", "SLICE", "STRIDED_SLICE", "RESIZE_NEAREST_NEIGHBOR")
+BUILT_IN = frozenset(
+    {
+        "AVERAGE_POOL_2D",
+        "MAX_POOL_2D",
+        "MINIMUM",
+        "MAXIMUM",
+        *COPIES,
+        *(name.upper() for name in get_args(Function)),
+    }
+)
+"""What LiteRT's own kernels may compute: averages always are, a maximum has the same bits anywhere,
+and so has a copy, and a function those that LiteRT gave when its table was made.
 
 The delegate declines a maximum over a window of 1 x 1, for example.
 """

@@ -22,6 +22,32 @@ void add_row(const Layer& l, int y) {
   }
 }
 
+void multiply_row(const Layer& l, int y) {
+  const int n = l.output.width * l.output.channels;
+  const uint8_t *a = pixel(l.input, y, 0), *b = pixel(l.other, y, 0);
+  uint8_t* out = writable(l.output, y, 0);
+  const float multiplier = l.multiplier[0];
+  const float low = l.lo - l.zero_point, high = l.hi - l.zero_point;
+  for (int i = 0; i < n; i++) {
+    const int32_t product = (a[i] - l.input.zero_point) * (b[i] - l.other.zero_point);
+    const float scaled = std::min(std::max(float(product) * multiplier, low), high);
+    out[i] = uint8_t(int(std::nearbyint(scaled)) + l.zero_point + 128);
+  }
+}
+
+void lookup_row(const Layer& l, int y) {
+  const int n = l.output.width * l.output.channels;
+  const uint8_t* in = pixel(l.input, y, 0);
+  uint8_t* out = writable(l.output, y, 0);
+  for (int i = 0; i < n; i++) out[i] = l.table[in[i]];
+}
+
+void copy_row(const Layer& l, int y) {
+  for (int x = 0; x < l.output.width; x++)
+    std::memcpy(writable(l.output, y, x) + l.at,
+                pixel(l.input, y / l.kernel[0], x / l.kernel[1]) + l.first, l.count);
+}
+
 void max_pool_row(const Layer& l, int y) {
   const int channels = l.output.channels;
   for (int x = 0; x < l.output.width; x++) {

@@ -18,7 +18,7 @@ Int8 = npt.NDArray[np.int8]
 EXACT_ANYWHERE = BUILT_IN | {
     *("MAX_POOL_2D", "PAD", "PADV2", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"),
     *("SHAPE", "STRIDED_SLICE", "PACK"),
-    *("TRANSPOSE", "SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "ARG_MAX", "QUANTIZE", "DEQUANTIZE"),
+    *("TRANSPOSE", "SOFTMAX", "LOG_SOFTMAX", "ARG_MAX", "QUANTIZE", "DEQUANTIZE"),
 }
 """Operators that need not be in the delegate: they have no arithmetic, or it is the host's."""
 

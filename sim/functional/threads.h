@@ -42,6 +42,9 @@ struct Plan {
     switch (l.kind) {
       case KIND_CONVOLUTION: return convolution(unit, part);
       case KIND_ADD: return add_row(l, unit);
+      case KIND_MULTIPLY: return multiply_row(l, unit);
+      case KIND_COPY: return copy_row(l, unit);
+      case KIND_LOOKUP: return lookup_row(l, unit);
       case KIND_MAX_POOL: return max_pool_row(l, unit);
       case KIND_DEPTHWISE: return depthwise_row(l, unit);
       case KIND_AVERAGE_POOL: return average_pool_row(l, unit);

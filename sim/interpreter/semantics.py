@@ -17,8 +17,10 @@ import numpy.typing as npt
 
 from hw.config import DnaConfig
 from hw.isa import Instruction, Opcode
+from hw.isa.accesses import stream_bytes
+from hw.microarchitecture import TABLE_BYTES
 from sim import reference
-from sim.interpreter import depthwise
+from sim.interpreter import depthwise, post
 from sim.interpreter.errors import ProgramError
 
 Array = npt.NDArray[Any]
@@ -38,6 +40,8 @@ _COUNTS = frozenset(
         "row_words",
         "length",
         "in_words",
+        "in_step",
+        "out_step",
         "in_height",
         "in_width",
         "kernel_height",
@@ -100,6 +104,7 @@ class Semantics:
         self._weight_bytes: deque[Bytes] = deque()
         self._weights_ahead = 0
         self._tiles: deque[_Tile] = deque()
+        self._tables: deque[Int8] = deque()
         self._conv_reads: deque[tuple[Instruction, Array]] = deque()
 
     def execute(self, op: Instruction) -> None:
@@ -197,10 +202,7 @@ class Semantics:
 
     def stream_length(self, op: Instruction) -> int:
         """Bytes of the weight stream that a CONV takes."""
-        wide = self.config.modules * self.config.columns
-        parameters = max(1, 8 >> op["split"])
-        tiles = op["channel_tiles"] * op["pixel_tiles"]
-        return wide * (1 + tiles * (parameters + op["passes"] * self.config.rows))
+        return stream_bytes(op, self.config)
 
     def conv_ready(self, op: Instruction) -> bool:
         """Whether all weights of a CONV are here."""
@@ -215,7 +217,9 @@ class Semantics:
         ends = [*starts[1:], starts[-1] + op["last_pixels"]]
         return [slice(start, end) for start, end in zip(starts, ends, strict=True)]
 
-    def _window(self, op: Instruction, pixels: Array, column_stride: int) -> tuple[Array, Array]:
+    def _window(
+        self, op: Instruction, pixels: Array, column_stride: int, step: int
+    ) -> tuple[Array, Array]:
         """Addresses [pixels, taps] of the windows' first words, and which are inside the input."""
         taps_y, taps_x = np.divmod(
             np.arange(op["kernel_height"] * op["kernel_width"]), op["kernel_width"]
@@ -224,7 +228,7 @@ class Semantics:
         y = rows[:, None] * op["stride"] - op["pad_top"] + taps_y
         x = columns[:, None] * column_stride - op["pad_left"] + taps_x
         inside = (y >= 0) & (y < op["in_height"]) & (x >= 0) & (x < op["in_width"])
-        addresses = op["in_base"] + y * op["in_pitch"] + x * op["in_words"]
+        addresses = op["in_base"] + y * op["in_pitch"] + x * step
         return addresses, inside
 
     def _check_banks(self, op: Instruction, slices: int) -> None:
@@ -256,10 +260,15 @@ class Semantics:
         tag, complement = struct.unpack_from("<HH", header.tobytes())
         if tag != op["tag"] or complement != tag ^ _TAG_MASK:
             raise ProgramError(f"the weights have tag {tag}, not {op['tag']}")
+        if op["table"]:
+            self._tables.append(
+                self._take_weights(max(wide, TABLE_BYTES))[:TABLE_BYTES].view(np.int8)
+            )
 
         tiles = self._tile_pixels(op)
         pixels = np.arange(tiles[-1].stop)
-        taps, inside = self._window(op, pixels, op["column_stride"] or op["stride"])
+        column_stride = op["column_stride"] or op["stride"]
+        taps, inside = self._window(op, pixels, column_stride, op["in_words"])
         addresses = (taps[:, :, None] + np.arange(op["in_words"])).reshape(len(pixels), slices)
         enabled = np.repeat(inside, op["in_words"], axis=1)
         self._check_words(addresses[enabled])
@@ -301,6 +310,9 @@ class Semantics:
         for name in ("out_width", "channel_tiles", "pixel_tiles", "tile_pixels", "split"):
             if conv[name] != op[name]:
                 raise ProgramError(f"CONV has {name} {conv[name]}, its POST {op[name]}")
+        if bool(conv["table"]) != bool(op["table"]):
+            raise ProgramError("a table that only CONV or only its POST has")
+        table = self._tables.popleft() if op["table"] else None
         group = self.config.modules >> op["split"]
         tiles = self._tile_pixels(op)
         for channel_tile in range(op["channel_tiles"]):
@@ -313,13 +325,6 @@ class Semantics:
                 if len(tile.accumulators) != pixels.stop - pixels.start:
                     raise ProgramError("CONV and POST disagree on the last tile")
                 used = slice(0, words * self.config.columns)
-                values = reference.requantize(
-                    tile.accumulators[:, used],
-                    tile.scales[used],
-                    op["zero_point"],
-                    op["lo"],
-                    op["hi"],
-                )
                 y, x = np.divmod(np.arange(pixels.start, pixels.stop), op["out_width"])
                 offsets = (x * op["out_words"] + first)[:, None] + np.arange(words)
                 target = self._check_words(
@@ -327,29 +332,24 @@ class Semantics:
                 )
                 if touched[target].any():
                     raise ProgramError("POST writes over the input of its own CONV")
-                if op["residual"]:
-                    values = self._add(op, values, y, offsets)
+                other = self._other(op, y, offsets) if op["residual"] else None
+                values = post.results(
+                    op, tile.accumulators[:, used], tile.scales[used], other, table
+                )
                 self._write(target, values)
 
-    def _add(self, op: Instruction, values: Int8, y: Array, offsets: Array) -> Int8:
-        source = self._check_words(op["res_base"] + (y * op["res_pitch"])[:, None] + offsets)
-        return reference.add(
-            values,
-            self.feature[source].reshape(values.shape),
-            zero_point_a=op["zero_point"],
-            zero_point_b=op["res_zero_point"],
-            multipliers=(op["multiplier"], op["res_multiplier"]),
-            shift=op["shift"],
-            zero_point=op["sum_zero_point"],
-            lo=op["sum_lo"],
-            hi=op["sum_hi"],
-        )
+    def _other(self, op: Instruction, y: Array, offsets: Array) -> Int8:
+        """The words of the other operand of an addition."""
+        source = op["res_base"] + (y * op["res_pitch"])[:, None] + offsets
+        return self.feature[self._check_words(source)].reshape(len(y), -1)
 
     def _max_pool(self, op: Instruction) -> None:
         pixels = np.arange(op["out_height"] * op["out_width"])
-        taps, inside = self._window(op, pixels, op["stride"])
+        if op["out_step"] < op["in_words"]:
+            raise ProgramError(f"out_step {op['out_step']} is less than {op['in_words']} words")
+        taps, inside = self._window(op, pixels, op["stride"], op["in_step"])
         y, x = np.divmod(pixels, op["out_width"])
-        target = (op["out_base"] + y * op["out_pitch"] + x * op["in_words"])[:, None] + np.arange(
+        target = (op["out_base"] + y * op["out_pitch"] + x * op["out_step"])[:, None] + np.arange(
             op["in_words"]
         )
         self._check_words(target)
@@ -384,7 +384,7 @@ class Semantics:
         depthwise.check(self.config, op)
         words = op["in_words"]
         pixels = np.arange(op["out_height"] * op["out_width"])
-        taps, inside = self._window(op, pixels, op["stride"])
+        taps, inside = self._window(op, pixels, op["stride"], op["in_words"])
         seen = np.full((*taps.shape, words, self.config.rows), op["in_zero_point"], np.int8)
         source = taps[inside][:, None] + np.arange(words)
         seen[inside] = self.feature[self._check_words(source)]

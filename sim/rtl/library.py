@@ -44,9 +44,12 @@ FLAGS = (
     "-std=c++17",
     "-shared",
     "-fPIC",
+    "-fno-semantic-interposition",  # functions call each other, none from elsewhere
+    "-Wl,-Bsymbolic-functions",
     "--param=sccvn-max-alias-queries-per-access=30",
     "--param=dse-max-alias-queries-per-store=8",
 )
+IN_FRONT = ("one_row.h", "quick_values.h")
 SOURCES = ("library.py", "design.py", "../yosys.py", "fast")
 # A file of C++ has at least so many characters: declarations are read with each of them.
 _UNIT = 1_000_000
@@ -197,7 +200,9 @@ def _compile(
         unit = folder / f"unit_{number}.cc"
         unit.write_text(text)
         units.append([unit, "-include", folder / "declarations.h"])
-    common = (f"-I{yosys.headers()}", f"-I{FOLDER}", "-include", FOLDER / "one_row.h")
+    common = [f"-I{yosys.headers()}", f"-I{FOLDER}"]
+    for header in IN_FRONT:
+        common += ["-include", str(FOLDER / header)]
     objects = [folder / f"{number}.o" for number in range(len(units))]
     with ThreadPoolExecutor(cpus()) as pool:
         compiled = [

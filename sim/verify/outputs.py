@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -78,6 +79,13 @@ def targets(program: Program) -> Iterator[Target]:
         if instruction.opcode in WRITERS
     ]
     parts = Counter(instruction["layer"] for _, instruction in writers)
+    copied = {
+        instruction["layer"]
+        for _, instruction in writers
+        if instruction.opcode is Opcode.MAX_POOL
+        and instruction["layer"] in tables
+        and tables[instruction["layer"]].kind != "max_pool"
+    }
     for number, instruction in writers:
         layer = instruction["layer"]
         if layer not in tables:
@@ -92,9 +100,13 @@ def targets(program: Program) -> Iterator[Target]:
             rows = range(row, row + 1)
             places = [place for place in table.stripes if row < place.row + place.rows][:1]
         else:
-            places = table.stripes[index : index + 1]
+            # Copies write some words each, of the output or of what a convolution reads.
+            each = max(1, parts[layer] // len(table.stripes)) if layer in copied else 1
+            places = table.stripes[index // each : index // each + 1]
             rows = range(places[0].row, places[0].row + places[0].rows) if places else range(0)
             words = len(rows) * table.shape[1] * table.words
+            if instruction.opcode is Opcode.MAX_POOL:
+                words = math.prod(instruction[n] for n in ("out_height", "out_width", "in_words"))
         if not places:
             raise DnaError(f"instruction {number} is one too many for {table.name}")
         yield Target(number, instruction, table, places[0], rows, words)

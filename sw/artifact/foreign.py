@@ -17,7 +17,7 @@ from hw.isa import (
     Opcode,
     read_program,
 )
-from hw.isa.accesses import Memory, Rows, accesses
+from hw.isa.accesses import Memory, Rows, accesses, stream_bytes
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.program import DramTensor, MemoryMap, Program, Region
@@ -152,14 +152,11 @@ def _span(rows: Rows) -> tuple[int, int]:
 
 def _stream_faults(instructions: list[Instruction], config: DnaConfig) -> Iterator[str]:
     bytes_of: Counter[Opcode] = Counter()
-    wide = config.modules * config.columns
     for op in instructions:
         if op.opcode is Opcode.WEIGHTS:
             bytes_of[op.opcode] += op["length"] * config.dram_bytes_per_cycle
         elif op.opcode is Opcode.CONV:
-            tiles = op["channel_tiles"] * op["pixel_tiles"]
-            parameters = max(1, 8 >> op["split"])
-            bytes_of[op.opcode] += wide * (1 + tiles * (parameters + op["passes"] * config.rows))
+            bytes_of[op.opcode] += stream_bytes(op, config)
     if bytes_of[Opcode.WEIGHTS] != bytes_of[Opcode.CONV]:
         yield (
             f"it sends {bytes_of[Opcode.WEIGHTS]} bytes of weights and takes "

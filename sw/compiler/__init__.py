@@ -22,6 +22,7 @@ from hw.config import DnaConfig
 from sw.compiler.candidates import Candidates
 from sw.compiler.emission import emit
 from sw.compiler.images import MOST_IMAGES, emit_images, plan_images
+from sw.compiler.layers import Convolution
 from sw.compiler.lowering import lower
 from sw.compiler.placement import DoesNotFitError, place
 from sw.compiler.platform import Platform
@@ -71,6 +72,9 @@ def _program(
     candidates = Candidates(platform, lower(graph, engines))
     splits = choose_splits(candidates)
     outside = {*graph.sources, *graph.outputs}
+    for layer in candidates.layers:
+        if isinstance(layer, Convolution) and layer.gather:  # its source is in slabs only
+            outside.add(layer.source.tensor)
     if images > 1:
         return emit_images(graph, config, plan_images(candidates, splits, outside, images))
     plans = place(candidates, splits, outside)

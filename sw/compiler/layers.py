@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from hw.isa import TablePlace
+
 Array = npt.NDArray[Any]
 
 CHANNEL_PARAMETERS = np.dtype([("bias", "<i4"), ("scale", "<f4")])
@@ -58,6 +60,16 @@ class Packing:
     columns: int = 1
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Some words of every pixel of a map, and to which word of the target's pixels they go."""
+
+    plane: Plane
+    first: int
+    words: int
+    at: int
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoopNest:
     """What all layers have.
@@ -91,6 +103,11 @@ class LoopNest:
         """What it reads."""
         return (self.source,)
 
+    @property
+    def gathered(self) -> tuple[Plane, ...]:
+        """Of these maps POOL copies parts, each map once."""
+        return ()
+
     @functools.cached_property
     def tensors(self) -> frozenset[str]:
         """Names of what it reads and writes."""
@@ -105,6 +122,14 @@ class Residual:
     fields: dict[str, int]
 
 
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A function in POST: int8 [256] by the byte of a value, read as unsigned, and where."""
+
+    values: Array
+    place: TablePlace
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Convolution(LoopNest):
     """A convolution with whatever follows it in the post-processing stream.
@@ -116,6 +141,8 @@ class Convolution(LoopNest):
         multiplier: float32 [out].
         fields: of POST: zero point and bounds of the convolution's own output.
         residual: the fused addition.
+        table: a function in front of that or behind it.
+        gather: parts of maps that make up the source, which is nowhere else.
         packing: of a packed source.
         stored: the feature map as it is kept, where ``source`` is that map in one flat pixel.
     """
@@ -125,6 +152,8 @@ class Convolution(LoopNest):
     multiplier: Array
     fields: dict[str, int]
     residual: Residual | None
+    table: Table | None = None
+    gather: tuple[Part, ...] = ()
     packing: Packing | None = None
     stored: Plane | None = None
     kind = "conv"
@@ -132,7 +161,13 @@ class Convolution(LoopNest):
     @property
     def operands(self) -> tuple[Plane, ...]:
         """What it reads."""
-        return (self.source,) if self.residual is None else (self.source, self.residual.plane)
+        residual = () if self.residual is None else (self.residual.plane,)
+        return (self.source, *residual, *self.gathered)
+
+    @property
+    def gathered(self) -> tuple[Plane, ...]:
+        """Of these maps POOL copies parts, each map once."""
+        return tuple(dict.fromkeys(part.plane for part in self.gather))
 
     @functools.cached_property
     def computed(self) -> Plane:
@@ -197,5 +232,29 @@ class MeanPool(LoopNest):
     kind = "mean"
 
 
-Layer = Convolution | Depthwise | MaxPool | AveragePool | MeanPool
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Copy(LoopNest):
+    """Parts of maps, put together.
+
+    Attributes:
+        parts: in order.
+        repeat: how often each pixel is there, (rows, columns).
+    """
+
+    parts: tuple[Part, ...]
+    repeat: tuple[int, int] = (1, 1)
+    kind = "copy"
+
+    @property
+    def operands(self) -> tuple[Plane, ...]:
+        """What it reads."""
+        return self.gathered
+
+    @property
+    def gathered(self) -> tuple[Plane, ...]:
+        """Of these maps POOL copies parts, each map once."""
+        return tuple(dict.fromkeys(part.plane for part in self.parts))
+
+
+Layer = Convolution | Depthwise | MaxPool | AveragePool | MeanPool | Copy
 """Any layer. Whoever tells them apart does so with ``match`` and ``assert_never``."""

@@ -107,9 +107,37 @@ def _exact_average(proposal: Proposal) -> str | None:
 
 def _one_shape(proposal: Proposal) -> str | None:
     left, right = (tensor.shape for tensor in proposal.inputs)
-    return None if left == right else f"cannot add shapes {left} and {right}"
+    return None if left == right else f"cannot join shapes {left} and {right}"
 
 
+def _joinable(proposal: Proposal) -> str | None:
+    first = proposal.source
+    for other in proposal.inputs[1:]:
+        if other.shape[:-1] != first.shape[:-1]:
+            return f"cannot join shapes {first.shape} and {other.shape}"
+        if (other.scale, other.zero_point) != (first.scale, first.zero_point):
+            return f"{other.name!r} has another scale or zero point than {first.name!r}"
+    return None if len(proposal.inputs) > 1 else "there is nothing to join"
+
+
+def _channels_there(proposal: Proposal) -> str | None:
+    begin, count = proposal.operation.begin, proposal.operation.count
+    there = proposal.source.shape[-1]
+    if 0 <= begin < begin + count <= there:
+        return None
+    return f"channels {begin} to {begin + count} are not among {there}"
+
+
+def _factor(proposal: Proposal) -> str | None:
+    factor = proposal.operation.factor
+    if min(factor) < 1 or max(factor) > MAX_STEP:
+        return f"a factor of {factor} is not in 1..{MAX_STEP}"
+    return None
+
+
+JOINABLE = Constraint("several with the same pixels, scale and zero point", _joinable)
+CHANNELS_THERE = Constraint("channels that there are", _channels_there)
+FACTOR = Constraint("a whole factor", _factor)
 SPATIAL = Constraint("a feature map", _spatial)
 DENSE_WEIGHTS = Constraint("weights for every channel", _dense_weights)
 DEPTHWISE_WEIGHTS = Constraint("weights for a multiple of the channels", _depthwise_weights)

@@ -86,7 +86,7 @@ class Operator:
         graph: what becomes of it in the integer graph.
         machine: what becomes of it on the machine.
         spelling: of each frontend.
-        operands: activations that it reads.
+        operands: activations that it reads; 0 for any number.
         constraints: checked in this order.
         shape: of the result of a proposal that keeps to the constraints.
         keeps_quantization: its result has the scale and zero point of its input.

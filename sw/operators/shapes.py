@@ -42,6 +42,22 @@ def same(proposal: Proposal) -> Shape:
     return proposal.source.shape
 
 
+def joined(proposal: Proposal) -> Shape:
+    """That of the inputs, with the channels of all."""
+    return (*proposal.source.shape[:-1], sum(each.shape[-1] for each in proposal.inputs))
+
+
+def sliced(proposal: Proposal) -> Shape:
+    """That of the input, with as many channels as are taken."""
+    return (*proposal.source.shape[:-1], proposal.operation.count)
+
+
+def repeated(proposal: Proposal) -> Shape:
+    """That of the input, with so many times the rows and columns."""
+    (height, width, count), (down, across) = proposal.source.shape, proposal.operation.factor
+    return (height * down, width * across, count)
+
+
 def channels(proposal: Proposal) -> Shape:
     """The channels of the input, as a flat tensor or as a map of one pixel."""
     count = proposal.source.shape[2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hw.isa import FORMATS, Opcode
 from sw.operations import (
-    Add,
     AveragePool2D,
     Conv2D,
     DepthwiseConv2D,
@@ -13,13 +12,14 @@ from sw.operations import (
     Mean,
 )
 from sw.operators import constraints, shapes
+from sw.operators.elementwise import ADDITION, FUNCTION, MULTIPLICATION
+from sw.operators.moves import CONCATENATION, RESIZE_NEAREST, SLICE
 from sw.operators.row import Operator, Spelling
 
 _CONV = {field.name: field.range[1] for field in FORMATS[Opcode.CONV].fields}
 _KERNELS = (
     f"strides to {_CONV['stride']}, kernels to {_CONV['kernel_height']} x {_CONV['kernel_width']}"
 )
-_FUSED_TFLITE = "RELU fused into CONV_2D, FULLY_CONNECTED, ADD or a pooling"
 _FUSED_ONNX = "Relu or Clip to 0..6 right behind Conv, Gemm, Add or a pooling"
 _FUSED_TORCH = "a ReLU or ReLU6 right behind a convolution, linear layer, sum or pooling"
 
@@ -69,7 +69,6 @@ DEPTHWISE = Operator(
     spelling={
         "tflite": Spelling(
             names=("DEPTHWISE_CONV_2D",),
-            instead_of={"MUL": "DEPTHWISE_CONV_2D with a 1x1 kernel, for a constant factor"},
         ),
         "onnx": Spelling(
             names=("Conv (group = channels)", "QLinearConv (group = channels)"),
@@ -118,27 +117,6 @@ FULLY_CONNECTED = Operator(
     },
     constraints=(constraints.MATRIX,),
     shape=shapes.classes,
-    takes_activation=True,
-)
-
-ADDITION = Operator(
-    name="addition",
-    operation=Add,
-    accepts="activations, not constants",
-    graph="the same",
-    machine="in the stream behind the convolution that computes an operand, else behind an "
-    "identity",
-    spelling={
-        "tflite": Spelling(names=("ADD",), instead_of={"SUB": "ADD", "ADD_N": "ADD"}),
-        "onnx": Spelling(names=("Add", "QLinearAdd"), instead_of={"Sub": "Add", "Sum": "Add"}),
-        "pytorch": Spelling(
-            names=("aten.add.Tensor", "aten.add_.Tensor"),
-            instead_of={"aten.sub.Tensor": "aten.add"},
-        ),
-    },
-    operands=2,
-    constraints=(constraints.ONE_SHAPE,),
-    shape=shapes.same,
     takes_activation=True,
 )
 
@@ -251,14 +229,7 @@ ACTIVATION = Operator(
     spelling={
         "tflite": Spelling(
             names=("RELU (fused)", "RELU6 (fused)"),
-            instead_of={
-                "RELU": _FUSED_TFLITE,
-                "RELU6": _FUSED_TFLITE.replace("RELU", "RELU6", 1),
-                "LEAKY_RELU": "RELU or RELU6, fused",
-                "PRELU": "RELU or RELU6, fused",
-                "HARD_SWISH": "RELU6, fused",
-                "TANH": "RELU6, fused",
-            },
+            instead_of={"PRELU": "LEAKY_RELU"},
         ),
         "onnx": Spelling(
             names=("Relu", "Clip"),
@@ -325,9 +296,11 @@ EDGE = Operator(
     name="quantization",
     accepts="int8, and uint8 is int8 with 128 less; one scale for an activation",
     graph="scales and zero points of tensors",
-    machine="none: the host's, at the edges",
+    machine="none: the host's, at the edges; within the network a table",
     spelling={
-        "tflite": Spelling(names=("QUANTIZE", "DEQUANTIZE"), note="at the edges"),
+        "tflite": Spelling(
+            names=("QUANTIZE", "DEQUANTIZE"), note="at the edges; INT8 to INT8 a table"
+        ),
         "onnx": Spelling(names=("QuantizeLinear", "DequantizeLinear")),
         "pytorch": Spelling(
             names=(
@@ -347,7 +320,7 @@ SOFTMAX = Operator(
     graph="left out",
     machine="none: the host's",
     spelling={
-        "tflite": Spelling(names=("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "ARG_MAX")),
+        "tflite": Spelling(names=("SOFTMAX", "LOG_SOFTMAX", "ARG_MAX")),
         "onnx": Spelling(
             names=(
                 *("Softmax", "QLinearSoftmax", "LogSoftmax", "Sigmoid", "QLinearSigmoid"),
@@ -366,7 +339,7 @@ SHAPES = Operator(
     graph="left out: shapes are fixed",
     machine="none",
     spelling={
-        "tflite": Spelling(names=("SHAPE", "STRIDED_SLICE", "PACK")),
+        "tflite": Spelling(names=("SHAPE", "PACK"), note="and STRIDED_SLICE"),
         "onnx": Spelling(
             names=("Constant",),
             note="what exporters compute from shapes is folded by ONNX Runtime's preprocessing",
@@ -380,6 +353,7 @@ SHAPES = Operator(
 )
 
 TABLE: tuple[Operator, ...] = (
-    *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MAX_POOL, AVERAGE_POOL, MEAN),
+    *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MULTIPLICATION, FUNCTION),
+    *(CONCATENATION, SLICE, RESIZE_NEAREST, MAX_POOL, AVERAGE_POOL, MEAN),
     *(PADDING, ACTIVATION, VIEW, EDGE, SOFTMAX, SHAPES),
 )

@@ -108,8 +108,9 @@ def under_windows(op):
     columns = seen(
         op["out_width"], column_stride, op["pad_left"], op["kernel_width"], op["in_width"]
     )
+    step = op.fields.get("in_step", op["in_words"])
     return {
-        op["in_base"] + row * op["in_pitch"] + column * op["in_words"] + word
+        op["in_base"] + row * op["in_pitch"] + column * step + word
         for row in rows
         for column in columns
         for word in range(op["in_words"])

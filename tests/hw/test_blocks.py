@@ -31,6 +31,7 @@ WITHIN = {
     "hw.memory.parameter_memory": "tests/hw/post/test_post_engine.py",
     "hw.pool.group_writer": "tests/hw/pool/test_pool_engine.py",
     "hw.pool.window_walker": "tests/hw/pool/test_pool_engine.py",
+    "hw.post.lookup": "tests/hw/post/test_post_engine.py",
     "hw.post.tile_walker": "tests/hw/post/test_post_engine.py",
     "hw.transfer.row_ring": "tests/hw/transfer/test_load.py",
 }

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -12,9 +13,11 @@ from sim.reference import ReferenceModel
 from sim.verify.interpreter import interpret_program
 from sw.compiler import Program, compile_graph
 from sw.errors import DnaError
+from sw.frontends.tflite.functions import function_table
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
-from sw.operations import Padding
+from sw.numerics import Function
+from sw.operations import Lookup, Padding
 from sw.operators import table
 
 LAYER_MACS = 300_000
@@ -57,6 +60,13 @@ def random_config(rng: np.random.Generator, feature_words: int | None = None) ->
         depthwise_words=int(rng.choice([0, power(1, lanes // rows)])),
     )
 
+
+WORD = 16
+"""Channels that fill whole words of every machine that is drawn."""
+
+FUNCTIONS = get_args(Function)
+FIXED = {"logistic": Output(1 / 256, -128), "tanh": Output(1 / 128, 0)}
+"""What LiteRT insists on."""
 
 Draw = Callable[["RandomNetwork"], None]
 
@@ -117,7 +127,7 @@ class RandomNetwork:
         """
         rng = self.rng
         height, width, _ = self.builder.tensor(x).shape
-        sides = [int(n) for n in rng.integers(0, 3, 4)]
+        sides = [int(n) for n in rng.integers(0, 3, 4) * int(rng.random() < 0.8)]
         kernel = (
             int(rng.integers(1, min(5, height + sides[0] + sides[1]) + 1)),
             int(rng.integers(1, min(5, width + sides[2] + sides[3]) + 1)),
@@ -131,11 +141,17 @@ class RandomNetwork:
             sides = [min(side, kernel[i // 2] - 1) for i, side in enumerate(sides)]
         return Window(kernel, stride, Padding(*sides))
 
-    def conv(self, x: str, channels: int | None = None, window: Window | None = None) -> str:
+    def conv(
+        self,
+        x: str,
+        channels: int | None = None,
+        window: Window | None = None,
+        output: Output | None = None,
+    ) -> str:
         window = window or self.window(x)
         out = channels or int(self.rng.integers(1, 40))
         weights = self.weights((out, *window.kernel, self.builder.tensor(x).shape[2]))
-        name = self.builder.conv2d(self.name("conv"), x, weights, self.output(), window)
+        name = self.builder.conv2d(self.name("conv"), x, weights, output or self.output(), window)
         self.spatial.append(name)
         return name
 
@@ -164,7 +180,10 @@ class RandomNetwork:
     def residual(self) -> None:
         """An addition of one of the forms that networks have, and some that they have not."""
         x = self.pick()
-        self.spatial.append(self.add(*self.operands(x)))
+        total = self.add(*self.operands(x))
+        if listed("function") and self.rng.random() < 0.3:
+            total = self.function(total)
+        self.spatial.append(total)
 
     def operands(self, x: str) -> tuple[str, str]:
         """Two maps to be added, one of them perhaps ``x``."""
@@ -178,6 +197,8 @@ class RandomNetwork:
                 lambda: (self.conv(x, 12, point), self.conv(x, 12, same))[::-1],
                 lambda: (x, self.read_twice(self.conv(x, channels, same))),
             ]
+        if listed("convolution") and listed("function"):
+            forms.append(lambda: (x, self.function(self.conv(x, channels, same))))
         if listed("depthwise convolution"):
             forms.append(lambda: (x, self.depthwise(x, same, 1)))
         return forms[int(self.rng.integers(len(forms)))]()
@@ -186,6 +207,77 @@ class RandomNetwork:
         """``x``, which another operation reads, too."""
         self.conv(x)
         return x
+
+    def function(self, x: str, kind: Function | None = None) -> str:
+        """A function of ``x``, any but the least likely ones."""
+        kind = kind or FUNCTIONS[int(self.rng.integers(len(FUNCTIONS)))]
+        output = FIXED.get(kind) or self.output("none")
+        alpha = float(np.float32(self.rng.uniform(0.05, 0.9))) if kind == "leaky_relu" else 0.0
+        source = self.builder.tensor(x)
+        quantized = (source.scale, source.zero_point), (output.scale, output.zero_point)
+        table = function_table(kind, *quantized, alpha)
+        name = self.name(kind)
+        function = Lookup(name=name, inputs=(x,), output=name, function=kind, alpha=alpha)
+        return self.builder.lookup(function, table, output)
+
+    def perhaps_convolved(self) -> str:
+        x = self.pick()
+        return self.conv(x) if listed("convolution") and self.rng.random() < 0.6 else x
+
+    def times(self, x: str) -> str:
+        """What ``x`` can be multiplied with."""
+        return self.function(x) if listed("function") else x
+
+    def chain(self) -> None:
+        """One or several functions, behind whatever is there; sometimes what is between is read."""
+        x = self.perhaps_convolved()
+        for _ in range(int(self.rng.integers(1, 3))):
+            x = self.function(x)
+            if self.rng.random() < 0.3:
+                self.spatial.append(x)
+        self.spatial.append(x)
+
+    def product(self) -> None:
+        """A value times a function of it."""
+        x = self.perhaps_convolved()
+        self.spatial.append(self.times_function(x))
+
+    def times_function(self, x: str) -> str:
+        y = self.times(x)
+        operands = (x, y) if self.rng.random() < 0.5 else (y, x)
+        return self.builder.multiply(self.name("mul"), *operands, self.output(factor=2))
+
+    def joint(self, x: str, count: int) -> str:
+        """A concatenation of convolutions of ``x``, half of the time all but the last in words."""
+        parts = [x]
+        if listed("convolution"):
+            window, output = self.window(x), self.output()
+            counts = self.rng.integers(1, 3, count) * WORD
+            if self.rng.random() < 0.5:
+                counts = self.rng.integers(1, 20, count)
+            parts = [self.conv(x, int(n), window, output) for n in counts]
+            parts.append(self.conv(x, None, window, output))
+        if len(parts) == 1 or self.rng.random() < 0.2:
+            parts.insert(0, parts[0])
+        self.spatial.append(self.builder.concatenate(self.name("join"), parts))
+        return self.spatial[-1]
+
+    def slice(self, x: str) -> str:
+        """Some channels of ``x``, half of the time from a word on."""
+        channels = self.builder.tensor(x).shape[2]
+        begin = WORD * int(self.rng.integers(0, -(-channels // WORD)))
+        if self.rng.random() < 0.5:
+            begin = int(self.rng.integers(channels))
+        count = int(self.rng.integers(1, channels - begin + 1))
+        self.spatial.append(self.builder.slice_channels(self.name("slice"), x, begin, count))
+        return self.spatial[-1]
+
+    def resize(self, x: str) -> str:
+        height, width, channels = self.builder.tensor(x).shape
+        most = max(1, min(3, 3000 // (height * width * channels)))
+        factor = tuple(int(n) for n in self.rng.integers(1, most + 1, 2))
+        self.spatial.append(self.builder.resize_nearest(self.name("resize"), x, factor))
+        return self.spatial[-1]
 
     def mean(self, x: str) -> str:
         keep_dims = bool(self.rng.integers(2))
@@ -208,6 +300,8 @@ class RandomNetwork:
             if "fully connected" in rows:
                 for _ in range(int(self.rng.integers(1, 3))):
                     x = self.dense(x)
+                if "function" in rows and self.rng.random() < 0.2:
+                    x = self.function(x)
                 if "addition" in rows and self.rng.random() < 0.2:
                     classes = self.builder.tensor(x).shape[0]
                     x = self.add(x, self.dense(x, classes))
@@ -218,12 +312,17 @@ STEPS: dict[str, Draw] = {
     "convolution": lambda net: net.conv(net.pick()),
     "depthwise convolution": lambda net: net.depthwise(net.pick()),
     "addition": lambda net: net.residual(),
+    "multiplication": lambda net: net.product(),
+    "function": lambda net: net.chain(),
+    "concatenation": lambda net: net.joint(net.pick(), int(net.rng.integers(1, 4))),
+    "slice": lambda net: net.slice(net.pick()),
+    "nearest resize": lambda net: net.resize(net.pick()),
     "max-pool": lambda net: net.max_pool(net.pick()),
     "average-pool": lambda net: net.average_pool(net.pick()),
 }
 """How to draw one of a row of the table of operators, anywhere in a network."""
 
-OFTEN = {"convolution": 2, "addition": 2}
+OFTEN = {"convolution": 3, "depthwise convolution": 2, "addition": 3}
 """How many times as often as the others a row is drawn: these have most ways to be compiled."""
 
 ENDS = ("mean", "fully connected")
@@ -298,6 +397,11 @@ LAYERS: dict[str, Callable[[RandomNetwork, Window, int], str | None]] = {
     "depthwise convolution": lambda net, window, _: net.depthwise("input", window),
     "fully connected": lambda net, _, outputs: net.dense("input", outputs),
     "addition": _lone_addition,
+    "multiplication": lambda net, _window, _outputs: net.times_function("input"),
+    "function": lambda net, _window, _outputs: net.function("input"),
+    "concatenation": lambda net, _window, _outputs: net.joint("input", 1),
+    "slice": lambda net, _window, _outputs: net.slice("input"),
+    "nearest resize": lambda net, _window, _outputs: net.resize("input"),
     "max-pool": lambda net, window, _: net.max_pool("input", window),
     "average-pool": lambda net, window, _: net.average_pool("input", window),
     "mean": lambda net, _window, _outputs: net.mean("input"),

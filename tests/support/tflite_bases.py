@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from sw.numerics import Function
 from sw.operators import table
-from tests.support.tflite_models import CODE, RELU, SAME, VALID, Made, Maker
+from tests.support.tflite_models import CODE, CONSTANTS, RELU, SAME, VALID, Made, Maker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +115,10 @@ def _flattened(net: Maker) -> Made:
     return net.fully_connected(net.flatten(_map(net), True), 4)
 
 
+def _function(name: str) -> Callable[[Maker], Made]:
+    return lambda net: net.function(_map(net), name)
+
+
 def _pooled(code: int) -> list[Callable[[Maker], Made]]:
     return [
         lambda net: _end(net, net.pool(_map(net), code, (2, 3), (1, 2), SAME)),
@@ -132,7 +138,10 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
         lambda net: net.fully_connected(net.fully_connected(net.input((1, 6)), 5), 4, bias=False),
         lambda net: net.fully_connected(_map(net), 4, RELU),
     ],
-    "ADD": [lambda net: _end(net, net.add(x := _start(net), net.depthwise(x, 1, (1, 1))))],
+    "ADD": [
+        lambda net: _end(net, net.add(x := _start(net), net.depthwise(x, 1, (1, 1)))),
+        lambda net: _end(net, net.with_number(_map(net), "ADD")),
+    ],
     "MAX_POOL_2D": _pooled(CODE.MAX_POOL_2D),
     "AVERAGE_POOL_2D": _pooled(CODE.AVERAGE_POOL_2D),
     "MEAN": [
@@ -165,14 +174,30 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
         lambda net: _end(net, _map(net, "float32")),
         lambda net: _end(net, _map(net, "uint8")),
         _requantized,
+        lambda net: _end(net, net.function(_map(net), "quantize")),
     ],
     "DEQUANTIZE": [lambda net: net.dequantize(_logits(net))],
     "SOFTMAX": [lambda net: net.softmax(_logits(net))],
     "LOG_SOFTMAX": [lambda net: net.log_softmax(_logits(net))],
-    "LOGISTIC": [lambda net: net.dequantize(net.logistic(_logits(net)))],
+    **{
+        code: [lambda net, code=code: _end(net, net.with_number(_map(net), code))]
+        for code in CONSTANTS
+    },
+    "MUL": [
+        lambda net: _end(net, net.times_numbers(_map(net))),
+        lambda net: _end(net, net.with_number(_map(net), "MUL")),
+        lambda net: _end(net, net.multiply(x := _map(net), net.function(x, "logistic"))),
+    ],
+    **{name.upper(): [_function(name)] for name in get_args(Function) if name != "quantize"},
     "ARG_MAX": [lambda net: net.arg_max(_logits(net))],
     "SHAPE": [_flattened],
-    "STRIDED_SLICE": [_flattened],
+    "STRIDED_SLICE": [
+        _flattened,
+        lambda net: _end(net, net.slice(_map(net), 1, 2, True)),
+    ],
+    "SLICE": [lambda net: _end(net, net.slice(_map(net), 1, 2, False))],
+    "CONCATENATION": [lambda net: _end(net, net.concatenate([x := _map(net), x]))],
+    "RESIZE_NEAREST_NEIGHBOR": [lambda net: _end(net, net.resize_nearest(_map(net), (2, 1)))],
     "PACK": [_flattened],
 }
 """What makes the networks of an operator, which is the last of its kind in each."""

@@ -3,11 +3,14 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from sim.functional.tflite_writer import TfliteWriter
+from sw.frontends.tflite.functions import function_options
+from sw.frontends.tflite.writer import TfliteWriter
+from sw.numerics import Function
 from tests.support.programs import listed
 
 CODE = schema.BuiltinOperator
@@ -17,6 +20,8 @@ NONE, RELU, RELU6 = (
     schema.ActivationFunctionType.RELU,
     schema.ActivationFunctionType.RELU6,
 )
+CONSTANTS = ("SUB", "MINIMUM", "MAXIMUM")
+"""What has a constant, and is a function by that."""
 SPREAD = 50.0
 """Root mean square in steps of int8 that the output scales aim at."""
 
@@ -154,6 +159,100 @@ class Maker(TfliteWriter):
         )
         return y
 
+    def multiply(self, a: Made, b: Made, act=NONE) -> Made:
+        scale = a.scale * b.scale * float(self.rng.uniform(20, 100))
+        y = self.made(a.shape, scale, self.zero_point())
+        self.operator(
+            CODE.MUL, [a.index, b.index], y.index, schema.MulOptionsT(fusedActivationFunction=act)
+        )
+        return y
+
+    def function(self, x: Made, kind: str) -> Made:
+        fixed = {"logistic": (1 / 256, -128), "tanh": (1 / 128, 0)}
+        same = x.scale * float(self.rng.uniform(0.5, 2)), self.zero_point()
+        y = self.made(x.shape, *fixed.get(kind, same))
+        alpha = float(self.rng.uniform(0.05, 0.9))
+        self.operator(
+            getattr(CODE, kind.upper()), [x.index], y.index, function_options(kind, alpha)
+        )
+        return y
+
+    def concatenate(self, parts, axis: int = -1, act=NONE) -> Made:
+        shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+        y = self.made(shape, parts[0].scale, parts[0].zero_point)
+        self.operator(
+            CODE.CONCATENATION,
+            [part.index for part in parts],
+            y.index,
+            schema.ConcatenationOptionsT(axis=axis, fusedActivationFunction=act),
+        )
+        return y
+
+    def slice(self, x: Made, begin: int, count: int, strided: bool) -> Made:
+        """Channels; with ``strided`` by STRIDED_SLICE, else by SLICE."""
+        y = self.made((*x.shape[:-1], count), x.scale, x.zero_point)
+        rest = [0] * (len(x.shape) - 1)
+        if strided:
+            bounds = [[*rest, begin], [*rest, begin + count], [1] * len(x.shape)]
+            mask = (1 << len(rest)) - 1
+            code = CODE.STRIDED_SLICE
+            options = schema.StridedSliceOptionsT(beginMask=mask, endMask=mask)
+        else:
+            bounds = [[*rest, begin], [*x.shape[:-1], count]]
+            code, options = CODE.SLICE, schema.SliceOptionsT()
+        given = [
+            self.constant(f"bounds{len(self.tensors)}_{place}", np.array(each, np.int32))
+            for place, each in enumerate(bounds)
+        ]
+        self.operator(code, [x.index, *given], y.index, options)
+        return y
+
+    def resize_nearest(self, x: Made, factor, half: bool = False) -> Made:
+        size = [n * f for n, f in zip(x.shape[1:3], factor, strict=True)]
+        y = self.made((1, *size, x.shape[3]), x.scale, x.zero_point)
+        given = self.constant(f"size{len(self.tensors)}", np.array(size, np.int32))
+        options = schema.ResizeNearestNeighborOptionsT(halfPixelCenters=half)
+        self.operator(CODE.RESIZE_NEAREST_NEIGHBOR, [x.index, given], y.index, options)
+        return y
+
+    def with_number(self, x: Made, code: str, *, first: bool = False, act=NONE) -> Made:
+        """ADD, SUB, MUL, MINIMUM or MAXIMUM of a map and one number."""
+        rng = self.rng
+        scale = x.scale * float(rng.uniform(0.3, 2))
+        other = self.number((), scale)
+        extreme = code in ("MINIMUM", "MAXIMUM")  # of one scale and zero point, as converters do
+        product = x.scale * scale * 60 if code == "MUL" else x.scale * float(rng.uniform(0.7, 2))
+        y = self.made(x.shape, x.scale if extreme else product, self.zero_point())
+        if extreme:
+            y = self.like(y, x)
+            other = self.number((), x.scale, x.zero_point)
+        options = function_options(code.lower(), 0.0)
+        if not extreme:
+            options.fusedActivationFunction = act
+        reads = [other, x.index] if first else [x.index, other]
+        self.operator(getattr(CODE, code), reads, y.index, options)
+        return y
+
+    def number(self, shape, scale: float, zero_point: int | None = None) -> int:
+        """Index of a constant."""
+        zero_point = self.zero_point() if zero_point is None else zero_point
+        values = self.rng.integers(-128, 128, shape or (1,)).reshape(shape).astype(np.int8)
+        quantized = self.quantization([scale], [zero_point])
+        return self.constant(f"number{len(self.tensors)}", values, quantization=quantized)
+
+    def like(self, y: Made, x: Made) -> Made:
+        """``y`` with the quantization of ``x``."""
+        self.tensors[y.index].quantization = self.quantization([x.scale], [x.zero_point])
+        return dataclasses.replace(y, scale=x.scale, zero_point=x.zero_point)
+
+    def times_numbers(self, x: Made) -> Made:
+        """MUL by a number for each channel."""
+        scale = x.scale * float(self.rng.uniform(0.3, 2))
+        other = self.number((1, 1, x.shape[3]), scale, 0)
+        y = self.made(x.shape, x.scale * scale * 60, self.zero_point())
+        self.operator(CODE.MUL, [x.index, other], y.index, schema.MulOptionsT())
+        return y
+
     def pool(self, x: Made, code, kernel, stride, mode=VALID, act=NONE) -> Made:
         shape = self.windows(x, kernel, stride, mode, x.shape[3])
         y = self.made(shape, x.scale, x.zero_point)
@@ -233,11 +332,6 @@ class Maker(TfliteWriter):
         self.operator(CODE.LOG_SOFTMAX, [x.index], y.index, schema.LogSoftmaxOptionsT())
         return y
 
-    def logistic(self, x: Made) -> Made:
-        y = self.made(x.shape, 1 / 256, -128)
-        self.operator(CODE.LOGISTIC, [x.index], y.index)
-        return y
-
     def arg_max(self, x: Made) -> Made:
         axis = self.constant(f"axis{len(self.tensors)}", np.array(len(x.shape) - 1, np.int32))
         index = self.tensor("class", x.shape[:-1], schema.TensorType.INT32)
@@ -274,10 +368,11 @@ def random_model(rng: np.random.Generator) -> bytes:
         x = net.pool(x, CODE.AVERAGE_POOL_2D, x.shape[1:3], (1, 1), VALID, act)
     if ending < 3 and math.prod(x.shape) < 4000 and listed("fully connected"):
         if listed("view") and rng.integers(2):
-            x = net.flatten(x, listed("shape arithmetic") and bool(rng.integers(2)))
+            computed = listed("shape arithmetic") and listed("slice")
+            x = net.flatten(x, computed and bool(rng.integers(2)))
         x = net.fully_connected(x, int(rng.integers(1, 30)), act, bool(rng.integers(2)))
         if listed("softmax") and rng.integers(2):
-            tails = (net.softmax, net.log_softmax, net.logistic, net.arg_max)
+            tails = (net.softmax, net.log_softmax, net.arg_max)
             x = tails[int(rng.integers(len(tails)))](x)
     elif listed("view") and len(x.shape) == 4 and rng.integers(2):
         x = net.transpose(x, rng.permutation(4))
@@ -333,6 +428,39 @@ class Draw:
             return self.net.add(x, x, self.act)
         return self.net.add(x, self.net.conv(x, x.shape[3], (1, 1), act=self.act), self.act)
 
+    def function(self) -> Made:
+        if self.net.rng.integers(3) == 0:
+            code = str(self.net.rng.choice(CONSTANTS))
+            first = bool(self.net.rng.integers(2))
+            return self.net.with_number(self.x, code, first=first, act=self.act)
+        kinds = get_args(Function)
+        return self.net.function(self.x, str(self.net.rng.choice(kinds)))
+
+    def multiplication(self) -> Made:
+        """A value times a function of it."""
+        if self.net.rng.integers(3) == 0:
+            return self.net.times_numbers(self.x)
+        other = self.function() if listed("function") else self.x
+        operands = [self.x, other][:: 1 if self.net.rng.integers(2) else -1]
+        return self.net.multiply(*operands, self.act)
+
+    def concatenation(self) -> Made:
+        """Of what there is twice; of it and a maximum of single values, which have its scale."""
+        parts = [self.x, self.x]
+        if listed("max-pool") and self.net.rng.integers(2):
+            parts[1] = self.net.pool(self.x, CODE.MAX_POOL_2D, (1, 1), (1, 1))
+        return self.net.concatenate(parts)
+
+    def slice(self) -> Made:
+        channels = self.x.shape[3]
+        begin = int(self.net.rng.integers(channels))
+        count = int(self.net.rng.integers(1, channels - begin + 1))
+        return self.net.slice(self.x, begin, count, bool(self.net.rng.integers(2)))
+
+    def resize(self) -> Made:
+        factor = [int(n) for n in self.net.rng.integers(1, 3, 2)]
+        return self.net.resize_nearest(self.x, factor, bool(self.net.rng.integers(2)))
+
     def pool(self, code: int) -> Made:
         return self.net.pool(self.x, code, self.kernel, self.stride, self.mode, self.act)
 
@@ -358,6 +486,11 @@ DRAWS: dict[str, Callable[[Draw], Made]] = {
     "convolution": Draw.convolution,
     "depthwise convolution": Draw.depthwise,
     "addition": Draw.addition,
+    "multiplication": Draw.multiplication,
+    "function": Draw.function,
+    "concatenation": Draw.concatenation,
+    "slice": Draw.slice,
+    "nearest resize": Draw.resize,
     "max-pool": lambda draw: draw.pool(CODE.MAX_POOL_2D),
     "average-pool": lambda draw: draw.pool(CODE.AVERAGE_POOL_2D),
     "padding": Draw.padding,
@@ -383,6 +516,11 @@ EXAMPLES: dict[str, Callable[[], bytes]] = {
     "depthwise convolution": lambda: _example(lambda net, x: net.depthwise(x, 2, (3, 3))),
     "fully connected": lambda: _example(lambda net, x: net.fully_connected(x, 5)),
     "addition": lambda: _example(lambda net, x: net.add(x, x)),
+    "multiplication": lambda: _example(lambda net, x: net.multiply(x, net.function(x, "logistic"))),
+    "function": lambda: _example(lambda net, x: net.function(x, "leaky_relu")),
+    "concatenation": lambda: _example(lambda net, x: net.concatenate([x, x])),
+    "slice": lambda: _example(lambda net, x: net.slice(x, 1, 2, False)),
+    "nearest resize": lambda: _example(lambda net, x: net.resize_nearest(x, (2, 3))),
     "max-pool": lambda: _example(
         lambda net, x: net.pool(x, CODE.MAX_POOL_2D, (2, 3), (1, 2), SAME)
     ),

@@ -180,6 +180,8 @@ _KINDS = always(T.INT32, T.INT64, T.INT8, T.FLOAT32)
 _MASK = always(0, 1, 2, 3)
 _FLAG = always(False, True)
 OPTIONS: dict[str, Values] = {
+    "alignCorners": _FLAG,
+    "alpha": always(0.5, 0.0, -1.0, 2.0, float("nan")),
     "asymmetricQuantizeInputs": _FLAG,
     "axis": always(0, 1, -1, -2),
     "beginMask": _MASK,
@@ -192,6 +194,7 @@ OPTIONS: dict[str, Values] = {
     "filterHeight": always(0, 1, 2, 3, 7, -1),
     "filterWidth": always(0, 1, 2, 3, 7, -1),
     "fusedActivationFunction": always(*range(7)),
+    "halfPixelCenters": _FLAG,
     "keepDims": _FLAG,
     "keepNumDims": _FLAG,
     "newAxisMask": _MASK,

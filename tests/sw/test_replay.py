@@ -9,7 +9,7 @@ import pytest
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Window
-from sw.operations import Operation, Padding
+from sw.operations import Lookup, Operation, Padding, Scalar
 from sw.replay import REPLAYS, check_graph
 from tests.support.graphs import ones
 from tests.support.programs import random_network
@@ -23,7 +23,18 @@ def network() -> Graph:
     builder.conv2d("conv", "input", ones(4, 3, 3, 4), relu, window)
     builder.depthwise_conv2d("depthwise", "conv", ones(4, 3, 3), relu, window)
     builder.add("sum", "conv", "depthwise", Output(0.5, 1))
-    builder.max_pool2d("largest", "sum", Window((2, 2), (2, 2)))
+    table = np.arange(256, dtype=np.uint8).view(np.int8)
+    parts = {"name": "function", "inputs": ("sum",), "output": "function"}
+    leaky = Lookup(**parts, function="leaky_relu", alpha=0.5)
+    builder.lookup(leaky, table, Output(0.5, 1))
+    parts = {"name": "less", "inputs": ("sum",), "output": "less"}
+    less = Lookup(**parts, function="sub", constant=Scalar(3, 0.5, 1, (1,)))
+    builder.lookup(less, table, Output(0.5, 1))
+    builder.multiply("product", "sum", "function", Output(2.0, 1))
+    builder.concatenate("joint", ["function", "sum"])
+    builder.slice_channels("part", "joint", 3, 4)
+    builder.resize_nearest("resized", "part", (2, 1))
+    builder.max_pool2d("largest", "product", Window((2, 2), (2, 2)))
     builder.average_pool2d("average", "largest", Window((2, 2)))
     builder.mean("mean", "average", Output(0.5, 2))
     builder.fully_connected("logits", "mean", ones(5, 4), Output(0.1, 0))
@@ -68,16 +79,29 @@ FIELDS = [
     ("conv", "stride", (1, 2**40), "is more than"),
     ("conv", "padding", Padding(1, 1, 1, -1), "less than nothing"),
     ("conv", "padding", Padding(1, 1, 1, 2**31), "is more than"),
-    ("conv", "padding", Padding(1, 1, 1, 2), "cannot add shapes|the tensor is"),
+    ("conv", "padding", Padding(1, 1, 1, 2), "cannot join shapes|the tensor is"),
     ("conv", "activation", "none", "lo is -128|activation"),
     ("conv", "lo", -127, "lo is -127, not -128"),
     ("conv", "hi", 10**30, "hi is 1000000"),
-    ("depthwise", "stride", (2, 2), "cannot add shapes"),
+    ("depthwise", "stride", (2, 2), "cannot join shapes"),
     ("depthwise", "inputs", ("conv", "conv"), "has 2 inputs, not 1"),
     ("sum", "inputs", ("conv",), "has 1 inputs, not 2"),
-    ("sum", "inputs", ("conv", "input"), "multipliers is|cannot add"),
+    ("sum", "inputs", ("conv", "input"), "multipliers is|cannot join"),
     ("sum", "multipliers", (1, 1), "multipliers is"),
     ("sum", "shift", 70, "shift is 70, not"),
+    ("function", "function", "arg_max", "is no function"),
+    ("function", "alpha", float("nan"), "is no function"),
+    ("less", "constant", None, "is no function"),
+    ("less", "constant", Scalar(300, 0.5, 1, (1,)), "is not int8"),
+    ("less", "constant", Scalar(3, 0.0, 1, (1,)), "is not a positive normal"),
+    ("less", "constant", Scalar(3, 0.5, 1, (2,)), "a constant of shape"),
+    ("product", "multiplier", 0.5, "multiplier is 0.5, not"),
+    ("joint", "inputs", ("sum",), "nothing to join"),
+    ("joint", "inputs", (), "has 0 inputs"),
+    ("joint", "inputs", ("function", "conv"), "another scale"),
+    ("part", "begin", 5, "channels 5 to 9 are not among 8"),
+    ("part", "count", 0, "are not among"),
+    ("resized", "factor", (0, 1), "a factor of"),
     ("largest", "kernel", (0, 0), "sees nothing"),
     ("largest", "kernel", (9, 9), "does not fit"),
     ("average", "kernel", (2**20, 1), "does not fit"),

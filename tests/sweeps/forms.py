@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from hw.config import DnaConfig
-from sw.compiler.layers import AveragePool, Layer, MeanPool
+from hw.isa import TablePlace
+from sw.compiler.layers import AveragePool, Convolution, Copy, Layer, MeanPool
 from sw.compiler.lowering import lower
 from sw.graph import Graph
 from sw.operations import Padding
@@ -73,6 +74,22 @@ def _twice(place: Place) -> bool:
     return len(set(place.operation.inputs)) == 1
 
 
+CONVOLUTIONS = ("convolution", "depthwise convolution", "fully connected")
+
+
+def _twice_among(place: Place) -> bool:
+    return len(set(place.operation.inputs)) < len(place.operation.inputs)
+
+
+def _kinds(place: Place) -> list[str]:
+    """Operators of all operations of the layer, in order."""
+    return [row_of(type(place.graph.find(name))).name for name in place.layer.operations]
+
+
+def _first(place: Place) -> str:
+    return _kinds(place)[0]
+
+
 FORMS: Mapping[str, Mapping[str, Form]] = {
     "convolution": {
         **WINDOWS,
@@ -96,13 +113,44 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
     },
     "addition": {
         **ACTIVATIONS,
-        "by itself": lambda it: it.computed_with is None and not _twice(it),
+        "by itself": lambda it: it.computed_with in (None, "function") and not _twice(it),
         "to itself": _twice,
         "behind a convolution": lambda it: it.computed_with == "convolution",
         "behind a depthwise convolution": lambda it: it.computed_with == "depthwise convolution",
         "behind a classifier": lambda it: it.computed_with == "fully connected",
         "of packed windows": lambda it: it.layer.packing is not None,
         "of flat tensors": lambda it: len(it.shape) == 1,
+    },
+    "multiplication": {
+        **ACTIVATIONS,
+        "by itself": lambda it: _first(it) not in CONVOLUTIONS,
+        "behind a convolution": lambda it: _first(it) in CONVOLUTIONS,
+    },
+    "function": {
+        "by itself": lambda it: _first(it) not in CONVOLUTIONS,
+        "behind a convolution": lambda it: _first(it) in CONVOLUTIONS,
+        "in front of an addition": lambda it: (
+            it.layer.table.place is TablePlace.FRONT and it.layer.residual is not None
+        ),
+        "behind an addition": lambda it: it.layer.table.place is TablePlace.BEHIND,
+        "of a function": lambda it: _kinds(it).count("function") > 1,
+        "of a flat tensor": lambda it: len(it.shape) == 1,
+    },
+    "concatenation": {
+        "of two": lambda it: len(it.operation.inputs) == 2,
+        "of several": lambda it: len(it.operation.inputs) > 2,
+        "of one twice": _twice_among,
+        "of words": lambda it: isinstance(it.layer, Copy),
+        "of parts of words": lambda it: isinstance(it.layer, Convolution),
+    },
+    "slice": {
+        "from the start": lambda it: it.operation.begin == 0,
+        "from a word on": lambda it: it.operation.begin > 0 and isinstance(it.layer, Copy),
+        "from within a word": lambda it: isinstance(it.layer, Convolution),
+    },
+    "nearest resize": {
+        "of rows": lambda it: it.operation.factor[0] > 1,
+        "of columns": lambda it: it.operation.factor[1] > 1,
     },
     "max-pool": WINDOWS,
     "average-pool": {

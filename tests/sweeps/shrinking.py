@@ -17,13 +17,18 @@ from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
     Padding,
+    ResizeNearest,
+    Slice,
     Windowed,
 )
 from tests.sweeps.fuzz_cases import Case, Failure
@@ -222,6 +227,13 @@ REBUILD: dict[type[Operation], Callable[[Rebuilt], str]] = {
     ),
     FullyConnected: lambda it: it.builder.fully_connected(*it.names, it.weights(), it.output),
     Add: lambda it: it.builder.add(*it.names, it.output),
+    Multiply: lambda it: it.builder.multiply(*it.names, it.output),
+    Concatenation: lambda it: it.builder.concatenate(it.operation.name, it.operation.inputs),
+    Slice: lambda it: it.builder.slice_channels(*it.names, it.operation.begin, it.operation.count),
+    ResizeNearest: lambda it: it.builder.resize_nearest(*it.names, it.operation.factor),
+    Lookup: lambda it: it.builder.lookup(
+        it.operation, it.graph.constant(it.operation, "table"), it.output
+    ),
     MaxPool2D: lambda it: it.builder.max_pool2d(*it.names, it.window),
     AveragePool2D: lambda it: it.builder.average_pool2d(*it.names, it.window),
     Mean: lambda it: it.builder.mean(

@@ -16,6 +16,7 @@ from harness.commands.common import (
     preprocessing_option,
     write_json,
 )
+from harness.commands.numbers import Count, Many
 from sw import files
 from sw.errors import DnaError
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     from sw.models.architecture import Version
 
 FEW_IMAGES = 16
+MAX_SIZE = 8192
 
 
-@click.command("quantize", short_help="Quantize a trained ResNet50 to 8 bits.")
+@click.command("quantize", short_help="Quantize a trained network to 8 bits.")
 @click.option(
     "--framework",
     type=click.Choice(["pytorch", "tensorflow"]),
@@ -67,6 +69,18 @@ FEW_IMAGES = 16
     metavar="FILE",
     help="Photographs to calibrate with, a name a line. Default: all that `dna fetch` brought.",
 )
+@click.option(
+    "--model",
+    metavar="FILE.pt2|MODULE:FUNCTION",
+    help="Another PyTorch network than ResNet50: an exported program, or a function (of a module "
+    "here or installed) that returns one with its weights.",
+)
+@click.option(
+    "--input-size",
+    type=Many(Count("pixels", MAX_SIZE)),
+    metavar="H,W",
+    help="Height and width that it takes. Default: the exported program's, else 224,224.",
+)
 @click.option("--tflite", type=PATH, metavar="FILE", help="Also keep TensorFlow's quantized model.")
 @click.option("-o", "--output", type=PATH, required=True, metavar="MODEL", help="The artifact.")
 @click.option(
@@ -83,12 +97,16 @@ def command(
     preprocessing: str | None,
     data_dir: Path | None,
     calibration_list: Path | None,
+    model: str | None,
+    input_size: tuple[int, ...] | None,
     tflite: Path | None,
     output: Path,
     evaluate: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Quantize ResNet50 after training: weights and photographs in, an artifact out.
+    """Quantize a network after training: weights and photographs in, an artifact out.
+
+    It is ResNet50, unless --model names another PyTorch network or --weights a whole Keras one.
 
     Batch normalization is folded, activations are calibrated to 8 bits per tensor on the
     photographs of the calibration list, weights to 8 bits per output channel.
@@ -96,6 +114,7 @@ def command(
     \b
     Examples:
       dna quantize -o resnet50.dna
+      dna quantize --model mobilenet.pt2 --preprocessing torchvision -o mobilenet.dna
       dna quantize --framework tensorflow --tflite resnet50.tflite -o resnet50.dna
       dna quantize --weights resnet50.pth --data-dir imagenet \\
         --calibration-list cal_image_list_option_1.txt -o resnet50.dna \\
@@ -104,7 +123,7 @@ def command(
     from harness.data import fetch, guessing
     from harness.data.preprocess import check_image
     from harness.host import computer, terminal
-    from harness.quantize import evaluation, photographs, pytorch, tensorflow
+    from harness.quantize import evaluation, photographs, pytorch, pytorch_model, tensorflow
     from sw import artifact, classes
     from sw.preprocessing import check_choice
 
@@ -121,7 +140,12 @@ def command(
     validation = photographs.validation(calibration, evaluate) if evaluate else None
     for path in dict.fromkeys(calibration.paths + (validation.paths if validation else [])):
         check_image(path)
-    weights_file = weights_file or fetch.weights_path()
+    if model is None:
+        weights_file = weights_file or fetch.weights_path()
+        if input_size is not None:
+            raise DnaError("--input-size is that of a --model; ResNet50 takes 224,224")
+    elif weights_file is not None or version is not None or framework != "pytorch":
+        raise DnaError("--model brings its weights: no --weights, --version or --framework with it")
     if len(calibration) < FEW_IMAGES:
         console.warn(
             f"{len(calibration)} calibration images are few: activations "
@@ -129,8 +153,14 @@ def command(
             + ("" if validation else "; --evaluate VAL_MAP shows what that loses")
         )
 
-    quantized = tensorflow.quantized if framework == "tensorflow" else pytorch.quantized
-    with quantized(weights_file, version, preprocessing, calibration, console) as result:
+    if model is not None:
+        size = None if input_size is None else _size(input_size)
+        quantized = pytorch_model.quantized(model, size, preprocessing, calibration, console)
+    else:
+        assert weights_file is not None
+        whose = tensorflow if framework == "tensorflow" else pytorch
+        quantized = whose.quantized(weights_file, version, preprocessing, calibration, console)
+    with quantized as result:
         network = artifact.make(
             result.graph,
             model=result.model,
@@ -155,7 +185,7 @@ def command(
     figures: dict[str, Any] = {
         "artifact": str(output),
         "model": network.manifest.model,
-        "weights": str(weights_file),
+        "weights": str(model or weights_file),
         "preprocessing": result.preprocessing.name,
         "class_offset": offset,
         "calibration_images": len(calibration),
@@ -178,6 +208,14 @@ def command(
     write_json(json_file, figures)
 
 
+def _size(given: tuple[int, ...]) -> tuple[int, int]:
+    if len(given) == 1:  # two that are the same
+        given *= 2
+    if len(given) != 2:
+        raise DnaError(f"--input-size {','.join(map(str, given))} is no height and width")
+    return given[0], given[1]
+
+
 def _class_names(graph: Graph, console: Console) -> list[str] | None:
     """ImageNet's names, if they fit the logits, with TensorFlow's background or without."""
     from harness.data import fetch
@@ -189,7 +227,7 @@ def _class_names(graph: Graph, console: Console) -> list[str] | None:
     except DnaError:
         console.print("class names are not in the cache (`dna fetch`): classes stay numbered")
         return None
-    if not has_classes(shape):
+    if graph.others or not has_classes(shape):
         return None
     fitting = {len(names): names, len(names) + 1: [BACKGROUND, *names]}
     return fitting.get(math.prod(shape))

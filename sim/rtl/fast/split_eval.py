@@ -145,6 +145,21 @@ def _in_bases(text: str) -> str:
     return f"{structures}struct p_top : public module{names} {{\n{''.join(rest)}"
 
 
+def _each(bits: str, first: str, calls: Mapping[int, str]) -> Iterator[str]:
+    """A loop over the bits that are set, by number of the part.
+
+    Args:
+        bits: what stands in the brackets of ``for``.
+        first: statements that have the number of a bit, ``bit``, in ``word``.
+        calls: what follows for each part.
+    """
+    yield "\tfor (size_t word = 0; word < sizeof active / sizeof *active; word++)\n"
+    yield f"\t\tfor ({bits}) {{\n\t\t\tconst int bit = __builtin_ctzll(bits);\n{first}"
+    yield f"\t\t\tswitch ({_WORD} * word + bit) {{\n"
+    yield from (f"\t\t\tcase {number}: {call} break;\n" for number, call in calls.items())
+    yield "\t\t\t}\n\t\t}\n"
+
+
 class _Parts:
     """C++ of parts.
 
@@ -193,15 +208,16 @@ class _Parts:
     def evaluate(self) -> Iterator[str]:
         """Statements that execute the parts. Without an edge registers compute nothing."""
         yield f"\tfor (uint64_t &word : active)\n\t\tword |= -uint64_t(!{self._edge});\n"
+        # What a part makes active comes after it.
+        chosen = (
+            "\t\t\tleft = ~uint64_t(1) << bit;\n"
+            f"\t\t\tactive[word] &= ~(uint64_t({self._edge}) << bit);\n"
+            "\t\t\tran[word] |= uint64_t(1) << bit;\n"
+        )
+        bits = "uint64_t left = ~uint64_t(0), bits; (bits = active[word] & left) != 0;"
+        calls = {n: f"eval_{n}({self._edge});" for n in range(len(self._parts))}
+        yield from _each(bits, chosen, calls)
         for number, part in enumerate(self._parts):
-            word, bit = divmod(number, _WORD)
-            yield (
-                f"\tif (active[{word}] >> {bit} & 1) {{\n"
-                f"\t\tactive[{word}] &= ~(uint64_t({self._edge}) << {bit});\n"
-                f"\t\tran[{word}] |= uint64_t(1) << {bit};\n"
-                f"\t\teval_{number}({self._edge});\n"
-                "\t}\n"
-            )
             computed = {name for statement in part for name in statement.computes}
             shared = sorted(n for n in computed if self._readers[n] - {number})
             lines = [
@@ -214,16 +230,16 @@ class _Parts:
 
     def latch(self) -> None:
         """Define what registers and memories do; those of skipped parts have what they take."""
-        calls = []
+        calls = {}
         for number, part in enumerate(self._parts):
             kept = sorted({name for statement in part for name in statement.keeps})
             if kept:
-                word, bit = divmod(number, _WORD)
-                calls.append(f"\tif (ran[{word}] >> {bit} & 1)\n\t\tlatch_{number}();\n")
+                calls[number] = f"latch_{number}();"
                 taken = {name: f"dna_take({name})" for name in kept}
                 self._define(f"latch_{number}", "", self._tell(taken))
-        calls.append("\tfor (uint64_t &word : ran)\n\t\tword = 0;\n")
-        self._define("latch", "", calls)
+        bits = "uint64_t bits = ran[word]; bits; bits &= bits - 1"
+        zero = "\tfor (uint64_t &word : ran)\n\t\tword = 0;\n"
+        self._define("latch", "", [*_each(bits, "", calls), zero])
 
     def _define(self, name: str, parameters: str, lines: Iterable[str]) -> None:
         self.members.append(f"void {name}({parameters});")

@@ -11,6 +11,7 @@ from sw.compiler.choice import Choice
 from sw.compiler.layers import (
     AveragePool,
     Convolution,
+    Copy,
     Depthwise,
     Layer,
     MaxPool,
@@ -25,7 +26,8 @@ class Slabs:
 
     Attributes:
         buffers: slabs of each kind.
-        source, target: words of each slab; 0 if that feature map needs none.
+        source, target: words of each slab; 0 if that feature map needs none. Behind the source are
+            the maps in DRAM of which it is made, one behind the other.
         source_pitch, target_pitch: of the rows in them.
     """
 
@@ -55,15 +57,19 @@ def slabs(config: DnaConfig, layer: Layer, choice: Choice, in_dram: Set[str]) ->
                 source_pitch = pitch(config, source, pitch_residue(config, layer))
         case MeanPool():
             source_row = source_pitch = source.width * choice.stripes[0].words
-        case Depthwise() | MaxPool() | AveragePool():
+        case Depthwise() | MaxPool() | AveragePool() | Copy():
             pass
         case _:
             assert_never(layer)
     in_rows = max(stripe.in_rows for stripe in choice.stripes)
     rows = max(stripe.rows for stripe in choice.stripes)
+    of_source = extent(in_rows, source_row, source_pitch) if source.tensor in in_dram else 0
+    gathered = sum(in_rows * plane.row_words for plane in layer.gathered if plane.tensor in in_dram)
+    if isinstance(layer, Copy):
+        of_source = 0
     return Slabs(
         buffers=choice.buffers,
-        source=extent(in_rows, source_row, source_pitch) if source.tensor in in_dram else 0,
+        source=of_source + gathered,
         target=rows * target.row_words if target.tensor in in_dram else 0,
         source_pitch=source_pitch,
         target_pitch=target.row_words,

@@ -9,14 +9,24 @@ from __future__ import annotations
 from typing import assert_never
 
 from sw.compiler.choice import Stripe
-from sw.compiler.layers import AveragePool, Convolution, Depthwise, Layer, MaxPool, MeanPool
+from sw.compiler.layers import (
+    AveragePool,
+    Convolution,
+    Copy,
+    Depthwise,
+    Layer,
+    MaxPool,
+    MeanPool,
+)
 
 
 def units(layer: Layer) -> int:
-    """What stripes are counted in: output rows of ``layer``, or the words of a mean's pixel."""
+    """What stripes are counted in: output rows, source rows of a copy, words of a mean's pixel."""
     match layer:
         case Convolution() | Depthwise() | MaxPool() | AveragePool():
             return layer.target.height
+        case Copy():
+            return layer.source.height
         case MeanPool():
             return layer.source.words
         case _:
@@ -38,6 +48,13 @@ def stripes(layer: Layer, size: int) -> tuple[Stripe, ...]:
         case Convolution() | Depthwise() | MaxPool() | AveragePool():
             starts = range(0, count, size)
             return tuple(row_stripe(layer, row, min(row + size, count)) for row in starts)
+        case Copy():
+            down = layer.repeat[0]
+            return tuple(
+                Stripe(down * row, down * rows, row, rows, 0, 0, layer.target.words)
+                for row in range(0, count, size)
+                for rows in [min(size, count - row)]
+            )
         case MeanPool():
             height = layer.source.height
             return tuple(

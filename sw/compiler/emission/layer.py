@@ -20,7 +20,7 @@ from sw.compiler.emission import transfers, work
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.stripes import PlacedStripe, placed_stripe
 from sw.compiler.emission.transfers import PlacedParameters, PlacedStream
-from sw.compiler.layers import AveragePool, Convolution, Depthwise, MaxPool, MeanPool
+from sw.compiler.layers import AveragePool, Convolution, Copy, Depthwise, MaxPool, MeanPool
 from sw.compiler.placement import Plan
 from sw.program import DramTensor, StripePlace
 
@@ -113,6 +113,8 @@ def _work(step: StepMaker, plan: Plan, number: int, placed: PlacedStripe) -> lis
             return work.average_pool(step, layer, placed)
         case MeanPool():
             return work.mean(step, layer, placed)
+        case Copy():
+            return work.copy(step, layer, placed)
         case _:
             assert_never(layer)
 

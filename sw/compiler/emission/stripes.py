@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from sw.compiler.choice import Stripe
-from sw.compiler.layers import MeanPool
+from sw.compiler.layers import Convolution, Copy, MeanPool
 from sw.compiler.placement import Place, Plan
 
 
@@ -15,12 +16,14 @@ class PlacedStripe:
 
     Attributes:
         residual: of a convolution that has one.
+        operands: the maps of which POOL copies parts.
     """
 
     stripe: Stripe
     source: Place
     target: Place
     residual: Place
+    operands: tuple[Place, ...] = ()
 
 
 def placed_stripe(plan: Plan, number: int) -> PlacedStripe:
@@ -30,10 +33,29 @@ def placed_stripe(plan: Plan, number: int) -> PlacedStripe:
     residual = target  # it is loaded to where the sum will be
     if plan.residual is not None:
         residual = _row(plan.residual, stripe.row)
-    return PlacedStripe(stripe, _source(plan, stripe, number), target, residual)
+    source = _source(plan, stripe, number)
+    return PlacedStripe(stripe, source, target, residual, tuple(_operands(plan, stripe, number)))
+
+
+def _operands(plan: Plan, stripe: Stripe, number: int) -> Iterator[Place]:
+    """Of what POOL copies: maps in DRAM pass through the slab, one behind the other."""
+    layer, base = plan.layer, 0
+    if plan.source_slabs:
+        slab = plan.source_slabs[number % len(plan.source_slabs)]
+        base = slab.base
+        if isinstance(layer, Convolution):  # behind its source
+            base += stripe.in_rows * slab.pitch
+    for plane, place in zip(layer.gathered, plan.operands, strict=True):
+        if place is not None:
+            yield _row(place, stripe.in_row)
+            continue
+        yield Place(base, plane.row_words)
+        base += stripe.in_rows * plane.row_words
 
 
 def _source(plan: Plan, stripe: Stripe, number: int) -> Place:
+    if isinstance(plan.layer, Copy):
+        return Place(0, 0)  # it has operands
     if plan.source is None:
         return plan.source_slabs[number % len(plan.source_slabs)]
     place = _row(plan.source, stripe.in_row)

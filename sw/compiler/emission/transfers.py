@@ -17,6 +17,7 @@ from sw.compiler.emission.weight_stream import WeightStream
 from sw.compiler.layers import (
     AveragePool,
     Convolution,
+    Copy,
     Depthwise,
     Layer,
     MaxPool,
@@ -79,6 +80,14 @@ def load(
     """Load what a stripe needs from DRAM."""
     layer, stripe = plan.layer, placed.stripe
     steps = []
+    rows = range(stripe.in_row, stripe.in_row + stripe.in_rows)
+    for plane, at, place in zip(layer.gathered, plan.operands, placed.operands, strict=True):
+        if at is None:
+            tensor = dram[plane.tensor]
+            cut = _plain_cut(step, tensor, plane, plane.words)
+            steps.append(_load_rows(step, tensor, rows, place, cut))
+    if layer.gathered:
+        return steps
     if plan.source is None:
         tensor = dram[layer.source.tensor]
         steps.append(_load_source(step, layer, placed, tensor))
@@ -124,7 +133,7 @@ def _load_source(step: StepMaker, layer: Layer, placed: PlacedStripe, tensor: Dr
             cut = _plain_cut(step, tensor, stored, stored.words)
             flat = Place(place.base, stored.row_words)
             return _load_rows(step, tensor, range(stored.height), flat, cut)
-        case Convolution() | Depthwise() | MaxPool() | AveragePool():
+        case Convolution() | Depthwise() | MaxPool() | AveragePool() | Copy():
             cut = _plain_cut(step, tensor, layer.source, layer.source.words)
             return _load_rows(step, tensor, rows, place, cut)
         case MeanPool():  # some words of every pixel

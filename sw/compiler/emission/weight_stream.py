@@ -17,7 +17,9 @@ _TAG_MASK = 0xFFFF
 
 @dataclasses.dataclass(frozen=True)
 class WeightStream:
-    """A header, then one block for each channel tile; a block is sent for each of its pixel tiles.
+    """A header, with a table behind it if there is one, then one block for each channel tile.
+
+    A block is sent for each of its pixel tiles.
 
     Sizes are whole wide rows of ``modules * columns`` bytes, and so whole DRAM words.
     """
@@ -66,7 +68,10 @@ def weight_stream(config: DnaConfig, layer: Convolution, split: int) -> WeightSt
         parameters[first : first + group_channels].tobytes() + block.tobytes()
         for first, block in zip(range(0, channels, group_channels), arranged, strict=True)
     ]
-    return WeightStream(header.ljust(wide, b"\0"), blocks)
+    header = header.ljust(wide, b"\0")
+    if layer.table is not None:
+        header += layer.table.values.tobytes().ljust(wide, b"\0")
+    return WeightStream(header, blocks)
 
 
 def _folded_bias(layer: Convolution) -> npt.NDArray[np.int32]:

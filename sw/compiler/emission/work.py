@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
+from collections.abc import Sequence
 
-from hw.isa import Opcode
+from hw.isa import Opcode, TablePlace
 from hw.isa.accesses import Accesses, Memory, Rows
 from sw.compiler.choice import Tiling
 from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.stripes import PlacedStripe
 from sw.compiler.emission.weight_stream import tag
-from sw.compiler.layers import AveragePool, Convolution, Depthwise, MaxPool, MeanPool
+from sw.compiler.layers import (
+    AveragePool,
+    Convolution,
+    Copy,
+    Depthwise,
+    MaxPool,
+    MeanPool,
+    Part,
+    Plane,
+)
+from sw.compiler.placement import Place
 from sw.numerics import average_multiplier
 
 
@@ -36,6 +48,7 @@ def convolution(
         "column_stride": 0 if square else layer.window.column_stride,
         "in_zero_point": layer.zero_point,
         "tag": tag(layer.number),
+        "table": int(layer.table is not None),
     }
     post = {
         **tiles,
@@ -43,6 +56,7 @@ def convolution(
         "out_base": placed.target.base,
         "out_pitch": placed.target.pitch,
         "out_words": target.words,
+        "table": TablePlace.NONE if layer.table is None else layer.table.place,
     }
     if layer.residual is not None:
         post |= {
@@ -51,7 +65,7 @@ def convolution(
             "res_base": placed.residual.base,
             "res_pitch": placed.residual.pitch,
         }
-    return [step(Opcode.CONV, conv), step(Opcode.POST, post)]
+    return [*gather(step, layer, placed), step(Opcode.CONV, conv), step(Opcode.POST, post)]
 
 
 def depthwise(
@@ -76,12 +90,60 @@ def max_pool(step: StepMaker, layer: MaxPool, placed: PlacedStripe) -> list[Step
     fields = {
         **_window_fields(layer, placed),
         "stride": layer.window.column_stride,  # of the rows too, if there are several
+        "in_step": layer.source.words,
+        "out_step": layer.target.words,
         "out_height": placed.stripe.rows,
         "out_width": layer.target.width,
         "out_base": placed.target.base,
         "out_pitch": placed.target.pitch,
     }
     return [step(Opcode.MAX_POOL, fields)]
+
+
+def copy(step: StepMaker, layer: Copy, placed: PlacedStripe) -> list[Step]:
+    """A stripe of copies."""
+    return _copies(step, layer, layer.parts, layer.target, placed, placed.target, layer.repeat)
+
+
+def gather(step: StepMaker, layer: Convolution, placed: PlacedStripe) -> list[Step]:
+    """Copies that make up the source of a stripe."""
+    return _copies(step, layer, layer.gather, layer.source, placed, placed.source)
+
+
+def _copies(
+    step: StepMaker,
+    layer: Copy | Convolution,
+    parts: Sequence[Part],
+    plane: Plane,
+    placed: PlacedStripe,
+    target: Place,
+    repeat: tuple[int, int] = (1, 1),
+) -> list[Step]:
+    """A MAX_POOL over single pixels for each part, and each place of a pixel in ``plane``."""
+    (down, across), rows = repeat, placed.stripe.in_rows
+    places = dict(zip(layer.gathered, placed.operands, strict=True))
+    steps = []
+    for part in parts:
+        source = places[part.plane]
+        for row, column in itertools.product(range(down), range(across)):
+            fields = {
+                "in_base": source.base + part.first,
+                "in_pitch": source.pitch,
+                "in_words": part.words,
+                "in_step": part.plane.words,
+                "in_height": rows,
+                "in_width": part.plane.width,
+                "kernel_height": 1,
+                "kernel_width": 1,
+                "stride": 1,
+                "out_height": rows,
+                "out_width": part.plane.width,
+                "out_base": target.base + row * target.pitch + column * plane.words + part.at,
+                "out_pitch": down * target.pitch,
+                "out_step": across * plane.words,
+            }
+            steps.append(step(Opcode.MAX_POOL, fields))
+    return steps
 
 
 def average_pool(step: StepMaker, layer: AveragePool, placed: PlacedStripe) -> list[Step]:

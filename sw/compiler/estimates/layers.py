@@ -16,7 +16,15 @@ from hw.microarchitecture import (
 )
 from sw.compiler.choice import Choice, Stripe
 from sw.compiler.estimates.tiles import TilingEstimate, estimate_tiling
-from sw.compiler.layers import AveragePool, Convolution, Depthwise, Layer, MaxPool, MeanPool
+from sw.compiler.layers import (
+    AveragePool,
+    Convolution,
+    Copy,
+    Depthwise,
+    Layer,
+    MaxPool,
+    MeanPool,
+)
 from sw.compiler.platform import Platform
 
 
@@ -99,6 +107,9 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
             return [
                 depthwise_cycles(config, layer, stripe) for stripe in choice.stripes
             ], "depthwise"
+        case Copy():
+            words = sum(-(-part.words // config.post_words) for part in layer.parts)
+            return [stripe.rows * layer.target.width * words for stripe in choice.stripes], "pool"
         case MaxPool() | MeanPool():
             steps = _taps(layer)
         case AveragePool():  # the channels of a window leave one by one
@@ -139,7 +150,9 @@ def _transfers(
 
     load = store = 0
     result = stripe.rows * layer.target.row_words
-    if layer.source.tensor in in_dram:
+    for plane in layer.gathered:
+        load += cycles(stripe.in_rows * plane.row_words) if plane.tensor in in_dram else 0
+    if layer.source.tensor in in_dram and not layer.gathered:
         load += cycles(stripe.in_rows * layer.source.width * stripe.words)
     residual = layer.residual if isinstance(layer, Convolution) else None
     if residual is not None and residual.plane.tensor in in_dram:

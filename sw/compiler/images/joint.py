@@ -37,7 +37,7 @@ def joined(layer: Layer, images: int) -> Layer:
 
 
 def _of_single_pixels(layer: Layer) -> bool:
-    if not isinstance(layer, Convolution) or layer.packing is not None or layer.stored is not None:
+    if not isinstance(layer, Convolution) or layer.gather or layer.packing or layer.stored:
         return False
     maps, window = (*layer.operands, layer.target), layer.window
     return (

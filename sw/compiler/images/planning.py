@@ -252,6 +252,7 @@ class _Images:
             target=at(plan.layer.target.tensor),
             parameters=where[layer].base if layer in where else None,
             residual=None if residual is None else at(residual.plane.tensor),
+            operands=tuple(at(plane.tensor) for plane in plan.layer.gathered),
             source_slabs=tuple(Place(b.base, plan.way.slabs.source_pitch) for b in slabs[0]),
             target_slabs=tuple(Place(b.base, plan.way.slabs.target_pitch) for b in slabs[1]),
         )

@@ -3,8 +3,11 @@
 - Convolution, and fully connected as a convolution whose kernel is the whole input.
 - An addition joins the convolution that computes one of its operands, if nothing else needs that
   operand and the other one is there before. Otherwise it becomes a convolution of its own.
+- A function of each value is a table in the same place, with all functions of functions that only
+  lead to it; it is a convolution of its own, the identity, if what it reads is needed, too.
 - A depthwise convolution for the engine that the machine has for them; where it has none or that
   does not take it, as a plain one whose weights are zero off the diagonal.
+- Concatenations, slices and nearest resizes are copies by POOL, word by word.
 - Max-pool and mean; an average-pool is a mean of each of its windows, or of the whole map.
 """
 
@@ -15,22 +18,28 @@ from typing import Any
 
 from hw.config import DnaConfig
 from sw.compiler.layers import Layer
-from sw.compiler.lowering.addition import add
 from sw.compiler.lowering.context import Context, check_extents
 from sw.compiler.lowering.convolution import conv2d, depthwise_conv2d, fully_connected
-from sw.compiler.lowering.fusion import join_additions
+from sw.compiler.lowering.copies import channel_slice, concatenation, resize_nearest
+from sw.compiler.lowering.elementwise import add, function
+from sw.compiler.lowering.fusion import Fusion
 from sw.compiler.lowering.pooling import average_pool2d, max_pool2d, mean
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import (
     Add,
     AveragePool2D,
+    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
+    ResizeNearest,
+    Slice,
 )
 
 Lowering = Callable[[Context, Any, int], Layer]
@@ -41,11 +50,16 @@ LOWERINGS: Mapping[type[Operation], Lowering] = {
     DepthwiseConv2D: depthwise_conv2d,
     FullyConnected: fully_connected,
     Add: add,
+    Multiply: function,
+    Lookup: function,
+    Concatenation: concatenation,
+    Slice: channel_slice,
+    ResizeNearest: resize_nearest,
     MaxPool2D: max_pool2d,
     AveragePool2D: average_pool2d,
     Mean: mean,
 }
-"""How each class of operations becomes a layer; an addition only if no convolution takes it."""
+"""How each class of operations becomes a layer; an addition or a function only if none takes it."""
 
 
 def lower(graph: Graph, config: DnaConfig) -> list[Layer]:
@@ -56,11 +70,11 @@ def lower(graph: Graph, config: DnaConfig) -> list[Layer]:
     """
     if graph.input in graph.outputs:
         raise DnaError("the network has no operation: its output is its input")
-    context = Context(graph, config, join_additions(graph, config))
-    absorbed = {joined.addition.name for joined in context.joined.values()}
+    fusion = Fusion(graph, config)
+    context = Context(graph, config, fusion.follows, fusion.functions)
     layers: list[Layer] = []
     for operation in graph.operations:
-        if operation.name not in absorbed:
+        if operation.name not in fusion.absorbed:
             layer = _lowering(operation)(context, operation, len(layers))
             check_extents(layer, config)
             layers.append(layer)

@@ -9,7 +9,8 @@ from typing import TypedDict
 from hw.config import DnaConfig
 from hw.isa import FORMATS, Opcode
 from sw.compiler.layers import Convolution, Layer, Plane, Window
-from sw.compiler.lowering.fusion import Joined
+from sw.compiler.lowering.fusion import Follow
+from sw.compiler.lowering.pointwise import Pointwise
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import Operation, Tensor, Windowed
@@ -40,12 +41,14 @@ class Context:
     Attributes:
         graph: the whole of it.
         config: of the machine.
-        joined: by the name of a tensor, the addition that is computed with it.
+        follows: by the name of a tensor, what is computed with it.
+        functions: by the name of a tensor, what it is a function of, where it is a layer by itself.
     """
 
     graph: Graph
     config: DnaConfig
-    joined: Mapping[str, Joined]
+    follows: Mapping[str, Follow]
+    functions: Mapping[str, Pointwise]
 
     def plane(self, tensor: Tensor) -> Plane:
         """``tensor`` as the machine holds it; a flat one is one pixel."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sw.compiler.layers import Array, Convolution, Depthwise, Plane, Window
-from sw.compiler.lowering.addition import residual
 from sw.compiler.lowering.context import LIMITS, Context, check_window, window_of
 from sw.compiler.lowering.depthwise import fits
+from sw.compiler.lowering.elementwise import residual, table
 from sw.compiler.lowering.packing import pack, packed_parameters, packed_weights
 from sw.operations import Conv2D, DepthwiseConv2D, FullyConnected
 
@@ -78,7 +78,7 @@ def _convolution(
     weights: Array,
     flat: Plane | None = None,
 ) -> Convolution:
-    """The layer of ``operation``, with the addition that joins it.
+    """The layer of ``operation``, with what follows it in POST.
 
     Args:
         weights: int8 [out, kernel height, kernel width, source channels].
@@ -102,10 +102,9 @@ def _convolution(
                 for name, values in parameters.items()
             }
     check_window(operation, window)
-    joined = context.joined.get(operation.output)
-    if joined is not None:
-        common["operations"] = (operation.name, joined.addition.name)
-        common["target"] = context.plane(graph.result(joined.addition))
+    follow = context.follows[operation.output]
+    common["operations"] = (operation.name, *follow.operations)
+    common["target"] = context.plane(graph.tensors[follow.output])
     return Convolution(
         **common,
         window=window,
@@ -113,7 +112,8 @@ def _convolution(
         bias=parameters["bias"],
         multiplier=parameters["multiplier"],
         fields=_output_fields(context, operation),
-        residual=None if joined is None else residual(context, joined),
+        residual=None if follow.joined is None else residual(context, follow.joined),
+        table=table(follow),
         packing=packing,
         stored=stored,
     )

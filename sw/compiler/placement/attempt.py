@@ -215,6 +215,7 @@ class Attempt:
             source=places.get(layer.source.tensor),
             target=places.get(layer.target.tensor),
             residual=residual,
+            operands=tuple(places.get(plane.tensor) for plane in layer.gathered),
             source_slabs=tuple(Place(base, way.slabs.source_pitch) for base in sources),
             target_slabs=tuple(Place(base, way.slabs.target_pitch) for base in targets),
         )

@@ -25,6 +25,7 @@ class Plan:
         layer: which.
         way: what was chosen for it.
         source, target, residual: places of the whole maps; None if they live in DRAM.
+        operands: places of the maps of which POOL copies parts, likewise.
         parameters: feature word where the weights of a depthwise layer begin.
         source_slabs, target_slabs: places of what passes through, in turn.
     """
@@ -34,6 +35,7 @@ class Plan:
     source: Place | None
     target: Place | None
     residual: Place | None = None
+    operands: tuple[Place | None, ...] = ()
     parameters: int | None = None
     source_slabs: tuple[Place, ...] = ()
     target_slabs: tuple[Place, ...] = ()

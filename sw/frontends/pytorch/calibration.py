@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.export import ExportedProgram
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from sw.errors import DnaError
@@ -25,13 +26,16 @@ Progress = Callable[[str, int], None]
 
 
 def quantize(
-    model: torch.nn.Module, images: Iterable[F32Array], *, progress: Progress | None = None
+    model: torch.nn.Module | ExportedProgram,
+    images: Iterable[F32Array],
+    *,
+    progress: Progress | None = None,
 ) -> Graph:
     """Quantize a network after training.
 
     Args:
-        model: in evaluation mode; float32 [1, C, H, W] to [1, classes], made of what the table
-            of operators has for PyTorch.
+        model: in evaluation mode; float32 [1, C, H, W] to [1, classes], or to one or several maps,
+            made of what the table of operators has for PyTorch. Or such a network, exported.
         images: float32 [H, W, C], preprocessed; all are read once.
         progress: called with "calibrating" and the number of images done, then with "converting"
             and 0.
@@ -48,7 +52,10 @@ def quantize(
     first, stream = _peek(_checked(images))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # PT2E's own: deprecations inside torch
-        exported = torch.export.export(model, (_batch(first),)).module(check_guards=False)
+        program = model
+        if not isinstance(program, ExportedProgram):
+            program = torch.export.export(program, (_batch(first),))
+        exported = program.module(check_guards=False)
         prepared = prepare_pt2e(exported, DnaQuantizer())
         for done, image in enumerate(stream, 1):
             prepared(_batch(image))
@@ -58,7 +65,7 @@ def quantize(
     return lower(converted, first.shape)
 
 
-def _check_finite(model: torch.nn.Module) -> None:
+def _check_finite(model: torch.nn.Module | ExportedProgram) -> None:
     for name, value in itertools.chain(model.named_parameters(), model.named_buffers()):
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise DnaError(f"weights {name!r} hold NaN or infinity")

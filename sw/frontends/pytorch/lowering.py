@@ -92,19 +92,18 @@ class _Lowering:
         self._tensors[node] = HANDLERS[row.name](self, node)
 
     def _finish(self, node: Node) -> Graph:
-        outputs: Any = node.args[0]
-        if isinstance(outputs, tuple | list):
-            if len(outputs) != 1:
-                raise DnaError(f"the network has {len(outputs)} outputs, expected 1")
-            outputs = outputs[0]
-        name = self._tensors[outputs]
-        shape = self._builder.tensor(name).shape
-        if outputs in self._flat and len(shape) == 3 and shape[:2] != (1, 1):
-            raise DnaError(
-                f"the network's output is a flattened map of {list(shape)}, whose order would be "
-                "another; nearest: the map itself, or a linear layer behind it"
-            )
-        return self._builder.finish(name)
+        given: Any = node.args[0]
+        outputs = given if isinstance(given, tuple | list) else (given,)
+        for output in outputs:
+            if not isinstance(output, Node):
+                raise DnaError(f"an output of the network is {output!r}; nearest: tensors alone")
+            shape = self._builder.tensor(self._tensors[output]).shape
+            if output in self._flat and len(shape) == 3 and shape[:2] != (1, 1):
+                raise DnaError(
+                    f"the network's output is a flattened map of {list(shape)}, whose order would "
+                    "be another; nearest: the map itself, or a linear layer behind it"
+                )
+        return self._builder.finish(*dict.fromkeys(self._tensors[output] for output in outputs))
 
     def _name(self, node: Node) -> str:
         """The node's name, numbered if a module computes more than once."""

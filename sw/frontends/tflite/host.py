@@ -45,17 +45,6 @@ class Host(Operands):
                 operator.refuse(f"axis {axis}", "the last axis, the classes")
             operator.ignore("outputType")
 
-    def quantization(self, operator: TfliteOperator) -> None:
-        """QUANTIZE and DEQUANTIZE behind the logits."""
-        source = operator.input(0)
-        kind = self.model.tensors[operator.outputs[0]].type
-        if source in self.values and operator.code == "QUANTIZE" and kind == "INT8":
-            operator.refuse(
-                "INT8 to INT8 within the network",
-                "one scale and zero point for what is added or joined",
-            )
-        self.leave(operator)
-
     def notes(self, output: int) -> list[str]:
         """What the host has to do between the border and the tensor ``output``, in order."""
         notes: list[str] = []

@@ -13,6 +13,17 @@ TABLES = {
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "ADD": "AddOptions",
+    "MUL": "MulOptions",
+    "SUB": "SubOptions",
+    "MINIMUM": "MaximumMinimumOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
+    "HARD_SWISH": "HardSwishOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "ABS": "AbsOptions",
+    "NEG": "NegOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "SLICE": "SliceOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
@@ -31,7 +42,7 @@ TABLES = {
     "STRIDED_SLICE": "StridedSliceOptions",
     "PACK": "PackOptions",
 }
-"""The table of options that each operator has; LOGISTIC has none.
+"""The table of options that each operator has; LOGISTIC and its like have none.
 
 LiteRT reads no other one: it takes zeros instead.
 """

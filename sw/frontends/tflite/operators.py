@@ -5,27 +5,30 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import cast, get_args
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw import numerics
 from sw.errors import DnaError
+from sw.frontends.tflite.copies import Built, Copies
+from sw.frontends.tflite.elementwise import Elementwise
 from sw.frontends.tflite.entry import Entry, is_a
+from sw.frontends.tflite.functions import function_table
 from sw.frontends.tflite.host import Host
 from sw.frontends.tflite.operands import Value
 from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.shapes import ShapeArithmetic
-from sw.frontends.tflite.wide import WideWeights, is_wide, spread, upward_average
+from sw.frontends.tflite.wide import WideWeights, is_wide, upward_average, wide_depthwise
 from sw.graph_builder import Window
-from sw.operations import Padding
+from sw.numerics import Function, WithConstant
+from sw.operations import Lookup, Padding
 
 Shape = tuple[int, ...]
-Built = tuple[str, Shape]
-"""What an operator became: a tensor of the graph, and the shape that the file has to give it."""
 
 
-class Translation(Entry, Host, ShapeArithmetic, WideWeights):
+class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise):
     """Adds operations to the graph, one operator after the other."""
 
     def convolution(self, operator: TfliteOperator, name: str) -> Built:
@@ -61,8 +64,9 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights):
         output = self.output(operator, self.activation_of(operator))
         arranged = dataclasses.replace(weights, values=weights.values[0].transpose(2, 0, 1))
         if is_wide(arranged):
-            source, dense = self.narrowed(operator, value, spread(arranged, channels))
-            return self.computed(self.builder.conv2d(name, source, dense, output, window))
+            return self.computed(
+                wide_depthwise(self.builder, name, value.name, arranged, output, window)
+            )
         return self.computed(
             self.builder.depthwise_conv2d(name, value.name, arranged, output, window)
         )
@@ -103,16 +107,76 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights):
         return self.builder.fully_connected(name, source, weights, output), shape
 
     def addition(self, operator: TfliteOperator, name: str) -> Built:
-        """ADD."""
-        a, b = self.operand(operator, 0), self.operand(operator, 1)
-        if a.shape != b.shape:
-            operator.refuse(
-                f"shapes {list(a.shape)} and {list(b.shape)}",
-                "two operands of one shape",
-            )
+        """ADD, of a constant as a function."""
         operator.ignore("potScaleInt16")  # of int16
+        if self.scalar(operator) is not None:
+            return self.function(operator, name)
+        a, b = self.two(operator)
         output = self.output(operator, self.activation_of(operator))
         return self.builder.add(name, a.name, b.name, output), a.shape
+
+    def multiplication(self, operator: TfliteOperator, name: str) -> Built:
+        """MUL, of a constant as a function or, with one for each channel, a convolution."""
+        if self.scalar(operator) is not None:
+            return self.function(operator, name)
+        output = self.output(operator, self.activation_of(operator))
+        factors = self.factors(operator)
+        if factors is not None:
+            value, weights = factors
+            return self.builder.depthwise_conv2d(name, value.name, weights, output), value.shape
+        a, b = self.two(operator)
+        return self.builder.multiply(name, a.name, b.name, output), a.shape
+
+    def function(self, operator: TfliteOperator, name: str) -> Built:
+        """LOGISTIC and its like, and QUANTIZE of int8 to int8."""
+        function = cast(Function, operator.code.lower())
+        constant = self.scalar(operator)
+        if constant is None and function in get_args(WithConstant):
+            operator.refuse("two maps", "a map and one number")
+        value = self.operand(operator, int(constant is not None and constant.first))
+        source, output = self.builder.tensor(value.name), self.output(operator)
+        alpha = float(operator.option("alpha")) if function == "leaky_relu" else 0.0
+        quantized = (source.scale, source.zero_point), (output.scale, output.zero_point)
+        table = function_table(function, *quantized, alpha, constant)
+        if operator.outputs[0] in self.unsigned and (
+            constant is not None
+            or (table != function_table(function, *quantized, alpha, unsigned=True)).any()
+        ):
+            operator.refuse("UINT8, whose rounding is another", "INT8")
+        operation = Lookup(
+            name=name,
+            inputs=(value.name,),
+            output=name,
+            function=function,
+            alpha=alpha,
+            constant=constant,
+        )
+        return self.builder.lookup(operation, table, output), value.shape
+
+    def function_or_host(self, operator: TfliteOperator) -> None:
+        """The same, or what is behind the logits in a type that only the host has."""
+        read, made = (
+            self.model.tensors[index] for index in (operator.input(0), operator.outputs[0])
+        )
+        hosted = read.index in self.hosted or read.type != "INT8" or made.type != "INT8"
+        if hosted:
+            self.leave(operator)
+        else:
+            _computed(Translation.function)(self, operator)
+
+    def slice_of_any(self, operator: TfliteOperator) -> None:
+        """STRIDED_SLICE of what the file computes from shapes, or of channels."""
+        if operator.code == "STRIDED_SLICE" and operator.input(0) in self.shapes:
+            self.shape_arithmetic(operator)
+        else:
+            _computed(Translation.channel_slice)(self, operator)
+
+    def quantization(self, operator: TfliteOperator) -> None:
+        """QUANTIZE and DEQUANTIZE: of int8 to int8 within the network a function."""
+        if operator.code == "QUANTIZE" and operator.input(0) in self.values:
+            self.function_or_host(operator)
+        else:
+            self.leave(operator)
 
     def max_pool(self, operator: TfliteOperator, name: str) -> Built:
         """MAX_POOL_2D."""
@@ -257,6 +321,11 @@ HANDLERS: dict[str, Handler] = {
     "depthwise convolution": _computed(Translation.depthwise_convolution),
     "fully connected": _computed(Translation.fully_connected),
     "addition": _computed(Translation.addition),
+    "multiplication": _computed(Translation.multiplication),
+    "function": Translation.function_or_host,
+    "concatenation": _computed(Translation.concatenation),
+    "slice": Translation.slice_of_any,
+    "nearest resize": _computed(Translation.resize_nearest),
     "max-pool": _computed(Translation.max_pool),
     "average-pool": _computed(Translation.average_pool),
     "mean": _computed(Translation.mean),

@@ -47,23 +47,41 @@ def opened(content: bytes) -> Any:
 def cut(
     content: bytes, operators: Collection[int], inputs: Sequence[int], outputs: Sequence[int]
 ) -> bytes:
-    """Some operators of a file as a file; tensors keep their indices.
+    """Some operators of a file as a file; see :func:`part`."""
+    return part(opened(content), operators, inputs, outputs)
+
+
+def part(
+    model: Any, operators: Collection[int], inputs: Sequence[int], outputs: Sequence[int]
+) -> bytes:
+    """Some operators of a model as a file; tensors keep their indices.
 
     Args:
-        content: the file, of one subgraph.
+        model: a ``ModelT`` of one subgraph (:func:`opened`); it stays as it is.
         operators: their indices.
         inputs, outputs: tensors that it begins and ends with.
     """
-    model = opened(content)
     graph = model.subgraphs[0]
-    graph.operators = [each for i, each in enumerate(graph.operators) if i in operators]
-    graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
+    chosen = [each for i, each in enumerate(graph.operators) if i in operators]
     used = {*inputs, *outputs}
-    for operator in graph.operators:
+    for operator in chosen:
         used.update(int(i) for i in (*operator.inputs, *operator.outputs))
     kept = {graph.tensors[i].buffer for i in used if i >= 0}
-    for number, buffer in enumerate(model.buffers):
-        if number not in kept:
-            buffer.data = None
-    model.signatureDefs = model.metadata = model.metadataBuffer = None
-    return packed(model)
+    return packed(
+        schema.ModelT(
+            version=model.version,
+            operatorCodes=model.operatorCodes,
+            subgraphs=[
+                schema.SubGraphT(
+                    tensors=graph.tensors,
+                    inputs=np.array(inputs, np.int32),
+                    outputs=np.array(outputs, np.int32),
+                    operators=chosen,
+                )
+            ],
+            buffers=[
+                buffer if number in kept else schema.BufferT()
+                for number, buffer in enumerate(model.buffers)
+            ],
+        )
+    )

@@ -2,21 +2,25 @@
 
 What UINT8 weights are without their zero point lies in -255..255. The first int8 is the nearest to
 a weight, the second what is left of it, and only the channels of which something is left are needed
-twice: mostly one or two of a layer. (255 takes a third.)
+twice: mostly one or two of a layer. (255 takes a third.) A depthwise convolution finds every pixel
+twice instead.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sw.errors import DnaError
 from sw.frontends.tflite.operands import Operands, Value
 from sw.frontends.tflite.operator import TfliteOperator
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import INT8_MAX, INT8_MIN
+from sw.operations import Padding
 
 MAX_COUNT = 4096
 """The most values of a window of :func:`upward_average`."""
@@ -27,17 +31,37 @@ def is_wide(weights: Weights) -> bool:
     return bool(weights.values.dtype != np.int8)
 
 
-def spread(weights: Weights, channels: int) -> Weights:
-    """Weights of a depthwise convolution as those of a plain one, zero off the diagonal.
+def parts_of(wide: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """int8 values, as int16, whose sum is ``wide``: two of them, of 255 three."""
+    parts: list[npt.NDArray[Any]] = []
+    rest = wide
+    while not parts or rest.any():
+        parts.append(np.clip(rest, INT8_MIN, INT8_MAX))
+        rest = rest - parts[-1]
+    return parts
 
-    Args:
-        weights: [out, height, width].
-        channels: of the map.
+
+def wide_depthwise(
+    builder: GraphBuilder, name: str, x: str, weights: Weights, output: Output, window: Window
+) -> str:
+    """Add a depthwise convolution with wide weights, over a map that has every pixel several times.
+
+    The pixels of a window stand beside themselves then, one for each part of a weight. Rows are
+    repeated as columns are, since the depthwise engine has one stride.
     """
-    values, each = weights.values, np.arange(len(weights.values))
-    dense = np.zeros((*values.shape, channels), values.dtype)
-    dense[each, :, :, each // (len(values) // channels)] = values
-    return dataclasses.replace(weights, values=dense)
+    parts = parts_of(weights.values)
+    times = len(parts)
+    channels, height, width = weights.values.shape
+    values = np.zeros((channels, height, times, width, times), np.int8)
+    for number, part in enumerate(parts):
+        values[:, :, 0, :, number] = part
+    again = builder.resize_nearest(f"{name}.again", x, (times, times))
+    pads = window.padding
+    padding = Padding(*(times * n for n in (pads.top, pads.bottom, pads.left, pads.right)))
+    kernel = (times * height, times * width)
+    stride = (times * window.stride[0], times * window.stride[1])
+    weights = dataclasses.replace(weights, values=values.reshape(channels, *kernel))
+    return builder.depthwise_conv2d(name, again, weights, output, Window(kernel, stride, padding))
 
 
 def repeat(builder: GraphBuilder, name: str, x: str, channels: Sequence[int]) -> str:
@@ -94,14 +118,12 @@ class WideWeights(Operands):
         wide = weights.values
         if flat:
             wide = wide.reshape(len(wide), *self.builder.tensor(value.name).shape)
-        parts, channels = [np.clip(wide, INT8_MIN, INT8_MAX)], []
-        rest = wide - parts[0]
-        while rest.any():  # 255 takes three
-            needed = np.flatnonzero(rest.reshape(-1, rest.shape[-1]).any(axis=0))
-            part = np.clip(rest, INT8_MIN, INT8_MAX)
+        first, *others = parts_of(wide)
+        parts, channels = [first], []
+        for part in others:
+            needed = np.flatnonzero(part.reshape(-1, part.shape[-1]).any(axis=0))
             parts.append(part[..., needed])
             channels += needed.tolist()
-            rest = rest - part
         index = operator.input(0)
         own = len(self.readers[index]) == 1 and index not in self.model.outputs
         own &= value.name not in self.repeated

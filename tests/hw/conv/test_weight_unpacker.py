@@ -91,10 +91,20 @@ def rows_of(layers):
     for layer in layers:
         size = layer.config.modules * layer.config.columns
         rows = [layer.stream[i : i + size] for i in range(0, len(layer.stream), size)][1:]
+        table = layer.table_rows
+        parameters += [
+            {
+                "row": int.from_bytes(row.tobytes(), "little"),
+                "last": int(i == len(table) - 1),
+                "table": 1,
+            }
+            for i, row in enumerate(table)
+        ]
+        rows = rows[len(table) :]
         count = max(1, 8 >> layer.split)
         for _ in range(layer.channel_tiles * layer.pixel_tiles):
             parameters += [
-                {"row": int.from_bytes(row, "little"), "last": int(i == count - 1)}
+                {"row": int.from_bytes(row, "little"), "last": int(i == count - 1), "table": 0}
                 for i, row in enumerate(rows[:count])
             ]
             end = count + layer.passes * layer.config.rows
@@ -127,7 +137,13 @@ def test_every_row_goes_where_it_belongs(bench, seed):
     rng = np.random.default_rng(seed)
     layers = [
         Layer.random(
-            bench.config, rng, height=3, width=3, in_channels=5, split=min(i, 1) if seed else 0
+            bench.config,
+            rng,
+            height=3,
+            width=3,
+            in_channels=5,
+            split=min(i, 1) if seed else 0,
+            table=(i + seed) % 2 == 1,
         )
         for i in range(2)
     ]

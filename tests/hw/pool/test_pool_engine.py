@@ -41,21 +41,23 @@ def bench_of(name):
     return BENCHES[name]
 
 
-def addresses(base, pitch, height, width, words):
+def addresses(base, pitch, height, width, words, step):
     y, x, w = np.ogrid[:height, :width, :words]
-    return base + y * pitch + x * words + w
+    return base + y * pitch + x * step + w
 
 
 def read(feature, i):
     """The input tensor of instruction ``i``, int8 [height, width, channels]."""
-    place = addresses(i["in_base"], i["in_pitch"], i["in_height"], i["in_width"], i["in_words"])
+    step = i.fields.get("in_step", i["in_words"])
+    extents = i["in_height"], i["in_width"], i["in_words"], step
+    place = addresses(i["in_base"], i["in_pitch"], *extents)
     return feature.words[place].reshape(i["in_height"], i["in_width"], -1)
 
 
-def write(feature, tensor, base, pitch):
+def write(feature, tensor, base, pitch, step):
     height, width, channels = tensor.shape
     words = channels // feature.config.rows
-    place = addresses(base, pitch, height, width, words)
+    place = addresses(base, pitch, height, width, words, step)
     feature.words[place] = tensor.reshape(height, width, words, -1)
     feature.written[place] += 1
 
@@ -64,7 +66,7 @@ def expect(feature, i):
     x = read(feature, i)
     if i.opcode is Opcode.MEAN:
         values = [np.uint32(i[name]).view(np.float32) for name in ("multiplier", "offset")]
-        write(feature, mean(x, *values)[np.newaxis, np.newaxis], i["out_base"], 0)
+        write(feature, mean(x, *values)[np.newaxis, np.newaxis], i["out_base"], 0, 0)
         return
     kernel, stride = (i["kernel_height"], i["kernel_width"]), i["stride"]
     # As much at the bottom and right as the last window needs, and cut off what it does not.
@@ -80,17 +82,21 @@ def expect(feature, i):
         constant_values=-128,
     )[max(0, -i["pad_top"]) :, max(0, -i["pad_left"]) :]
     out = max_pool2d(padded, kernel, (stride, stride), Padding(0, 0, 0, 0))
-    write(feature, out[: i["out_height"], : i["out_width"]], i["out_base"], i["out_pitch"])
+    place = (i[name] for name in ("out_base", "out_pitch", "out_step"))
+    write(feature, out[: i["out_height"], : i["out_width"]], *place)
 
 
 def pool(**fields):
+    steps = {"in_step": fields["in_words"], "out_step": fields["in_words"]} | fields
     defaults = {
         "layer": 4,
         "in_base": 7,
-        "in_pitch": fields["in_width"] * fields["in_words"] + 1,
+        "in_pitch": fields["in_width"] * steps["in_step"] + 1,
+        "in_step": steps["in_step"],
         "kernel_width": fields["kernel_height"],
         "out_base": OUT_BASE,
-        "out_pitch": fields["out_width"] * fields["in_words"] + 2,
+        "out_pitch": fields["out_width"] * steps["out_step"] + 2,
+        "out_step": steps["out_step"],
     }
     return Instruction(Opcode.MAX_POOL, defaults | fields)
 
@@ -146,6 +152,11 @@ SHAPES = [
     # One pixel: a copy.
     {"in_height": 3, "in_width": 3, "in_words": 9, "kernel_height": 1, "stride": 1}
     | {"out_height": 3, "out_width": 3},
+    # Some words of a pixel, to every so many.
+    {"in_height": 3, "in_width": 3, "in_words": 1, "kernel_height": 1, "stride": 1}
+    | {"out_height": 3, "out_width": 3, "in_step": 3, "out_step": 5},
+    {**RESNET, "pad_left": 1, "out_height": 3, "out_width": 3, "in_words": 2, "in_step": 3},
+    {**RESNET, "pad_left": 1, "out_height": 3, "out_width": 3, "in_words": 5, "out_step": 6},
     # A kernel that is not square, and a stripe that begins inside of the input.
     {"in_height": 5, "in_width": 7, "in_words": 2, "kernel_height": 1, "kernel_width": 3}
     | {"stride": 2, "pad_top": -1, "pad_left": -1, "out_height": 2, "out_width": 2},
@@ -186,6 +197,8 @@ def test_random_layers_with_random_stalls(name, seed):
                 pad_left=rng.randint(0, 2),
                 out_height=rng.randint(1, 4),
                 out_width=rng.randint(1, 4),
+                in_step=words + max(0, rng.randint(-2, 2)),
+                out_step=words + max(0, rng.randint(-2, 2)),
             )
         )
     run(name, instructions, paces(rng), seed)
@@ -231,6 +244,7 @@ POOL_FAULTS = [
         {name: 0}
         for name in (
             "in_words",
+            "in_step",
             "in_height",
             "in_width",
             "kernel_height",
@@ -242,6 +256,7 @@ POOL_FAULTS = [
     ),
     {"in_base": 2048},
     {"out_base": 2048},
+    {"out_step": SHAPES[0]["in_words"] - 1},
 ]
 MEAN_FAULTS = [
     {"in_words": 0},

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS, DnaConfig
-from hw.isa import Instruction, Opcode
+from hw.isa import Instruction, Opcode, TablePlace
+from hw.post.lookup import LookupTables
 from hw.post.post_engine import PostEngine
 from hw.post.requantize import RequantizerLane
 from hw.post.residual import AdderLane
 from hw.status import Activity, Fault
-from sim.reference import add, requantize
+from sim.reference import add, look_up, requantize
 from tests.hw.support.engines import (
     EngineBench,
     Feature,
@@ -80,6 +81,9 @@ class Layer:
         self.height = overrides.get("height", int(rng.integers(1, 5)))
         self.width = overrides.get("width", int(rng.integers(1, 7)))
         self.residual = overrides.get("residual", bool(rng.integers(2)))
+        places = list(TablePlace)[: 3 if self.residual else 2]
+        self.table = overrides.get("table", places[int(rng.integers(len(places)))])
+        self.entries = rng.integers(-128, 128, 256).astype(np.int8)
         pixels = self.height * self.width
         self.tile = overrides.get(
             "tile", int(rng.integers(1, min(pixels, config.accumulation_depth) + 1))
@@ -92,7 +96,7 @@ class Layer:
         self.acc = (self.acc >> rng.integers(0, 28, shape)).astype(np.int32)
         self.bias = rng.integers(-(2**20), 2**20, channels).astype(np.int32)
         self.scale = (2.0 ** rng.uniform(-24, 0, channels)).astype(np.float32)
-        self.points = [int(value) for value in rng.integers(-128, 128, 3)]
+        self.points = [int(value) for value in rng.integers(-128, 128, 4)]
         self.bounds = [sorted(int(v) for v in rng.integers(-128, 128, 2)) for _ in range(2)]
         self.multipliers = (int(rng.integers(1 << 20, 1 << 21)), int(rng.integers(1, 1 << 21)))
         self.shift = int(rng.integers(18, 23))
@@ -116,12 +120,14 @@ class Layer:
     def _expected(self, feature):
         wrapped = (self.acc.astype(np.int64) + self.bias).astype(np.int32)
         out = requantize(wrapped, self.scale, self.points[0], *self.bounds[0])
+        if self.table == TablePlace.FRONT:
+            out = look_up(out, self.entries)
         if self.residual:
             other = feature.words[self._addresses(self.res_base, self.res_pitch)]
             out = add(
                 out,
                 other.reshape(out.shape),
-                zero_point_a=self.points[0],
+                zero_point_a=self.points[3],
                 zero_point_b=self.points[1],
                 multipliers=self.multipliers,
                 shift=self.shift,
@@ -129,6 +135,8 @@ class Layer:
                 lo=self.bounds[1][0],
                 hi=self.bounds[1][1],
             )
+        if self.table == TablePlace.BEHIND:
+            out = look_up(out, self.entries)
         return out.reshape(*self.targets.shape, self.config.rows)
 
     @property
@@ -154,10 +162,12 @@ class Layer:
             "multiplier": self.multipliers[0],
             "res_multiplier": self.multipliers[1],
             "shift": self.shift,
+            "term_zero_point": self.points[3],
             "res_zero_point": self.points[1],
             "sum_zero_point": self.points[2],
             "sum_lo": self.bounds[1][0],
             "sum_hi": self.bounds[1][1],
+            "table": self.table,
         }
         return Instruction(Opcode.POST, fields)
 
@@ -172,6 +182,12 @@ class Layer:
         parameters = np.zeros((channels, 2), np.uint32)
         parameters[: len(self.bias), 0] = self.bias.view(np.uint32)
         parameters[: len(self.bias), 1] = self.scale.view(np.uint32)
+        if self.table:
+            size = config.modules * columns
+            content = self.entries.tobytes()
+            for start in range(0, len(content), size):
+                row = int.from_bytes(content[start : start + size], "little")
+                rows.append(row | (start + size >= len(content)) << 8 * size | 2 << 8 * size)
         for tile in range(self.channel_tiles):
             part = parameters[tile * self.group * columns :][: self.group * columns]
             for first in range(0, len(pixels), self.tile):
@@ -245,10 +261,13 @@ def steady():
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-@pytest.mark.parametrize("residual", [False, True])
-def test_random_layers_without_stalls(name, residual):
+@pytest.mark.parametrize(
+    ("residual", "table"),
+    [(False, 0), (True, 0), (False, TablePlace.FRONT), (True, TablePlace.BEHIND)],
+)
+def test_random_layers_without_stalls(name, residual, table):
     for seed in range(4):
-        run(name, seed, steady, residual=residual)
+        run(name, seed, steady, residual=residual, table=table)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -262,7 +281,7 @@ def test_random_layers_with_random_stalls(name, seed):
 def test_one_step_per_cycle(name, residual):
     config = CONFIGS[name]
     shape = {"words": config.modules, "height": 2, "width": 4, "tile": 8}
-    result, _, cycles = run(name, 5, steady, split=0, residual=residual, **shape)
+    result, _, cycles = run(name, 5, steady, split=0, residual=residual, table=0, **shape)
     steps = 8 * config.modules // config.post_words
     # To choose the accumulators, and the queue in front of the write port.
     latency = 1 + RequantizerLane.LATENCY + AdderLane.LATENCY * residual + 1
@@ -275,10 +294,28 @@ def test_one_step_per_cycle(name, residual):
     )
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_table_is_written_word_by_word_and_costs_its_latency(name):
+    config = CONFIGS[name]
+    shape = {"words": config.modules, "height": 2, "width": 4, "tile": 8, "split": 0}
+    _, _, plain = run(name, 5, steady, residual=False, table=0, **shape)
+    _, _, cycles = run(name, 5, steady, residual=False, table=TablePlace.FRONT, **shape)
+    wide = config.modules * config.columns
+    # A row, its words of 8 bytes, and the next one; then the last one's words meet the parameters'.
+    rows = 256 // wide * (wide // 8 + 1)
+    assert cycles[0] == plain[0] + rows - wide // 8 + LookupTables.LATENCY
+    assert cycles == list(range(cycles[0], cycles[0] + len(plain)))
+
+
+def test_the_next_tables_wait_for_their_turn():
+    shape = {"words": 2, "height": 1, "width": 2, "tile": 2}
+    run("g4u1", 9, paces(random.Random(2)), count=6, table=TablePlace.FRONT, **shape)
+
+
 def test_tiles_follow_each_other_without_a_gap():
     # A tile of 16 pixels takes 32 cycles: long enough to load 8 rows of parameters meanwhile.
     shape = {"words": 4, "height": 8, "width": 8, "tile": 16}
-    _, _, cycles = run("g2", 5, steady, split=0, residual=True, **shape)
+    _, _, cycles = run("g2", 5, steady, split=0, residual=True, table=0, **shape)
     assert cycles == list(range(cycles[0], cycles[0] + 64 * 4))
 
 
@@ -294,7 +331,8 @@ def test_tiles_follow_each_other_without_a_gap():
 def test_activity_names_what_is_waited_for(stopped, activity):
     config, bench = CONFIGS["g2"], bench_of("g2")
     feature = Feature(config, np.random.default_rng(0))
-    layer = Layer(config, np.random.default_rng(1), feature, residual=True, split=0, words=4)
+    options = {"residual": True, "split": 0, "words": 4, "table": 0}
+    layer = Layer(config, np.random.default_rng(1), feature, **options)
     result = bench.run([layer.instruction], models(bench.dut, feature, layer, stopped), cycles=200)
     assert not result.done
     assert result.activity[activity] > 150
@@ -319,6 +357,8 @@ def test_activity_names_what_is_waited_for(stopped, activity):
         ({"res_base": 1024}, Fault.BAD_FIELD),
         ({"shift": 12}, Fault.BAD_FIELD),
         ({"shift": 31}, Fault.BAD_FIELD),
+        ({"table": 3}, Fault.BAD_FIELD),
+        ({"table": 2, "residual": 0}, Fault.BAD_FIELD),
     ],
 )
 def test_faults(changes, fault):

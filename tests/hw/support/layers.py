@@ -29,6 +29,7 @@ class Layer:
         tile_pixels: of the accumulation memory that a tile uses.
         base: first feature word.
         tag: of the weight stream.
+        table: whether one of noise follows the header of the stream.
         parameters: bytes [channel tiles, pixel tiles, parameter rows, row].
     """
 
@@ -43,6 +44,7 @@ class Layer:
     tile_pixels: int
     base: int
     tag: int
+    table: bool = False
     seed: int = 0
 
     @classmethod
@@ -72,6 +74,7 @@ class Layer:
             "zero_point": choose("zero_point", -128, 127),
             "base": choose("base", 0, config.modules - 1),
             "tag": choose("tag", 0, 0xFFFF),
+            "table": given.pop("table", False),
             "seed": int(rng.integers(1 << 30)),
         }
         assert not given, given
@@ -192,6 +195,7 @@ class Layer:
                 "passes": self.passes,
                 "in_zero_point": self.zero_point,
                 "tag": self.tag,
+                "table": int(self.table),
             },
         )
 
@@ -202,6 +206,13 @@ class Layer:
         tiles = self.channel_tiles * self.pixel_tiles
         rng = np.random.default_rng(self.seed + 1)
         return rng.integers(0, 256, (tiles, max(1, 8 >> self.split), row)).astype(np.uint8)
+
+    @property
+    def table_rows(self) -> npt.NDArray[np.uint8]:
+        """Noise [rows of the table, bytes of a wide row]."""
+        row = self.config.modules * self.config.columns
+        rows = max(1, 256 // row) if self.table else 0
+        return np.random.default_rng(self.seed + 2).integers(0, 256, (rows, row)).astype(np.uint8)
 
     @property
     def stream(self) -> bytes:
@@ -226,6 +237,7 @@ class Layer:
         row = config.modules * columns
         header = [self.tag & 255, self.tag >> 8, ~self.tag & 255, (~self.tag >> 8) & 255]
         parts = [bytes([*header, *[0] * (row - 4)])]
+        parts.append(self.table_rows.tobytes())
         for tile in range(self.channel_tiles * self.pixel_tiles):
             parts.append(self.parameter_rows[tile].tobytes())
             channel = tile // self.pixel_tiles * self.group_channels

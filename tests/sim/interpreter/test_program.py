@@ -113,6 +113,8 @@ def test_max_pool_ignores_padding():
             Opcode.MAX_POOL,
             in_pitch=9,
             in_words=2,
+            in_step=2,
+            out_step=2,
             in_height=3,
             in_width=4,
             kernel_height=3,
@@ -308,6 +310,7 @@ def test_a_flipped_bit():
 
 POOL = {
     "in_words": 1,
+    "in_step": 1,
     "in_height": 1,
     "in_width": 1,
     "kernel_height": 1,
@@ -315,6 +318,7 @@ POOL = {
     "stride": 1,
     "out_height": 1,
     "out_width": 1,
+    "out_step": 1,
 }
 
 

@@ -7,7 +7,7 @@ from harness.cli import main
 from sim.functional.isa import available
 from sw import artifact
 from tests import skips
-from tests.support.tflite_models import random_model
+from tests.support.tflite_models import CODE, Maker, random_model
 from tests.support.tiny import save_artifact, save_photographs
 
 
@@ -69,3 +69,30 @@ def test_a_cache_that_cannot_be_written_is_one_line(
     error = capsys.readouterr().err
     assert error.startswith("error: cannot write to ")
     assert len(error.splitlines()) == 1
+
+
+def test_litert_without_its_delegate_is_told_apart(monkeypatch, capsys, tmp_path):
+    net = Maker(np.random.default_rng(3))
+    x = net.conv(net.input((1, 16, 16, 8)), 16, (3, 3))
+    path, file = tmp_path / "net.tflite", tmp_path / "compared.json"
+    path.write_bytes(net.finish(net.pool(x, CODE.MAX_POOL_2D, (2, 2), (2, 2))))
+    assert run(monkeypatch, path, "--random", 8, "--jobs", 1, "--json", file) == 0
+    convolution, pool = json.loads(file.read_text())["operators"]
+    assert pool["built_in_differ"] == pool["built_in_largest"] == 0
+    assert 0 < convolution["built_in_differ"] < convolution["values"] // 20
+    assert convolution["built_in_largest"] == 1
+    assert "1 of 2 operators have other values" in capsys.readouterr().out
+
+
+def test_an_onnx_file_is_compared_with_its_own_runtime(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("onnxruntime", reason=skips.not_installed("bench"))
+    from tests.support.onnx_models import save_quantized
+
+    path, file = save_quantized(tmp_path, "QDQ", "QUInt8"), tmp_path / "compared.json"
+    assert run(monkeypatch, path, "--random", 2, "--json", file) == 0
+    figures = json.loads(file.read_text())
+    assert figures["mismatches"] == 0
+    assert figures["faults"] == []
+    assert all(row["onnx_values"] > 0 for row in figures["operators"])
+    assert "ONNX Runtime, each operation" in capsys.readouterr().out
+    assert run(monkeypatch, path, "a.npy") == 2

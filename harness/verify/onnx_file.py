@@ -1,0 +1,46 @@
+"""An ONNX file in all runtimes: ONNX Runtime, and the graph in our engines and in LiteRT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.data.inputs import random_inputs
+from sim.compare.engines import Comparer, total
+from sw.extras import needs
+
+
+def compared_onnx(path: Path, count: int) -> dict[str, Any]:
+    """Figures of every operation on ``count`` random inputs, for JSON.
+
+    Raises:
+        DnaError: the file is refused, or a runtime cannot run it.
+    """
+    with needs("bench"):
+        from sim.compare.onnx import OnnxMeasurer, faults
+        from sw.frontends.onnx import import_file
+    imported = import_file(path)
+    graph = imported.graph
+    images = list(random_inputs(graph.tensors[graph.input].shape, count))
+    measurer, comparer = OnnxMeasurer(path, imported), Comparer(graph)
+    measured = measurer.measure(images)
+    whole = measurer.whole(images, measured)
+    rows = {row.operation: row for row in total(comparer.image(image) for image in images)}
+    return {
+        "values": sum(row.values for row in rows.values()),
+        "mismatches": sum(row.mismatches for row in rows.values()),
+        "faults": faults(measured, whole),
+        "operators": [
+            {
+                "name": each.operation,
+                "kind": each.kind,
+                "values": rows[each.operation].values,
+                "mismatches": rows[each.operation].mismatches,
+                "onnx_values": each.values,
+                "onnx_differ": each.differing,
+                "onnx_largest": each.largest,
+                "onnx_unexplained": each.unexplained,
+            }
+            for each in measured
+        ],
+    }

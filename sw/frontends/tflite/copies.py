@@ -1,0 +1,112 @@
+"""The operators of a TFLite file that move values and change none."""
+
+from __future__ import annotations
+
+from sw.frontends.tflite.operands import Operands, Value
+from sw.frontends.tflite.operator import TfliteOperator
+
+Built = tuple[str, tuple[int, ...]]
+"""What an operator became: a tensor of the graph, and the shape that the file has to give it."""
+
+
+class Copies(Operands):
+    """Adds them to the graph."""
+
+    def held(self, operator: TfliteOperator, position: int = 0) -> Value:
+        """An operand that has its shape in the graph, too."""
+        value = self.operand(operator, position)
+        held = self.builder.tensor(value.name).shape
+        if value.shape != (1, *held):
+            operator.refuse(
+                f"its input was reshaped from {list(held)} to {list(value.shape)}",
+                "RESHAPE behind it",
+            )
+        return value
+
+    def concatenation(self, operator: TfliteOperator, name: str) -> Built:
+        """CONCATENATION of channels."""
+        values = [self.held(operator, place) for place in range(len(operator.inputs))]
+        for value in values:
+            if len(value.shape) != len(values[0].shape):
+                operator.refuse("inputs of different ranks", "one rank")
+        rank, axis = len(values[0].shape), operator.option("axis")
+        if axis not in (-1, rank - 1):
+            operator.refuse(f"axis {axis}", "the last axis, the channels")
+        if self.activation_of(operator) != "none":
+            operator.refuse("a fused activation", "none")
+        self.same_quantization(operator)
+        if len(values) == 1:
+            return values[0].name, values[0].shape
+        joint = self.builder.concatenate(name, [value.name for value in values])
+        return joint, (1, *self.builder.tensor(joint).shape)
+
+    def channel_slice(self, operator: TfliteOperator, name: str) -> Built:
+        """SLICE and STRIDED_SLICE of channels."""
+        value = self.held(operator)
+        self.same_quantization(operator)
+        begin, end = (
+            self.slice_bounds(operator, value.shape)
+            if operator.code == "SLICE"
+            else self.strided_bounds(operator, value.shape)
+        )
+        for axis, size in enumerate(value.shape[:-1]):
+            if (begin[axis], end[axis]) != (0, size):
+                operator.refuse(
+                    f"a slice {begin} to {end} of {list(value.shape)}", "a slice of channels"
+                )
+        count = end[-1] - begin[-1]
+        shape = (*value.shape[:-1], count)
+        if shape == value.shape:
+            return value.name, shape
+        return self.builder.slice_channels(name, value.name, begin[-1], count), shape
+
+    def slice_bounds(
+        self, operator: TfliteOperator, shape: tuple[int, ...]
+    ) -> tuple[list[int], list[int]]:
+        """Where a SLICE begins and ends along each axis."""
+        begin, size = (
+            self.integers(operator, place, "bounds").reshape(-1).tolist() for place in (1, 2)
+        )
+        if len(begin) != len(shape) or len(size) != len(shape):
+            operator.refuse(f"bounds {begin} and {size}", "one for each axis")
+        end = [
+            extent if count == -1 else first + count
+            for first, count, extent in zip(begin, size, shape, strict=True)
+        ]
+        return begin, end
+
+    def strided_bounds(
+        self, operator: TfliteOperator, shape: tuple[int, ...]
+    ) -> tuple[list[int], list[int]]:
+        """Where a STRIDED_SLICE begins and ends along each axis, all with step 1."""
+        begin, end, steps = (
+            self.integers(operator, place, "bounds").reshape(-1).tolist() for place in (1, 2, 3)
+        )
+        for name in ("ellipsisMask", "newAxisMask", "shrinkAxisMask", "offset"):
+            operator.expect(name, 0)
+        if not len(begin) == len(end) == len(steps) == len(shape):
+            operator.refuse(f"bounds {begin} and {end}", "one for each axis")
+        if set(steps) != {1}:
+            operator.refuse(f"steps {steps}", "step 1")
+        begins, ends = (operator.option(name) for name in ("beginMask", "endMask"))
+        bounds = [
+            slice(
+                None if begins >> axis & 1 else begin[axis], None if ends >> axis & 1 else end[axis]
+            ).indices(extent)
+            for axis, extent in enumerate(shape)
+        ]
+        return [first for first, _, _ in bounds], [last for _, last, _ in bounds]
+
+    def resize_nearest(self, operator: TfliteOperator, name: str) -> Built:
+        """RESIZE_NEAREST_NEIGHBOR."""
+        value = self.map(operator)
+        self.same_quantization(operator)
+        size = self.integers(operator, 1, "size").reshape(-1).tolist()
+        _, height, width, channels = value.shape
+        if len(size) != 2 or min(size) < 1 or size[0] % height or size[1] % width:
+            operator.refuse(f"{[height, width]} to {size}", "a whole multiple of rows and columns")
+        if operator.option("alignCorners"):
+            operator.refuse("aligned corners", "none")
+        operator.ignore("halfPixelCenters")  # of whole factors the same
+        factor = (size[0] // height, size[1] // width)
+        return self.builder.resize_nearest(name, value.name, factor), (1, *size, channels)

@@ -1,0 +1,78 @@
+"""Rows of what computes each value from those at the same place."""
+
+from __future__ import annotations
+
+from sw.operations import Add, Lookup, Multiply
+from sw.operators import constraints, shapes
+from sw.operators.row import Operator, Spelling
+
+ADDITION = Operator(
+    name="addition",
+    operation=Add,
+    accepts="activations, not constants",
+    graph="the same",
+    machine="in the stream behind the convolution that computes an operand, else behind an "
+    "identity",
+    spelling={
+        "tflite": Spelling(
+            names=("ADD",),
+            note="of two maps; of a map and one number a function",
+            instead_of={"ADD_N": "ADD"},
+        ),
+        "onnx": Spelling(names=("Add", "QLinearAdd"), instead_of={"Sub": "Add", "Sum": "Add"}),
+        "pytorch": Spelling(
+            names=("aten.add.Tensor", "aten.add_.Tensor"),
+            instead_of={"aten.sub.Tensor": "aten.add"},
+        ),
+    },
+    operands=2,
+    constraints=(constraints.ONE_SHAPE,),
+    shape=shapes.same,
+    takes_activation=True,
+)
+
+MULTIPLICATION = Operator(
+    name="multiplication",
+    operation=Multiply,
+    accepts="activations of one shape, not constants",
+    graph="the same",
+    machine="of a value and a function of it: a table; no other",
+    spelling={
+        "tflite": Spelling(
+            names=("MUL",),
+            note="of a map and one number a function, and a number for each channel a depthwise "
+            "convolution",
+            instead_of={"DIV": "MUL"},
+        ),
+        "onnx": Spelling(absent="not read yet"),
+        "pytorch": Spelling(absent="not read yet"),
+    },
+    operands=2,
+    constraints=(constraints.ONE_SHAPE,),
+    shape=shapes.same,
+    takes_activation=True,
+)
+
+FUNCTION = Operator(
+    name="function",
+    operation=Lookup,
+    accepts="of each value by itself",
+    graph="a table of 256 results, which the runtime gave",
+    machine="one table for a chain of them, in the stream behind the convolution or the addition "
+    "that computes the value, else behind an identity",
+    spelling={
+        "tflite": Spelling(
+            names=(
+                *("LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "ELU"),
+                *("RELU", "RELU6", "RELU_N1_TO_1", "ABS", "NEG"),
+                *("SUB", "MINIMUM", "MAXIMUM"),
+            ),
+            note="SUB, MINIMUM and MAXIMUM of a map and one number, as ADD and MUL; of other types "
+            "than INT8 only behind the logits, by the host",
+            instead_of={"GELU": "HARD_SWISH", "EXP": "LOGISTIC", "SQRT": "LOGISTIC"},
+        ),
+        "onnx": Spelling(absent="not read yet"),
+        "pytorch": Spelling(absent="not read yet"),
+    },
+    shape=shapes.same,
+)

@@ -1,0 +1,66 @@
+"""Rows of what moves values and changes none."""
+
+from __future__ import annotations
+
+from sw.operations import Concatenation, ResizeNearest, Slice
+from sw.operators import constraints, shapes
+from sw.operators.row import Operator, Spelling
+
+_ABSENT = Spelling(absent="not read yet")
+
+CONCATENATION = Operator(
+    name="concatenation",
+    operation=Concatenation,
+    accepts="of channels, with one scale and zero point",
+    graph="the same",
+    machine="POOL copies; where parts in front do not fill words, a convolution behind that",
+    spelling={
+        "tflite": Spelling(names=("CONCATENATION",)),
+        "onnx": _ABSENT,
+        "pytorch": _ABSENT,
+    },
+    operands=0,
+    constraints=(constraints.JOINABLE,),
+    shape=shapes.joined,
+    keeps_quantization=True,
+)
+
+SLICE = Operator(
+    name="slice",
+    operation=Slice,
+    accepts="some channels, one behind the other",
+    graph="the same",
+    machine="POOL copies; where it does not begin with a word, a convolution",
+    spelling={
+        "tflite": Spelling(
+            names=("SLICE", "STRIDED_SLICE"),
+            note="step 1; of shapes any",
+            instead_of={"SPLIT": "STRIDED_SLICE", "SPLIT_V": "STRIDED_SLICE"},
+        ),
+        "onnx": _ABSENT,
+        "pytorch": _ABSENT,
+    },
+    constraints=(constraints.CHANNELS_THERE,),
+    shape=shapes.sliced,
+    keeps_quantization=True,
+)
+
+RESIZE_NEAREST = Operator(
+    name="nearest resize",
+    operation=ResizeNearest,
+    accepts="by whole factors",
+    graph="the same",
+    machine="POOL copies, once for each row and column of the factor",
+    spelling={
+        "tflite": Spelling(
+            names=("RESIZE_NEAREST_NEIGHBOR",),
+            note="no aligned corners",
+            instead_of={"RESIZE_BILINEAR": "RESIZE_NEAREST_NEIGHBOR"},
+        ),
+        "onnx": _ABSENT,
+        "pytorch": _ABSENT,
+    },
+    constraints=(constraints.SPATIAL, constraints.FACTOR),
+    shape=shapes.repeated,
+    keeps_quantization=True,
+)
