@@ -262,5 +262,6 @@ def like(numbers: dict[str, Any], kind: str) -> Dram:
         t_wtr_l=time("tWTR"),
         t_rfc=time("tRFC"),
         t_refi=time("tREFI"),
+        look_ahead=0,
         source="LiteDRAM's own numbers of its chip",
     )
