@@ -12,7 +12,7 @@ PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-h
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage litedram timing imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage arm litedram timing imagenet check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ damage: setup ## 10000 damaged artifacts of a SEED (0): refused, or all engines 
 litedram: setup ## nano behind LiteDRAM as RTL, beside the cycle model with our model of it (10 minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[memory]'
 	$(BIN)/python -m tests.sweeps.litedram
+
+arm: setup ## the kernels for Arm under emulation (1 minute; 350 MB of Debian's packages)
+	@scripts/system-packages aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user
+	$(BIN)/python -m pytest -q tests/sim/functional/test_emulated.py
 
 timing: setup ## levels, standard cells (osu018) and ECP5 of nano, every block and the machine (20 minutes)
 	@scripts/system-packages sta:opensta /usr/share/qflow/tech/osu018/osu018_stdcells.lib:qflow-tech-osu018

@@ -62,33 +62,31 @@ def split_shape(config: DnaConfig) -> range:
 class WindowReadSignature(wiring.Signature):
     """Reads up to G words a cycle from G different banks; from the reader's side.
 
-    Lane i asks for feature word ``addresses[i]``; enabled lanes must satisfy
-    ``addresses[i] == addresses[0] + i`` modulo G, so that no two meet in one bank. Module m gets
-    the word of lane m modulo 2^split; lanes that are not enabled give ``fill``.
+    Module m asks for feature word ``addresses[m]`` and gets it, or ``fill`` if it is not enabled.
+    Those that are may ask for the same word, but not for two words of one bank.
 
     Nobody waits: a request is taken when it is there, and its words are there ``WINDOW_LATENCY``
     cycles later, for one cycle.
 
     Members:
         requests: out, stream, always ready, of {addresses: unsigned [G], enable: unsigned(G),
-            fill: signed(8), split: unsigned}.
+            fill: signed(8)}.
         words: in, feature word [G], by module.
     """
 
     def __init__(self, config: DnaConfig) -> None:
-        lanes = config.modules
+        modules = config.modules
         request = data.StructLayout(
             {
-                "addresses": data.ArrayLayout(unsigned(config.feature_address_bits), lanes),
-                "enable": unsigned(lanes),
+                "addresses": data.ArrayLayout(unsigned(config.feature_address_bits), modules),
+                "enable": unsigned(modules),
                 "fill": signed(8),
-                "split": split_shape(config),
             }
         )
         super().__init__(
             {
                 "requests": Out(stream.Signature(request, always_ready=True)),
-                "words": In(data.ArrayLayout(word_layout(config), lanes)),
+                "words": In(data.ArrayLayout(word_layout(config), modules)),
             }
         )
 

@@ -214,6 +214,19 @@ class GraphBuilder:
         self._graph.tensors[x] = msgspec.structs.replace(self._graph.tensors[x], shape=shape)
         return True
 
+    def widened(self, name: str, x: str, before: int, after: int, padding: Padding) -> str:
+        """Add a convolution that puts channels of zeros around those that there are."""
+        source = self.tensor(x)
+        channels = source.shape[-1]
+        values = np.pad(np.eye(channels, dtype=np.int8), ((before, after), (0, 0)))
+        weights = Weights(
+            values=values[:, None, None],
+            bias=np.zeros(len(values), np.int32),
+            scale=np.ones(len(values), np.float32),
+        )
+        output, window = Output(source.scale, source.zero_point), Window((1, 1), padding=padding)
+        return self.conv2d(name, x, weights, output, window)
+
     def bounded(self, name: str, x: str, output: Output) -> str:
         """Add a convolution that gives every value another quantization, and bounds."""
         return self._uniform(name, x, 1.0, output, Window((1, 1)))

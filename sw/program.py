@@ -139,6 +139,7 @@ class LayerTable(msgspec.Struct, frozen=True, kw_only=True):
             every stripe.
         dram: where the output is kept if not in feature memory.
         split: k, modules that share a reduction; 0 if it is no convolution.
+        neighbours: p, pixels that are computed as one; 0 if it is no convolution.
         channel_tiles, pixel_tiles, tile_pixels: the loop nest (of the first stripe).
         macs: multiply-accumulates, padding counted.
         weight_bytes, load_bytes, store_bytes: DRAM traffic.
@@ -156,6 +157,7 @@ class LayerTable(msgspec.Struct, frozen=True, kw_only=True):
     stripes: list[StripePlace]
     dram: DramTensor | None
     split: int
+    neighbours: int
     channel_tiles: int
     pixel_tiles: int
     tile_pixels: int

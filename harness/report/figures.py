@@ -73,7 +73,7 @@ class LayerFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         number, name, kind, shape, macs: as in the program's table.
-        split: k; 0 if it is no convolution.
+        split, neighbours: k and p; 0 if it is no convolution.
         start, end: first cycle of work for it, and the first one after, from the start of the
             program; loads and weights run ahead. Layers overlap.
         cycles: from the end of the layers before to its own; they add up to the end of the last.
@@ -95,6 +95,7 @@ class LayerFigures(msgspec.Struct, frozen=True, kw_only=True):
     shape: tuple[int, int, int]
     macs: int
     split: int
+    neighbours: int
     start: int
     end: int
     cycles: int
@@ -150,6 +151,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         macs, utilization, latency_ms: of one image.
         throughput_per_s: with one program after the other: of several images, if there is one.
         utilization_all: of all multipliers, the depthwise engine's too.
+        beside_conv: part of the cycles of the depthwise engine's work in which CONV worked, too;
+            None if it has none.
         dram_read_bytes, dram_written_bytes: whole DRAM words.
         uses: cycles of CONV by what became of them; they add up to ``cycles``.
         engines: cycles by engine and activity.
@@ -175,6 +178,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     macs: int
     utilization: float
     utilization_all: float
+    beside_conv: float | None
     latency_ms: float
     throughput_per_s: float
     dram_read_bytes: int
@@ -237,6 +241,7 @@ def report(
     held = blocks(program, prediction.spans)
     latency = prediction.cycles / (clock.mhz * 1e3)
     conv = prediction.activity[Engine.CONV].sum(axis=0)
+    depthwise = prediction.counters[Engine.DEPTHWISE][Activity.BUSY]
     return Report(
         modelled=True,
         model=model,
@@ -249,6 +254,7 @@ def report(
         macs=macs,
         utilization=macs / (config.macs * prediction.cycles),
         utilization_all=macs / ((config.macs + config.depthwise_macs) * prediction.cycles),
+        beside_conv=prediction.both_busy / depthwise if depthwise else None,
         latency_ms=latency,
         throughput_per_s=1e3 * (batch.images / batch.latency_ms if batch else 1 / latency),
         batch=batch,
@@ -349,6 +355,7 @@ def _layer(
         shape=table.shape,
         macs=table.macs,
         split=table.split,
+        neighbours=table.neighbours,
         start=time.start,
         end=time.end + 1,
         cycles=time.cycles,

@@ -9,6 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import DnaConfig
+from hw.conv.neighbours import EXTENT
 from hw.conv.slice_stepper import pass_layout
 from hw.interfaces import WindowReadSignature, split_shape
 from hw.isa import Opcode
@@ -16,8 +17,6 @@ from hw.isa.layout import instruction_layout
 from hw.microarchitecture import ACCUMULATION_LATENCY
 
 _CONV = instruction_layout(Opcode.CONV)
-_EXTENT = unsigned(16)
-"""An input row or column modulo 2^16: those before the image are far behind it."""
 
 
 def entry_layout(config: DnaConfig) -> data.StructLayout:
@@ -41,8 +40,8 @@ class _Place:
         shapes = {
             "columns_left": _CONV.members["out_width"],
             "ends_row": unsigned(1),
-            "y": _EXTENT,
-            "x": _EXTENT,
+            "y": EXTENT,
+            "x": EXTENT,
             "row_address": address,
             "address": address,
         }
@@ -110,7 +109,7 @@ class PixelWalker(wiring.Component):
             {
                 "instructions": In(stream.Signature(_CONV)),
                 "origin": In(address),
-                "column_stride": In(_CONV.members["stride"]),
+                "column_stride": In(_CONV.members["column_stride"]),
                 "step_x": In(address),
                 "step_y": In(address),
                 "passes": In(stream.Signature(pass_layout(config))),
@@ -122,7 +121,7 @@ class PixelWalker(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the walk, the pass that it is in, and the lanes of its windows."""
+        """Build the walk, the pass that it is in, and the modules' shares of its windows."""
         m = Module()
         config = self._config
         new, current, pixel = self.instructions.payload, self.passes.payload, self.pixels.payload
@@ -154,7 +153,7 @@ class PixelWalker(wiring.Component):
             ]
 
         active = Signal()
-        lanes = Signal.like(current.lanes)
+        shares = Signal.like(current.shares)
         shorter, closes = (Signal(name=name) for name in ("shorter", "closes"))
         pixels_left = Signal.like(tile.more)
         rest = Signal.like(tile.rest)
@@ -192,7 +191,7 @@ class PixelWalker(wiring.Component):
             more = Mux(current.shorter, last_tile.more, tile.more)
             m.d.sync += [
                 active.eq(1),
-                lanes.eq(current.lanes),
+                shares.eq(current.shares),
                 pixel.begins.eq(current.first),
                 pixel.first.eq(current.first),
                 pixel.final.eq(current.final),
@@ -224,10 +223,10 @@ class PixelWalker(wiring.Component):
                     place["row_address"].eq(self.origin),
                     place["address"].eq(self.origin),
                 ]
-        self._ask(m, here, lanes, taken)
+        self._ask(m, here, shares, taken)
         return m
 
-    def _ask(self, m: Module, here: _Place, lanes: Any, taken: Signal) -> None:
+    def _ask(self, m: Module, here: _Place, shares: Any, taken: Signal) -> None:
         """Ask for the window of the pixel that is taken: a cycle to add, one to compare."""
         new, window = self.instructions.payload, self.requests.payload
         in_height, in_width = Signal.like(new.in_height), Signal.like(new.in_width)
@@ -243,18 +242,17 @@ class PixelWalker(wiring.Component):
             added.eq(taken),
             self.requests.valid.eq(added),
             window.fill.eq(fill),
-            window.split.eq(self.pixels.payload.split),
         ]
-        for index, lane in enumerate(lanes):
-            y = Signal(_EXTENT, name=f"y_{index}", reset_less=True)
-            x = Signal(_EXTENT, name=f"x_{index}", reset_less=True)
+        for index, share in enumerate(shares):
+            y = Signal(EXTENT, name=f"y_{index}", reset_less=True)
+            x = Signal(EXTENT, name=f"x_{index}", reset_less=True)
             address = Signal.like(here["address"], name=f"address_{index}", reset_less=True)
             enable = Signal(name=f"enable_{index}", reset_less=True)
             m.d.sync += [
-                y.eq(here["y"] + lane.y),
-                x.eq(here["x"] + lane.x),
-                address.eq(here["address"] + lane.offset),
-                enable.eq(lane.enable),
+                y.eq(here["y"] + share.y),
+                x.eq(here["x"] + share.x),
+                address.eq(here["address"] + share.offset),
+                enable.eq(share.enable),
                 window.addresses[index].eq(address),
                 window.enable[index].eq(enable & (y < in_height) & (x < in_width)),
             ]

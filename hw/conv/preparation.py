@@ -39,9 +39,9 @@ class Preparation(wiring.Component):
         step_x, step_y: out, unsigned, feature words from a window to the next in its row, and from
             row to row.
         fault: out, :class:`FaultSignature`, about the instruction on offer, which is not judged
-            good: BAD_SPLIT for a ``split`` above log2 G, BAD_FIELD for a count of zero, for more
-            pixels than a tile of the accumulation memory holds, or for ``passes`` that do not cover
-            the slices exactly. Address: the instruction's layer.
+            good: BAD_SPLIT for a ``split`` above log2 G, BAD_FIELD for a count of zero, for
+            neighbours of no words, for more pixels than a tile of the accumulation memory holds, or
+            for ``passes`` that do not cover the slices exactly. Address: the instruction's layer.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -55,7 +55,7 @@ class Preparation(wiring.Component):
                 "judged": Out(1),
                 "prepared": Out(1),
                 "origin": Out(address),
-                "column_stride": Out(_CONV.members["stride"]),
+                "column_stride": Out(_CONV.members["column_stride"]),
                 "step_x": Out(address),
                 "step_y": Out(address),
                 "fault": Out(FaultSignature()),
@@ -112,7 +112,7 @@ class Preparation(wiring.Component):
             new.slices,
             new.passes,
         )
-        wrong = Signal(len(counts) + 2)
+        wrong = Signal(len(counts) + 3)
         covering = Signal(len(new.slices) + 1)
         bad_split, bad_field = Signal(), Signal()
         m.d.sync += [
@@ -121,6 +121,7 @@ class Preparation(wiring.Component):
                     *(count == 0 for count in counts),
                     new.tile_pixels > config.accumulation_depth,
                     new.last_pixels > config.accumulation_depth,
+                    (new.neighbours != 0) & (new.pixel_words == 0),
                 )
             ),
             covering.eq((new.slices + ((1 << new.split) - 1)) >> new.split),

@@ -9,6 +9,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import DnaConfig
+from hw.conv.neighbours import EXTENT, Neighbours
 from hw.isa import Opcode
 from hw.isa.layout import instruction_layout
 from hw.memory.row_address import RowAddress
@@ -20,19 +21,24 @@ def pass_layout(config: DnaConfig) -> data.StructLayout:
     """One pass over the pixels of a tile.
 
     Members:
-        lanes: per lane {offset: feature words from the window's first word to the slice, y and x:
-            its kernel row and column, enable: there is such a slice} [G].
+        shares: what each module sees of a pixel: {offset: feature words from the window's first
+            word to the slice, y and x: input rows and columns to it, enable: there is such a
+            slice} [G].
         first, final: of the passes of its tile.
         shorter: its tile is the last one of a channel tile: ``last_pixels``, not ``tile_pixels``.
         closes: it is the last one of the instruction.
     """
-    kernel = _CONV.members["kernel_height"]
-    lane = data.StructLayout(
-        {"offset": unsigned(config.feature_address_bits), "y": kernel, "x": kernel, "enable": 1}
+    share = data.StructLayout(
+        {
+            "offset": unsigned(config.feature_address_bits),
+            "y": _CONV.members["kernel_height"],
+            "x": EXTENT,
+            "enable": 1,
+        }
     )
     return data.StructLayout(
         {
-            "lanes": data.ArrayLayout(lane, config.modules),
+            "shares": data.ArrayLayout(share, config.modules),
             "first": 1,
             "final": 1,
             "shorter": 1,
@@ -46,11 +52,14 @@ class SliceStepper(wiring.Component):
 
     Slices run over (kernel row, kernel column, word of the pixel), k to a pass. Within a kernel row
     each is one feature word after the one before, so one counter and two adders do. What a counter
-    is compared with stands in a flag beside it.
+    is compared with stands in a flag beside it. Module m sees slice m mod k of the pass, of the
+    neighbour that its group m div k belongs to; what a neighbour is away from the first one is
+    added to the slice's offset.
 
     Rate: a pass every k + 1 cycles, less than its weights take. Latency: k + 2 cycles from an
-    instruction to its first pass. Stall: a pass waits until it is taken; then the slices of the
-    next one are stepped.
+    instruction to its first pass. Where output pixels are made of neighbours, the groups of a
+    channel tile get theirs before its first pass, one a cycle: that takes g - 1 cycles more. Stall:
+    a pass waits until it is taken; then the slices of the next one are stepped.
 
     Args:
         config: uses ``modules`` and ``feature_words``.
@@ -95,6 +104,7 @@ class SliceStepper(wiring.Component):
             m, unsigned(self._config.feature_address_bits), pitch=in_pitch, name="offset"
         )
         lane = Signal.like(last_lane)
+        neighbours = Neighbours(m, self._config)
         # What is left behind the pass that it belongs to. The flags are a cycle late; passes are
         # two cycles apart at least.
         passes_left = Signal.like(passes)
@@ -110,7 +120,7 @@ class SliceStepper(wiring.Component):
         closes = Signal()
         m.d.comb += [
             self.instructions.ready.eq(~running),
-            step.eq(running & settled & ~self.passes.valid),
+            step.eq(running & settled & ~neighbours.busy & ~self.passes.valid),
             ends_pass.eq(step & (lane == last_lane)),
             closes.eq(final & shorter & last_channels),
         ]
@@ -127,16 +137,14 @@ class SliceStepper(wiring.Component):
             m.d.sync += self.passes.valid.eq(0)
         with m.If(step):
             m.d.sync += lane.eq(Mux(lane == last_lane, 0, lane + 1))
-            for index, target in enumerate(output.lanes):
-                with m.If(lane == index):
+            for module, share in enumerate(output.shares):
+                with m.If(lane == (module & last_lane)):
                     m.d.sync += [
-                        target.offset.eq(offset.here),
-                        target.y.eq(y),
-                        target.x.eq(x),
-                        target.enable.eq(there),
+                        share.offset.eq(offset.here + neighbours.offsets[module]),
+                        share.y.eq(y),
+                        share.x.eq(x + neighbours.columns[module]),
+                        share.enable.eq(there & neighbours.there[module]),
                     ]
-                with m.Elif(lane == 0):
-                    m.d.sync += target.enable.eq(0)  # and stays so in lanes from k on
             m.d.sync += [
                 slices_left.eq(slices_left - 1),
                 there.eq(there & (slices_left != 0)),
@@ -164,12 +172,14 @@ class SliceStepper(wiring.Component):
                 with m.If(shorter):
                     m.d.sync += pixel_tiles_left.eq(pixel_tiles)
                     m.d.sync += channel_tiles_left.eq(channel_tiles_left - 1)
+                    m.d.sync += neighbours.next_tile()
             with m.If(closes):
                 m.d.sync += running.eq(0)
 
         with m.If(self.instructions.valid & ~running):
             m.d.sync += [
                 running.eq(1),
+                *neighbours.begin(new),
                 in_pitch.eq(new.in_pitch),
                 slices.eq(new.slices - 1),
                 words.eq(new.in_words - 1),

@@ -167,10 +167,19 @@ FORMATS: Mapping[Opcode, Format] = {
             *_tiles(),
             Field("slices", _EXTENT, "K-slices: kernel height x kernel width x in_words"),
             Field("passes", _EXTENT, "slices / k, rounded up"),
-            Field("column_stride", 3, "as `stride`, for columns only; 0 if that is `stride`"),
+            Field("column_stride", 6, "as `stride`, for columns only; 0 if that is `stride`"),
             Field("in_zero_point", 8, "value of padding", signed=True),
             Field("tag", 16, "must stand in the header of the layer's weight stream"),
             Field("table", 1, "a table for POST follows the header of the weight stream"),
+            Field("neighbours", 6, "p: neighbouring pixels of the network that are one here; or 0"),
+            Field(
+                "pixel_words",
+                _EXTENT,
+                "of output of each of them: group j of channel tile t (g groups) sees the input of "
+                "neighbour (t * g + j) / pixel_words; without meaning if there are none",
+            ),
+            Field("neighbour_columns", 3, "input columns from one neighbour to the next"),
+            Field("neighbour_words", 16, "feature words from one neighbour's window to the next"),
         ),
     ),
     Opcode.POST: Format(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from functools import reduce
 from typing import Any
@@ -19,7 +20,7 @@ from hw.interfaces import (
     FeatureWriteSignature,
     WindowReadSignature,
 )
-from hw.memory.feature_port import FeaturePort, negative, rotate
+from hw.memory.feature_port import FeaturePort, rotate
 from hw.memory.ram import DualPortRam
 from hw.microarchitecture import FEATURE_READS
 from hw.status import Fault
@@ -33,8 +34,9 @@ class FeatureMemory(wiring.Component):
     serves everybody else: each writer and reader has a place for a request
     (:class:`hw.memory.feature_port.FeaturePort`), and in each cycle a request gets its banks unless
     one before it in the order ``writers[0], writers[1], ..., readers[0], ...`` wants one of them.
-    There is room outside the banks for every answer that is on the way, so a reader that stands
-    still blocks nobody.
+    In every other cycle of those with requests the order is the other way round: who wants the same
+    banks as another all the time gets them in turn. There is room outside the banks for every
+    answer that is on the way, so a reader that stands still blocks nobody.
 
     Rate: one window a cycle, and of the other requests as many as their banks allow.
 
@@ -54,9 +56,9 @@ class FeatureMemory(wiring.Component):
         window: in, :class:`WindowReadSignature`.
         writers: in, :class:`FeatureWriteSignature` [``writers``].
         readers: in, :class:`FeatureReadSignature` [``readers``].
-        fault: out, :class:`FaultSignature`. BANK_CONFLICT, with the address of lane 0, once an
-            enabled lane of a window was not in its bank; stands until reset. What that window
-            returns is undefined.
+        fault: out, :class:`FaultSignature`. BANK_CONFLICT, with the address of module 0, once two
+            modules of a window wanted different words of one bank; stands until reset. What that
+            window returns is undefined.
 
     Raises:
         ValueError: there is not at least one of each.
@@ -91,15 +93,17 @@ class FeatureMemory(wiring.Component):
 
     def _read_windows(self, m: Module, banks: list[DualPortRam]) -> None:
         """Read a window at port A of the banks."""
-        lanes = len(banks)
         window = self.window.requests.payload
         taken = self.window.requests.valid
+        sources = [address[: self._bank_bits] for address in window.addresses]
+        rows = [address[self._bank_bits :] for address in window.addresses]
 
-        first = window.addresses[0][: self._bank_bits]
         conflicts = Cat(
-            window.enable[lane]
-            & (window.addresses[lane][: self._bank_bits] != (first + lane)[: self._bank_bits])
-            for lane in range(1, lanes)
+            window.enable[one]
+            & window.enable[other]
+            & (sources[one] == sources[other])
+            & (rows[one] != rows[other])
+            for one, other in itertools.combinations(range(len(banks)), 2)
         )
         conflict = Signal()
         m.d.sync += conflict.eq(taken & conflicts.any())
@@ -108,11 +112,18 @@ class FeatureMemory(wiring.Component):
         with m.If(conflict):
             m.d.sync += [self.fault.valid.eq(1), self.fault.code.eq(Fault.BANK_CONFLICT)]
 
-        back = negative(m, first)
-        rows = rotate(m, [a[self._bank_bits :] for a in window.addresses], back, count=lanes)
-        enables = rotate(m, [*window.enable], back, count=lanes)
-        for bank, row, enable in zip(banks, rows, enables, strict=True):
-            m.d.comb += [bank.read_address.eq(row), bank.read.eq(taken & enable)]
+        for number, bank in enumerate(banks):
+            asking = [
+                enable & (source == number)
+                for enable, source in zip(window.enable, sources, strict=True)
+            ]
+            m.d.comb += [
+                # Whoever asks for this bank asks for one row of it.
+                bank.read_address.eq(
+                    _any([Mux(a, r, 0) for a, r in zip(asking, rows, strict=True)])
+                ),
+                bank.read.eq(taken & Cat(asking).any()),
+            ]
 
         # Which bank each module gets its word from is worked out while the banks read, so that
         # behind them there is nothing but a register, the choice, and the register of the arrays.
@@ -120,10 +131,8 @@ class FeatureMemory(wiring.Component):
         m.d.sync += [output.eq(bank.read_data) for output, bank in zip(outputs, banks, strict=True)]
         fill = delay(m, window.fill, 2, "fill").as_unsigned().replicate(self._config.rows)
         for module, word in enumerate(self.window.words):
-            lane = Signal.like(first, name=f"lane_{module}")
-            m.d.comb += lane.eq(module & ((1 << window.split) - 1))
-            source = delay(m, (first + lane)[: len(first)], 2, f"source_{module}")
-            enable = delay(m, window.enable.bit_select(lane, 1), 2, f"enable_{module}")
+            source = delay(m, sources[module], 2, f"source_{module}")
+            enable = delay(m, window.enable[module], 2, f"enable_{module}")
             chosen = Signal.like(outputs[0], name=f"chosen_{module}", reset_less=False)
             m.d.comb += chosen.eq(outputs[0])
             with m.Switch(source):
@@ -141,14 +150,18 @@ class FeatureMemory(wiring.Component):
             FeaturePort(self._config, writes=index < len(self.writers))
             for index in range(len(clients))
         ]
-        before: Value = Const(0, len(banks))
+        turn = Signal()  # the order is the other way round
+        m.d.sync += turn.eq(~turn & Cat(port.valid for port in ports).any())
         for index, (client, port) in enumerate(zip(clients, ports, strict=True)):
             m.submodules[f"port_{index}"] = port
+            before, after = (
+                _any([other.needs for other in others]) if others else Const(0, len(banks))
+                for others in (ports[:index], ports[index + 1 :])
+            )
             m.d.comb += [
                 port.requests.payload.eq(client.requests.payload),
-                port.granted.eq(port.valid & ~(port.needs & before).any()),
+                port.granted.eq(port.valid & ~(port.needs & Mux(turn, after, before)).any()),
             ]
-            before = before | port.needs
         for client, port in zip(self.writers, ports, strict=False):
             m.d.comb += [
                 port.requests.valid.eq(client.requests.valid),
@@ -214,5 +227,5 @@ class FeatureMemory(wiring.Component):
 
 
 def _any(values: list[Value]) -> Value:
-    """Of values of which at most one is not 0, that one."""
+    """The bits that any of them has: of values that are 0 or one and the same, that one."""
     return reduce(operator.or_, values)

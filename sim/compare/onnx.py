@@ -91,9 +91,8 @@ class OnnxMeasurer:
             if op.output in imported.tensors
         }
         self._session = OnnxSession(path, self._names.values())
-        self._file = OnnxSession(path, [imported.border])
+        self._file = OnnxSession(path, [end.border for end in imported.ends])
         self._source = graph.tensors[graph.input]
-        self._target = graph.tensors[graph.output]
         self._bytes = self._file.input_type
 
     def _fed(self, image: Int8) -> dict[str, npt.NDArray[Any]]:
@@ -167,28 +166,30 @@ class OnnxMeasurer:
         Raises:
             DnaError: the file's result has another shape.
         """
-        graph, seen, found = self._imported.graph, self._imported.output, Whole()
+        graph, ends, found = self._imported.graph, self._imported.ends, Whole()
         deviating = {row.operation for row in measured if row.differing}
         model = ReferenceModel(graph)
         for image in images:
-            (judged,) = self._file.run([self._imported.border], self._fed(image))
-            expected = self._steps(judged)
-            ours = model.run_all(image)[graph.output]
-            _check_shape(self._imported.border, expected, _as_seen(ours, seen))
-            if (expected != _as_seen(self.tensors(image)[graph.output], seen)).any():
-                # It computes in another way when it is asked for what lies between.
-                deviating = {operation.name for operation in graph.operations}
-            distance = np.abs(_as_seen(ours, seen).astype(np.int32) - expected)
-            found.values += distance.size
-            found.differing += int(np.count_nonzero(distance))
-            found.largest = max(found.largest, int(distance.max()))
-            if distance.any() and deviating:
-                reach = self._reach(image, ours, deviating)
-                found.explained = max(found.explained, reach)
+            outputs = self._file.run([end.border for end in ends], self._fed(image))
+            known, computed = self.tensors(image), model.run_all(image)
+            for end, judged in zip(ends, outputs, strict=True):
+                seen, name = end.value, end.value.name
+                expected, ours = self._steps(judged, name), computed[name]
+                _check_shape(end.border, expected, _as_seen(ours, seen))
+                if (expected != _as_seen(known[name], seen)).any():
+                    # It computes in another way when it is asked for what lies between.
+                    deviating = {operation.name for operation in graph.operations}
+                distance = np.abs(_as_seen(ours, seen).astype(np.int32) - expected)
+                found.values += distance.size
+                found.differing += int(np.count_nonzero(distance))
+                found.largest = max(found.largest, int(distance.max()))
+                if distance.any() and deviating:
+                    reach = self._reach(image, name, ours, deviating)
+                    found.explained = max(found.explained, reach)
         return found
 
-    def _reach(self, image: Int8, ours: Int8, deviating: set[str]) -> int:
-        """How far steps in the results of ``deviating`` reach at the end, and one of rounding."""
+    def _reach(self, image: Int8, name: str, ours: Int8, deviating: set[str]) -> int:
+        """How far steps in the results of ``deviating`` reach at an output, and one of rounding."""
         rng = np.random.default_rng(0)
         graph, largest = self._imported.graph, 0
         for least, most in ((1, 1), (-1, -1), *[(-1, 1)] * RANDOM_RUNS):
@@ -201,15 +202,15 @@ class OnnxMeasurer:
                     moved = output + rng.integers(least, most + 1, output.shape, dtype=np.int16)
                     output = np.clip(moved, lo, hi).astype(np.int8)
                 values[operation.output] = output
-            distance = np.abs(values[graph.output].astype(np.int32) - ours)
+            distance = np.abs(values[name].astype(np.int32) - ours)
             largest = max(largest, int(distance.max()))
         return largest + 1
 
-    def _steps(self, output: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
-        """What the file computes, in steps of the graph's output."""
+    def _steps(self, output: npt.NDArray[Any], name: str) -> npt.NDArray[np.int32]:
+        """What the file computes, in steps of an output of the graph."""
         if output.dtype != np.float32:
             return _signed(output).astype(np.int32)
-        target = self._target
+        target = self._imported.graph.tensors[name]
         steps = np.rint(output.astype(np.float64) / target.scale) + target.zero_point
         bounded: npt.NDArray[np.int32] = np.clip(np.nan_to_num(steps), -_FAR, _FAR).astype(np.int32)
         return bounded

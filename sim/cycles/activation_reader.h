@@ -29,20 +29,25 @@ private:
 
 class SliceStepper {
 public:
+    explicit SliceStepper(const Config &config) : modules(config.modules) {}
+
     bool ready() const { return !running; }
     bool valid = false; // a pass is there
     bool first = false, final = false, shorter = false, closes = false;
 
     void clock(const Instruction *offered, bool pass_taken) {
-        bool steps = running && settled && !valid;
+        bool steps = running && settled && !valid && groups_left == 0;
         settled = running;
         valid &= !pass_taken;
+        if (groups_left != 0)
+            groups_left--;
         if (!running && offered) {
             op = offered;
             running = begins = true;
             passes_left = op->passes - 1;
             pixel_tiles_left = op->pixel_tiles - 1;
             channel_tiles_left = op->channel_tiles - 1;
+            share_groups();
         }
         if (!steps || lane++ != (1 << op->split) - 1)
             return;
@@ -59,13 +64,19 @@ public:
             if (shorter) {
                 pixel_tiles_left = op->pixel_tiles - 1;
                 channel_tiles_left--;
+                share_groups();
             }
         }
         running = !closes;
     }
 
 private:
+    // The groups of a channel tile get their neighbours.
+    void share_groups() { groups_left = op->neighbours ? modules >> op->split : 0; }
+
+    const int64_t modules;
     const Instruction *op = nullptr;
+    int64_t groups_left = 0;
     bool running = false, settled = false, begins = false;
     int64_t lane = 0, passes_left = 0, pixel_tiles_left = 0, channel_tiles_left = 0;
 };

@@ -197,7 +197,7 @@ private:
 class ConvolutionEngine {
 public:
     explicit ConvolutionEngine(const Config &config)
-        : unpacker(config), admission(config), way(way_length(config)) {}
+        : unpacker(config), stepper(config), admission(config), way(way_length(config)) {}
 
     AccumulationMemory memory;
     WeightUnpacker unpacker;

@@ -7,7 +7,7 @@
 
 namespace {
 
-// In the order in which they get their banks.
+// In the order in which they get their banks, or in every other cycle the other way round.
 enum FeatureClient {
     POST_WRITE,
     POOL_WRITE,
@@ -36,8 +36,12 @@ public:
 
     void clock() {
         uint32_t before = 0;
-        for (int client = 0; client < FEATURE_CLIENTS; client++) {
+        bool backwards = turn;
+        turn = false;
+        for (int place = 0; place < FEATURE_CLIENTS; place++) {
+            int client = backwards ? FEATURE_CLIENTS - 1 - place : place;
             Port &port = ports[client];
+            turn |= port.held.valid && !backwards;
             bool granted = port.held.valid && !(port.held.banks & before);
             before |= port.held.valid ? port.held.banks : 0;
             bool reads = client >= RESIDUAL_READ;
@@ -73,6 +77,7 @@ private:
     static_assert(FEATURE_READ_LATENCY == 5, "a request is held, and three cycles are on its way");
 
     Port ports[FEATURE_CLIENTS];
+    bool turn = false; // the order is the other way round
 };
 
 } // namespace

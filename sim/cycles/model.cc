@@ -114,6 +114,7 @@ private:
                 activity[engine] = WAIT_TOKEN;
             moves |= activity[engine] == BUSY;
         }
+        result.both_busy += activity[CONV] == BUSY && activity[DEPTHWISE] == BUSY;
         if (conv.current())
             current[CONV] = conv.current();
         if (weights.current())

@@ -76,6 +76,7 @@ class Result(ctypes.Structure):
         words_read: DRAM words, by the reader, in the order of :class:`Reader`.
         most_weights: DRAM words in the weight FIFO.
         weights_empty: cycles in which CONV wanted a DRAM word and there was none.
+        both_busy: cycles in which CONV and DEPTHWISE worked.
     """
 
     _fields_ = (
@@ -84,6 +85,7 @@ class Result(ctypes.Structure):
         ("words_written", ctypes.c_uint64),
         ("most_weights", ctypes.c_uint64),
         ("weights_empty", ctypes.c_uint64),
+        ("both_busy", ctypes.c_uint64),
     )
 
 

@@ -64,6 +64,7 @@ class Prediction:
         words_written: DRAM words written.
         most_weights: DRAM words that the weight FIFO held at most.
         weights_empty: cycles in which CONV would have taken a DRAM word and the FIFO had none.
+        both_busy: cycles in which CONV and DEPTHWISE worked.
     """
 
     cycles: int
@@ -73,6 +74,7 @@ class Prediction:
     words_written: int
     most_weights: int
     weights_empty: int
+    both_busy: int
 
     @property
     def dram_busy(self) -> float:
@@ -148,4 +150,5 @@ def predict(
         result.words_written,
         result.most_weights,
         result.weights_empty,
+        result.both_busy,
     )

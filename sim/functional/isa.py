@@ -25,27 +25,31 @@ class Isa:
 
     Attributes:
         name: as ``DNA_ISA`` has it.
-        extensions: the compiler's name of each extension, and the kernel's (Linux).
+        machine: for the compiler.
+        features: what Linux calls the extensions in ``/proc/cpuinfo``.
         lanes: int32 values of a vector.
         vectors: of sums for one pixel, an even number.
         group: pixels of a row that are computed together.
         runs: such groups.
         pairs_saturate: a dot product adds two products in 16 bits, see ``packing.py``.
+        signed: a dot product takes its activations less 128.
     """
 
     name: str
-    extensions: tuple[tuple[str, str], ...]
+    machine: tuple[str, ...]
+    features: frozenset[str]
     lanes: int
     vectors: int
     group: int
     runs: int
     pairs_saturate: bool = False
+    signed: bool = False
 
     @property
     def flags(self) -> tuple[str, ...]:
         """For the compiler."""
         return (
-            *(f"-m{name}" for name, _ in self.extensions),
+            *self.machine,
             "-O3",
             "-std=c++17",
             "-ffp-contract=off",  # the contract rounds after every operation
@@ -64,14 +68,59 @@ class Isa:
         }
 
 
-_AVX2 = ("avx2", "avx2")
-_AVX512 = tuple((name, name) for name in ("avx512f", "avx512bw", "avx512vl", "avx512dq"))
+_AVX512 = ("avx512f", "avx512bw", "avx512vl", "avx512dq")
+_ARM = "-march=armv8.2-a+dotprod"
 
 ISAS = (
-    Isa("avx512vnni", (*_AVX512, ("avx512vnni", "avx512_vnni")), 16, vectors=2, group=7, runs=2),
+    Isa(
+        "avx512vnni",
+        tuple(f"-m{name}" for name in (*_AVX512, "avx512vnni")),
+        frozenset({*_AVX512, "avx512_vnni"}),
+        lanes=16,
+        vectors=2,
+        group=7,
+        runs=2,
+    ),
     # 16 registers: single pixels, wherever they are, fill them whatever the width of a map.
-    Isa("avxvnni", (_AVX2, ("avxvnni", "avx_vnni")), 8, vectors=2, group=1, runs=6),
-    Isa("avx2", (_AVX2,), 8, vectors=2, group=1, runs=4, pairs_saturate=True),
+    Isa(
+        "avxvnni",
+        ("-mavx2", "-mavxvnni"),
+        frozenset({"avx2", "avx_vnni"}),
+        lanes=8,
+        vectors=2,
+        group=1,
+        runs=6,
+    ),
+    Isa(
+        "avx2",
+        ("-mavx2",),
+        frozenset({"avx2"}),
+        lanes=8,
+        vectors=2,
+        group=1,
+        runs=4,
+        pairs_saturate=True,
+    ),
+    # 32 registers, as many loads of activations as they save of weights.
+    Isa(
+        "i8mm",
+        (f"{_ARM}+i8mm",),
+        frozenset({"asimddp", "i8mm"}),
+        lanes=4,
+        vectors=4,
+        group=1,
+        runs=6,
+    ),
+    Isa(
+        "dotprod",
+        (_ARM,),
+        frozenset({"asimddp"}),
+        lanes=4,
+        vectors=4,
+        group=1,
+        runs=6,
+        signed=True,
+    ),
 )
 """The best one first."""
 
@@ -85,9 +134,10 @@ def available() -> tuple[Isa, ...]:
         return ()
     if shutil.which(native.COMPILER) is None:
         return ()
-    line = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    flags = set(line.split())
-    return tuple(isa for isa in ISAS if flags >= {name for _, name in isa.extensions})
+    names = ("flags", "Features")  # of x86, of Arm
+    line = next((line for line in text.splitlines() if line.startswith(names)), "")
+    features = set(line.split())
+    return tuple(isa for isa in ISAS if features >= isa.features)
 
 
 def chosen() -> Isa | None:

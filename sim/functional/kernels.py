@@ -6,6 +6,7 @@ The kernels are compiled once per source and kept in the user's cache folder.
 from __future__ import annotations
 
 import ctypes
+import functools
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -121,24 +122,27 @@ class Kernels:
         self._borders = self._find_borders()
         self._memory: dict[str, Memory] = {}
         layers = list(self._plan(reuse=not every_tensor))
-        self._library = ctypes.CDLL(str(library(isa)))
-        self._library.dna_create.restype = ctypes.c_void_p
-        array = (Layer * len(layers))(*layers)
-        machine = ctypes.c_void_p(self._library.dna_create(array, len(layers), threads))
-        self._machine = machine
-        weakref.finalize(self, self._library.dna_destroy, machine)
+        self._compute = self._start((Layer * len(layers))(*layers), threads)
 
     def run(self, image: Int8) -> list[Int8]:
         """The outputs for one image, as :meth:`sim.functional.litert.LiteRT.run` gives them."""
         source = self._memory[self._graph.input].view
         np.bitwise_xor(image.view(np.uint8).reshape(source.shape), UNSIGNED, out=source)
-        self._library.dna_run(self._machine)
+        self._compute()
         return [
             (self._memory[name].view ^ UNSIGNED)
             .view(np.int8)
             .reshape(self._graph.tensors[name].shape)
             for name in self._names
         ]
+
+    def _start(self, layers: ctypes.Array[Layer], threads: int) -> Callable[[], object]:
+        """What computes all layers, as often as it is called."""
+        code = ctypes.CDLL(str(library(self._isa)))
+        code.dna_create.restype = ctypes.c_void_p
+        machine = ctypes.c_void_p(code.dna_create(layers, len(layers), threads))
+        weakref.finalize(self, code.dna_destroy, machine)
+        return functools.partial(code.dna_run, machine)
 
     def _find_borders(self) -> dict[str, Padding]:
         """The widest padding that any convolution wants around each tensor."""

@@ -53,7 +53,8 @@ class Packed:
     Attributes:
         plain: with the activations as they are.
         flipped: with some activations flipped.
-        bias: int32 [block, lane], what flipping adds to the bias.
+        bias: int32 [block, lane], what the instruction set adds to the bias: what flipping leaves
+            out, or 128 times the sum of the weights if it takes activations less 128.
         lanes: the channel of a block that each lane computes.
     """
 
@@ -132,7 +133,10 @@ def _split(packed: Int8, order: npt.NDArray[np.int64], isa: Isa) -> Packed:
     if not isa.pairs_saturate:
         nothing = _products(~every, np.zeros((0, 2, lanes, STEP), np.int8))
         plain = _products(every, packed.reshape(-1, lanes, STEP))
-        return Packed(plain, nothing, np.zeros((blocks, lanes), np.int32), order)
+        bias = np.zeros((blocks, lanes), np.int32)
+        if isa.signed:
+            bias += 128 * packed.sum(axis=(1, 3), dtype=np.int32)
+        return Packed(plain, nothing, bias, order)
     pairs = packed.reshape(blocks, steps, lanes, STEP // 2, 2).astype(np.int16)
     half = np.where((pairs == LOWEST).all(axis=-1, keepdims=True), pairs // 2, 0)
     pairs -= half

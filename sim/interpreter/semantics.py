@@ -21,6 +21,7 @@ from hw.isa.accesses import stream_bytes
 from hw.microarchitecture import TABLE_BYTES
 from sim import reference
 from sim.interpreter import depthwise, post
+from sim.interpreter.convolution import Nest
 from sim.interpreter.errors import ProgramError
 
 Array = npt.NDArray[Any]
@@ -218,7 +219,7 @@ class Semantics:
         return [slice(start, end) for start, end in zip(starts, ends, strict=True)]
 
     def _window(
-        self, op: Instruction, pixels: Array, column_stride: int, step: int
+        self, op: Instruction, pixels: Array, column_stride: int, step: int, neighbour: int = 0
     ) -> tuple[Array, Array]:
         """Addresses [pixels, taps] of the windows' first words, and which are inside the input."""
         taps_y, taps_x = np.divmod(
@@ -227,34 +228,35 @@ class Semantics:
         rows, columns = np.divmod(pixels, op["out_width"])
         y = rows[:, None] * op["stride"] - op["pad_top"] + taps_y
         x = columns[:, None] * column_stride - op["pad_left"] + taps_x
-        inside = (y >= 0) & (y < op["in_height"]) & (x >= 0) & (x < op["in_width"])
         addresses = op["in_base"] + y * op["in_pitch"] + x * step
+        if neighbour:
+            x += neighbour * op["neighbour_columns"]
+            addresses += neighbour * op["neighbour_words"]
+        inside = (y >= 0) & (y < op["in_height"]) & (x >= 0) & (x < op["in_width"])
         return addresses, inside
 
-    def _check_banks(self, op: Instruction, slices: int) -> None:
-        """The pitch rule: the K-slices of a pass are in consecutive banks."""
-        lanes, modules = 1 << op["split"], self.config.modules
-        taps, words = np.divmod(np.arange(slices), op["in_words"])
-        rows, columns = np.divmod(taps, op["kernel_width"])
-        offsets = rows * op["in_pitch"] + columns * op["in_words"] + words
-        first = np.arange(slices) // lanes * lanes
-        lane = np.arange(slices) - first
-        if ((offsets - offsets[first] - lane) % modules).any():
-            raise ProgramError(
-                f"bank conflict: pitch {op['in_pitch']} is not "
-                f"{op['kernel_width'] * op['in_words']} modulo {modules}"
-            )
+    def _seen(self, op: Instruction, nest: Nest, pixels: Array, touched: Array) -> Array:
+        """What is under the windows, float64 [neighbour and none, pixels, rows of all passes].
+
+        Marks in ``touched`` [feature words] what it reads.
+        """
+        # Lanes without a slice give padding too. float64 is exact, as in the reference.
+        neighbours = int(nest.neighbours.max()) + 1
+        shape = (neighbours + 1, len(pixels), op["passes"] * nest.lanes, self.config.rows)
+        matrix = np.full(shape, op["in_zero_point"], np.float64)
+        for neighbour in range(neighbours):
+            stride = op["column_stride"] or op["stride"]
+            taps, inside = self._window(op, pixels, stride, op["in_words"], neighbour)
+            addresses = (taps[:, :, None] + np.arange(op["in_words"])).reshape(len(pixels), -1)
+            enabled = np.repeat(inside, op["in_words"], axis=1)
+            source = self._check_words(addresses[enabled])
+            matrix[neighbour, :, : nest.slices][enabled] = self.feature[source]
+            touched[source] = True
+        return matrix.reshape(neighbours + 1, len(pixels), -1)
 
     def _convolution(self, op: Instruction) -> None:
         config = self.config
-        lanes = 1 << op["split"]
-        if lanes > config.modules:
-            raise ProgramError(f"split {op['split']} is more than {config.modules} modules")
-        group = config.modules // lanes
-        slices = op["kernel_height"] * op["kernel_width"] * op["in_words"]
-        if (op["slices"], op["passes"]) != (slices, -(-slices // lanes)):
-            raise ProgramError(f"{op['slices']} slices in {op['passes']} passes do not add up")
-        self._check_banks(op, slices)
+        nest = Nest.of(config, op)
         wide = config.modules * config.columns
         header = self._take_weights(wide)
         tag, complement = struct.unpack_from("<HH", header.tobytes())
@@ -266,36 +268,25 @@ class Semantics:
             )
 
         tiles = self._tile_pixels(op)
-        pixels = np.arange(tiles[-1].stop)
-        column_stride = op["column_stride"] or op["stride"]
-        taps, inside = self._window(op, pixels, column_stride, op["in_words"])
-        addresses = (taps[:, :, None] + np.arange(op["in_words"])).reshape(len(pixels), slices)
-        enabled = np.repeat(inside, op["in_words"], axis=1)
-        self._check_words(addresses[enabled])
-        seen = np.full((*enabled.shape, config.rows), op["in_zero_point"], np.int8)
-        seen[enabled] = self.feature[addresses[enabled]]
-        # Lanes without a slice give padding too. float64 is exact, as in the reference.
-        matrix = np.full(
-            (len(pixels), op["passes"] * lanes, config.rows), op["in_zero_point"], np.float64
-        )
-        matrix[:, :slices] = seen
-        inputs = matrix.reshape(len(pixels), -1)
         touched = np.zeros(config.feature_words, bool)
-        touched[addresses[enabled]] = True
+        seen = self._seen(op, nest, np.arange(tiles[-1].stop), touched)
         self._conv_reads.append((op, touched))
 
-        channels = group * config.columns
-        parameter_bytes = max(1, 8 // lanes) * wide
+        channels = nest.group * config.columns
+        parameter_bytes = max(1, 8 // nest.lanes) * wide
         weight_bytes = op["passes"] * config.rows * wide
-        for _ in range(op["channel_tiles"]):
+        for neighbours in np.repeat(nest.neighbours, config.columns, axis=1):
             for tile in tiles:
                 parameters = self._take_weights(parameter_bytes).view(depthwise.PARAMETERS)[
                     :channels
                 ]
                 raw = self._take_weights(weight_bytes).view(np.int8)
-                nest = raw.reshape(op["passes"], config.rows, group, lanes, config.columns)
-                weights = nest.transpose(0, 3, 1, 2, 4).reshape(-1, channels)
-                products = inputs[tile] @ weights.astype(np.float64)
+                block = raw.reshape(op["passes"], config.rows, nest.group, nest.lanes, -1)
+                weights = block.transpose(0, 3, 1, 2, 4).reshape(-1, channels).astype(np.float64)
+                products = np.empty((tile.stop - tile.start, channels))
+                for neighbour in np.unique(neighbours):
+                    its = neighbours == neighbour
+                    products[:, its] = seen[neighbour, tile] @ weights[:, its]
                 sums: Int64 = products.astype(np.int64) + parameters["bias"]
                 self._tiles.append(_Tile(reference.wrap_int32(sums), parameters["scale"]))
 

@@ -27,8 +27,8 @@ from sw.compiler.lowering import lower
 from sw.compiler.placement import DoesNotFitError, place
 from sw.compiler.platform import Platform
 from sw.compiler.selection.chains import stripe_chains
+from sw.compiler.selection.links import choose_links
 from sw.compiler.selection.overlap import overlap
-from sw.compiler.selection.splits import choose_splits
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.program import Program
@@ -70,14 +70,14 @@ def _program(
 ) -> Program:
     """The program of so many images, with the engines of the machine ``engines``."""
     candidates = Candidates(platform, lower(graph, engines))
-    splits = choose_splits(candidates)
+    links = choose_links(candidates)
     outside = {*graph.sources, *graph.outputs}
     for layer in candidates.layers:
         if isinstance(layer, Convolution) and layer.gather:  # its source is in slabs only
             outside.add(layer.source.tensor)
     if images > 1:
-        return emit_images(graph, config, plan_images(candidates, splits, outside, images))
-    plans = place(candidates, splits, outside)
+        return emit_images(graph, config, plan_images(candidates, links, outside, images))
+    plans = place(candidates, links, outside)
     return emit(graph, config, overlap(candidates, stripe_chains(candidates, plans)))
 
 

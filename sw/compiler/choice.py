@@ -28,17 +28,30 @@ class Stripe:
     words: int
 
 
+@dataclasses.dataclass(frozen=True, order=True)
+class Links:
+    """What the modules of the machine have to do with each other in a convolution.
+
+    Attributes:
+        split: log2 of k, the modules that share a reduction.
+        neighbours: p, neighbouring output pixels that CONV and POST take as one.
+    """
+
+    split: int = 0
+    neighbours: int = 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Tiling:
     """The loop nest of one CONV and its POST.
 
     Attributes:
-        split: log2 of k, the modules that share a reduction.
+        links: of the modules.
         passes: rounds of k K-slices.
         channel_tiles, pixel_tiles, tile_pixels, last_pixels: as in the instruction.
     """
 
-    split: int
+    links: Links
     passes: int
     channel_tiles: int
     pixel_tiles: int
@@ -47,7 +60,7 @@ class Tiling:
 
     @property
     def pixels(self) -> int:
-        """Of the output."""
+        """Of the output, neighbours that are taken as one counted once."""
         return (self.pixel_tiles - 1) * self.tile_pixels + self.last_pixels
 
 

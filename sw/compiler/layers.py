@@ -180,6 +180,13 @@ class Convolution(LoopNest):
             words=self.target.words * columns,
         )
 
+    def joined(self, neighbours: int) -> Plane:
+        """``computed`` with so many neighbouring pixels as one; its channels are those of each."""
+        plane = self.computed
+        return dataclasses.replace(
+            plane, width=plane.width // neighbours, words=plane.words * neighbours
+        )
+
     @property
     def slices(self) -> int:
         """K-slices: feature words under the window."""

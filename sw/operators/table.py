@@ -204,9 +204,10 @@ MEAN = Operator(
 
 PADDING = Operator(
     name="padding",
-    accepts="height and width, with zeros",
+    accepts="height and width, with zeros; in TFLite channels too",
     graph="an identity convolution with padding; in TFLite padding of the convolutions behind it, "
-    "or of a max-pool whose input is at least its zero point, where it can be",
+    "or of a max-pool whose input is at least its zero point, where it can be; of channels a "
+    "convolution",
     machine="padding of the next convolution",
     spelling={
         "tflite": Spelling(

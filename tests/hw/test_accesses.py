@@ -103,11 +103,11 @@ def under_windows(op):
         if op.opcode is not Opcode.CONV
         else ((op["pixel_tiles"] - 1) * op["tile_pixels"] + op["last_pixels"]) // op["out_width"]
     )
-    column_stride = op.fields.get("column_stride", 0) or op["stride"]
+    column_stride, columns = op.fields.get("column_stride", 0) or op["stride"], op["out_width"]
+    if op.fields.get("neighbours"):
+        column_stride, columns = op["neighbour_columns"], columns * op["neighbours"]
     rows = seen(outputs, op["stride"], op["pad_top"], op["kernel_height"], op["in_height"])
-    columns = seen(
-        op["out_width"], column_stride, op["pad_left"], op["kernel_width"], op["in_width"]
-    )
+    columns = seen(columns, column_stride, op["pad_left"], op["kernel_width"], op["in_width"])
     step = op.fields.get("in_step", op["in_words"])
     return {
         op["in_base"] + row * op["in_pitch"] + column * step + word

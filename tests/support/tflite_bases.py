@@ -153,6 +153,7 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
             net.pad(_map(net), [[0, 0], [1, 0], [0, 2], [0, 0]]), 4, (3, 3), mode=VALID
         ),
         lambda net: net.pad(_map(net), [[0, 0], [1, 0], [0, 2], [0, 0]]),
+        lambda net: _end(net, net.pad(_map(net), [[0, 0], [1, 0], [0, 0], [2, 3]])),
     ],
     "PADV2": [_padded_by_value],
     "RESHAPE": [

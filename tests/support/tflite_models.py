@@ -467,7 +467,8 @@ class Draw:
     def padding(self) -> Made:
         """PAD, and behind it what may take it in, or what may not."""
         amounts = self.net.rng.integers(0, 3, (4, 2))
-        amounts[[0, 3]] = 0
+        amounts[0] = 0
+        amounts[3] *= int(self.net.rng.integers(3) == 0)
         self.x = self.net.pad(self.x, amounts)
         if listed("max-pool") and self.net.rng.integers(2):
             kernel = self.fitting([max(k, 3) for k in self.kernel])  # more than padding

@@ -169,6 +169,8 @@ def _print(figures: Report) -> None:
         f"{memory['bytes_per_cycle']:.4g} bytes a cycle; "
         f"lost: {stalls}"
     )
+    if figures.beside_conv is not None:
+        console.print(f"CONV works in {figures.beside_conv:.1%} of DEPTHWISE's working cycles")
     if figures.host is not None:
         console.print(str(figures.host))
     console.print(str(figures.between))

@@ -122,7 +122,7 @@ def _layers(layers: list[LayerTable]) -> Table:
     table = Table(title="Layers (weights and data: kB to and from DRAM; cycles: estimated)")
     table.add_columns("#", right=True)
     table.add_columns("layer")
-    numbers = ("output", "k", "tiles", "stripes", "MMAC", "weights", "data", "cycles")
+    numbers = ("output", "k, p", "tiles", "stripes", "MMAC", "weights", "data", "cycles")
     table.add_columns(*numbers, right=True)
     table.add_columns("bound")
     for layer in layers:
@@ -131,7 +131,7 @@ def _layers(layers: list[LayerTable]) -> Table:
             str(layer.number),
             layer.name,
             "x".join(str(n) for n in layer.shape),
-            str(layer.split or ""),
+            f"{layer.split}, {layer.neighbours}" if layer.split else "",
             tiles if layer.split else "",
             str(len(layer.stripes)),
             f"{layer.macs / 1e6:.1f}" if layer.macs else "",

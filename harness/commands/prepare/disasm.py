@@ -53,5 +53,5 @@ def listing(program: Program) -> Iterator[str]:
 
 def _describe(layer: LayerTable) -> str:
     height, width, channels = layer.shape
-    split = f", k = {layer.split}" if layer.split else ""
-    return f"{layer.name}, {layer.kind} to {height} x {width} x {channels}{split}"
+    links = f", k = {layer.split}, p = {layer.neighbours}" if layer.split else ""
+    return f"{layer.name}, {layer.kind} to {height} x {width} x {channels}{links}"

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence, Set
 
 from sw.compiler.candidates.slabs import Slabs, slabs
 from sw.compiler.candidates.stripes import row_stripe, stripe_sizes, stripes, units
-from sw.compiler.candidates.tiles import quickest_tiling, splits, tilings
-from sw.compiler.choice import Choice, Stripe, Tiling
+from sw.compiler.candidates.tiles import all_links, quickest_tiling, tilings
+from sw.compiler.choice import Choice, Links, Stripe, Tiling
 from sw.compiler.estimates import Estimate, estimate, estimate_tiling
 from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool, MeanPool
 from sw.compiler.platform import Platform
@@ -38,46 +38,45 @@ class Candidates:
     def __init__(self, platform: Platform, layers: Sequence[Layer]) -> None:
         self.platform = platform
         self.layers = layers
-        self._in_stripes: dict[tuple[int, int, int, int], Candidate] = {}
-        self._striped: dict[tuple[int, int, Set[str]], list[Candidate]] = {}
+        self._in_stripes: dict[tuple[int, Links, int, int], Candidate] = {}
+        self._striped: dict[tuple[int, Links, Set[str]], list[Candidate]] = {}
 
-    def splits(self, layer: Convolution) -> list[Tiling]:
-        """A convolution in one stripe, with every legal split: 2^n modules share a reduction."""
-        pixels = layer.computed.height * layer.computed.width
+    def linked(self, layer: Convolution) -> list[Tiling]:
+        """A convolution in one stripe, with all links that its modules can have."""
         return [
-            quickest_tiling(self.platform, layer, pixels, split)
-            for split in splits(self.platform.config)
+            quickest_tiling(self.platform, layer, layer.target.height, links)
+            for links in all_links(self.platform.config, layer)
         ]
 
-    def striped(self, layer: Layer, split: int, in_dram: Set[str]) -> list[Candidate]:
+    def striped(self, layer: Layer, links: Links, in_dram: Set[str]) -> list[Candidate]:
         """The ways to run ``layer`` by itself, the quickest first.
 
         It is one stripe if all that it touches is in feature memory.
 
         Args:
-            split: of a convolution.
+            links: of a convolution.
             in_dram: the tensors that live in DRAM.
         """
-        key = (layer.number, split, layer.tensors & in_dram)
+        key = (layer.number, links, layer.tensors & in_dram)
         if key not in self._striped:
             ways = [
                 self._candidate(layer, choice, in_dram)
-                for choice in self._choices(layer, split, in_dram)
+                for choice in self._choices(layer, links, in_dram)
             ]
             self._striped[key] = sorted(ways, key=lambda c: (c.estimate.cycles, c.slabs.words))
         return self._striped[key]
 
-    def smallest(self, layer: Layer, split: int) -> int:
+    def smallest(self, layer: Layer, links: Links) -> int:
         """Feature words that ``layer`` needs if all that it reads and writes is in DRAM."""
-        return min(way.slabs.words for way in self.striped(layer, split, layer.tensors))
+        return min(way.slabs.words for way in self.striped(layer, links, layer.tensors))
 
-    def in_two(self, layer: Convolution, split: int, row: int) -> Candidate:
+    def in_two(self, layer: Convolution, links: Links, row: int) -> Candidate:
         """A convolution in two stripes, the second one from output row ``row`` on.
 
         All that it touches is in feature memory.
         """
         parts = (row_stripe(layer, 0, row), row_stripe(layer, row, layer.target.height))
-        return self._candidate(layer, self._choice(layer, split, parts, 1), frozenset())
+        return self._candidate(layer, self._choice(layer, links, parts, 1), frozenset())
 
     def followed(self, layer: Convolution, way: Candidate, in_dram: Set[str]) -> Candidate:
         """A convolution as in ``way``, in tiles for a next one that takes nothing from it.
@@ -85,12 +84,11 @@ class Candidates:
         That one need not wait until the last tile has drained, only until there is room for its
         own first one.
         """
-        split = way.choice.tilings[0].split
+        links = way.choice.tilings[0].links
 
         def quickest(stripe: Stripe) -> Tiling:
-            pixels = stripe.rows * layer.computed.width
             return min(
-                tilings(self.platform, layer, pixels, split),
+                tilings(self.platform, layer, stripe.rows, links),
                 key=lambda tiling: estimate_tiling(self.platform, layer, tiling).free,
             )
 
@@ -99,17 +97,17 @@ class Candidates:
         )
         return self._candidate(layer, choice, in_dram)
 
-    def in_stripes(self, layer: Convolution, split: int, rows: int, first: int) -> Candidate:
+    def in_stripes(self, layer: Convolution, links: Links, rows: int, first: int) -> Candidate:
         """A convolution in stripes of so many rows, but for the first one and the last one.
 
         All that it touches is in feature memory.
         """
-        key = (layer.number, split, rows, first)
+        key = (layer.number, links, rows, first)
         if key not in self._in_stripes:
             height = layer.target.height
             starts = [0, *range(first, height, rows), height]
             parts = tuple(row_stripe(layer, *ends) for ends in itertools.pairwise(starts))
-            choice = self._choice(layer, split, parts, 1)
+            choice = self._choice(layer, links, parts, 1)
             self._in_stripes[key] = self._candidate(layer, choice, frozenset())
         return self._in_stripes[key]
 
@@ -143,24 +141,26 @@ class Candidates:
         choice = Choice(tuple(parts), after=tuple(after))
         return self._candidate(layer, choice, frozenset(), before.estimate)
 
-    def _choices(self, layer: Layer, split: int, in_dram: Set[str]) -> Iterator[Choice]:
+    def _choices(self, layer: Layer, links: Links, in_dram: Set[str]) -> Iterator[Choice]:
         # A mean collects its output in one slab, whatever its stripes are.
         passing = {layer.source.tensor} if isinstance(layer, MeanPool) else layer.tensors
         sizes = stripe_sizes(layer)
         if in_dram.isdisjoint(passing):
-            yield self._choice(layer, split, stripes(layer, sizes[0]), 1)
+            yield self._choice(layer, links, stripes(layer, sizes[0]), 1)
             return
         for size in sizes:
             parts = stripes(layer, size)
-            yield self._choice(layer, split, parts, 1)
+            yield self._choice(layer, links, parts, 1)
             if size < units(layer):
-                yield self._choice(layer, split, parts, 2)
+                yield self._choice(layer, links, parts, 2)
 
-    def _choice(self, layer: Layer, split: int, parts: tuple[Stripe, ...], buffers: int) -> Choice:
+    def _choice(
+        self, layer: Layer, links: Links, parts: tuple[Stripe, ...], buffers: int
+    ) -> Choice:
         tiles: tuple[Tiling, ...] = ()
         if isinstance(layer, Convolution):
             by_rows = {
-                rows: quickest_tiling(self.platform, layer, rows * layer.computed.width, split)
+                rows: quickest_tiling(self.platform, layer, rows, links)
                 for rows in {stripe.rows for stripe in parts}
             }
             tiles = tuple(by_rows[stripe.rows] for stripe in parts)

@@ -7,7 +7,7 @@ from collections.abc import Set
 from typing import assert_never
 
 from hw.config import DnaConfig
-from sw.compiler.choice import Choice
+from sw.compiler.choice import Choice, Links
 from sw.compiler.layers import (
     AveragePool,
     Convolution,
@@ -53,7 +53,7 @@ def slabs(config: DnaConfig, layer: Layer, choice: Choice, in_dram: Set[str]) ->
     source_row = source_pitch = source.row_words
     match layer:
         case Convolution():
-            if needs_pitch(layer, choice.tilings[0].split):
+            if needs_pitch(layer, choice.tilings[0].links):
                 source_pitch = pitch(config, source, pitch_residue(config, layer))
         case MeanPool():
             source_row = source_pitch = source.width * choice.stripes[0].words
@@ -81,13 +81,13 @@ def extent(rows: int, row_words: int, row_pitch: int) -> int:
     return (rows - 1) * row_pitch + row_words
 
 
-def needs_pitch(layer: Convolution, split: int) -> bool:
+def needs_pitch(layer: Convolution, links: Links) -> bool:
     """Whether the pitch of the source matters.
 
     By the pitch rule it does where K-slices of different rows may be read together; and a map that
     is read as one flat pixel has no gaps between its rows.
     """
-    return layer.stored is not None or (split > 0 and layer.window.kernel_height > 1)
+    return layer.stored is not None or (links.split > 0 and layer.window.kernel_height > 1)
 
 
 def pitch_residue(config: DnaConfig, layer: Convolution) -> int:

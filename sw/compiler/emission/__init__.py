@@ -62,7 +62,7 @@ def layer_weights(
         layer = plan.layer
         match layer:
             case Convolution():
-                stream = weight_stream(config, layer, plan.choice.tilings[0].split)
+                stream = weight_stream(config, layer, plan.choice.tilings[0].links)
                 placed[layer.number] = PlacedStream(stream, offset)
                 content = stream.content
             case Depthwise():
@@ -110,7 +110,8 @@ def layer_table(dram: Mapping[str, DramTensor], emitted: LayerSteps) -> LayerTab
         words=target.words,
         stripes=emitted.places,
         dram=dram.get(target.tensor),
-        split=1 << tiling.split if tiling else 0,
+        split=1 << tiling.links.split if tiling else 0,
+        neighbours=tiling.links.neighbours if tiling else 0,
         channel_tiles=tiling.channel_tiles if tiling else 0,
         pixel_tiles=tiling.pixel_tiles if tiling else 0,
         tile_pixels=tiling.tile_pixels if tiling else 0,

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hw.config import DnaConfig
-from sw.compiler.layers import CHANNEL_PARAMETERS, Convolution
+from sw.compiler.choice import Links
+from sw.compiler.layers import CHANNEL_PARAMETERS, Array, Convolution
 
 Int8 = npt.NDArray[np.int8]
 
@@ -52,18 +53,22 @@ def tag(layer: int) -> int:
     return layer % _TAG_MASK + 1
 
 
-def weight_stream(config: DnaConfig, layer: Convolution, split: int) -> WeightStream:
-    """The stream of ``layer`` with k = 2^split."""
+def weight_stream(config: DnaConfig, layer: Convolution, links: Links) -> WeightStream:
+    """The stream of ``layer``; neighbours that are taken as one have the same weights each."""
+    split = links.split
     wide = config.modules * config.columns
     number = tag(layer.number)
     header = number.to_bytes(2, "little") + (number ^ _TAG_MASK).to_bytes(2, "little")
 
     group_channels = (config.modules >> split) * config.columns
-    channels = -(-layer.computed.channels // group_channels) * group_channels
-    arranged = _arranged(config, layer.weights, layer.source.words, split, channels)
+    pixel_channels = layer.computed.words * config.columns
+    weights = _for_each(layer.weights, pixel_channels, links.neighbours)
+    channels = -(-len(weights) // group_channels) * group_channels
+    arranged = _arranged(config, weights, layer.source.words, split, channels)
     parameters = np.zeros(channels, CHANNEL_PARAMETERS)
-    parameters["bias"][: len(layer.bias)] = _folded_bias(layer)
-    parameters["scale"][: len(layer.bias)] = layer.multiplier
+    for name, values in (("bias", _folded_bias(layer)), ("scale", layer.multiplier)):
+        repeated = _for_each(values, pixel_channels, links.neighbours)
+        parameters[name][: len(repeated)] = repeated
     blocks = [
         parameters[first : first + group_channels].tobytes() + block.tobytes()
         for first, block in zip(range(0, channels, group_channels), arranged, strict=True)
@@ -72,6 +77,12 @@ def weight_stream(config: DnaConfig, layer: Convolution, split: int) -> WeightSt
     if layer.table is not None:
         header += layer.table.values.tobytes().ljust(wide, b"\0")
     return WeightStream(header, blocks)
+
+
+def _for_each(values: Array, channels: int, neighbours: int) -> Array:
+    """What each channel has [out, ...], again for each neighbour from a word of its own on."""
+    padded = np.pad(values, [(0, channels - len(values)), *[(0, 0)] * (values.ndim - 1)])
+    return np.concatenate([padded] * neighbours)
 
 
 def _folded_bias(layer: Convolution) -> npt.NDArray[np.int32]:

@@ -30,26 +30,34 @@ def convolution(
     step: StepMaker, layer: Convolution, placed: PlacedStripe, tiling: Tiling
 ) -> list[Step]:
     """A stripe of a convolution, with what follows it in POST."""
-    target = layer.computed
+    neighbours = tiling.links.neighbours
+    target = layer.joined(neighbours)
     tiles = {
         "out_width": target.width,
         "channel_tiles": tiling.channel_tiles,
         "pixel_tiles": tiling.pixel_tiles,
         "tile_pixels": tiling.tile_pixels,
         "last_pixels": tiling.last_pixels,
-        "split": tiling.split,
+        "split": tiling.links.split,
     }
-    square = layer.window.column_stride == layer.window.row_stride
+    stride = neighbours * layer.window.column_stride
     conv = {
         **_window_fields(layer, placed),
         **tiles,
         "slices": layer.slices,
         "passes": tiling.passes,
-        "column_stride": 0 if square else layer.window.column_stride,
+        "column_stride": 0 if stride == layer.window.row_stride else stride,
         "in_zero_point": layer.zero_point,
         "tag": tag(layer.number),
         "table": int(layer.table is not None),
     }
+    if neighbours > 1:
+        conv |= {
+            "neighbours": neighbours,
+            "pixel_words": layer.computed.words,
+            "neighbour_columns": layer.window.column_stride,
+            "neighbour_words": layer.window.column_stride * layer.source.words,
+        }
     post = {
         **tiles,
         **layer.fields,

@@ -124,15 +124,21 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
 
 
 def depthwise_cycles(config: DnaConfig, layer: Depthwise, stripe: Stripe) -> int:
-    """Cycles of a stripe: for each group of words, its reads or its blocks, whichever are more."""
+    """Cycles of a stripe: for each group of words, its reads or its blocks, whichever are more.
+
+    Where a group takes half the banks, reads and writes are in each other's way, as the reader is
+    a group ahead half of the time: both count.
+    """
     kernel = layer.window.kernel_height, layer.window.kernel_width
     reads = stripe.in_rows * layer.source.width + parameter_rows(*kernel)
     computes = stripe.rows * layer.target.width * tap_blocks(*kernel)
+    apart = config.modules > 2 * config.depthwise_words
+    cycles = max(reads, computes) if apart else reads + computes
     groups = -(-stripe.words // config.depthwise_words)
     # The first rows come before the first result, and that goes through taps and requantizers.
     fills = layer.window.kernel_height * layer.source.width
     way = FEATURE_READ_LATENCY + LINE_BUFFER_LATENCY + TAP_SUM_LATENCY + REQUANTIZER_LATENCY
-    return groups * max(reads, computes) + fills + way
+    return groups * cycles + fills + way
 
 
 def _taps(layer: Layer) -> int:

@@ -116,7 +116,8 @@ def _repeat(body: Callable[[_Clock], _Clock], count: int, clock: _Clock) -> _Clo
 
 def estimate_tiling(platform: Platform, layer: Convolution, tiling: Tiling) -> TilingEstimate:
     """What the tiles of a convolution, or of a stripe of it, cost."""
-    shape = _Shape(layer.slices, layer.computed.words, layer.residual is not None)
+    words = layer.joined(tiling.links.neighbours).words
+    shape = _Shape(layer.slices, words, layer.residual is not None)
     return _estimate(platform, shape, tiling)
 
 
@@ -124,14 +125,14 @@ def estimate_tiling(platform: Platform, layer: Convolution, tiling: Tiling) -> T
 def _estimate(platform: Platform, shape: _Shape, tiling: Tiling) -> TilingEstimate:
     config = platform.config
     passes, channel_tiles = tiling.passes, tiling.channel_tiles
-    group = config.modules >> tiling.split
+    group = config.modules >> tiling.links.split
     last_words = shape.words - (channel_tiles - 1) * group
 
     wide_row = platform.dram_cycles(config.modules * config.columns)
-    parameters = wide_row * max(1, CHANNEL_PARAMETERS.itemsize >> tiling.split)
+    parameters = wide_row * max(1, CHANNEL_PARAMETERS.itemsize >> tiling.links.split)
     loading = weight_cycles(platform)
     # From the entrance of the modules to a bank of the accumulation memory.
-    depth = config.rows + config.columns + tiling.split
+    depth = config.rows + config.columns + tiling.links.split
 
     def one(clock: _Clock, size: int, drain: int) -> _Clock:
         """One tile after another."""

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence, Set
 
 from sw.compiler.candidates import Candidates
+from sw.compiler.choice import Links
 from sw.compiler.images.joint import joined, joint_from
 from sw.compiler.images.places import UNDER_WAY, Stay, placed
 from sw.compiler.images.schedule import Schedule, in_sequence, schedules
@@ -53,7 +54,7 @@ class PlannedImages:
 
 
 def plan_images(
-    candidates: Candidates, splits: Mapping[int, int], outside: Set[str], images: int
+    candidates: Candidates, links: Mapping[int, Links], outside: Set[str], images: int
 ) -> PlannedImages:
     """Plan ``images`` images in the first of these ways for which there is room.
 
@@ -62,21 +63,21 @@ def plan_images(
 
     Args:
         candidates: the ways to run every layer.
-        splits: of the convolutions, by layer number.
+        links: of the convolutions, by layer number.
         outside: as of :func:`sw.compiler.placement.place`.
         images: how many.
     """
     layers = candidates.layers
     first = joint_from(layers)
     between = {plane.tensor for layer in layers[first:] for plane in layer.operands} - outside
-    variants = [stripe_chains(candidates, place(candidates, splits, outside))]
+    variants = [stripe_chains(candidates, place(candidates, links, outside))]
     if between:
-        tight = place(candidates, splits, outside | between)
+        tight = place(candidates, links, outside | between)
         variants.append(stripe_chains(candidates, tight))
     for balanced in (True, False):
         for plans in variants:
             for schedule in schedules(plans[:first]) if balanced else (in_sequence(plans[:first]),):
-                found = _Images(candidates, splits, plans, first, schedule, images).planned()
+                found = _Images(candidates, links, plans, first, schedule, images).planned()
                 if found is not None:
                     return found
     plans = variants[0]
@@ -121,7 +122,7 @@ class _Images:
     def __init__(
         self,
         candidates: Candidates,
-        splits: Mapping[int, int],
+        links: Mapping[int, Links],
         plans: list[Plan],
         first: int,
         schedule: Schedule,
@@ -142,15 +143,15 @@ class _Images:
         inputs = {plane.tensor for p in plans for plane in p.layer.operands}
         self._in_dram |= inputs - {p.layer.target.tensor for p in plans}
         layers = [plan.layer for plan in plans]
-        self._maps = FeatureMaps(candidates.platform.config, layers, splits)
-        self._attempt = Attempt(candidates, splits, self._maps, self._in_dram)
+        self._maps = FeatureMaps(candidates.platform.config, layers, links)
+        self._attempt = Attempt(candidates, links, self._maps, self._in_dram)
         # A map of which all images have their pixels: one is computed, or read, by a joint layer.
         self._shared = {
             plane.tensor for layer in layers[first:] for plane in (*layer.operands, layer.target)
         }
-        self._joint = self._join(candidates, splits)
+        self._joint = self._join(candidates, links)
 
-    def _join(self, candidates: Candidates, splits: Mapping[int, int]) -> list[Plan]:
+    def _join(self, candidates: Candidates, links: Mapping[int, Links]) -> list[Plan]:
         """The joint layers, each the quickest way; they have no places yet."""
         layers = [
             *candidates.layers[: self._first],
@@ -161,7 +162,7 @@ class _Images:
             dataclasses.replace(
                 plan,
                 layer=layer,
-                way=several.striped(layer, splits[layer.number], self._in_dram)[0],
+                way=several.striped(layer, links[layer.number], self._in_dram)[0],
             )
             for plan, layer in zip(self._plans[self._first :], layers[self._first :], strict=True)
         ]

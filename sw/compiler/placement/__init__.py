@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sw.compiler.candidates import Candidates
+from sw.compiler.choice import Links
 from sw.compiler.layers import Depthwise
 from sw.compiler.placement.attempt import Attempt, NoRoomError, layer_parameter_words
 from sw.compiler.placement.maps import FeatureMaps
@@ -25,22 +26,22 @@ class DoesNotFitError(DnaError):
     """A layer has no room in the feature memory."""
 
 
-def place(candidates: Candidates, splits: Mapping[int, int], outside: Iterable[str]) -> list[Plan]:
+def place(candidates: Candidates, links: Mapping[int, Links], outside: Iterable[str]) -> list[Plan]:
     """Plan every layer: each runs in the quickest way that has room.
 
     Args:
         candidates: the ways to run every layer.
-        splits: of the convolutions, by layer number.
+        links: of the convolutions, by layer number.
         outside: tensors that live in DRAM whatever happens: the network's inputs and outputs.
 
     Raises:
         DoesNotFitError: a layer does not fit even if everything else is in DRAM.
     """
-    _check_size(candidates, splits)
-    maps = FeatureMaps(candidates.platform.config, candidates.layers, splits)
+    _check_size(candidates, links)
+    maps = FeatureMaps(candidates.platform.config, candidates.layers, links)
     in_dram = set(outside)
     while True:
-        attempt = Attempt(candidates, splits, maps, in_dram)
+        attempt = Attempt(candidates, links, maps, in_dram)
         try:
             tight = attempt.plans(roomy=False)
         except NoRoomError as error:
@@ -59,7 +60,7 @@ def _cycles(plans: list[Plan]) -> int:
     return sum(plan.way.estimate.cycles for plan in plans)
 
 
-def _check_size(candidates: Candidates, splits: Mapping[int, int]) -> None:
+def _check_size(candidates: Candidates, links: Mapping[int, Links]) -> None:
     config = candidates.platform.config
     # Beside a layer, the weights of a depthwise one, its own or those of the next.
     weights = [
@@ -67,7 +68,7 @@ def _check_size(candidates: Candidates, splits: Mapping[int, int]) -> None:
         for layer in candidates.layers
     ]
     needs = [
-        candidates.smallest(layer, splits.get(layer.number, 0)) + sum(weights[n : n + 2])
+        candidates.smallest(layer, links.get(layer.number, Links())) + sum(weights[n : n + 2])
         for n, layer in enumerate(candidates.layers)
     ]
     most = max(needs)

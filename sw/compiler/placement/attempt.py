@@ -9,6 +9,7 @@ from typing import TypeGuard
 from hw.config import DnaConfig
 from sw.compiler.candidates import Candidate, Candidates
 from sw.compiler.candidates.slabs import Slabs
+from sw.compiler.choice import Links
 from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool
 from sw.compiler.lowering.depthwise import parameter_words
 from sw.compiler.placement.blocks import Bank, Block, first_fit
@@ -40,7 +41,7 @@ class Attempt:
 
     Args:
         candidates: the ways to run every layer.
-        splits: of the convolutions, by layer number.
+        links: of the convolutions, by layer number.
         maps: what the layers write.
         in_dram: the tensors that live in DRAM.
     """
@@ -48,13 +49,13 @@ class Attempt:
     def __init__(
         self,
         candidates: Candidates,
-        splits: Mapping[int, int],
+        links: Mapping[int, Links],
         maps: FeatureMaps,
         in_dram: Set[str],
     ) -> None:
         self._candidates = candidates
         self._limit = candidates.platform.config.feature_words
-        self._splits = splits
+        self._links = links
         self._maps = maps
         self._in_dram = in_dram
         pairs = [
@@ -198,8 +199,8 @@ class Attempt:
     def _plan(self, layer: Layer, placed: list[Block], places: Mapping[str, Place]) -> Plan:
         """The quickest way to run a layer by itself for whose slabs there is room."""
         alive = [block for block in placed if block.born <= layer.number <= block.dies]
-        split = self._splits.get(layer.number, 0)
-        for way in self._candidates.striped(layer, split, self._in_dram):
+        links = self._links.get(layer.number, Links())
+        for way in self._candidates.striped(layer, links, self._in_dram):
             bases = self._slab_bases(way.slabs, layer.number, alive)
             if bases is not None:
                 break

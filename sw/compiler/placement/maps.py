@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 
 from hw.config import DnaConfig
 from sw.compiler.candidates.slabs import extent, needs_pitch, pitch, pitch_residue
+from sw.compiler.choice import Links
 from sw.compiler.layers import Convolution, Layer
 
 
@@ -15,7 +16,7 @@ class FeatureMaps:
     Args:
         config: of the machine.
         layers: all of them.
-        splits: of the convolutions, by layer number.
+        links: of the convolutions, by layer number.
 
     Attributes:
         born: the layer that writes it.
@@ -24,7 +25,7 @@ class FeatureMaps:
     """
 
     def __init__(
-        self, config: DnaConfig, layers: Sequence[Layer], splits: Mapping[int, int]
+        self, config: DnaConfig, layers: Sequence[Layer], links: Mapping[int, Links]
     ) -> None:
         self._planes = {layer.target.tensor: layer.target for layer in layers}
         self.born = {layer.target.tensor: layer.number for layer in layers}
@@ -33,7 +34,7 @@ class FeatureMaps:
         for layer in layers:
             for name in layer.tensors & self.dies.keys():
                 self.dies[name] = layer.number
-            if isinstance(layer, Convolution) and needs_pitch(layer, splits[layer.number]):
+            if isinstance(layer, Convolution) and needs_pitch(layer, links[layer.number]):
                 residues[layer.source.tensor] = pitch_residue(config, layer)
         self.pitches = {
             name: pitch(config, plane, residues.get(name)) for name, plane in self._planes.items()

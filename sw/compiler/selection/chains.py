@@ -96,10 +96,10 @@ def _ways(candidates: Candidates, plan: Plan) -> list[Candidate]:
     ways, layer = [plan.way], plan.layer
     if can_be_cut(plan):
         assert isinstance(layer, Convolution)
-        split, height = plan.choice.tilings[0].split, layer.target.height
+        links, height = plan.choice.tilings[0].links, layer.target.height
         # With a short stripe at either end the next engine begins, and ends, soon after this one.
         ways += [
-            candidates.in_stripes(layer, split, rows, first)
+            candidates.in_stripes(layer, links, rows, first)
             for rows in stripe_sizes(layer)
             if 1 < -(-height // rows) <= MOST_STRIPES
             for first in sorted({rows, -(-rows // 2), -(-rows // 4)})

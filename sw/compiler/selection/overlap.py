@@ -88,7 +88,7 @@ def _cut(candidates: Candidates, plan: Plan, ready: int | None) -> Plan:
     # Two tiles in the second stripe are enough: there is no more to drain at a time.
     fewest = min(most, height - 2 * platform.config.accumulation_depth // layer.target.width)
     for row in range(most, max(fewest, 1) - 1, -1):
-        way = candidates.in_two(layer, whole.split, row)
+        way = candidates.in_two(layer, whole.links, row)
         first, second = (estimate_tiling(platform, layer, tiling) for tiling in way.choice.tilings)
         # The next layer begins when the last pixel is in and the first stripe has drained.
         cycles = max(first.entered + second.entered, first.cycles)

@@ -32,6 +32,19 @@ from sw.operators import find, spellings
 
 
 @dataclasses.dataclass(frozen=True)
+class End:
+    """An output of the graph.
+
+    Attributes:
+        value: how the file sees it, where the host begins.
+        border: name of the file's tensor that holds it so.
+    """
+
+    value: Value
+    border: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Imported:
     """A model as the integer graph.
 
@@ -41,8 +54,7 @@ class Imported:
         views: of the graph's results by name, how the file sees those.
         input: name of the input of the file.
         input_last: whether that has its channels last, as the graph's has.
-        output: how the file sees the graph's output, where the host begins.
-        border: name of the file's tensor that holds it so.
+        ends: the graph's outputs, in its order.
         nodes: of the file, quantization included.
         notes: what whoever uses the graph has to know, a sentence each.
     """
@@ -52,8 +64,7 @@ class Imported:
     views: dict[str, Value]
     input: str
     input_last: bool
-    output: Value
-    border: str
+    ends: tuple[End, ...]
     nodes: int
     notes: tuple[str, ...]
 
@@ -90,23 +101,25 @@ class _Importer(Computation, Passage, Host):
 
     def run(self) -> Imported:
         inputs = [item for item in self.file.input if item.name not in self.constants]
-        if len(inputs) != 1 or len(self.file.output) != 1:
+        if len(inputs) != 1 or not self.file.output:
             raise DnaError(
                 f"the model has {len(inputs)} inputs and {len(self.file.output)} outputs; "
-                "supported is one of each"
+                "supported is one input, and one output or more"
             )
         self.enter(self.file, inputs[0])
         for index, proto in enumerate(self.file.node):
             self.node(Node(index, proto, self.alias))
-        value, border = self.exit()
+        ends: dict[str, End] = {}
+        for output in self.file.output:
+            end = self.exit(output.name)
+            ends.setdefault(end.value.name, end)
         return Imported(
-            graph=self.build.finish(value.name),
+            graph=self.build.finish(*ends),
             tensors=self.tensors,
             views=self.views,
             input=self.entry.name,
             input_last=self.last,
-            output=value,
-            border=border,
+            ends=tuple(ends.values()),
             nodes=len(self.file.node),
             notes=tuple(self.notes),
         )
@@ -119,9 +132,8 @@ class _Importer(Computation, Passage, Host):
             node.unsupported()
         HANDLERS[row.name](self, node)
 
-    def exit(self) -> tuple[Value, str]:
-        """The tensor that the machine ends with, and what the file calls it there."""
-        border = self.file.output[0].name
+    def exit(self, border: str) -> End:
+        """The tensor that the machine ends with for an output of the file."""
         found = self.values.get(self.alias.get(border, border))
         value = found
         if isinstance(found, Hosted):
@@ -136,7 +148,7 @@ class _Importer(Computation, Passage, Host):
                 f"the output of the artifact is {list(shape)}, height, width, channels; "
                 f"in the file it is {self.seen(value)}, channels first"
             )
-        return value, border
+        return End(value, border)
 
     def quantization_node(self, node: Node) -> None:
         """QuantizeLinear and DequantizeLinear."""

@@ -231,16 +231,14 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
         return done, (1, 1, 1, channels) if keep else (1, channels)
 
     def padding(self, operator: TfliteOperator, name: str) -> Built:
-        """PAD, as the padding of what reads it where that can take it."""
+        """PAD, as padding of what reads it where that can take it; of channels a convolution."""
         value = self.map(operator)
         self.same_quantization(operator)
         amounts = self.integers(operator, 1, "paddings")
         if operator.code == "PADV2":
             self.check_filler(operator)
-        if amounts.shape != (4, 2) or amounts[0].any() or amounts[3].any():
-            operator.refuse(
-                "padding of batch or channels", "PAD of height and width, [4, 2] amounts"
-            )
+        if amounts.shape != (4, 2) or amounts[0].any() or (amounts < 0).any():
+            operator.refuse(f"amounts {amounts.tolist()}", "PAD of all but the batch, [4, 2]")
         (top, bottom), (left, right) = amounts[1:3].tolist()
         before = value.padding
         padding = Padding(
@@ -248,6 +246,10 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
         )
         index, (_, height, width, channels) = operator.outputs[0], value.shape
         shape = (1, height + top + bottom, width + left + right, channels)
+        if amounts[3].any():
+            first, last = amounts[3].tolist()
+            wider = self.builder.widened(name, value.name, first, last, padding)
+            return wider, (*shape[:3], first + channels + last)
         readers = self.readers[index]
         taken = readers and all(self.takes(reader, value.name, padding) for reader in readers)
         if taken and index not in self.model.outputs:

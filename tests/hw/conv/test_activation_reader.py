@@ -29,7 +29,7 @@ def config(modules=4):
 
 
 def windows_of(layer):
-    """What must be asked for: (address by lane that is enabled, tag), pixel by pixel."""
+    """What must be asked for: (address by module that is enabled, tag), pixel by pixel."""
     height, width, _ = layer.image.shape
     kernel_height, kernel_width = layer.weights.shape[:2]
     slices = [
@@ -38,8 +38,8 @@ def windows_of(layer):
         for kx in range(kernel_width)
         for word in range(layer.in_words)
     ]
-    out_width = layer.sums.shape[1]
-    for _ in range(layer.channel_tiles):
+    out_width = layer.sums.shape[1] // layer.neighbours
+    for words in range(0, layer.channel_tiles * layer.group_words, layer.group_words):
         for tile in range(0, layer.pixels, layer.tile_pixels):
             pixels = range(tile, min(tile + layer.tile_pixels, layer.pixels))
             for number in range(layer.passes):
@@ -47,11 +47,19 @@ def windows_of(layer):
                 for pixel in pixels:
                     oy, ox = divmod(pixel, out_width)
                     addresses = {}
-                    for lane, (ky, kx, word) in enumerate(lanes):
+                    for module in range(layer.config.modules):
+                        group, lane = divmod(module, 1 << layer.split)
+                        neighbour = 0
+                        if layer.neighbours > 1:
+                            neighbour = (words + group) // layer.out_words
+                        if lane >= len(lanes) or neighbour >= layer.neighbours:
+                            continue
+                        ky, kx, word = lanes[lane]
                         y = oy * layer.strides[0] - layer.pads[0] + ky
-                        x = ox * layer.strides[1] - layer.pads[1] + kx
+                        column = ox * layer.neighbours + neighbour
+                        x = column * layer.strides[1] - layer.pads[1] + kx
                         if 0 <= y < height and 0 <= x < width:
-                            addresses[lane] = (
+                            addresses[module] = (
                                 layer.base + y * layer.pitch + x * layer.in_words + word
                             )
                     first, final = number == 0, number == layer.passes - 1
@@ -150,14 +158,10 @@ def check(bench, layers, **options):
         for addresses, tag in windows_of(layer):
             window, pixel = next(requests), next(pixels)
             enabled = [i for i in range(bench.config.modules) if window["enable"] >> i & 1]
-            assert {lane: window["addresses"][lane] for lane in enabled} == addresses
-            first = window["addresses"][0]
-            assert all(
-                (address - first - lane) % bench.config.modules == 0
-                for lane, address in addresses.items()
-            )
+            assert {module: window["addresses"][module] for module in enabled} == addresses
+            different = set(addresses.values())
+            assert len({address % bench.config.modules for address in different}) == len(different)
             assert window["fill"] == layer.zero_point
-            assert window["split"] == layer.split
             assert pixel["first"] | pixel["last"] << 1 | pixel["final"] << 2 == tag
             assert pixel["split"] == layer.split
             # The first pass of a tile comes behind the final one of another.
@@ -231,6 +235,7 @@ def test_no_bubble_inside_an_instruction(split):
         column_stride=0,
         pads=(1, 0, 1, 0),
         out_channels=18,
+        neighbours=1,
         **given,
     )
     run = check(bench, layers)
@@ -269,6 +274,7 @@ BAD_FIELDS = [
     {"passes": 1},
     {"passes": 3},
     {"slices": 5},
+    {"neighbours": 2},
 ]
 
 

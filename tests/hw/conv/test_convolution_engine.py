@@ -97,6 +97,7 @@ def test_the_array_never_idles_in_a_layer_whose_passes_hide_the_weights(deep_ben
             "pads": (1, 1, 1, 1),
             "stride": 1,
             "column_stride": 0,
+            "neighbours": 1,
         }
         channels = {"in_channels": 8, "out_channels": 4}
         given = [{**shape, **kernel, **channels, "split": split}]
@@ -122,6 +123,7 @@ def test_instructions_follow_each_other_with_two_lost_cycles(deep_bench):
         "pads": (1, 0, 1, 0),
         "stride": 1,
         "column_stride": 0,
+        "neighbours": 1,
         "in_channels": 8,
         "out_channels": 4,
     }
@@ -147,6 +149,7 @@ def test_every_cycle_has_its_cause(bench, cause, pace):
         "out_channels": 17,
         "stride": 1,
         "column_stride": 0,
+        "neighbours": 1,
         "split": 0,
         "tile_pixels": 8,
     }

@@ -26,6 +26,7 @@ class Layer:
         pads: top, left, bottom, right.
         zero_point: of the image.
         split: log2 k.
+        neighbours: output pixels of a row that are taken as one.
         tile_pixels: of the accumulation memory that a tile uses.
         base: first feature word.
         tag: of the weight stream.
@@ -41,6 +42,7 @@ class Layer:
     pads: tuple[int, int, int, int]
     zero_point: int
     split: int
+    neighbours: int
     tile_pixels: int
     base: int
     tag: int
@@ -77,16 +79,41 @@ class Layer:
             "table": given.pop("table", False),
             "seed": int(rng.integers(1 << 30)),
         }
+        neighbours = given.pop("neighbours", None)
         assert not given, given
-        return cls(
+        layer = cls(
             config=config,
             image=rng.integers(-128, 128, (height, width, in_channels)),
             weights=rng.integers(
                 -128, 128, (kernel_height, kernel_width, in_channels, out_channels)
             ),
             pads=tuple(int(pad) for pad in pads),
+            neighbours=neighbours or 1,
             **values,
         )
+        if neighbours is None and rng.random() < 0.5:
+            return dataclasses.replace(layer, neighbours=int(rng.choice(layer.all_neighbours)))
+        return layer
+
+    @property
+    def all_neighbours(self) -> list[int]:
+        """Numbers of neighbours of which no two want different words of one bank."""
+
+        def clash(neighbours: int) -> bool:
+            for first in range(0, neighbours * self.out_words, self.group_words):
+                seen = {
+                    word // self.out_words
+                    for word in range(first, first + self.group_words)
+                    if word < neighbours * self.out_words
+                }
+                step = self.strides[1] * self.in_words
+                starts = [n * step + lane for n in seen for lane in range(1 << self.split)]
+                if len({start % self.config.modules for start in starts}) < len(starts):
+                    return True
+            return False
+
+        width = self.sums.shape[1]
+        return [n for n in range(1, width + 1) if width % n == 0 and not clash(n)]
 
     @property
     def strides(self) -> tuple[int, int]:
@@ -94,9 +121,14 @@ class Layer:
         return self.stride, self.column_stride or self.stride
 
     @property
-    def group_channels(self) -> int:
-        """Output channels of a channel tile."""
-        return (self.config.modules >> self.split) * self.config.columns
+    def group_words(self) -> int:
+        """Output words of a channel tile."""
+        return self.config.modules >> self.split
+
+    @property
+    def out_words(self) -> int:
+        """Of each neighbour."""
+        return -(-self.weights.shape[3] // self.config.columns)
 
     @property
     def in_words(self) -> int:
@@ -136,11 +168,21 @@ class Layer:
 
     @property
     def pixels(self) -> int:
-        return self.sums.shape[0] * self.sums.shape[1]
+        """Of the machine: neighbours are one."""
+        return self.sums.shape[0] * self.sums.shape[1] // self.neighbours
 
     @property
     def channel_tiles(self) -> int:
-        return -(-self.weights.shape[3] // self.group_channels)
+        return -(-self.neighbours * self.out_words // self.group_words)
+
+    def _as_one(self, values: Array) -> Array:
+        """Values [..., out channels] of the neighbours [..., neighbours] as words of one pixel."""
+        columns = self.config.columns
+        missing = self.out_words * columns - values.shape[-1]
+        whole = np.pad(values, [*[(0, 0)] * (values.ndim - 1), (0, missing)])
+        whole = whole.reshape(*values.shape[:-2], -1)
+        missing = self.channel_tiles * self.group_words * columns - whole.shape[-1]
+        return np.pad(whole, [*[(0, 0)] * (whole.ndim - 1), (0, missing)])
 
     @property
     def pixel_tiles(self) -> int:
@@ -182,10 +224,12 @@ class Layer:
                 "kernel_height": self.weights.shape[0],
                 "kernel_width": self.weights.shape[1],
                 "stride": self.stride,
-                "column_stride": self.column_stride,
+                "column_stride": self.column_stride
+                if self.neighbours == 1
+                else self.neighbours * self.strides[1],
                 "pad_top": self.pads[0],
                 "pad_left": self.pads[1],
-                "out_width": self.sums.shape[1],
+                "out_width": self.sums.shape[1] // self.neighbours,
                 "channel_tiles": self.channel_tiles,
                 "pixel_tiles": self.pixel_tiles,
                 "tile_pixels": self.tile_pixels,
@@ -196,6 +240,10 @@ class Layer:
                 "in_zero_point": self.zero_point,
                 "tag": self.tag,
                 "table": int(self.table),
+                "neighbours": self.neighbours if self.neighbours > 1 else 0,
+                "pixel_words": self.out_words,
+                "neighbour_columns": self.strides[1],
+                "neighbour_words": self.strides[1] * self.in_words,
             },
         )
 
@@ -220,17 +268,9 @@ class Layer:
         config = self.config
         k, groups = 1 << self.split, config.modules >> self.split
         rows, columns = config.rows, config.columns
-        kernel_height, kernel_width, in_channels, out_channels = self.weights.shape
-        full = np.zeros(
-            (
-                kernel_height,
-                kernel_width,
-                self.in_words * rows,
-                self.channel_tiles * self.group_channels,
-            ),
-            np.int64,
-        )
-        full[:, :, :in_channels, :out_channels] = self.weights
+        weights = self._as_one(np.stack([self.weights] * self.neighbours, axis=-2))
+        missing = self.in_words * rows - weights.shape[2]
+        full = np.pad(weights, [(0, 0), (0, 0), (0, missing), (0, 0)])
         slices = np.zeros((self.passes * k, rows, full.shape[3]), np.int64)
         slices[: self.slices] = full.reshape(self.slices, rows, full.shape[3])
 
@@ -240,7 +280,7 @@ class Layer:
         parts.append(self.table_rows.tobytes())
         for tile in range(self.channel_tiles * self.pixel_tiles):
             parts.append(self.parameter_rows[tile].tobytes())
-            channel = tile // self.pixel_tiles * self.group_channels
+            channel = tile // self.pixel_tiles * self.group_words * columns
             for number in range(self.passes):
                 for r in range(rows):
                     for module in range(config.modules):
@@ -253,15 +293,13 @@ class Layer:
 
     def bank_pixels(self, bank: int) -> list[list[int]]:
         """What the accumulation bank gives."""
-        if bank >= self.config.modules >> self.split:
+        if bank >= self.group_words:
             return []
-        channels = self.channel_tiles * self.group_channels
-        full = np.zeros((self.pixels, channels), np.int64)
-        full[:, : self.sums.shape[2]] = self.sums.reshape(self.pixels, -1)
+        full = self._as_one(self.sums.reshape(self.pixels, self.neighbours, -1))
         columns = self.config.columns
         return [
             full[pixel, first : first + columns].tolist()
             for tile in range(self.channel_tiles)
-            for first in [tile * self.group_channels + bank * columns]
+            for first in [(tile * self.group_words + bank) * columns]
             for pixel in range(self.pixels)
         ]

@@ -181,7 +181,7 @@ def convolution(**changes):
         "last_pixels": 4,
         "split": 1,
     }
-    conv = {**window, **tiles, "slices": 2, "passes": 1, "tag": 1}
+    conv = {**window, **tiles, "slices": 2, "passes": 1, "tag": 1, "neighbours": 0}
     post = {**tiles, "out_base": 100, "out_pitch": 2, "out_words": 1, "lo": -128, "hi": 127}
     for name, value in changes.items():
         for fields in (conv, post):
@@ -374,8 +374,9 @@ def test_broken_programs(body, message):
         ({"out_base": 1}, "POST writes over the input of its own CONV"),
         (
             {"kernel_height": 3, "kernel_width": 1, "slices": 3, "passes": 2, "in_pitch": 4},
-            "bank conflict: pitch 4 is not 1 modulo 2",
+            "bank conflict: with a pitch of 4 ",
         ),
+        ({"neighbours": 2}, "neighbours have pixel_words 0"),
     ],
 )
 def test_convolutions_that_are_refused(changes, message):

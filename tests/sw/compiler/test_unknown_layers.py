@@ -8,7 +8,7 @@ import pytest
 from hw.config import PRESETS
 from sw.compiler.candidates import Candidates
 from sw.compiler.candidates.stripes import stripe_sizes, stripes, units
-from sw.compiler.choice import Choice
+from sw.compiler.choice import Choice, Links
 from sw.compiler.emission.layer import emit_layer
 from sw.compiler.estimates import estimate
 from sw.compiler.layers import LoopNest, MaxPool, Plane, Window
@@ -51,7 +51,7 @@ def sorcery():
         stripe_sizes,
         lambda layer: stripes(layer, 1),
         lambda layer: estimate(PLATFORM, layer, Choice(stripes(pool(), 3)), frozenset()),
-        lambda layer: Candidates(PLATFORM, [layer]).striped(layer, 0, layer.tensors),
+        lambda layer: Candidates(PLATFORM, [layer]).striped(layer, Links(), layer.tensors),
         lambda layer: place(Candidates(PLATFORM, [layer]), {}, "xy"),
     ],
 )

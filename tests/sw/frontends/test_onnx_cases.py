@@ -283,7 +283,7 @@ def test_several_steps_of_the_host(tmp_path):
     nodes += [node("ArgMax", "v", "y", axis=-1)]
     imported = taken(save(tmp_path / "m.onnx", nodes, rank=2, result=TensorProto.INT64))
     assert len(imported.notes) == 2
-    assert imported.border == "logits"
+    assert [end.border for end in imported.ends] == ["logits"]
 
 
 RELU = [node("Relu", "g", "r"), *pair("r", "y")]
@@ -348,14 +348,32 @@ def test_a_file_whose_order_is_taken_for_another_is_caught(tmp_path):
     nodes = [*CONV, *pair("c", "d"), node("Flatten", "d", "y")]
     path = save(tmp_path / "m.onnx", nodes, rank=2)
     imported = import_file(path)
-    wrong = dataclasses.replace(imported, output=dataclasses.replace(imported.output, last=True))
+    (end,) = imported.ends
+    other = dataclasses.replace(end, value=dataclasses.replace(end.value, last=True))
+    wrong = dataclasses.replace(imported, ends=(other,))
     image = RNG.integers(-128, 128, (6, 6, 4), dtype=np.int8)
     measurer = OnnxMeasurer(path, wrong)
     measured = measurer.measure([image])
     (fault,) = faults(measured, measurer.whole([image], measured))
     assert fault.startswith("the whole network:")
     flat = ReferenceModel(imported.graph).run_all(image)["conv_3"].transpose(2, 0, 1).reshape(-1)
-    assert (measurer._steps(measurer._file.run(["y"], measurer._fed(image))[0])[0] == flat).all()
+    (file,) = measurer._file.run(["y"], measurer._fed(image))
+    assert (measurer._steps(file, "conv_3")[0] == flat).all()
+
+
+def test_several_outputs(tmp_path):
+    """A map, what is pooled of it, and a view of that, which is no output more."""
+    nodes = [*CONV, *pair("c", "d"), node("MaxPool", "d", "p", kernel_shape=[2, 2], strides=[2, 2])]
+    path = save(tmp_path / "m.onnx", [*nodes, *pair("p", "y"), node("Flatten", "y", "v")])
+    model = onnx.load(path)
+    for name, rank in (("d", 4), ("v", 2)):
+        form = helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * rank)
+        model.graph.output.append(form)
+    onnx.save(model, path)
+    imported = taken(path)
+    assert [end.border for end in imported.ends] == ["y", "d"]
+    assert imported.graph.outputs == tuple(end.value.name for end in imported.ends)
+    assert len(imported.graph.others) == 1
 
 
 def test_functions_are_refused(tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from hw.config import PRESETS
 from sw.compiler.candidates import Candidates
 from sw.compiler.candidates.slabs import extent, pitch
+from sw.compiler.choice import Links
 from sw.compiler.layers import Convolution, MaxPool, MeanPool, Plane
 from sw.compiler.lowering import lower
 from sw.compiler.platform import Platform
@@ -23,7 +24,7 @@ def candidates_of(seed):
 def test_stripes_cover_the_output_and_see_their_windows(seed):
     candidates = candidates_of(seed)
     for layer in candidates.layers:
-        for way in candidates.striped(layer, 0, layer.tensors):
+        for way in candidates.striped(layer, Links(), layer.tensors):
             stripes = way.choice.stripes
             if isinstance(layer, MeanPool):
                 words = [w for s in stripes for w in range(s.first_word, s.first_word + s.words)]
@@ -48,7 +49,7 @@ def test_stripes_cover_the_output_and_see_their_windows(seed):
 def test_the_quickest_comes_first(seed):
     candidates = candidates_of(seed)
     for layer in candidates.layers:
-        ways = candidates.striped(layer, 0, layer.tensors)
+        ways = candidates.striped(layer, Links(), layer.tensors)
         cycles = [way.estimate.cycles for way in ways]
         assert cycles == sorted(cycles)
 
@@ -56,7 +57,7 @@ def test_the_quickest_comes_first(seed):
 def test_a_layer_in_feature_memory_is_one_stripe():
     candidates = candidates_of(0)
     for layer in candidates.layers:
-        (only,) = candidates.striped(layer, 0, frozenset())
+        (only,) = candidates.striped(layer, Links(), frozenset())
         assert len(only.choice.stripes) == 1
         assert only.slabs.words == 0
 
@@ -66,7 +67,10 @@ def test_the_smallest_way_is_one_row_at_a_time():
     layers = lower(random_resnet50(np.random.default_rng(0), 64), config)
     conv = next(layer for layer in layers if layer.name == "stage1.block1.conv2")
     source = 3 * conv.source.row_words
-    assert Candidates(Platform(config), layers).smallest(conv, 0) == source + conv.target.row_words
+    assert (
+        Candidates(Platform(config), layers).smallest(conv, Links())
+        == source + conv.target.row_words
+    )
 
 
 @pytest.mark.parametrize(("residue", "expected"), [(None, 10), (2, 10), (3, 11), (1, 13)])
@@ -84,7 +88,7 @@ def test_a_pool_follows_as_soon_as_its_rows_are_there(seed):
             continue
         if layer.source.tensor != before.target.tensor:
             continue
-        for way in candidates.striped(before, 0, {before.source.tensor}):
+        for way in candidates.striped(before, Links(), {before.source.tensor}):
             beside = candidates.beside(layer, way)
             if beside is None:
                 assert len(way.choice.stripes) == 1

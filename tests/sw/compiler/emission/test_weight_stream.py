@@ -5,7 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from sw.compiler.candidates.tiles import splits
+from sw.compiler.candidates.tiles import all_links
+from sw.compiler.choice import Links
 from sw.compiler.emission.weight_stream import tag, weight_stream
 from sw.compiler.layers import Convolution
 from sw.compiler.lowering import lower
@@ -29,12 +30,15 @@ def test_every_byte_is_where_the_machine_looks(seed):
     layers = convolutions(rng, config)
     layer = layers[int(rng.integers(len(layers)))]
     wide = config.modules * config.columns
-    for split in splits(config):
-        stream = weight_stream(config, layer, split)
-        k, group = 1 << split, config.modules >> split
+    for links in all_links(config, layer):
+        stream = weight_stream(config, layer, links)
+        k, group = 1 << links.split, config.modules >> links.split
         number = layer.number + 1
-        assert stream.header == struct.pack("<HH", number, number ^ 0xFFFF).ljust(wide, b"\0")
-        assert len(stream.blocks) == -(-layer.computed.words // group)
+        table = b"" if layer.table is None else layer.table.values.tobytes().ljust(wide, b"\0")
+        tagged = struct.pack("<HH", number, number ^ 0xFFFF).ljust(wide, b"\0")
+        assert stream.header == tagged + table
+        words = layer.computed.words
+        assert len(stream.blocks) == -(-links.neighbours * words // group)
         passes = -(-layer.slices // k)
         parameter_bytes = max(1, 8 // k) * wide
         for block in stream.blocks:
@@ -45,12 +49,15 @@ def test_every_byte_is_where_the_machine_looks(seed):
             m, c = int(rng.integers(config.modules)), int(rng.integers(config.columns))
             offset = parameter_bytes + (p * config.rows + r) * wide + m * config.columns + c
             got = struct.unpack_from("b", stream.blocks[t], offset)[0]
-            channel = (t * group + m // k) * config.columns + c
+            word = t * group + m // k
+            channel = word % words * config.columns + c if word < links.neighbours * words else None
             assert got == expected_weight(layer, config, p * k + m % k, r, channel)
             j = int(rng.integers(group * config.columns))
-            channel = t * group * config.columns + j
+            word, column = divmod(j, config.columns)
+            word += t * group
+            channel = word % words * config.columns + column
             bias, scale = struct.unpack_from("<if", stream.blocks[t], 8 * j)
-            if channel < layer.computed.channels:
+            if channel < layer.computed.channels and word < links.neighbours * words:
                 folded = int(layer.bias[channel]) - layer.zero_point * int(
                     layer.weights[channel].astype(int).sum()
                 )
@@ -61,7 +68,7 @@ def test_every_byte_is_where_the_machine_looks(seed):
 
 
 def expected_weight(layer, config, k_slice, row, channel):
-    if channel >= layer.computed.channels or k_slice >= layer.slices:
+    if channel is None or channel >= layer.computed.channels or k_slice >= layer.slices:
         return 0
     tap, word = divmod(k_slice, layer.source.words)
     y, x = divmod(tap, layer.window.kernel_width)
@@ -79,7 +86,7 @@ def test_the_bias_wraps():
         bias=np.full_like(layer.bias, 2**31 - 1),
         weights=np.full_like(layer.weights, 127),
     )
-    block = weight_stream(config, extreme, 0).blocks[0]
+    block = weight_stream(config, extreme, Links()).blocks[0]
     bias = struct.unpack_from("<i", block)[0]
     assert bias == (2**31 - 1 + 128 * 127 * layer.weights[0].size + 2**31) % 2**32 - 2**31
 
@@ -89,7 +96,7 @@ def test_blocks_are_sent_for_every_pixel_tile(pixel_tiles):
     rng = np.random.default_rng(5)
     config = random_config(rng)
     layer = convolutions(rng, config)[0]
-    stream = weight_stream(config, layer, 0)
+    stream = weight_stream(config, layer, Links())
     sent = b"".join(
         stream.content[start : start + length] for start, length in stream.ranges(pixel_tiles)
     )

@@ -3,6 +3,7 @@ import pytest
 
 from hw.config import PRESETS
 from sw.compiler.candidates import Candidates
+from sw.compiler.choice import Links
 from sw.compiler.estimates import estimate, estimate_tiling
 from sw.compiler.layers import Convolution
 from sw.compiler.lowering import lower
@@ -29,14 +30,14 @@ def convolution(candidates, name="stage2.block2.conv2"):
 def test_one_stripe_in_feature_memory_costs_its_tiles(candidates):
     for layer in candidates.layers:
         if isinstance(layer, Convolution):
-            (way,) = candidates.striped(layer, 0, frozenset())
+            (way,) = candidates.striped(layer, Links(), frozenset())
             tiles = estimate_tiling(candidates.platform, layer, way.choice.tilings[0])
             assert (way.estimate.cycles, way.estimate.bound) == (tiles.cycles, tiles.bound)
 
 
 def test_a_second_stripe_enters_while_the_first_one_drains(candidates):
     layer = convolution(candidates)
-    way = candidates.in_two(layer, 0, layer.target.height // 2)
+    way = candidates.in_two(layer, Links(), layer.target.height // 2)
     first, second = (
         estimate_tiling(candidates.platform, layer, tiling) for tiling in way.choice.tilings
     )
@@ -45,7 +46,7 @@ def test_a_second_stripe_enters_while_the_first_one_drains(candidates):
 
 def test_two_slabs_hide_what_one_waits_for(candidates):
     layer = convolution(candidates)
-    ways = candidates.striped(layer, 0, layer.tensors)
+    ways = candidates.striped(layer, Links(), layer.tensors)
     apart = {way.choice.stripes: way for way in ways if way.choice.buffers == 1}
     pairs = [(apart[way.choice.stripes], way) for way in ways if way.choice.buffers == 2]
     assert pairs
@@ -59,16 +60,16 @@ def test_a_slow_memory_is_the_bound_of_what_passes_through():
     for bandwidth in (1.0, 0.01):
         candidates = candidates_of(bandwidth)
         mean = next(layer for layer in candidates.layers if layer.kind == "mean")
-        quickest = candidates.striped(mean, 0, mean.tensors)[0]
+        quickest = candidates.striped(mean, Links(), mean.tensors)[0]
         bounds[bandwidth] = quickest.estimate.bound
     assert bounds == {1.0: "pool", 0.01: "load"}
 
 
 def test_a_pool_beside_its_convolution_costs_what_is_left_of_it(candidates):
     conv, pool = candidates.layers[:2]
-    before = candidates.striped(conv, 2, {conv.source.tensor})[0]
+    before = candidates.striped(conv, Links(2), {conv.source.tensor})[0]
     beside = candidates.beside(pool, before)
-    alone = candidates.striped(pool, 0, frozenset())[0].estimate.cycles
+    alone = candidates.striped(pool, Links(), frozenset())[0].estimate.cycles
     assert len(beside.choice.stripes) > 1
     assert 0 < beside.estimate.cycles < alone
 
@@ -76,6 +77,6 @@ def test_a_pool_beside_its_convolution_costs_what_is_left_of_it(candidates):
 def test_an_estimate_is_that_of_the_choice_alone(candidates):
     """The same choice costs the same, whoever asks, and the choice has no figures."""
     layer = convolution(candidates)
-    for way in candidates.striped(layer, 0, layer.tensors):
+    for way in candidates.striped(layer, Links(), layer.tensors):
         assert estimate(candidates.platform, layer, way.choice, layer.tensors) == way.estimate
         assert not {"cycles", "bound"} & set(vars(way.choice))

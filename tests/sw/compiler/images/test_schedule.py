@@ -7,7 +7,7 @@ from sw.compiler.images.schedule import in_sequence, schedules
 from sw.compiler.lowering import lower
 from sw.compiler.placement import place
 from sw.compiler.platform import Platform
-from sw.compiler.selection.splits import choose_splits
+from sw.compiler.selection.links import choose_links
 from tests.support.graphs import random_small_graph
 
 
@@ -16,7 +16,7 @@ def plans():
     graph = random_small_graph(np.random.default_rng(3), (64, 64, 3))
     config = PRESETS["micro"]
     candidates = Candidates(Platform(config), lower(graph, config))
-    return place(candidates, choose_splits(candidates), (*graph.sources, graph.output))
+    return place(candidates, choose_links(candidates), (*graph.sources, graph.output))
 
 
 def test_a_layer_beside_another_shares_its_turns(plans):

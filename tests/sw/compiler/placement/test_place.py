@@ -11,7 +11,7 @@ from sw.compiler.layers import Convolution, MaxPool
 from sw.compiler.lowering import lower
 from sw.compiler.placement import place
 from sw.compiler.platform import Platform
-from sw.compiler.selection.splits import choose_splits
+from sw.compiler.selection.links import choose_links
 from sw.errors import DnaError
 from tests.support.graphs import random_resnet50
 from tests.support.programs import least_feature_words, random_config, random_network
@@ -19,7 +19,7 @@ from tests.support.programs import least_feature_words, random_config, random_ne
 
 def plan_graph(graph, config):
     candidates = Candidates(Platform(config), lower(graph, config))
-    return place(candidates, choose_splits(candidates), (graph.input, graph.output))
+    return place(candidates, choose_links(candidates), (graph.input, graph.output))
 
 
 def live_words(plans):
@@ -50,7 +50,7 @@ def check(plans, config):
             if {a[0], b[0]} == {replaced, p.layer.target.tensor}:
                 continue  # the sum may take the place of an operand
             assert a[2] <= b[1] or b[2] <= a[1], (p.layer.name, a, b)
-        if isinstance(p.layer, Convolution) and needs_pitch(p.layer, p.choice.tilings[0].split):
+        if isinstance(p.layer, Convolution) and needs_pitch(p.layer, p.choice.tilings[0].links):
             sources = [p.source] if p.source is not None else p.source_slabs
             for source in sources:
                 assert source.pitch % config.modules == pitch_residue(config, p.layer)

@@ -6,6 +6,7 @@ import pytest
 
 from hw.config import PRESETS
 from hw.isa import Engine, Opcode, read_program
+from hw.status import Activity
 from sim.cycles import predict
 from sw.compiler import compile_graph
 from sw.compiler.candidates import Candidates
@@ -14,7 +15,7 @@ from sw.compiler.lowering import lower
 from sw.compiler.placement import place
 from sw.compiler.platform import Platform
 from sw.compiler.selection.chains import stripe_chains
-from sw.compiler.selection.splits import choose_splits
+from sw.compiler.selection.links import choose_links
 from tests.support.graphs import random_image, random_mobilenet_v1
 from tests.support.programs import check_program
 
@@ -29,7 +30,7 @@ def graph():
 def plans_of(graph, config):
     """Before and behind the pass."""
     candidates = Candidates(Platform(config), lower(graph, config))
-    plans = place(candidates, choose_splits(candidates), outside=(graph.input, graph.output))
+    plans = place(candidates, choose_links(candidates), outside=(graph.input, graph.output))
     return plans, stripe_chains(candidates, plans)
 
 
@@ -69,6 +70,8 @@ def test_the_engines_overlap_and_that_is_quicker(graph, monkeypatch):
         for other in at_work[Engine.DEPTHWISE]
     )
     assert beside > 0.5 * sum(span.end - span.start for span in at_work[Engine.DEPTHWISE])
+    busy = [together.counters[engine][Activity.BUSY] for engine in at_work]
+    assert apart.both_busy < together.both_busy < min(busy)
 
 
 @pytest.mark.parametrize("config", [PRESETS["nano"], ROOMY], ids=["tight", "roomy"])

@@ -11,15 +11,15 @@ from sw.compiler.candidates import Candidates
 from sw.compiler.lowering import lower
 from sw.compiler.placement import place
 from sw.compiler.platform import Platform
+from sw.compiler.selection.links import choose_links
 from sw.compiler.selection.overlap import overlap
-from sw.compiler.selection.splits import choose_splits
 from tests.support.graphs import random_resnet50
 from tests.support.programs import random_config, random_network
 
 
 def plans_of(graph, config):
     candidates = Candidates(Platform(config), lower(graph, config))
-    whole = place(candidates, choose_splits(candidates), (*graph.sources, graph.output))
+    whole = place(candidates, choose_links(candidates), (*graph.sources, graph.output))
     return whole, overlap(candidates, whole)
 
 

@@ -1,40 +1,49 @@
-"""How many modules share a reduction, for every convolution."""
+"""What the modules have to do with each other, for every convolution."""
 
 from __future__ import annotations
 
 from sw.compiler.candidates import Candidates
 from sw.compiler.candidates.slabs import needs_pitch, pitch_residue
+from sw.compiler.choice import Links
 from sw.compiler.estimates import estimate_tiling
 from sw.compiler.layers import Convolution
 
+_LEAST_GAIN = 0.02
+"""Part of the cycles."""
 
-def choose_splits(candidates: Candidates) -> dict[int, int]:
-    """The split of every convolution, by layer number.
 
-    Each gets the quickest by estimate, the smallest of equals. Where two layers would want
-    different pitches of the tensor that both read, the demand is met that saves more.
+def choose_links(candidates: Candidates) -> dict[int, Links]:
+    """The links of every convolution, by layer number.
+
+    Each gets the quickest by estimate, the smallest of equals; neighbours where they win something,
+    since a layer that is cut into stripes has short tiles, and theirs are shorter. Where two layers
+    would want different pitches of the tensor that both read, the demand is met that saves more.
     """
     platform, config = candidates.platform, candidates.platform.config
     layers = [layer for layer in candidates.layers if isinstance(layer, Convolution)]
     costs = {
         layer.number: [
-            (estimate_tiling(platform, layer, tiling).cycles, tiling.split)
-            for tiling in candidates.splits(layer)
+            (
+                estimate_tiling(platform, layer, tiling).cycles
+                * (1 + _LEAST_GAIN * (tiling.links.neighbours > 1)),
+                tiling.links,
+            )
+            for tiling in candidates.linked(layer)
         ]
         for layer in layers
     }
 
-    def best(layer: Convolution, residue: int | None) -> tuple[int, int]:
-        """Cycles and split, if the source's pitch has this residue."""
+    def best(layer: Convolution, residue: int | None) -> tuple[float, Links]:
+        """Cycles and links, if the source's pitch has this residue."""
         free = residue is None or pitch_residue(config, layer) == residue
         return min(
-            (cycles, split)
-            for cycles, split in costs[layer.number]
-            if free or not needs_pitch(layer, split)
+            (cycles, links)
+            for cycles, links in costs[layer.number]
+            if free or not needs_pitch(layer, links)
         )
 
     readers: dict[str, list[Convolution]] = {}
-    chosen = {}
+    chosen: dict[int, Links] = {}
     for layer in layers:
         if layer.packing is not None:  # has its source for itself
             chosen[layer.number] = best(layer, None)[1]

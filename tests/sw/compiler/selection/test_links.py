@@ -9,7 +9,7 @@ from sw.compiler.estimates import estimate_tiling
 from sw.compiler.layers import Convolution
 from sw.compiler.lowering import lower
 from sw.compiler.platform import Platform
-from sw.compiler.selection.splits import choose_splits
+from sw.compiler.selection.links import choose_links
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
 from tests.support.graphs import random_resnet50
@@ -25,8 +25,8 @@ def convolutions(candidates):
     return [layer for layer in candidates.layers if isinstance(layer, Convolution)]
 
 
-def test_few_output_channels_share_the_reduction():
-    """With one word of output only k = G keeps all modules busy."""
+def test_few_output_channels_keep_all_modules_busy():
+    """With one word of output they share the reduction, or compute neighbours."""
     builder = GraphBuilder("input", (16, 16, 64), 0.02, 0)
     rng = np.random.default_rng(0)
     builder.conv2d(
@@ -39,7 +39,10 @@ def test_few_output_channels_share_the_reduction():
         ),
         Output(0.02, 0),
     )
-    assert choose_splits(candidates_of(builder.finish("y"), SMALL)) == {0: 2}
+    candidates = candidates_of(builder.finish("y"), SMALL)
+    (layer,), (links,) = candidates.layers, choose_links(candidates).values()
+    (tiling,) = (one for one in candidates.linked(layer) if one.links == links)
+    assert SMALL.macs * tiling.channel_tiles * tiling.passes * tiling.pixels == layer.macs
 
 
 def test_resnet50_keeps_the_modules_busy():
@@ -49,12 +52,12 @@ def test_resnet50_keeps_the_modules_busy():
         config = PRESETS[name]
         candidates = candidates_of(graph, config)
         layers = convolutions(candidates)
-        chosen = choose_splits(candidates)
+        chosen = choose_links(candidates)
         cycles = sum(
-            estimate_tiling(
-                candidates.platform, layer, candidates.splits(layer)[chosen[layer.number]]
-            ).cycles
+            estimate_tiling(candidates.platform, layer, tiling).cycles
             for layer in layers
+            for tiling in candidates.linked(layer)
+            if tiling.links == chosen[layer.number]
         )
         assert sum(layer.macs for layer in layers) / config.macs / cycles > 0.9
 
@@ -84,7 +87,7 @@ def test_readers_of_one_tensor_agree_on_its_pitch():
     conv("c", "b", (3, 3))
     config = dataclasses.replace(SMALL, accumulation_depth=64)
     candidates = candidates_of(builder.finish("c"), config)
-    layers, chosen = convolutions(candidates), choose_splits(candidates)
+    layers, chosen = convolutions(candidates), choose_links(candidates)
     bound = [
         pitch_residue(config, layer)
         for layer in layers[1:3]
