@@ -45,7 +45,7 @@ MULTIPLICATION = Operator(
             instead_of={"DIV": "MUL"},
         ),
         "onnx": Spelling(absent="not read yet"),
-        "pytorch": Spelling(absent="not read yet"),
+        "pytorch": Spelling(names=("aten.mul.Tensor", "aten.mul_.Tensor"), note="of two maps"),
     },
     operands=2,
     constraints=(constraints.ONE_SHAPE,),
@@ -72,7 +72,15 @@ FUNCTION = Operator(
             instead_of={"GELU": "HARD_SWISH", "EXP": "LOGISTIC", "SQRT": "LOGISTIC"},
         ),
         "onnx": Spelling(absent="not read yet"),
-        "pytorch": Spelling(absent="not read yet"),
+        "pytorch": Spelling(
+            names=(
+                *("aten.sigmoid.default", "aten.tanh.default"),
+                *("aten.hardswish.default", "aten.hardswish_.default"),
+                *("aten.leaky_relu.default", "aten.leaky_relu_.default"),
+                *("aten.silu.default", "aten.silu_.default"),
+            ),
+            note="SiLU is a product with its sigmoid",
+        ),
     },
     shape=shapes.same,
 )

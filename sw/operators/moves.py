@@ -17,7 +17,7 @@ CONCATENATION = Operator(
     spelling={
         "tflite": Spelling(names=("CONCATENATION",)),
         "onnx": _ABSENT,
-        "pytorch": _ABSENT,
+        "pytorch": Spelling(names=("aten.cat.default",), note="along the channels"),
     },
     operands=0,
     constraints=(constraints.JOINABLE,),
@@ -58,7 +58,7 @@ RESIZE_NEAREST = Operator(
             instead_of={"RESIZE_BILINEAR": "RESIZE_NEAREST_NEIGHBOR"},
         ),
         "onnx": _ABSENT,
-        "pytorch": _ABSENT,
+        "pytorch": Spelling(names=("aten.upsample_nearest2d.vec",)),
     },
     constraints=(constraints.SPATIAL, constraints.FACTOR),
     shape=shapes.repeated,

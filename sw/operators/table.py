@@ -79,10 +79,6 @@ DEPTHWISE = Operator(
         ),
         "pytorch": Spelling(
             names=("aten.conv2d.default (groups = channels)",),
-            instead_of={
-                "aten.mul.Tensor": "a convolution with as many groups as channels and a 1x1 "
-                "kernel, for a constant factor",
-            },
         ),
     },
     constraints=(
@@ -253,10 +249,7 @@ ACTIVATION = Operator(
             note="bounds 0 and 6",
             instead_of={
                 f"aten.{kind}.default": _FUSED_TORCH
-                for kind in (
-                    *("leaky_relu", "leaky_relu_", "prelu", "hardswish", "hardswish_"),
-                    *("hardsigmoid", "sigmoid", "tanh", "silu", "silu_", "gelu", "elu"),
-                )
+                for kind in (*("prelu", "hardsigmoid", "gelu", "elu"),)
             },
         ),
     },

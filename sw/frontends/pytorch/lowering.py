@@ -20,10 +20,11 @@ from torch.fx import GraphModule, Node
 
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantizer as rules
+from sw.frontends.tflite.functions import function_table
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
-from sw.numerics import Activation
-from sw.operations import Padding, Pair
+from sw.numerics import Activation, Function
+from sw.operations import Lookup, Padding, Pair
 from sw.operators import nearest
 from sw.operators.constraints import SPATIAL
 
@@ -31,6 +32,15 @@ Array = npt.NDArray[Any]
 
 UINT8_TO_INT8 = -128
 MAX_BIAS = 2**30
+SIGMOID = (1 / 256, -128)
+"""Scale and zero point of a sigmoid within another function, as LiteRT has them."""
+FUNCTIONS: dict[str, Function] = {
+    "sigmoid": "logistic",
+    "tanh": "tanh",
+    "hardswish": "hard_swish",
+    "leaky_relu": "leaky_relu",
+}
+"""What the graph calls PyTorch's functions."""
 INPUT = "input"
 
 _Q = torch.ops.quantized_decomposed
@@ -79,9 +89,7 @@ class _Lowering:
         raise DnaError("the network has no output")
 
     def _lower(self, node: Node) -> None:
-        source = node.args[0]
-        assert isinstance(source, Node)
-        if source in self._flat:
+        if any(source in self._flat for source in rules.sources(node)):
             self._flat.add(node)
         row = rules.row(node, self._builder.tensor(self._input(node)).shape[-1])
         if row is None:
@@ -114,9 +122,9 @@ class _Lowering:
         return name
 
     def _input(self, node: Node, argument: int = 0) -> str:
-        source = node.args[argument]
-        assert isinstance(source, Node)
-        return self._tensors[source]
+        source: Any = node.args[argument]
+        first = source[0] if isinstance(source, list | tuple) else source
+        return self._tensors[first]
 
     def _readers(self, node: Node) -> Iterator[Node]:
         """The operations that read a node's result, through its quantization."""
@@ -227,6 +235,51 @@ class _Lowering:
         inputs = self._input(node, 0), self._input(node, 1)
         return self._builder.add(self._name(node), *inputs, self._output(node))
 
+    def _multiply(self, node: Node) -> str:
+        inputs = self._input(node, 0), self._input(node, 1)
+        return self._builder.multiply(self._name(node), *inputs, self._output(node))
+
+    def _function(self, node: Node) -> str:
+        name, x, output = self._name(node), self._input(node), self._output(node)
+        kind = str(node.target).split(".")[1].rstrip("_")
+        if kind == "silu":
+            gate = self._looked_up(f"{name}.sigmoid", x, "logistic", Output(*SIGMOID))
+            return self._builder.multiply(name, x, gate, output)
+        (alpha,) = _arguments(node, 1, 0.01) if kind == "leaky_relu" else (0.0,)
+        return self._looked_up(name, x, FUNCTIONS[kind], output, float(alpha))
+
+    def _looked_up(
+        self, name: str, x: str, function: Function, output: Output, alpha: float = 0.0
+    ) -> str:
+        source = self._builder.tensor(x)
+        ends = (source.scale, source.zero_point), (output.scale, output.zero_point)
+        try:
+            table = function_table(function, *ends, alpha)
+        except DnaError as error:
+            raise DnaError(f"unsupported operator {name}: {error}") from error
+        slope = float(np.float32(alpha))
+        operation = Lookup(name=name, inputs=(x,), output=name, function=function, alpha=slope)
+        return self._builder.lookup(operation, table, output)
+
+    def _concatenation(self, node: Node) -> str:
+        name = self._name(node)
+        (axis,) = _arguments(node, 1, 0)
+        if axis % node.meta["val"].ndim != 1 or node.meta["val"].ndim != 4:
+            raise DnaError(f"unsupported operator {name}: along axis {axis}; nearest: channels, 1")
+        tensors = [self._tensors[source] for source in rules.sources(node)]
+        return self._builder.concatenate(name, tensors)
+
+    def _nearest(self, node: Node) -> str:
+        name, x = self._name(node), self._input(node)
+        height, width, _ = self._builder.tensor(x).shape
+        rows, columns = (int(size) for size in node.meta["val"].shape[2:])
+        if rows % height or columns % width:
+            raise DnaError(
+                f"unsupported operator {name}: {height} x {width} to {rows} x {columns}; nearest: "
+                "whole factors"
+            )
+        return self._builder.resize_nearest(name, x, (rows // height, columns // width))
+
     def _mean(self, node: Node) -> str:
         name = self._name(node)
         extent: Any = node.args[1]
@@ -302,6 +355,10 @@ HANDLERS: dict[str, Callable[[_Lowering, Node], str]] = {
     "depthwise convolution": _Lowering._depthwise_convolution,
     "fully connected": _Lowering._linear,
     "addition": _Lowering._add,
+    "multiplication": _Lowering._multiply,
+    "function": _Lowering._function,
+    "concatenation": _Lowering._concatenation,
+    "nearest resize": _Lowering._nearest,
     "max-pool": _Lowering._max_pool,
     "average-pool": _Lowering._average_pool,
     "mean": _Lowering._mean,

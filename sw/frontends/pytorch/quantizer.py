@@ -15,6 +15,7 @@ import torch
 from torch.fx import GraphModule, Node
 from torchao.quantization.pt2e import PerChannelMinMaxObserver
 from torchao.quantization.pt2e.quantizer import (
+    FixedQParamsQuantizationSpec,
     QuantizationAnnotation,
     QuantizationSpec,
     Quantizer,
@@ -30,6 +31,7 @@ from sw.operators import Operator, find, nearest
 WEIGHTED = ("convolution", "depthwise convolution", "fully connected")
 CONVOLUTION = torch.ops.aten.conv2d.default
 DROPOUT = torch.ops.aten.dropout.default
+OF_TWO = {"addition": "sum", "multiplication": "product"}
 GROUPS = 6
 """Position of a convolution's argument."""
 
@@ -40,6 +42,18 @@ ACTIVATION = QuantizationSpec(
     quant_max=255,
     qscheme=torch.per_tensor_affine,
 )
+FIXED = {
+    f"aten.{name}.default": FixedQParamsQuantizationSpec(
+        dtype=torch.uint8,
+        scale=scale,
+        zero_point=zero_point,
+        quant_min=0,
+        quant_max=255,
+        qscheme=torch.per_tensor_affine,
+    )
+    for name, scale, zero_point in (("sigmoid", 1 / 256, 0), ("tanh", 1 / 128, 128))
+}
+"""Results whose quantization LiteRT prescribes."""
 WEIGHT = QuantizationSpec(
     dtype=torch.int8,
     observer_or_fake_quant_ctr=PerChannelMinMaxObserver,
@@ -110,6 +124,15 @@ def activation_of(node: Node) -> Activation | None:
     return {(0, 6): "relu6", (0, None): "relu"}.get(bounds)  # type: ignore[return-value]
 
 
+def sources(node: Node) -> list[Node]:
+    """The tensors that an operation computes with, its weights left out."""
+    first: Any = node.args[0]
+    given = first if isinstance(first, list | tuple) else (first,)
+    found = [operand for operand in given if isinstance(operand, Node)]
+    assert len(found) == len(given), node
+    return found
+
+
 def fused(node: Node) -> Node | None:
     """The activation that ``node`` takes in: the one user of its result, if that is one."""
     found, users = row(node) if node.op == "call_function" else None, list(node.users)
@@ -139,10 +162,9 @@ def _fault(node: Node) -> str | None:
             groups = argument(node, GROUPS, 1)
             return f": convolution with groups {groups}; nearest: 1, or one for each input channel"
         return f"; nearest: {nearest('pytorch', str(node.target))}"
-    source = node.args[0]
-    assert isinstance(source, Node)
+    source, *_ = sources(node)
     if found.operands > 1 and (node.kwargs or not all(map(_is_computed, node.args))):
-        return ": only a plain sum of two tensors"
+        return f": only a plain {OF_TWO[found.name]} of two tensors"
     if node.kwargs:
         return f": {', '.join(node.kwargs)} given by name"
     if is_a(source, "softmax"):
@@ -199,14 +221,17 @@ class DnaQuantizer(Quantizer):  # type: ignore[misc]
         """Annotate an operation and the activation that it takes in."""
         found, behind = row(node), fused(node)
         assert found is not None
-        operands: dict[Any, Any] = dict.fromkeys(node.args[:1], ACTIVATION)
+        first, *others = sources(node)
+        operands: dict[Any, Any] = {first: ACTIVATION}
         if found.name in WEIGHTED:
             operands[node.args[1]] = WEIGHT
         elif found.operands > 1:
             operands = dict.fromkeys(node.args, ACTIVATION)
         result: Any = ACTIVATION
         if found.keeps_quantization:
-            result = SharedQuantizationSpec((node.args[0], node))
+            result = SharedQuantizationSpec((first, node))
+            operands |= dict.fromkeys((each for each in others if each is not first), result)
+        result = FIXED.get(str(node.target), result)
         _annotate(node, operands, None if behind else result)
         if behind is not None:
             _annotate(behind, {}, result)

@@ -1,0 +1,81 @@
+"""PyTorch: functions, products, joins and resizes, as detectors have them."""
+
+import numpy as np
+import pytest
+
+from tests import skips
+
+pytest.importorskip("torch", reason=skips.not_installed("quantize"))
+
+import torch
+from torch import nn
+
+from sim.compare.engines import Comparer
+from sim.quantization import quantize as to_int8
+from sim.runtime import Runtime
+from sw import artifact
+from sw.errors import DnaError
+from sw.frontends.pytorch import quantize
+from sw.operations import Concatenation, Lookup, Multiply, ResizeNearest
+from tests.support.torch_networks import block, random_statistics
+
+SIZE = 16
+
+
+class Neck(nn.Module):
+    """The features of two scales, joined, as a detector of the YOLO family does it."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.down = (
+            block(3, 8, 3, activation=nn.SiLU),
+            block(8, 8, 3, 2, activation=nn.SiLU),
+        )
+        self.up, self.join = nn.Upsample(scale_factor=2), block(16, 8, 1, activation=nn.Hardswish)
+        self.head, self.gate = nn.Conv2d(8, 4, 1), nn.Conv2d(8, 4, 1)
+
+    def forward(self, x):
+        fine = self.stem(x)
+        joined = self.join(torch.cat([self.up(self.down(fine)), fine], 1))
+        return self.head(joined) * torch.sigmoid(self.gate(joined))
+
+
+def images(count=6):
+    rng = np.random.default_rng(0)
+    return list(rng.normal(0, 1, (count, SIZE, SIZE, 3)).astype(np.float32))
+
+
+def test_a_neck():
+    model = random_statistics(Neck())
+    graph = quantize(model, images())
+    kinds = {type(operation) for operation in graph.operations}
+    assert kinds >= {Lookup, Multiply, Concatenation, ResizeNearest}
+    network = artifact.make(graph, model="neck", framework="pytorch", preprocessing=None)
+    image = images()[0]
+    with torch.no_grad():
+        right = model(torch.from_numpy(image).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    (got,) = Runtime(network).infer(image).values()
+    assert np.square(got - right).mean() < 0.01 * np.square(right).mean()
+    compared = Comparer(graph).image(to_int8(image, network.manifest.input))
+    assert sum(row.mismatches for row in compared) == 0
+
+
+class Joined(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.conv, self.function = nn.Conv2d(3, 4, 1), function
+
+    def forward(self, x):
+        return self.function(self.conv(x))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: torch.cat([x, x * x], 2), "along axis 2; nearest: channels, 1"),
+        (lambda x: nn.functional.interpolate(x, size=(24, 16)), "16 x 16 to 24 x 16"),
+    ],
+)
+def test_what_the_machine_does_in_another_way_is_refused(function, words):
+    with pytest.raises(DnaError, match=words):
+        quantize(random_statistics(Joined(function)), images(2))
