@@ -5,14 +5,14 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 BUILD    := build
 PYTHON   ?= python3
-# All extras of pyproject.toml but tensorflow (2 GB). EXTRAS without quantize needs no PyTorch.
+# All extras of pyproject.toml but tensorflow (2 GB) and memory (`make litedram` brings it). EXTRAS without quantize needs no PyTorch.
 EXTRAS   := quantize,loadgen,bench,cluster,timing,dev
 # Command and the Debian package that brings it.
 PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-headless-shell
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage arm timing imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage arm litedram timing imagenet check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ mutations: setup ## every field of the ONNX and TFLite operators set to other va
 
 damage: setup ## 10000 damaged artifacts of a SEED (0): refused, or all engines agree (1 minute)
 	$(BIN)/python -m tests.sweeps.damage --cases 10000 --seed $(SEED)
+
+litedram: setup ## nano behind LiteDRAM as RTL, beside the cycle model with our model of it (10 minutes)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[memory]'
+	$(BIN)/python -m tests.sweeps.litedram
 
 arm: setup ## the kernels for Arm under emulation (1 minute; 350 MB of Debian's packages)
 	@scripts/system-packages aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user

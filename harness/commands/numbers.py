@@ -10,6 +10,8 @@ import click
 CLOCK_MHZ = (0.001, 10_000.0)
 DURATION_S = (0.001, 604_800.0)
 LATENCY_CYCLES = 1_000_000
+ACCESS_RANGE_NS = (0.1, 1e9)
+COPY_GB_PER_S = (1e-6, 1e4)
 BANDWIDTH = (2.0**-16, 1.0)
 PROCESSES = 1024
 COUNT = 10_000_000
@@ -116,6 +118,8 @@ class Many(click.ParamType[tuple[Any, ...]]):
 CLOCK = Quantity("MHz", *CLOCK_MHZ, "clock of a machine")
 DURATION = Quantity("seconds", *DURATION_S, "duration of a run")
 PORT = Quantity("parts of the DRAM port's width", *BANDWIDTH, "bandwidth")
+ACCESS = Quantity("nanoseconds", *ACCESS_RANGE_NS, "access to a register")
+COPY = Quantity("GB/s", *COPY_GB_PER_S, "speed of a copy")
 CYCLES = Count("cycles", LATENCY_CYCLES)
 THREADS = Count("threads", PROCESSES)
 WORKERS = Count("processes", PROCESSES)

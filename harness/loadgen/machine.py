@@ -11,13 +11,10 @@ import msgspec
 from harness.hardware.memory import MemoryChoice
 from harness.hardware.timing import clock
 from harness.hardware.timing.clock import Clock
+from harness.host.between import DRIVER_ACCESSES
 from sim.cycles import predict
 from sim.memory.model import MemoryModel
 from sw.artifact import Artifact, program_of
-
-DRIVER_ACCESSES = 4
-"""Register accesses of ``sim.driver`` between an interrupt and the next start: it clears the
-interrupt, reads the status, reads it again before the next run, and starts."""
 
 ACCESS_CYCLES = 64
 """Cycles that one of them takes: assumed as long as a memory access of the default memory model."""

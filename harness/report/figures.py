@@ -15,6 +15,7 @@ from harness.hardware.energy import Energy, energy
 from harness.hardware.energy_constants import DEFAULT
 from harness.hardware.timing.clock import Clock
 from harness.hardware.timing.result import Timing
+from harness.host.between import ACCESS_NS, BetweenImages, between_images
 from harness.report.memory_use import Block, blocks, most_words
 from hw.config import DnaConfig
 from hw.isa import Engine, read_program
@@ -160,6 +161,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         proved_area: by block, in the units of the target, from the run that proves the clock;
             empty if there is none.
         energy: an estimate, of one image.
+        between: what the host does between two images, in none of the other figures.
         batch: of the program of several images; None if there is none. All other figures are of
             that of one image, but for the throughput.
         host: what the host runs beside the machine, measured here; None if there is nothing.
@@ -190,6 +192,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     area: Area
     proved_area: dict[str, dict[str, float]]
     energy: Energy
+    between: BetweenImages
     batch: BatchFigures | None = None
     host: HostTime | None = None
 
@@ -215,6 +218,8 @@ def report(
     timing: Timing | None = None,
     model: str,
     technology: str = DEFAULT,
+    access_ns: float = ACCESS_NS,
+    copy_gb_per_s: float | None = None,
     batch: BatchFigures | None = None,
     host: HostTime | None = None,
 ) -> Report:
@@ -225,6 +230,7 @@ def report(
         timing: what proves it, if anything does.
         model: what the network is called.
         technology: for which energy is estimated (:mod:`harness.hardware.energy_constants`).
+        access_ns, copy_gb_per_s: as of :func:`harness.host.between.between_images`.
         batch: of the program of several images, if there is one.
         host: what the host runs, if it does.
     """
@@ -285,6 +291,7 @@ def report(
             clock_mhz=clock.mhz,
             technology=technology,
         ),
+        between=between_images(program, latency, access_ns=access_ns, copy_gb_per_s=copy_gb_per_s),
         proved_area={} if timing is None else timing.area,
     )
 

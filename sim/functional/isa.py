@@ -98,7 +98,7 @@ ISAS = (
         lanes=8,
         vectors=2,
         group=1,
-        runs=4,
+        runs=3,
         pairs_saturate=True,
     ),
     # 32 registers, as many loads of activations as they save of weights.

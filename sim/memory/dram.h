@@ -135,6 +135,8 @@ private:
         uint64_t seen = hits; // whoever hits an open row goes first
         for (const Access &access : queues[writing]) {
             uint64_t bit = uint64_t(1) << access.bank;
+            if (&access != &queues[writing].front() && !t.look_ahead)
+                break;
             if (seen & bit)
                 continue;
             seen |= bit;

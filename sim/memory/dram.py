@@ -54,6 +54,8 @@ class Dram:
         t_wr, t_rtp: from a write's end, from a read, to precharge.
         t_wtr_s, t_wtr_l: from a write's end to a read.
         t_rfc, t_refi: refresh of all banks; its interval.
+        look_ahead: whether rows are opened for other accesses than the oldest. A controller that
+            serves a port in order, one bank after the other, as LiteDRAM does, has 0.
         source: of the numbers.
 
     Raises:
@@ -87,13 +89,15 @@ class Dram:
     t_wtr_l: int
     t_rfc: int
     t_refi: int
+    look_ahead: int = 1
     source: str
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type == "int" and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{field.name} of a DRAM must be at least 1, not {value!r}")
+            least = int(field.name != "look_ahead")
+            if field.type == "int" and (not isinstance(value, int) or value < least):
+                raise ValueError(f"{field.name} of a DRAM must be at least {least}, not {value!r}")
         for name in ("channels", "groups", "banks", "burst_bytes", "page_bytes"):
             if (value := getattr(self, name)) & (value - 1):
                 raise ValueError(f"{name} of a DRAM must be a power of two, not {value!r}")

@@ -10,7 +10,9 @@ import click
 
 from harness.commands.common import PATH, check_writable, json_option, say_written, write_json
 from harness.commands.modelled import clock_option, memory_options, timing_option
+from harness.commands.numbers import ACCESS, COPY
 from harness.hardware.energy_constants import DEFAULT, TECHNOLOGIES
+from harness.host.between import ACCESS_NS
 from sw import files
 
 if TYPE_CHECKING:
@@ -34,6 +36,23 @@ LAYERS_SHOWN = 8
     show_default=True,
     help="For which the energy is estimated, from published energies of single events.",
 )
+@click.option(
+    "--host-access",
+    "access_ns",
+    type=ACCESS,
+    default=ACCESS_NS,
+    show_default=True,
+    metavar="NS",
+    help="Of the host: an access to a register of the machine.",
+)
+@click.option(
+    "--host-copy",
+    "copy_gb_per_s",
+    type=COPY,
+    show_default="as measured on this computer",
+    metavar="GB/S",
+    help="Of the host: copying the image to the machine's memory.",
+)
 @json_option
 def command(
     artifact: Path,
@@ -43,6 +62,8 @@ def command(
     clock_mhz: float | None,
     memory: MemoryChoice,
     technology: str,
+    access_ns: float,
+    copy_gb_per_s: float | None,
     json_file: Path | None,
 ) -> None:
     """Predict the run of ARTIFACT, which `dna compile` made, and report on it.
@@ -91,6 +112,8 @@ def command(
             technology=technology,
             batch=batch,
             host=host_time(network),
+            access_ns=access_ns,
+            copy_gb_per_s=copy_gb_per_s,
         )
     if output is not None:
         files.write(output, page(figures))
@@ -150,6 +173,7 @@ def _print(figures: Report) -> None:
         console.print(f"CONV works in {figures.beside_conv:.1%} of DEPTHWISE's working cycles")
     if figures.host is not None:
         console.print(str(figures.host))
+    console.print(str(figures.between))
     energy = figures.energy
     console.print(
         f"estimated in {energy.technology}: {energy.mj_per_image:.2f} mJ an image "

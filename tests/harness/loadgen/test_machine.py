@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from harness.hardware.memory import MemoryChoice
+from harness.host.between import DRIVER_ACCESSES
 from harness.loadgen.machine import (
-    DRIVER_ACCESSES,
     RESTART_CYCLES,
     SETUP_ACCESSES,
     SETUP_CYCLES,

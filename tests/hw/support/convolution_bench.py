@@ -166,7 +166,11 @@ def check(bench: ConvolutionBench, layers: Sequence[Layer], **options: Any) -> R
         expected = [pixel for layer in layers for pixel in layer.bank_pixels(bank)]
         assert pixels == expected, f"bank {bank}"
     rows = [
-        {"row": int.from_bytes(row.tobytes(), "little"), "last": int(number == len(tile) - 1)}
+        {
+            "row": int.from_bytes(row.tobytes(), "little"),
+            "last": number == len(tile) - 1,
+            "table": 0,
+        }
         for layer in layers
         for tile in layer.parameter_rows
         for number, row in enumerate(tile)

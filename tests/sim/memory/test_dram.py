@@ -126,6 +126,12 @@ def test_activates_keep_their_distance():
     assert times(*addresses, **wide) == [OPEN + n for n in (0, 5, 10, 15, 60)]
 
 
+def test_without_look_ahead_a_row_is_opened_when_it_is_the_turn_of_the_oldest():
+    # In the clock behind its read; then tRCD as ever.
+    assert times(0, BURST, look_ahead=0) == [OPEN, OPEN + 1 + 13]
+    assert times(0, SAME_GROUP, BURST, look_ahead=0) == [OPEN, OPEN + 6, OPEN + 6 + 1 + 13]
+
+
 def test_the_oldest_hit_goes_before_an_older_miss():
     port = Port()
     port.read(0, SAME_BANK, SAME_GROUP)
