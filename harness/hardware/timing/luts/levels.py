@@ -4,8 +4,8 @@ Each is synthesised flat for UltraScale+ and its longest paths are counted by wh
 :mod:`harness.hardware.timing.luts.xilinx` says of cells. No path is declared false or to take
 several cycles. A block's border counts as a register where one stands there in the machine
 (:mod:`harness.hardware.timing.netlist.borders`); what crosses it elsewhere is open, and only its
-part inside is counted. What there is often of (the arrays' elements, the lanes) is judged once, and then
-a black box with the levels to and from its ports (:class:`Ports`).
+part inside is counted. What there is often of (the arrays' elements, the lanes) is judged once, and
+then a black box with the levels to and from its ports (:class:`Ports`).
 """
 
 from __future__ import annotations
