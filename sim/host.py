@@ -14,8 +14,8 @@ from sim.functional import FunctionalModel
 from sw.artifact import Artifact
 from sw.artifact.host import HEAD, INPUT, TAIL, HostPart, HostTensor, as_held, as_seen
 from sw.errors import DnaError
-from sw.extras import needs
 from sw.graph import Graph
+from sw.host.extras import needs
 
 Values = npt.NDArray[Any]
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, STDOUT
 
-from sw import children
 from sw.errors import DnaError
+from sw.host import children
 
 PACKAGE = "pyosys"
 _SCRIPT, _INPUT, _OUTPUT = "script.ys", "design.il", "output"

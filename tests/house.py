@@ -25,8 +25,8 @@ PRODUCT_LINES = 400
 TEST_LINES = 600
 KEEPERS = {
     "rich": ("harness.host.terminal",),
-    "subprocess": ("sw.children",),
-    "multiprocessing": ("sw.children", "harness.host.workers", "harness.bench.worker"),
+    "subprocess": ("sw.host.children",),
+    "multiprocessing": ("sw.host.children", "harness.host.workers", "harness.bench.worker"),
     "concurrent.futures.process": ("harness.host.workers",),
     "asyncio": ("harness.host.workers",),
 }

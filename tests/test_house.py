@@ -119,7 +119,7 @@ def test_rich_and_processes_beside_their_keepers_are_seen(build):
     assert found == [
         "harness.a imports rich.table.Table; that is for harness.host.terminal",
         "harness.b imports rich; that is for harness.host.terminal",
-        "harness.c imports subprocess.Popen; that is for sw.children",
-        "harness.e imports multiprocessing.get_context; that is for sw.children and "
+        "harness.c imports subprocess.Popen; that is for sw.host.children",
+        "harness.e imports multiprocessing.get_context; that is for sw.host.children and "
         "harness.host.workers and harness.bench.worker",
     ]

@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from sw.extras import Extra
+from sw.host.extras import Extra
 from sw.version import VERSION
 from tests.support import constraints
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 
-from sw.extras import missing
+from sw.host.extras import missing
 
 PACKAGES = {
     "functional": "numpy",

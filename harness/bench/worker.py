@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sw import children
 from sw.errors import DnaError
+from sw.host import children
 
 Int8 = npt.NDArray[np.int8]
 

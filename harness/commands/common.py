@@ -11,8 +11,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from hw.config import PRESETS
-from sw import files
 from sw.errors import DnaError
+from sw.host import files
 from sw.preprocessing import NAMES
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -33,8 +33,8 @@ import safetensors.numpy
 
 from harness.data.datasets import VAL_MAP, data_dir_from
 from harness.host.terminal import Console
-from sw import children, digests
 from sw.errors import DnaError
+from sw.host import children, digests
 
 CHECKSUMS = "sha256.json"
 WEIGHTS = "weights.safetensors"

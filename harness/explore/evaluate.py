@@ -19,9 +19,9 @@ from harness.host import sources
 from hw.config import DnaConfig
 from sim.memory.model import MemoryModel
 from sw import artifact as artifacts
-from sw import digests
 from sw.errors import DnaError
 from sw.graph import Graph
+from sw.host import digests
 
 
 class Outcome(msgspec.Struct, frozen=True):

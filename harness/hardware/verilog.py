@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hw.config import DnaConfig
 from sim import yosys
-from sw import files
+from sw.host import files
 
 TOP, WRAPPER = "dna", "dna_axi"
 

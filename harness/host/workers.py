@@ -20,9 +20,9 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.host import computer
-from sw import children
 from sw.errors import DnaError
-from sw.extras import needs
+from sw.host import children
+from sw.host.extras import needs
 
 if TYPE_CHECKING:
     from distributed import Client

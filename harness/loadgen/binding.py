@@ -4,7 +4,7 @@ Raises:
     DnaError: on import, where it is not installed.
 """
 
-from sw.extras import needs
+from sw.host.extras import needs
 
 with needs("loadgen", "MLPerf's LoadGen"):
     import mlperf_loadgen

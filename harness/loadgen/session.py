@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from harness.host import computer
-from harness.loadgen import display, local, logs, modelled, remote, runner, settings
-from harness.loadgen import score as scores
+from harness.loadgen import logs
 from harness.loadgen.binding import mlperf_loadgen
+from harness.loadgen.configuration import settings
+from harness.loadgen.configuration.settings import Scenario
 from harness.loadgen.machine import ModelledMachine
-from harness.loadgen.modelled import ModelledSystem
-from harness.loadgen.pace import Pace, pace
-from harness.loadgen.photographs import Photographs, loader
-from harness.loadgen.qsl import SampleLibrary
-from harness.loadgen.score import Score
-from harness.loadgen.settings import Scenario
-from harness.loadgen.sut import Answer, System, SystemUnderTest, answerer, measure
+from harness.loadgen.results import display
+from harness.loadgen.results import score as scores
+from harness.loadgen.results.pace import Pace, pace
+from harness.loadgen.results.score import Score
+from harness.loadgen.systems import local, modelled, remote, runner
+from harness.loadgen.systems.modelled import ModelledSystem
+from harness.loadgen.systems.photographs import Photographs, loader
+from harness.loadgen.systems.qsl import SampleLibrary
+from harness.loadgen.systems.sut import Answer, System, SystemUnderTest, answerer, measure
 from sw.artifact import Artifact
 
 WARM_UP_SECONDS = 2.0

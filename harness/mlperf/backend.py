@@ -34,9 +34,10 @@ from harness.host import computer
 from harness.mlperf import data_set
 from sim.quantization import quantize
 from sim.runtime import Runtime
-from sw import artifact, children, digests
+from sw import artifact
 from sw.classes import best
 from sw.errors import DnaError
+from sw.host import children, digests
 from sw.models import weights as trained
 from sw.version import VERSION
 

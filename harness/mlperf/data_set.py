@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from sw.errors import DnaError, one_line
-from sw.extras import needs
+from sw.host.extras import needs
 
 PYTORCH, TENSORFLOW = "imagenet_pytorch", "imagenet"
 MIN_SAMPLES = 24_576

@@ -12,7 +12,7 @@ from harness.data.datasets import Dataset
 from harness.host import computer, terminal
 from harness.quantize.photographs import chosen_for, images
 from harness.quantize.quantized import F32Array, Quantized
-from sw.extras import needs
+from sw.host.extras import needs
 from sw.models.architecture import IMAGE, Version
 
 NOISY_LOGGERS = ("torchao", "torch.utils._pytree")

@@ -12,7 +12,7 @@ from harness.host import terminal
 from harness.quantize.photographs import chosen_for, images
 from harness.quantize.quantized import Quantized
 from sw.errors import DnaError
-from sw.extras import needs
+from sw.host.extras import needs
 from sw.models.architecture import Version
 
 WHOLE_NETWORKS = (".keras", ".h5")

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.data.inputs import random_inputs
 from sim.compare.engines import Comparer, total
-from sw.extras import needs
+from sw.host.extras import needs
 
 
 def compared_onnx(path: Path, count: int) -> dict[str, Any]:

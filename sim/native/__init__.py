@@ -11,8 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
-from sw import children
 from sw.errors import DnaError
+from sw.host import children
 
 COMPILER = "g++"
 

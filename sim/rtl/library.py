@@ -31,8 +31,8 @@ from sim.native import cpus
 from sim.rtl.design import generate
 from sim.rtl.fast.split_eval import Source
 from sim.rtl.vcd import Waves, unknown_modules
-from sw import children
 from sw.errors import DnaError
+from sw.host import children
 
 FOLDER = Path(__file__).parent
 COMPILER = "g++"

@@ -18,7 +18,6 @@ import platformdirs
 
 import hw
 import sw
-from sw import digests
 from sw.artifact.foreign import check_foreign
 from sw.artifact.host import HEAD, TAIL
 from sw.artifact.manifest import (
@@ -34,6 +33,7 @@ from sw.artifact.manifest import (
 )
 from sw.errors import DnaError
 from sw.graph import Graph
+from sw.host import digests
 from sw.program import Program
 
 _COMPILER = (

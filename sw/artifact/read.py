@@ -10,7 +10,6 @@ import safetensors
 import safetensors.numpy
 
 from hw.isa import ISA_VERSION
-from sw import digests
 from sw.artifact.binding import check_programs, check_seal
 from sw.artifact.host import check_host
 from sw.artifact.manifest import (
@@ -31,6 +30,7 @@ from sw.artifact.manifest import (
 from sw.classes import check_names
 from sw.errors import DnaError
 from sw.graph import Graph
+from sw.host import digests
 from sw.preprocessing import upgraded
 from sw.program import LayerTable, MemoryMap, Program
 from sw.replay import check_graph

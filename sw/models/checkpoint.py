@@ -22,7 +22,7 @@ import numpy.typing as npt
 import safetensors
 
 from sw.errors import DnaError
-from sw.extras import needs
+from sw.host.extras import needs
 
 Array = npt.NDArray[Any]
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.hardware.timing.asic import Asic
-from harness.hardware.timing.levels import Levels
+from harness.hardware.timing.cells.asic import Asic
+from harness.hardware.timing.luts.levels import Levels
 
 FILE = Path(__file__).parents[1] / "harness/hardware/held.json"
 FIGURES = ("levels", "open_levels", "ns")

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from harness.hardware.timing.design import Design
+from harness.hardware.timing.netlist.design import Design
 from harness.hardware.verilog import TOP, read_design, relative_sources
 from hw import rtlil
 

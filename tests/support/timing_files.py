@@ -2,7 +2,7 @@
 
 import msgspec
 
-from harness.hardware.timing import design
+from harness.hardware.timing.netlist import design
 from harness.hardware.timing.result import Timing
 from hw.config import DnaConfig
 

@@ -24,7 +24,7 @@ from harness.hardware.area import AreaBlock, Part, area, parts_of
 from harness.hardware.area_constants import CONSTANTS
 from harness.hardware.verilog import TOP, HardwareModule
 from hw.config import PRESETS, DnaConfig
-from sw import files
+from sw.host import files
 from tests.sweeps.machines import MACHINES
 
 RECORD = Path(__file__).parents[1] / "harness" / "hardware" / "synthesised.json"

@@ -18,9 +18,9 @@ from hw.config import DnaConfig
 from sim.memory.model import MemoryModel
 from sim.memory.presets import IDEAL, preset
 from sim.memory.stalls import Stalls
-from sw import files
 from sw.errors import DnaError
 from sw.graph import Graph
+from sw.host import files
 from sw.operations import Operation, Tensor
 from tests.sweeps.fuzz_cases import Case, Failure
 from tests.sweeps.shrinking import Judge, rebuild, shrink

@@ -14,10 +14,12 @@ from pathlib import Path
 import click
 import msgspec
 
-from harness.hardware.timing import design, liberty, run
-from harness.hardware.timing.asic import Asic
-from harness.hardware.timing.levels import Levels
-from harness.hardware.timing.memories import Sram
+from harness.hardware.timing import run
+from harness.hardware.timing.cells import liberty
+from harness.hardware.timing.cells.asic import Asic
+from harness.hardware.timing.cells.memories import Sram
+from harness.hardware.timing.luts.levels import Levels
+from harness.hardware.timing.netlist import design
 from harness.hardware.timing.result import Timing
 from hw.config import PRESETS, DnaConfig
 from tests import skips

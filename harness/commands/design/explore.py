@@ -17,8 +17,8 @@ from harness.commands.common import (
 )
 from harness.commands.modelled import memories_options
 from harness.commands.numbers import CLOCK, WORKERS, Count, Many
-from sw import files
 from sw.errors import DnaError
+from sw.host import files
 
 if TYPE_CHECKING:
     from harness.explore.evaluate import Task

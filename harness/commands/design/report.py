@@ -13,7 +13,7 @@ from harness.commands.modelled import clock_option, memory_options, timing_optio
 from harness.commands.numbers import ACCESS, COPY
 from harness.hardware.energy_constants import DEFAULT, TECHNOLOGIES
 from harness.host.between import ACCESS_NS
-from sw import files
+from sw.host import files
 
 if TYPE_CHECKING:
     from harness.hardware.memory import MemoryChoice

@@ -10,8 +10,8 @@ import click
 
 from harness.commands.common import PATH, check_writable, config_option, json_option, write_json
 from harness.commands.numbers import CLOCK
-from sw import files
 from sw.errors import DnaError
+from sw.host import files
 
 if TYPE_CHECKING:
     from harness.hardware.resources import Estimate

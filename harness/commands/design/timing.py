@@ -91,7 +91,7 @@ def command(
 
     from harness.hardware.configuration import configuration
     from harness.hardware.timing import run
-    from harness.hardware.timing.memories import Sram
+    from harness.hardware.timing.cells.memories import Sram
     from harness.host.terminal import Console
 
     config = configuration(config_name)

@@ -30,7 +30,7 @@ def command() -> None:
 @click.argument("test")
 def audit(test: str) -> None:
     """Print LoadGen's settings of TEST, for `dna loadgen --audit-config`."""
-    from harness.mlperf import compliance
+    from harness.mlperf.audit import compliance
 
     click.echo(compliance.audit_config(test), nl=False)
 
@@ -62,7 +62,7 @@ def verify(
     json_file: Path | None,
 ) -> None:
     """Say whether RUN, LoadGen's logs of TEST, passes. Exit code 0 if it does, 1 if not."""
-    from harness.mlperf import compliance, compliance_scripts
+    from harness.mlperf.audit import compliance, compliance_scripts
 
     check_writable(json_file)
     if reference is None:

@@ -15,7 +15,7 @@ from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from harness.hardware.memory import MemoryChoice
-    from harness.loadgen.settings import Scenario
+    from harness.loadgen.configuration.settings import Scenario
 
 HOST, MODELLED = "host", "modelled"
 MODELLED_OPTIONS = ("clock_mhz", "memory_name", "memory_latency", "memory_bandwidth")
@@ -133,8 +133,11 @@ def command(
     from harness.data.datasets import Dataset
     from harness.host import computer
     from harness.host.terminal import Console
-    from harness.loadgen import outcome, photographs, runner, session, settings
+    from harness.loadgen import session
+    from harness.loadgen.configuration import settings
     from harness.loadgen.machine import modelled_machine
+    from harness.loadgen.results import outcome
+    from harness.loadgen.systems import photographs, runner
     from sim.host import host_time
     from sw import artifact as artifacts
 

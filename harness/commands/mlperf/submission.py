@@ -16,11 +16,11 @@ from harness.commands.common import (
     write_json,
 )
 from harness.commands.numbers import CLOCK, CYCLES, DURATION, PORT
-from sw import files
 from sw.errors import DnaError
+from sw.host import files
 
 if TYPE_CHECKING:
-    from harness.mlperf.series import Series
+    from harness.mlperf.submissions.series import Series
 
 FAILED = 1
 NEWEST = "v6.1"
@@ -51,7 +51,7 @@ def command() -> None:
 @click.option("-o", "--output", type=PATH, required=True, metavar="FILE")
 def template(output: Path) -> None:
     """Write the part of the system's description that only you know; fill in what is null."""
-    from harness.mlperf import system
+    from harness.mlperf.submissions import system
 
     if output.exists():
         raise DnaError(f"{output} exists; choose another --output")
@@ -120,9 +120,11 @@ def build(
     from harness.data import fetch
     from harness.data.datasets import Dataset
     from harness.hardware.timing import clock as clocks
-    from harness.mlperf import compliance_scripts, resnet50, rounds, submission, system
-    from harness.mlperf.alone import alone
-    from harness.mlperf.series import Series
+    from harness.mlperf import resnet50
+    from harness.mlperf.audit import compliance_scripts
+    from harness.mlperf.submissions import rounds, submission, system
+    from harness.mlperf.submissions.alone import alone
+    from harness.mlperf.submissions.series import Series
     from sw import artifact as artifacts
 
     round_ = rounds.find(round_name)
@@ -171,8 +173,8 @@ def _report_kept(series: Series) -> None:
 def _show(series: Series, failed: list[str]) -> None:
     """What the runs of each scenario had."""
     from harness.host.terminal import Console, Table
-    from harness.loadgen.score import MERIT
-    from harness.mlperf.series import ACCURACY, PERFORMANCE, Run
+    from harness.loadgen.results.score import MERIT
+    from harness.mlperf.submissions.series import ACCURACY, PERFORMANCE, Run
 
     units = {"p90_ms": "ms, 90th percentile", "p99_ms": "ms, 99th percentile", "qps": "images/s"}
     table = Table("scenario", "performance", "top-1", "compliance tests")
@@ -205,8 +207,8 @@ def _show(series: Series, failed: list[str]) -> None:
 @json_option
 def check(tree: Path, round_name: str, reference: Path | None, json_file: Path | None) -> None:
     """Check TREE. Exit code 0 if there is nothing to object to, 1 if there is."""
-    from harness.mlperf import check as checks
-    from harness.mlperf import rounds
+    from harness.mlperf.submissions import check as checks
+    from harness.mlperf.submissions import rounds
 
     check_writable(json_file)
     round_ = rounds.find(round_name)

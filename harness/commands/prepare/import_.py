@@ -15,7 +15,7 @@ from harness.commands.common import (
     preprocessing_option,
     write_json,
 )
-from sw.extras import needs
+from sw.host.extras import needs
 
 if TYPE_CHECKING:
     from harness.host.terminal import Console, Table

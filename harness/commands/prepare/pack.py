@@ -27,7 +27,7 @@ def command(artifact: Path, output: Path, batch: bool) -> None:
     """  # noqa: D301 (click reads the escape)
     from harness.hardware.driver import headers
     from sw import artifact as artifacts
-    from sw import files
+    from sw.host import files
 
     chosen = artifacts.batch_of if batch else artifacts.program_of
     program = chosen(artifacts.load(artifact), artifact)

@@ -17,8 +17,8 @@ from harness.commands.common import (
     write_json,
 )
 from harness.commands.numbers import Count, Many
-from sw import files
 from sw.errors import DnaError
+from sw.host import files
 
 if TYPE_CHECKING:
     from harness.host.terminal import Console

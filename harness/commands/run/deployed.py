@@ -9,8 +9,8 @@ import click
 
 from harness.commands.common import PATH
 from harness.commands.numbers import THREADS
-from sw import files
 from sw.errors import DnaError
+from sw.host import files
 
 
 @click.command("deployed", short_help="Run a deployed model on an array.")

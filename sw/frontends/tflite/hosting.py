@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from sw import children
 from sw.artifact.host import HEAD, INPUT, TAIL, Host, HostPart, HostTensor
 from sw.errors import DnaError
 from sw.frontends.tflite.operator import TfliteOperator
 from sw.frontends.tflite.packing import cut
 from sw.frontends.tflite.partition import Partition
+from sw.host import children
 
 _TYPES = {
     "FLOAT32": "float32",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.mlperf import system
+from harness.mlperf.submissions import system
 from hw.config import PRESETS
 from sim.functional.isa import available
 from sim.native import cpus

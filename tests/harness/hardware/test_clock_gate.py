@@ -2,10 +2,13 @@
 
 import pytest
 
-from harness.hardware.timing import cache, design, levels, liberty
-from harness.hardware.timing.asic import Asic
-from harness.hardware.timing.levels import Levels
-from harness.hardware.timing.memories import Sram
+from harness.hardware.timing import cache
+from harness.hardware.timing.cells import liberty
+from harness.hardware.timing.cells.asic import Asic
+from harness.hardware.timing.cells.memories import Sram
+from harness.hardware.timing.luts import levels
+from harness.hardware.timing.luts.levels import Levels
+from harness.hardware.timing.netlist import design
 from hw.config import PRESETS
 from tests import skips
 from tests.support import held, timing_designs

@@ -28,17 +28,17 @@ POOL = """
 """
 BUSY_POOL = POOL.replace("time.sleep(600)", "while True: pass")
 COMMAND = """
-    from sw import children
+    from sw.host import children
     children.run(["sh", "-c", "sleep 600 & echo $! > a.new; mv a.new a; echo $$ > b; wait"])
 """
 OURS = """
-    from sw import children
+    from sw.host import children
     script = "echo $$ > a.new; mv a.new a; echo $$ > b; exec sleep 600"
     children.run(["sh", "-c", script], own_group=False)
 """
 CHAIN = """
     import os, sys
-    from sw import children
+    from sw.host import children
     inner = 'from sw import children; children.run(["sh", "-c", ' + repr(
         "sleep 600 & echo $! > a.new; mv a.new a; echo $$ > b; wait") + '])'
     children.run([sys.executable, "-c", inner], own_group=False)
@@ -58,7 +58,7 @@ BENCH = """
     import multiprocessing
 
     def serve(*arguments):
-        from sw import children
+        from sw.host import children
         children.end_with_parent()
         Path("a").write_text(str(os.getpid()))
         Path("b").write_text(str(os.getpid()))
@@ -149,7 +149,7 @@ def test_a_terminal_that_is_closed_ends_all(tmp_path, script):
 def test_what_the_block_leaves_is_killed_when_it_fails(tmp_path):
     script = """
         from pathlib import Path
-        from sw import children
+        from sw.host import children
         words = "sleep 600 & echo $! > a.new; mv a.new a; echo $$ > b; wait"
         with children.started(["sh", "-c", words]):
             while not Path("b").is_file():

@@ -12,8 +12,8 @@ from harness.data import fetch
 from harness.mlperf import backend
 from harness.mlperf.backend import DnaBackend
 from sim.runtime import Runtime
-from sw import digests
 from sw.errors import DnaError
+from sw.host import digests
 from tests.support.tiny import save_artifact, save_photographs
 
 IMAGES = np.random.default_rng(3).normal(0, 60, (3, 224, 224, 3)).astype(np.float32)

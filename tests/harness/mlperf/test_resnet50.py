@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import dna
-from harness.mlperf import resnet50, system
+from harness.mlperf import resnet50
+from harness.mlperf.submissions import system
 from sw import artifact
 from sw.errors import DnaError
 from sw.models.architecture import VERSIONS

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from harness.cli import dna
 from harness.hardware.timing import result, run
-from harness.hardware.timing.memories import Sram
+from harness.hardware.timing.cells.memories import Sram
 from harness.hardware.timing.result import BlockTiming, TimedPath
 from sw.errors import DnaError
 from tests.support import timing_files

@@ -1,0 +1,1 @@
+"""The clock in a library of standard cells."""

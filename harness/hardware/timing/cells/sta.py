@@ -1,0 +1,147 @@
+"""OpenSTA: the longest paths of a netlist from clock to clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from subprocess import PIPE, STDOUT
+
+import msgspec
+
+from sw.errors import DnaError
+from sw.host import children
+
+PROGRAM = "sta"
+NETLIST, MODULE = "netlist.v", "block"
+LIBRARIES = ("cells.lib", "boxes.lib")
+"""Files that it reads, and the module in the netlist."""
+_PERIOD = 100.0
+"""Nanoseconds of the clock that OpenSTA is told; the slack says what it could be."""
+_ERRORS = re.compile(r"^(?:Error|ERROR).*|^Warning: .*(?:not found|no definition).*", re.M)
+_STAGE = re.compile(r"^ +-?[\d.]+ +(-?[\d.]+) +[v^] (\S+)/(\S+) \(\S+\)", re.M)
+_SETUP = re.compile(r"(-?[\d.]+) +-?[\d.]+ +library setup time")
+_SLACK = re.compile(r"(-?[\d.]+) +slack")
+_START = re.compile(r"^Startpoint: (\S+)", re.M)
+_END = re.compile(r"^Endpoint: (\S+)", re.M)
+_VERSION = re.compile(r"\d[\d.]*")
+
+
+class StaPath(msgspec.Struct, frozen=True):
+    """A path.
+
+    Attributes:
+        ns: what it takes, set-up included.
+        start, end: its first and last cell.
+        stages: cell and pin of what it goes through.
+        launch: of ``ns``: from the clock to the output of the first cell.
+        setup: of ``ns``: that of the last cell.
+    """
+
+    ns: float
+    start: str
+    end: str
+    stages: list[tuple[str, str]]
+    launch: float
+    setup: float
+
+
+def version() -> str:
+    """Of the program that is installed.
+
+    Raises:
+        DnaError: there is none.
+    """
+    found = _VERSION.search(_run(["-version"], Path()))
+    return found[0] if found else "unknown"
+
+
+def longest(clock: str, folder: Path, count: int) -> list[StaPath]:
+    """The longest path to each of the ``count`` worst registers.
+
+    Args:
+        clock: port of the clock.
+        folder: with :data:`NETLIST` and :data:`LIBRARIES`.
+
+    Raises:
+        DnaError: OpenSTA is not there, or it found a fault in the files.
+    """
+    command = (
+        "report_checks -from [get_clocks clk] -to [get_clocks clk] -format full "
+        f"-fields {{net}} -digits 4 -group_count {count} -endpoint_count 1"
+    )
+    log = _script(clock, folder, [command])
+    return [_path(part) for part in re.split(r"^(?=Startpoint:)", log, flags=re.M)[1:]]
+
+
+def through(clock: str, folder: Path, cells: Mapping[str, bool]) -> dict[str, StaPath]:
+    """The longest path from or to each of some registers, where there is one.
+
+    Args:
+        clock, folder: as of :func:`longest`.
+        cells: registers, and whether paths begin there.
+
+    Raises:
+        DnaError: as of :func:`longest`.
+    """
+    commands = []
+    for cell, starts in cells.items():
+        ends = f"-from [get_cells {cell}] -to [get_clocks clk]"
+        begins = f"-from [get_clocks clk] -to [get_cells {cell}]"
+        commands += [
+            f'puts "=== {cell}"',
+            f"report_checks {ends if starts else begins} -format full -fields {{net}} -digits 4",
+        ]
+    log = _script(clock, folder, commands)
+    found = {}
+    for part in re.split(r"^=== ", log, flags=re.M)[1:]:
+        if "Startpoint:" in part:
+            found[part.split()[0]] = _path(part)
+    return found
+
+
+def _script(clock: str, folder: Path, commands: list[str]) -> str:
+    """What OpenSTA says to commands about the netlist in ``folder``."""
+    script = [
+        *(f"read_liberty {name}" for name in LIBRARIES),
+        f"read_verilog {NETLIST}",
+        f"link_design {MODULE}",
+        f"create_clock -name clk -period {_PERIOD} [get_ports {clock}]",
+        *commands,
+        "exit",
+        "",
+    ]
+    (folder / "sta.tcl").write_text("\n".join(script))
+    log = _run(["-no_splash", "-exit", "sta.tcl"], folder)
+    if found := _ERRORS.search(log):
+        raise DnaError(f"OpenSTA failed: {found[0]}")
+    return log
+
+
+def _path(text: str) -> StaPath:
+    start, end, slack = _START.search(text), _END.search(text), _SLACK.search(text)
+    stages, setup = list(_STAGE.finditer(text)), _SETUP.search(text)
+    if start is None or end is None or slack is None:
+        raise DnaError(f"OpenSTA reports a path that dna cannot read: {text[:200]}")
+    return StaPath(
+        ns=round(_PERIOD - float(slack[1]), 4),
+        start=start[1],
+        end=end[1],
+        stages=[(found[2], found[3]) for found in stages],
+        launch=next((float(s[1]) for s in stages if s[2] == start[1] and float(s[1]) > 0), 0.0),
+        setup=-float(setup[1]) if setup else 0.0,
+    )
+
+
+def _run(arguments: list[str], folder: Path) -> str:
+    try:
+        with children.started(
+            [PROGRAM, *arguments], cwd=folder, stdout=PIPE, stderr=STDOUT, text=True
+        ) as process:
+            log, _ = process.communicate()
+    except FileNotFoundError as error:
+        raise DnaError(
+            "OpenSTA is not there, which times a netlist of library cells; install it with "
+            "`apt-get install opensta`"
+        ) from error
+    return str(log)

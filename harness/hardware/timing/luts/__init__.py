@@ -1,0 +1,1 @@
+"""Levels of 6-input LUTs."""

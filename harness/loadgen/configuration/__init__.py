@@ -1,0 +1,1 @@
+"""What LoadGen is told."""

@@ -1,0 +1,1 @@
+"""What a test shows while it runs and when it is finished."""

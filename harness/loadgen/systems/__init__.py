@@ -1,0 +1,1 @@
+"""Systems under test, their sample library, and the run of a test."""

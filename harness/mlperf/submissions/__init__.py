@@ -1,0 +1,1 @@
+"""A submission's tree: its runs, its files, its check."""

@@ -1,0 +1,1 @@
+"""What the computer is asked for: child processes, files, their digests, optional packages."""
