@@ -15,6 +15,7 @@ from sim.reference import ReferenceModel
 from sw import artifact
 from sw.artifact import Artifact, Manifest
 from sw.errors import DnaError
+from sw.operations import Lookup
 
 Engine = Literal["functional", "reference"]
 Float32 = npt.NDArray[np.float32]
@@ -30,6 +31,10 @@ class Runtime:
         logits = runtime.run(images)  # float32 [N, 224, 224, 3], preprocessed
         print(runtime.manifest.class_names[logits[0].argmax()])
 
+    Attributes:
+        manifest: of the artifact.
+        gives_probabilities: the network ends in a logistic function: its answers are no logits.
+
     An instance serves one caller at a time; instances in different threads run side by side.
 
     Args:
@@ -44,6 +49,12 @@ class Runtime:
     def __init__(self, network: Artifact, engine: Engine = "functional", threads: int = 1) -> None:
         self.manifest: Manifest = network.manifest
         self._output = network.graph.output
+        self.gives_probabilities = any(
+            operation.output == self._output
+            and isinstance(operation, Lookup)
+            and operation.function == "logistic"
+            for operation in network.graph.operations
+        )
         self._quantization = dict(zip(network.graph.outputs, self.manifest.outputs, strict=True))
         self._model: FunctionalModel | ReferenceModel
         if engine == "functional":

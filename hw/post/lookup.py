@@ -6,11 +6,11 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from hw.config import DnaConfig
+from hw.memory.ram import Ram
 from hw.microarchitecture import TABLE_BYTES, TABLE_LATENCY, TABLE_WORD_BYTES
 from hw.streams.delay import delay
 
@@ -89,19 +89,18 @@ class LookupTables(wiring.Component):
 
         byte_bits = exact_log2(TABLE_WORD_BYTES)
         for lane in range(self._config.lanes):
-            memory = Memory(shape=unsigned(bits), depth=TABLES * words, init=[])
-            m.submodules[f"lane_{lane}"] = memory
-            write = memory.write_port()
-            read = memory.read_port()
+            ram = Ram(width=bits, depth=TABLES * words)
+            m.submodules[f"lane_{lane}"] = ram
             value = self.i[8 * lane : 8 * (lane + 1)]
             result = Signal(8, name=f"result_{lane}", reset_less=True)
             byte = delay(m, value[:byte_bits], 1, f"byte_{lane}")
             m.d.comb += [
-                write.addr.eq(Cat(word, fill_table)),
-                write.data.eq(row[:bits]),
-                write.en.eq(written),
-                read.addr.eq(Cat(value[byte_bits:], read_table)),
+                ram.write_address.eq(Cat(word, fill_table)),
+                ram.write_data.eq(row[:bits]),
+                ram.write.eq(written),
+                ram.read.eq(1),
+                ram.read_address.eq(Cat(value[byte_bits:], read_table)),
                 self.o[8 * lane : 8 * (lane + 1)].eq(result),
             ]
-            m.d.sync += result.eq(read.data.word_select(byte, 8))
+            m.d.sync += result.eq(ram.read_data.word_select(byte, 8))
         return m

@@ -23,8 +23,9 @@ from sim import native, yosys
 from sim.memory.dram import Dram
 from sim.memory.model import BASE, MemoryModel
 from sim.rtl.engines.pysim import PysimSimulator
-from tests.support import litedram_verilog as source
+from tests.support.litedram_chip import CLOCK_HZ, DATA_BITS
 
+SOURCE = Path(__file__).with_name("litedram_verilog.py")
 WORD = 8
 LIMIT = 10_000
 """Cycles for one access of the testbench."""
@@ -58,12 +59,18 @@ class _Object(ctypes.Structure):
 @cache
 def build(kind: str) -> tuple[ctypes.CDLL, dict[str, Any]]:
     """LiteDRAM with a chip of that kind, compiled, and its numbers; kept in the cache folder."""
-    digest = hashlib.sha256(Path(source.__file__).read_bytes() + _YOSYS.encode() + kind.encode())
+    digest = hashlib.sha256(SOURCE.read_bytes() + _YOSYS.encode() + kind.encode())
     folder = Path(platformdirs.user_cache_dir("open-dna")) / "litedram" / digest.hexdigest()[:16]
     numbers = folder / "numbers.json"
     if not numbers.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", source.__name__, kind, str(folder / "litedram.v")]
+        command = [
+            sys.executable,
+            "-m",
+            f"tests.support.{SOURCE.stem}",
+            kind,
+            str(folder / "litedram.v"),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         yosys.run(_YOSYS, folder)
         numbers.write_text(done.stdout.splitlines()[-1])
@@ -229,7 +236,7 @@ class BehindLiteDram(PysimSimulator):
 
 def like(numbers: dict[str, Any], kind: str) -> Dram:
     """Our model of the same memory: the times with which LiteDRAM was made, in its clocks."""
-    clock = 10**12 // source.CLOCK_HZ
+    clock = 10**12 // CLOCK_HZ
 
     def time(name: str) -> int:
         return int(numbers[name]) * clock
@@ -238,7 +245,7 @@ def like(numbers: dict[str, Any], kind: str) -> Dram:
     return Dram(
         name=f"{kind}-litedram",
         channels=1,
-        width=source.DATA_BITS,
+        width=DATA_BITS,
         beats=WORD,
         groups=1,
         banks={"ddr3": 8, "ddr4": 16}[kind],

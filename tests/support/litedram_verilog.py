@@ -19,8 +19,8 @@ from litedram.phy.model import SDRAMPHYModel
 from migen import Module
 from migen.fhdl import verilog
 
-CLOCK_HZ = 200_000_000
-DATA_BITS, ROWS, BUFFERS = 8, 2048, 64
+from tests.support.litedram_chip import BUFFERS, CLOCK_HZ, DATA_BITS, ROWS
+
 CHIPS = {"ddr3": modules.MT41K256M16, "ddr4": modules.MT40A1G8}
 
 

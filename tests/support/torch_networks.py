@@ -90,6 +90,8 @@ def random_statistics(model, seed=0):
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 bound = (2 / module.weight[0].numel()) ** 0.5
                 module.weight.copy_(torch.randn(module.weight.shape, generator=generator) * bound)
+                if module.bias is not None:
+                    module.bias.copy_(torch.randn(len(module.bias), generator=generator) / 8)
     return model.eval()
 
 

@@ -48,7 +48,7 @@ def test_operations_that_do_not_fit_together():
     x = b.conv2d("conv", "image", ones(4, 3, 3, 3), out)
     for call, message in [
         (lambda: b.conv2d("conv", "image", ones(4, 3, 3, 3), out), "two operations are"),
-        (lambda: b.add("sum", "image", x, out), r"cannot add shapes \(9, 8, 3\) and \(7, 6, 4\)"),
+        (lambda: b.add("sum", "image", x, out), r"cannot join shapes \(9, 8, 3\) and \(7, 6, 4\)"),
         (lambda: b.add("sum", x, x, Output(1e-6, 0)), "ratio of input to output scale"),
         (lambda: b.mean("mean", "nothing", out), "'nothing' is read before it is written"),
         (lambda: b.mean("mean", x, Output(0.5, 0, "relu")), "a mean takes no activation"),

@@ -25,7 +25,7 @@ from sim.memory.model import MemoryModel
 from sim.memory.ports import MemoryPorts
 from sim.reference import ReferenceModel
 from tests.support.litedram import WORD, BehindLiteDram, LiteDram, like
-from tests.support.litedram_verilog import CLOCK_HZ
+from tests.support.litedram_chip import CLOCK_HZ
 from tests.sweeps.fuzz_cases import Case, draw
 
 NANO = PRESETS["nano"]

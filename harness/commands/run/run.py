@@ -86,7 +86,8 @@ def command(
             results.append({"file": str(path), "outputs": _outputs(answers)})
             continue
         with errors.status(f"running {path}"):
-            probabilities = softmax(runtime.run(image[None])[0].reshape(-1))
+            answer = runtime.run(image[None])[0].reshape(-1)
+        probabilities = answer if runtime.gives_probabilities else softmax(answer)
         best = (-probabilities).argsort(kind="stable")[:top]
         classes = [
             {

@@ -9,6 +9,8 @@ from harness.hardware.area import DEVICE_HAS, area
 from hw.config import PRESETS
 from tests.sweeps.area import registers
 
+pytestmark = pytest.mark.xdist_group("area")  # what they share is made once
+
 PARTS = {
     "control": {"csr", "watchdog", "sequencer"},
     "DMA": {"dma_read", "dma_write"},

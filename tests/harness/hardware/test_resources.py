@@ -14,6 +14,8 @@ from hw.config import PRESETS
 from hw.conv.systolic_array import SystolicArray
 from hw.memory.feature_memory import FeatureMemory
 
+pytestmark = pytest.mark.xdist_group("resources")  # what they share is made once
+
 NANO = PRESETS["nano"]
 
 

@@ -39,7 +39,7 @@ OURS = """
 CHAIN = """
     import os, sys
     from sw.host import children
-    inner = 'from sw import children; children.run(["sh", "-c", ' + repr(
+    inner = 'from sw.host import children; children.run(["sh", "-c", ' + repr(
         "sleep 600 & echo $! > a.new; mv a.new a; echo $$ > b; wait") + '])'
     children.run([sys.executable, "-c", inner], own_group=False)
 """

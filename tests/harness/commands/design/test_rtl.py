@@ -18,6 +18,8 @@ from hw.status import Activity
 from sw.errors import DnaError
 from tests import skips
 
+pytestmark = pytest.mark.xdist_group("rtl")  # what they share is made once
+
 
 def invoke(*arguments):
     return CliRunner().invoke(dna, [str(argument) for argument in arguments])

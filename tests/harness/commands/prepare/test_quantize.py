@@ -17,6 +17,8 @@ from sw.graph_builder import GraphBuilder, Output, Weights
 from sw.preprocessing import named
 from tests import skips
 
+pytestmark = pytest.mark.xdist_group("quantize")  # what they share is made once
+
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):

@@ -8,7 +8,11 @@ from harness.cli import main
 from harness.commands.run.run import command, softmax
 from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
+from sim.runtime import Runtime
 from sw import artifact
+from sw.descriptions import Output, Weights
+from sw.graph_builder import GraphBuilder
+from sw.operations import Lookup
 from tests.support.tiny import load_image, save_artifact, save_photographs
 
 
@@ -115,3 +119,29 @@ def test_softmax():
     assert probabilities.tolist() == [0.0, 0.0, 1.0]
     half = softmax(np.log(np.array([1.0, 3.0], np.float32)))
     np.testing.assert_allclose(half, [0.25, 0.75], rtol=1e-6)
+
+
+def test_a_network_that_gives_probabilities_gets_no_softmax(tmp_path, photographs):
+    """It ends in a logistic function, as detectors and networks for several labels do."""
+    builder = GraphBuilder("input", (224, 224, 3), 1.0, 0)
+    builder.mean("mean", "input", Output(0.5, 0))
+    rows = np.array([[3, 0, 0], [0, -9, 0], [0, 0, 5], [9, 9, -9]], np.int8)
+    weights = Weights(rows, np.zeros(4, np.int32), np.full(4, 0.01, np.float32))
+    builder.fully_connected("rows", "mean", weights, Output(0.05, 3))
+    operation = Lookup(name="end", inputs=("rows",), output="end", function="logistic")
+    values = (np.r_[0:128, -128:0] - 3) * 0.05
+    table = np.rint(256 / (1 + np.exp(-values)) - 128).clip(-128, 127).astype(np.int8)
+    builder.lookup(operation, table, Output(1 / 256, -128))
+    graph = builder.finish("end")
+    named = {"preprocessing": "caffe", "class_names": [*"abcd"]}
+    network = artifact.make(graph, model="labels", framework="none", **named)
+    artifact.save(network, tmp_path / "labels")
+    file = photographs / "0.jpg"
+    options = ("--top", 4, "--json", tmp_path / "seen.json")
+    assert invoke(tmp_path / "labels", file, *options).exit_code == 0
+    found = json.loads((tmp_path / "seen.json").read_text())["images"][0]["classes"]
+    runtime = Runtime.load(tmp_path / "labels")
+    answers = runtime.run(load_image(file, "caffe")[None])[0].reshape(-1)
+    assert runtime.gives_probabilities
+    for entry in found:
+        assert entry["probability"] == pytest.approx(answers["abcd".index(entry["name"])])

@@ -8,6 +8,7 @@ import subprocess
 
 import msgspec
 import numpy as np
+import pytest
 
 from harness.hardware.driver import headers
 from hw.bus import registers
@@ -25,6 +26,8 @@ from tests.sim.test_driver import (
     pixels,
     through_program,
 )
+
+pytestmark = pytest.mark.xdist_group("driver")  # what they share is made once
 
 OK, NO_MACHINE, OTHER_VERSION, OTHER_CONFIG, BUSY, STOPPED, TIMEOUT = range(7)
 READ = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32)
@@ -76,9 +79,7 @@ class Host:
         self.code.cycles.restype = ctypes.c_uint64
         self.program = program
         options = {} if component is None else {"component": component}
-        self.machine = open_simulator(
-            program.config, size=program.memory.size, memory=memory, **options
-        )
+        self.machine = open_simulator(NANO, size=program.memory.size, memory=memory, **options)
         self.machine.write(0, headers.memory_image(program))
 
         def write(_, offset, value):
@@ -166,8 +167,6 @@ def test_another_machine(tmp_path):
     program = copier_program()
     other = dataclasses.replace(NANO, name="other", weight_fifo_words=32)
     host = Host(tmp_path / "a", msgspec.structs.replace(program, config=other), component=Copier)
-    host.machine.close()
-    host.machine = open_simulator(NANO, size=16384, component=Copier)
     assert host.open() == OTHER_CONFIG
 
     host = Host(tmp_path / "b", program, component=Copier)

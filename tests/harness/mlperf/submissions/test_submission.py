@@ -21,6 +21,8 @@ from sw import artifact
 from sw.errors import DnaError
 from tests.support.tiny import save_artifact, save_compiled, save_photographs
 
+pytestmark = pytest.mark.xdist_group("submission")  # what they share is made once
+
 V1_1 = rounds.find("v1.1")
 SAID = {
     **dict.fromkeys(system.ASKED, "something"),
