@@ -91,6 +91,7 @@ FIELDS = [
     ("sum", "shift", 70, "shift is 70, not"),
     ("function", "function", "arg_max", "is no function"),
     ("function", "alpha", float("nan"), "is no function"),
+    ("function", "output", "sum", "is called 'sum' where it ends"),
     ("less", "constant", None, "is no function"),
     ("less", "constant", Scalar(300, 0.5, 1, (1,)), "is not int8"),
     ("less", "constant", Scalar(3, 0.0, 1, (1,)), "is not a positive normal"),

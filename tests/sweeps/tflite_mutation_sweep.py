@@ -27,14 +27,14 @@ def outcome(content: bytes, path: Path) -> str:
     Only what the importer accepts is run: LiteRT aborts the process at some of the others.
     """
     path.write_bytes(content)
-    pair, refusal = imported(import_whole, path)
-    if pair is None:
+    taken, refusal = imported(import_judged, path)
+    if taken is None:
         return refusal
-    model, found = pair
+    found, judge = taken
     rng = np.random.default_rng(0)
     shape = found.graph.tensors[found.graph.input].shape
     try:
-        judge, reference = TfliteJudge(content, model, found), ReferenceModel(found.graph)
+        reference = ReferenceModel(found.graph)
         for image in (noise(rng, shape), extremes(rng, shape)):
             judged, got = judge.run(image), reference.run_all(image)
             for step in found.steps:
@@ -48,6 +48,12 @@ def outcome(content: bytes, path: Path) -> str:
     except DnaError as error:
         return f"it runs but cannot be compared: {error}"
     return "equal"
+
+
+def import_judged(path: Path) -> tuple[Imported, TfliteJudge]:
+    """A file as ``dna import`` takes it, which refuses what LiteRT's delegate does not compute."""
+    model, found = import_whole(path)
+    return found, TfliteJudge(path.read_bytes(), model, found)
 
 
 def host(found: Imported, border: np.ndarray, answer: np.ndarray) -> str:
