@@ -79,6 +79,8 @@ def check_table(operation: Lookup, table: Array) -> None:
         DnaError: the message begins with the operation's name.
     """
     name, function, constant = operation.name, operation.function, operation.constant
+    if operation.output != name:
+        raise DnaError(f"{name} is called {operation.output!r} where it ends")
     if table.dtype != np.int8 or table.shape != (numerics.BYTES,):
         raise DnaError(f"{name}: a table must be int8 [256], not {table.dtype} {list(table.shape)}")
     known = get_args(Function) if constant is None else get_args(WithConstant)

@@ -294,8 +294,6 @@ class GraphBuilder:
         Args:
             table: int8 [256], what the function is in the runtime that the network is for.
         """
-        if operation.output != operation.name:
-            raise DnaError(f"{operation.name} is called {operation.output!r} where it ends")
         self._bounds(operation.name, output)
         check_table(operation, table)
         self._append(operation, output)
