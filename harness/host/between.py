@@ -72,24 +72,26 @@ def between_images(
         copy_gb_per_s = size / _seconds(lambda: np.copyto(target, image)) * 1e-9
     output = program.memory.output
     logits = np.zeros(output.height * output.width * output.channels, np.float32)
-    softmax = 1e3 * _seconds(lambda: _softmax(logits))
+    softmax_ms = 1e3 * _seconds(lambda: softmax(logits))
     copied = size / (copy_gb_per_s * 1e6)
-    total = DRIVER_ACCESSES * access_ns * 1e-6 + copied + softmax
+    total = DRIVER_ACCESSES * access_ns * 1e-6 + copied + softmax_ms
     return BetweenImages(
         accesses=DRIVER_ACCESSES,
         access_ns=access_ns,
         copy_bytes=size,
         copy_gb_per_s=copy_gb_per_s,
         copy_measured=measured,
-        softmax_ms=softmax,
+        softmax_ms=softmax_ms,
         ms=total,
         latency_ms=machine_ms + total,
     )
 
 
-def _softmax(logits: npt.NDArray[np.float32]) -> object:
-    powers = np.exp(logits - logits.max())
-    return powers / powers.sum()
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Probabilities of the classes, float64 [classes], from logits float32 [classes]."""
+    exponentials: npt.NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max())
+    probabilities: npt.NDArray[np.float64] = exponentials / exponentials.sum()
+    return probabilities
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -12,13 +12,7 @@ from harness.commands.numbers import Count
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from harness.host.terminal import Console
-
-    F32Array = npt.NDArray[np.float32]
-    F64Array = npt.NDArray[np.float64]
 
 BAD_IMAGE = 2
 
@@ -58,6 +52,7 @@ def command(
     """  # noqa: D301 (click reads the escape)
     from harness.data.inputs import SUFFIX, load_input, preprocessing_of
     from harness.host import computer
+    from harness.host.between import softmax
     from harness.host.terminal import Console
     from sim.runtime import Runtime
     from sw.classes import check_classes, remark
@@ -113,15 +108,6 @@ def command(
         },
     )
     click.get_current_context().exit(BAD_IMAGE if failures else 0)
-
-
-def softmax(logits: F32Array) -> F64Array:
-    """Probabilities of the classes, float64 [classes], from logits float32 [classes]."""
-    import numpy as np
-
-    exponentials: F64Array = np.exp(logits.astype(np.float64) - logits.max())
-    probabilities: F64Array = exponentials / exponentials.sum()
-    return probabilities
 
 
 def _outputs(answers: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import main
-from harness.commands.run.run import command, softmax
+from harness.commands.run.run import command
+from harness.host.between import softmax
 from sim.quantization import dequantize, quantize
 from sim.reference import ReferenceModel
 from sim.runtime import Runtime
