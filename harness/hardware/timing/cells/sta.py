@@ -70,8 +70,7 @@ def longest(clock: str, folder: Path, count: int) -> list[StaPath]:
         "report_checks -from [get_clocks clk] -to [get_clocks clk] -format full "
         f"-fields {{net}} -digits 4 -group_count {count} -endpoint_count 1"
     )
-    log = _script(clock, folder, [command])
-    return [_path(part) for part in re.split(r"^(?=Startpoint:)", log, flags=re.M)[1:]]
+    return _paths(_script(clock, folder, [command]))
 
 
 def through(clock: str, folder: Path, cells: Mapping[str, bool]) -> dict[str, StaPath]:
@@ -84,19 +83,21 @@ def through(clock: str, folder: Path, cells: Mapping[str, bool]) -> dict[str, St
     Raises:
         DnaError: as of :func:`longest`.
     """
-    commands = []
-    for cell, starts in cells.items():
-        ends = f"-from [get_cells {cell}] -to [get_clocks clk]"
-        begins = f"-from [get_clocks clk] -to [get_cells {cell}]"
-        commands += [
-            f'puts "=== {cell}"',
-            f"report_checks {ends if starts else begins} -format full -fields {{net}} -digits 4",
-        ]
-    log = _script(clock, folder, commands)
+    ending = [cell for cell, starts in cells.items() if not starts]
+    starting = [cell for cell, starts in cells.items() if starts]
+    shown = "-format full -fields {net} -digits 4"
+    commands = [
+        f"report_checks -from [get_cells {cell}] -to [get_clocks clk] {shown}" for cell in starting
+    ]
+    if ending:
+        # One search for all of them: each would go through the whole netlist.
+        commands.append(
+            f"report_checks -from [get_clocks clk] -to [get_cells {{{' '.join(ending)}}}] "
+            f"{shown} -group_count {len(ending)} -endpoint_count 1"
+        )
     found = {}
-    for part in re.split(r"^=== ", log, flags=re.M)[1:]:
-        if "Startpoint:" in part:
-            found[part.split()[0]] = _path(part)
+    for path in _paths(_script(clock, folder, commands)):
+        found[path.start if cells.get(path.start) else path.end] = path
     return found
 
 
@@ -116,6 +117,10 @@ def _script(clock: str, folder: Path, commands: list[str]) -> str:
     if found := _ERRORS.search(log):
         raise DnaError(f"OpenSTA failed: {found[0]}")
     return log
+
+
+def _paths(log: str) -> list[StaPath]:
+    return [_path(part) for part in re.split(r"^(?=Startpoint:)", log, flags=re.M)[1:]]
 
 
 def _path(text: str) -> StaPath:

@@ -27,6 +27,8 @@ _SIGNED = re.compile(r"^(  wire [^\n]*)signed ", re.M)
 _SOURCE = re.compile(r'^ *attribute \\src "[^"]*"\n', re.M)
 _INDEX = re.compile(r"(?<=[^\s\]])\[(\d+)\]")
 _OWN_NUMBER = re.compile(r"\$\d+$")
+_LARGE = 100_000
+"""Characters of a module's RTLIL: about 500 cells."""
 _MULTIPLIES = re.compile(r"^  cell \$mul ", re.M)
 
 
@@ -109,16 +111,29 @@ class Design:
         )
 
     def arrays(self, at_least: int) -> frozenset[str]:
-        """Modules that multiply and of which there are ``at_least`` so many: judged once."""
+        """Modules that are judged once: they multiply, and there are ``at_least`` so many of them.
+
+        So is a module that is there more than once and holds so many of them, or is large.
+        """
         multiplies: dict[str, bool] = {}
         for name in reversed(self.modules):
             module = self.modules[name]
             multiplies[name] = bool(_MULTIPLIES.search(module.rtlil)) or any(
                 multiplies[inner] for inner in module.instances.values()
             )
-        return frozenset(
+        often = {
             name for name, count in self.counts.items() if count >= at_least and multiplies[name]
-        )
+        }
+        large = {
+            name
+            for name, module in self.modules.items()
+            if self.counts[name] > 1
+            and (
+                len(module.rtlil) >= _LARGE
+                or sum(inner in often for inner in module.instances.values()) >= at_least
+            )
+        }
+        return frozenset(often | large)
 
     def ports(self, module: str) -> dict[str, tuple[str, int]]:
         """By name, the ports of a module: ``input`` or ``output``, and bits."""
