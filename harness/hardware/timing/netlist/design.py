@@ -37,10 +37,12 @@ class Design:
 
     Args:
         modules: from :func:`harness.hardware.verilog.design`.
+        hardware: digest of the sources that they were made from.
     """
 
-    def __init__(self, modules: dict[str, HardwareModule]) -> None:
+    def __init__(self, modules: dict[str, HardwareModule], hardware: str = "") -> None:
         self.modules = modules
+        self.hardware = hardware
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -190,13 +192,14 @@ def _black_box(module: HardwareModule) -> str:
 
 def elaborate(config: DnaConfig, progress: Callable[[str], None]) -> Design:
     """The design of ``config``; kept, since a large one takes a minute."""
-    key = cache.digest("rtlil", hardware(), config.digest)
+    sources = hardware()  # now: judging takes minutes, in which somebody may change them
+    key = cache.digest("rtlil", sources, config.digest)
 
     def make() -> str:
         progress(f"elaborating {config.name}")
         return verilog.text(verilog.design(config))
 
-    return Design(verilog.read_design(cache.text(key, make)))
+    return Design(verilog.read_design(cache.text(key, make)), sources)
 
 
 def hardware() -> str:
