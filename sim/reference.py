@@ -23,6 +23,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -228,12 +229,12 @@ def average_pool2d(x: Int8, kernel: Pair, stride: Pair, padding: Padding) -> Int
     return average.astype(np.int8)
 
 
-def mean(x: Int8, multiplier: float, offset: float) -> Int8:
+def mean(x: Int8, multiplier: float, offset: float, axes: tuple[int, ...] = (0, 1)) -> Int8:
     """``clamp(rint(f32(f32(sum(x) * multiplier) + offset)), -128, 127)`` over height and width.
 
     ``offset`` already holds the zero points of input and output, so ``sum(x)`` is the plain sum.
     """
-    total: Int64 = x.astype(np.int64).sum(axis=(0, 1))
+    total: Int64 = x.astype(np.int64).sum(axis=axes)
     real: Float32 = total.astype(np.float32) * np.float32(multiplier) + np.float32(offset)
     return np.clip(np.rint(real), -128, 127).astype(np.int8)
 
@@ -295,6 +296,11 @@ def _multiply(graph: Graph, operation: Multiply, inputs: list[Int8]) -> Int8:
     )
 
 
+def _extremum(_graph: Graph, operation: Extremum, inputs: list[Int8]) -> Int8:
+    choose = np.maximum if operation.largest else np.minimum
+    return choose(*inputs)
+
+
 def _lookup(graph: Graph, operation: Lookup, inputs: list[Int8]) -> Int8:
     return look_up(inputs[0], graph.constant(operation, "table"))
 
@@ -321,7 +327,7 @@ def _average_pool(_graph: Graph, operation: AveragePool2D, inputs: list[Int8]) -
 
 
 def _mean(graph: Graph, operation: Mean, inputs: list[Int8]) -> Int8:
-    channels = mean(inputs[0], operation.multiplier, operation.offset)
+    channels = mean(inputs[0], operation.multiplier, operation.offset, operation.axes)
     return np.reshape(channels, graph.result(operation).shape)
 
 
@@ -331,6 +337,7 @@ RULES: dict[type[Operation], Callable[[Graph, Any, list[Int8]], Int8]] = {
     FullyConnected: _weighted,
     Add: _add,
     Multiply: _multiply,
+    Extremum: _extremum,
     Lookup: _lookup,
     Concatenation: _concatenate,
     Slice: _slice,

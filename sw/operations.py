@@ -80,7 +80,10 @@ class FullyConnected(_Operation, frozen=True, tag="fully_connected"):
 
 
 class Add(_Operation, frozen=True, tag="add"):
-    """Sum of two tensors of one shape, in fixed point with ``shift`` fraction bits."""
+    """Sum of two tensors, in fixed point with ``shift`` fraction bits; see :data:`Joint`.
+
+    Of a difference, the first minus the second, the second multiplier is negative.
+    """
 
     multipliers: Pair
     shift: int
@@ -124,12 +127,18 @@ class Lookup(_Operation, frozen=True, tag="lookup"):
 
 
 class Multiply(_Operation, frozen=True, tag="multiply"):
-    """Product of two tensors of one shape; ``multiplier`` holds a float32 value exactly."""
+    """Product of two tensors; ``multiplier`` holds a float32 value exactly; see :data:`Joint`."""
 
     multiplier: float
     activation: Activation
     lo: int
     hi: int
+
+
+class Extremum(_Operation, frozen=True, tag="extremum"):
+    """The larger or the smaller one of two int8 values, whatever their scales; see :data:`Joint`."""
+
+    largest: bool
 
 
 class Concatenation(_Operation, frozen=True, tag="concatenation"):
@@ -171,11 +180,15 @@ class AveragePool2D(_Operation, frozen=True, tag="average_pool2d"):
 class Mean(_Operation, frozen=True, tag="mean"):
     """Mean over height and width; ``multiplier`` and ``offset`` hold float32 values exactly.
 
-    The output has the shape (channels,) or (1, 1, channels).
+    The output has the shape (channels,) or (1, 1, channels), or keeps one of the two.
+
+    Attributes:
+        axes: 0, the height, 1, the width, or both.
     """
 
     multiplier: float
     offset: float
+    axes: tuple[int, ...] = (0, 1)
 
 
 Operation = (
@@ -184,6 +197,7 @@ Operation = (
     | FullyConnected
     | Add
     | Multiply
+    | Extremum
     | Lookup
     | Concatenation
     | Slice
@@ -192,5 +206,7 @@ Operation = (
     | AveragePool2D
     | Mean
 )
+Joint = Add | Multiply | Extremum
+"""Of two tensors of one shape, or of which the second is one pixel, for all of the first."""
 Weighted = Conv2D | FullyConnected
 Windowed = Conv2D | DepthwiseConv2D | MaxPool2D | AveragePool2D

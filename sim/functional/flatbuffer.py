@@ -24,6 +24,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -153,12 +154,27 @@ class _Emitter(TfliteWriter):
         )
 
     def addition(self, operation: Add) -> None:
-        """ADD."""
+        """ADD or SUB."""
+        code, options = (
+            (CODE.ADD, schema.AddOptionsT())
+            if operation.multipliers[1] > 0
+            else (CODE.SUB, schema.SubOptionsT())
+        )
+        options.fusedActivationFunction = ACTIVATIONS[operation.activation]
         self.operator(
-            CODE.ADD,
+            code,
             [self.index[name] for name in operation.inputs],
             self.index[operation.output],
-            schema.AddOptionsT(fusedActivationFunction=ACTIVATIONS[operation.activation]),
+            options,
+        )
+
+    def extremum(self, operation: Extremum) -> None:
+        """MAXIMUM or MINIMUM."""
+        self.operator(
+            CODE.MAXIMUM if operation.largest else CODE.MINIMUM,
+            [self.index[name] for name in operation.inputs],
+            self.index[operation.output],
+            schema.MaximumMinimumOptionsT(),
         )
 
     def multiplication(self, operation: Multiply) -> None:
@@ -235,7 +251,7 @@ class _Emitter(TfliteWriter):
     def mean(self, operation: Mean) -> None:
         """MEAN."""
         keeps = len(self.graph.result(operation).shape) == 3
-        axes = self.constant(f"{operation.name}.axes", np.array([1, 2], np.int32))
+        axes = self.constant(f"{operation.name}.axes", np.array(operation.axes, np.int32) + 1)
         self.operator(
             CODE.MEAN,
             [self.index[operation.inputs[0]], axes],
@@ -311,6 +327,7 @@ WRITERS: dict[type[Operation], Callable[[_Emitter, Any], None]] = {
     FullyConnected: _Emitter.fully_connected,
     Add: _Emitter.addition,
     Multiply: _Emitter.multiplication,
+    Extremum: _Emitter.extremum,
     Lookup: _Emitter.lookup,
     Concatenation: _Emitter.concatenation,
     Slice: _Emitter.channel_slice,

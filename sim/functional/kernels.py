@@ -39,6 +39,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -89,7 +90,8 @@ def fusions(graph: Graph) -> dict[str, Add]:
         last = max(operation.inputs, key=lambda name: order.get(name, -1))
         if last in order and readers[last] == 1 and last not in graph.outputs:
             producer = graph.operations[order[last]]
-            if isinstance(producer, Conv2D):
+            shapes = {graph.tensors[name].shape for name in operation.inputs}
+            if isinstance(producer, Conv2D) and len(shapes) == 1:
                 found[producer.name] = operation
     return found
 
@@ -257,6 +259,10 @@ class Kernels:
         layer.zero_point = self._graph.tensors[operation.output].zero_point
         layer.lo, layer.hi = operation.lo, operation.hi
 
+    def _extremum(self, layer: Layer, operation: Extremum) -> None:
+        layer.kind = Kind.MAXIMUM if operation.largest else Kind.MINIMUM
+        layer.other = self._map(operation.inputs[1])
+
     def _lookup(self, layer: Layer, operation: Lookup) -> None:
         layer.kind = Kind.LOOKUP
         table = self._graph.constant(operation, "table").view(np.uint8)
@@ -368,6 +374,7 @@ FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {
     FullyConnected: Kernels._convolution,
     Add: Kernels._add,
     Multiply: Kernels._multiply,
+    Extremum: Kernels._extremum,
     Lookup: Kernels._lookup,
     Concatenation: Kernels._concatenation,
     Slice: Kernels._slice,

@@ -31,6 +31,8 @@ class Kind(enum.IntEnum):
     MULTIPLY = 6
     LOOKUP = 7
     COPY = 8
+    MAXIMUM = 9
+    MINIMUM = 10
 
 
 class Map(ctypes.Structure):

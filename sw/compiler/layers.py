@@ -116,7 +116,10 @@ class LoopNest:
 
 @dataclasses.dataclass(frozen=True)
 class Residual:
-    """The other operand of a fused addition, and the fields of POST that describe it."""
+    """The other operand of a fused addition, and the fields of POST that describe it.
+
+    Its plane is that of the target, or one pixel of it.
+    """
 
     plane: Plane
     fields: dict[str, int]
@@ -168,6 +171,17 @@ class Convolution(LoopNest):
     def gathered(self) -> tuple[Plane, ...]:
         """Of these maps POOL copies parts, each map once."""
         return tuple(dict.fromkeys(part.plane for part in self.gather))
+
+    @property
+    def repeated(self) -> Plane | None:
+        """The other operand, if it is one pixel for all of the target."""
+        plane = None if self.residual is None else self.residual.plane
+        if (
+            plane is None
+            or plane.height * plane.row_words == self.target.height * self.target.row_words
+        ):
+            return None
+        return plane
 
     @functools.cached_property
     def computed(self) -> Plane:
@@ -225,8 +239,14 @@ class MaxPool(LoopNest):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AveragePool(LoopNest):
-    """An average-pool whose windows are means of their own."""
+    """An average-pool whose windows are means of their own.
 
+    Attributes:
+        multiplier, offset: of each mean, float32 values; None for the averages of plain values.
+    """
+
+    multiplier: float | None = None
+    offset: float = 0.0
     kind = "average_pool"
 
 

@@ -107,7 +107,16 @@ def _exact_average(proposal: Proposal) -> str | None:
 
 def _one_shape(proposal: Proposal) -> str | None:
     left, right = (tensor.shape for tensor in proposal.inputs)
-    return None if left == right else f"cannot join shapes {left} and {right}"
+    if left == right or (len(left) == 3 and right == (1, 1, left[2])):
+        return None
+    return f"cannot join shapes {left} and {right}"
+
+
+def _axes(proposal: Proposal) -> str | None:
+    axes = proposal.operation.axes
+    if axes == (0, 1) or (axes in ((0,), (1,)) and proposal.keep_dims):
+        return None
+    return f"axes {axes!r} are not height, width or both"
 
 
 def _joinable(proposal: Proposal) -> str | None:
@@ -143,7 +152,8 @@ DENSE_WEIGHTS = Constraint("weights for every channel", _dense_weights)
 DEPTHWISE_WEIGHTS = Constraint("weights for a multiple of the channels", _depthwise_weights)
 MATRIX = Constraint("weights for every value", _matrix)
 KERNEL = Constraint("a window of their size", _kernel)
-ONE_SHAPE = Constraint("two of one shape", _one_shape)
+ONE_SHAPE = Constraint("two of one shape, or the second one pixel", _one_shape)
+AXES = Constraint("height, width or both", _axes)
 EXACT_AVERAGE = Constraint(
     f"at most {numerics.MAX_AVERAGE_ELEMENTS} values in a window", _exact_average
 )

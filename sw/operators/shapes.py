@@ -59,6 +59,8 @@ def repeated(proposal: Proposal) -> Shape:
 
 
 def channels(proposal: Proposal) -> Shape:
-    """The channels of the input, as a flat tensor or as a map of one pixel."""
-    count = proposal.source.shape[2]
+    """The channels of the input, as a flat tensor or as a map of one pixel, row or column."""
+    height, width, count = proposal.source.shape
+    if proposal.operation.axes != (0, 1):
+        return (height, 1, count) if proposal.operation.axes == (1,) else (1, width, count)
     return (1, 1, count) if proposal.keep_dims else (count,)

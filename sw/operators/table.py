@@ -12,7 +12,7 @@ from sw.operations import (
     Mean,
 )
 from sw.operators import constraints, shapes
-from sw.operators.elementwise import ADDITION, FUNCTION, MULTIPLICATION
+from sw.operators.elementwise import ADDITION, EXTREMUM, FUNCTION, MULTIPLICATION
 from sw.operators.moves import CONCATENATION, RESIZE_NEAREST, SLICE
 from sw.operators.row import Operator, Spelling
 
@@ -180,9 +180,9 @@ AVERAGE_POOL = Operator(
 MEAN = Operator(
     name="mean",
     operation=Mean,
-    accepts="over height and width",
+    accepts="over height, width or both",
     graph="the same",
-    machine="as it is",
+    machine="as it is; over one of them a MEAN instruction for each pixel",
     spelling={
         "tflite": Spelling(names=("MEAN",), instead_of={"SUM": "MEAN over height and width"}),
         "onnx": Spelling(
@@ -194,7 +194,7 @@ MEAN = Operator(
             instead_of={"aten.sum.dim_IntList": "aten.mean over height and width"},
         ),
     },
-    constraints=(constraints.SPATIAL,),
+    constraints=(constraints.SPATIAL, constraints.AXES),
     shape=shapes.channels,
 )
 
@@ -347,7 +347,8 @@ SHAPES = Operator(
 )
 
 TABLE: tuple[Operator, ...] = (
-    *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MULTIPLICATION, FUNCTION),
+    *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MULTIPLICATION, EXTREMUM),
+    FUNCTION,
     *(CONCATENATION, SLICE, RESIZE_NEAREST, MAX_POOL, AVERAGE_POOL, MEAN),
     *(PADDING, ACTIVATION, VIEW, EDGE, SOFTMAX, SHAPES),
 )

@@ -95,6 +95,8 @@ def load(
         plane = layer.residual.plane
         tensor = dram[plane.tensor]
         rows = range(stripe.row, stripe.row + stripe.rows)
+        if layer.repeated is not None:
+            rows = range(1)
         cut = _plain_cut(step, tensor, plane, plane.words)
         steps.append(_load_rows(step, tensor, rows, placed.residual, cut))
     return steps

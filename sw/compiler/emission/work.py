@@ -72,6 +72,7 @@ def convolution(
             "residual": 1,
             "res_base": placed.residual.base,
             "res_pitch": placed.residual.pitch,
+            "res_width": layer.residual.plane.width // neighbours,
         }
     return [*gather(step, layer, placed), step(Opcode.CONV, conv), step(Opcode.POST, post)]
 
@@ -182,8 +183,10 @@ def average_pool(step: StepMaker, layer: AveragePool, placed: PlacedStripe) -> l
             "out_base": result.base + y * result.pitch + x * target.words,
             "multiplier": _float_bits(
                 float(average_multiplier(len(rows) * len(columns), layer.name))
+                if layer.multiplier is None
+                else layer.multiplier
             ),
-            "offset": _float_bits(0.0),
+            "offset": _float_bits(layer.offset),
         }
         at_an_end = (y, x) in (pixels[0], pixels[-1])
         steps.append(step(Opcode.MEAN, fields, everything if at_an_end else Accesses()))

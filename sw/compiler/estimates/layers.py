@@ -162,7 +162,7 @@ def _transfers(
         load += cycles(stripe.in_rows * layer.source.width * stripe.words)
     residual = layer.residual if isinstance(layer, Convolution) else None
     if residual is not None and residual.plane.tensor in in_dram:
-        load += cycles(result)
+        load += cycles(min(result, residual.plane.height * residual.plane.row_words))
     if layer.target.tensor in in_dram:
         store = cycles(result)
     return load, store
