@@ -35,6 +35,7 @@ from sw.operations import (
     ResizeNearest,
     Slice,
 )
+from sw.operators.shapes import MAP_RANK
 
 Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
@@ -305,12 +306,13 @@ def _lookup(graph: Graph, operation: Lookup, inputs: list[Int8]) -> Int8:
     return look_up(inputs[0], graph.constant(operation, "table"))
 
 
-def _concatenate(_graph: Graph, _operation: Concatenation, inputs: list[Int8]) -> Int8:
-    return np.concatenate(inputs, axis=-1)
+def _concatenate(_graph: Graph, operation: Concatenation, inputs: list[Int8]) -> Int8:
+    return np.concatenate(inputs, axis=operation.axis - MAP_RANK)
 
 
 def _slice(_graph: Graph, operation: Slice, inputs: list[Int8]) -> Int8:
-    return inputs[0][..., operation.begin : operation.begin + operation.count]
+    chosen = range(operation.begin, operation.begin + operation.count)
+    return inputs[0].take(chosen, axis=operation.axis - MAP_RANK)
 
 
 def _resize_nearest(_graph: Graph, operation: ResizeNearest, inputs: list[Int8]) -> Int8:

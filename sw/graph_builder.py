@@ -14,7 +14,7 @@ import numpy as np
 from sw import numerics
 from sw.descriptions import Output, Weights, Window
 from sw.errors import DnaError
-from sw.graph import Graph
+from sw.graph import Array, Graph
 from sw.numerics import Activation
 from sw.operation_builder import OperationBuilder
 from sw.operations import AveragePool2D, Conv2D, MaxPool2D, Padding
@@ -90,6 +90,26 @@ class GraphBuilder(OperationBuilder):
         rounds halves to even.
         """
         return self._uniform(name, x, 1 / (window.kernel[0] * window.kernel[1]), output, window)
+
+    def constant_pixel(self, name: str, x: str, values: Array, output: Output) -> str:
+        """Add a pixel that is always the same; a convolution of nothing but a bias makes it.
+
+        Args:
+            x: any map or flat tensor with a channel for each of ``values``.
+            values: int8 [channels], as ``output`` quantizes them.
+        """
+        source = self.tensor(x)
+        if source.shape[:-1] not in ((1, 1), ()):
+            unchanged = Output(source.scale, source.zero_point)
+            x = self.mean(f"{name}.place", x, unchanged, keep_dims=True)
+        channels, flat = len(values), len(source.shape) == 1
+        weights = Weights(
+            values=np.zeros((channels, channels) if flat else (channels, 1, 1), np.int8),
+            bias=values.astype(np.int32) - output.zero_point,
+            scale=np.full(channels, np.float32(output.scale) / np.float32(source.scale)),
+        )
+        add = self.fully_connected if flat else self.depthwise_conv2d
+        return add(name, x, weights, output)
 
     def _uniform(self, name: str, x: str, weight: float, output: Output, window: Window) -> str:
         channels = self.tensor(x).shape[-1]

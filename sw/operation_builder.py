@@ -244,13 +244,15 @@ class OperationBuilder:
         self._graph.constants[f"{operation.name}.table"] = np.ascontiguousarray(table)
         return operation.name
 
-    def concatenate(self, name: str, inputs: Sequence[str]) -> str:
-        """Join the channels of tensors; the output keeps their scale and zero point."""
-        return self._append(Concatenation(name=name, inputs=tuple(inputs), output=name))
+    def concatenate(self, name: str, inputs: Sequence[str], axis: int = 2) -> str:
+        """Join tensors along an axis, 2 the channels; the output keeps scale and zero point."""
+        operation = Concatenation(name=name, inputs=tuple(inputs), output=name, axis=axis)
+        return self._append(operation)
 
-    def slice_channels(self, name: str, x: str, begin: int, count: int) -> str:
-        """Take ``count`` channels from ``begin`` on."""
-        return self._append(Slice(name=name, inputs=(x,), output=name, begin=begin, count=count))
+    def slice_channels(self, name: str, x: str, begin: int, count: int, axis: int = 2) -> str:
+        """Take ``count`` channels, or rows or columns, from ``begin`` on."""
+        operation = Slice(name=name, inputs=(x,), output=name, begin=begin, count=count, axis=axis)
+        return self._append(operation)
 
     def resize_nearest(self, name: str, x: str, factor: Pair) -> str:
         """Repeat every pixel ``factor`` times, (rows, columns)."""

@@ -136,20 +136,27 @@ class Multiply(_Operation, frozen=True, tag="multiply"):
 
 
 class Extremum(_Operation, frozen=True, tag="extremum"):
-    """The larger or the smaller one of two int8 values, whatever their scales; see :data:`Joint`."""
+    """The larger or the smaller one of two int8 values as they are; see :data:`Joint`."""
 
     largest: bool
 
 
 class Concatenation(_Operation, frozen=True, tag="concatenation"):
-    """The channels of one tensor behind those of the other; scale and zero point stay."""
+    """The channels of one tensor behind those of the other; scale and zero point stay.
+
+    Attributes:
+        axis: 2, the channels; of maps also 0, the rows, or 1, the columns.
+    """
+
+    axis: int = 2
 
 
 class Slice(_Operation, frozen=True, tag="slice"):
-    """``count`` channels from ``begin`` on."""
+    """``count`` channels, or rows or columns, from ``begin`` on; ``axis`` as of a concatenation."""
 
     begin: int
     count: int
+    axis: int = 2
 
 
 class ResizeNearest(_Operation, frozen=True, tag="resize_nearest"):

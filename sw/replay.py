@@ -135,11 +135,11 @@ def _lookup(builder: GraphBuilder, graph: Graph, lookup: Lookup, output: Output)
 def _concatenate(
     builder: GraphBuilder, _graph: Graph, joint: Concatenation, _output: Output
 ) -> str:
-    return builder.concatenate(joint.name, joint.inputs)
+    return builder.concatenate(joint.name, joint.inputs, joint.axis)
 
 
 def _slice(builder: GraphBuilder, _graph: Graph, part: Slice, _output: Output) -> str:
-    return builder.slice_channels(part.name, part.inputs[0], part.begin, part.count)
+    return builder.slice_channels(part.name, part.inputs[0], part.begin, part.count, part.axis)
 
 
 def _resize(builder: GraphBuilder, _graph: Graph, resize: ResizeNearest, _output: Output) -> str:

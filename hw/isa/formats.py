@@ -214,8 +214,8 @@ FORMATS: Mapping[Opcode, Format] = {
             Field(
                 "join",
                 3,
-                "how: 0 sum, 1 value minus other, 2 other minus value, 3 product of accumulator and "
-                "other, requantized, 4 maximum, 5 minimum",
+                "how: 0 sum, 1 value minus other, 2 other minus value, 3 product of accumulator "
+                "and other, requantized, 4 maximum, 5 minimum",
             ),
             Field("res_base", _ADDRESS, "feature word of pixel (0, 0) of the other operand"),
             Field("res_pitch", _PITCH, "its feature words from one row to the next"),

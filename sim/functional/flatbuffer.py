@@ -36,6 +36,7 @@ from sw.operations import (
     Tensor,
     Windowed,
 )
+from sw.operators.shapes import MAP_RANK
 
 CODE = schema.BuiltinOperator
 ACTIVATIONS: dict[Activation, int] = {
@@ -196,19 +197,20 @@ class _Emitter(TfliteWriter):
         )
 
     def concatenation(self, operation: Concatenation) -> None:
-        """CONCATENATION of channels."""
+        """CONCATENATION."""
         rank = len(self.graph.result(operation).shape)
         self.operator(
             CODE.CONCATENATION,
             [self.index[name] for name in operation.inputs],
             self.index[operation.output],
-            schema.ConcatenationOptionsT(axis=rank),
+            schema.ConcatenationOptionsT(axis=rank + 1 + operation.axis - MAP_RANK),
         )
 
     def channel_slice(self, operation: Slice) -> None:
-        """SLICE of channels."""
+        """SLICE."""
         shape = self.graph.result(operation).shape
-        begin = np.array([*[0] * len(shape), operation.begin], np.int32)
+        begin = np.zeros(1 + len(shape), np.int32)
+        begin[operation.axis - MAP_RANK] = operation.begin
         size = np.array([1, *shape], np.int32)
         constants = (
             self.constant(f"{operation.name}.{what}", array)

@@ -57,6 +57,8 @@ Array = npt.NDArray[Any]
 Int8 = npt.NDArray[np.int8]
 
 SOURCE = Path(__file__).with_name("kernels.cc")
+CHANNELS = 2
+"""The axis of what a copy takes within each pixel."""
 
 
 def library(isa: Isa) -> Path:
@@ -94,6 +96,17 @@ def fusions(graph: Graph) -> dict[str, Add]:
             if isinstance(producer, Conv2D) and len(shapes) == 1:
                 found[producer.name] = operation
     return found
+
+
+def _section(whole: Map, axis: int, begin: int, count: int) -> Map:
+    """Some rows, axis 0, or columns of a map."""
+    step = (whole.row, whole.channels)[axis]
+    address = ctypes.cast(whole.data, ctypes.c_void_p).value
+    assert address is not None
+    part = Map.from_buffer_copy(whole)
+    part.data = ctypes.cast(address + begin * step, ctypes.POINTER(ctypes.c_uint8))
+    setattr(part, ("height", "width")[axis], count)
+    return part
 
 
 class Kernels:
@@ -223,9 +236,15 @@ class Kernels:
             return
         at = 0
         for name in operation.inputs:
-            layer = Layer(input=self._map(name), output=self._map(operation.output))
-            self._copy(layer, at=at, count=layer.input.channels)
-            at += layer.count
+            source = self._map(name)
+            extent = (source.height, source.width, source.channels)[operation.axis]
+            layer = Layer(input=source, output=self._map(operation.output))
+            if operation.axis == CHANNELS:
+                self._copy(layer, at=at, count=extent)
+            else:
+                layer.output = _section(layer.output, operation.axis, at, extent)
+                self._copy(layer)
+            at += extent
             yield layer
 
     def _layer(self, operation: Operation, fused: Add | None) -> Layer:
@@ -277,7 +296,11 @@ class Kernels:
         layer.kernel[:] = factor
 
     def _slice(self, layer: Layer, operation: Slice) -> None:
-        self._copy(layer, first=operation.begin)
+        if operation.axis == CHANNELS:
+            self._copy(layer, first=operation.begin)
+        else:
+            layer.input = _section(layer.input, operation.axis, operation.begin, operation.count)
+            self._copy(layer)
 
     def _resize_nearest(self, layer: Layer, operation: ResizeNearest) -> None:
         self._copy(layer, factor=operation.factor)

@@ -32,7 +32,7 @@ def results(
     product = other is not None and op["join"] == Join.PRODUCT
     if op["table"] > (TablePlace.FRONT if other is None or product else TablePlace.BEHIND):
         raise ProgramError(f"table is {op['table']}, which is no place")
-    if product:
+    if product and other is not None:
         values = _product(op, accumulators, other)
     else:
         values = reference.requantize(accumulators, scales, op["zero_point"], op["lo"], op["hi"])
@@ -64,21 +64,25 @@ def _product(op: Instruction, accumulators: Array, other: Int8) -> Int8:
 
 def _joined(op: Instruction, values: Int8, other: Int8) -> Int8:
     """A sum or a difference; of an extremum it has one term."""
-    signs = {Join.DIFFERENCE: (1, -1), Join.REVERSED: (-1, 1)}.get(Join(op["join"]), (1, 1))
-    factors = [
-        sign * op[name] for sign, name in zip(signs, ("multiplier", "res_multiplier"), strict=True)
-    ]
-    larger = values > other
-    if op["join"] == Join.MAXIMUM:
-        factors = [factors[0] * larger, factors[1] * ~larger]
-    if op["join"] == Join.MINIMUM:
-        factors = [factors[0] * ~larger, factors[1] * larger]
+    own, others = op["multiplier"], op["res_multiplier"]
+    join = Join(op["join"])
+    if join in (Join.MAXIMUM, Join.MINIMUM):
+        takes_own = (values > other) == (join is Join.MAXIMUM)
+        summed: Int8 = np.where(
+            takes_own, _sum(op, values, other, (own, 0)), _sum(op, values, other, (0, others))
+        )
+        return summed
+    signs = {Join.DIFFERENCE: (1, -1), Join.REVERSED: (-1, 1)}.get(join, (1, 1))
+    return _sum(op, values, other, (signs[0] * own, signs[1] * others))
+
+
+def _sum(op: Instruction, values: Int8, other: Int8, multipliers: tuple[int, int]) -> Int8:
     return reference.add(
         values,
         other,
         zero_point_a=op["term_zero_point"],
         zero_point_b=op["res_zero_point"],
-        multipliers=(factors[0], factors[1]),
+        multipliers=multipliers,
         shift=op["shift"],
         zero_point=op["sum_zero_point"],
         lo=op["sum_lo"],

@@ -61,13 +61,29 @@ class Packing:
 
 
 @dataclasses.dataclass(frozen=True)
+class Area:
+    """Some pixels of a map, ``row`` and ``column`` the first, and where in the target they go."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+    to_row: int = 0
+    to_column: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Part:
-    """Some words of every pixel of a map, and to which word of the target's pixels they go."""
+    """Some words of every pixel of a map, and to which word of the target's pixels they go.
+
+    Of not all of the map, or to not all of the target, with ``area``.
+    """
 
     plane: Plane
     first: int
     words: int
     at: int
+    area: Area | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -271,6 +287,11 @@ class Copy(LoopNest):
     parts: tuple[Part, ...]
     repeat: tuple[int, int] = (1, 1)
     kind = "copy"
+
+    @property
+    def whole(self) -> bool:
+        """Whether rows go to other rows, so that there are no stripes."""
+        return any(part.area is not None for part in self.parts)
 
     @property
     def operands(self) -> tuple[Plane, ...]:

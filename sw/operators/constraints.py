@@ -11,7 +11,7 @@ import math
 from sw import numerics
 from sw.errors import DnaError
 from sw.operators.row import Constraint, Proposal
-from sw.operators.shapes import outputs
+from sw.operators.shapes import MAP_RANK, axes_of, outputs, without
 
 MAX_STEP = 32767
 """The most rows or columns of a stride or a padding; more is no network but a damaged file."""
@@ -107,7 +107,7 @@ def _exact_average(proposal: Proposal) -> str | None:
 
 def _one_shape(proposal: Proposal) -> str | None:
     left, right = (tensor.shape for tensor in proposal.inputs)
-    if left == right or (len(left) == 3 and right == (1, 1, left[2])):
+    if left == right or (len(left) == 3 and right in ((1, 1, left[2]), (left[2],))):
         return None
     return f"cannot join shapes {left} and {right}"
 
@@ -120,9 +120,11 @@ def _axes(proposal: Proposal) -> str | None:
 
 
 def _joinable(proposal: Proposal) -> str | None:
-    first = proposal.source
+    first, axis = proposal.source, proposal.operation.axis
+    if axis not in axes_of(first.shape):
+        return f"axis {axis!r} of {first.shape}"
     for other in proposal.inputs[1:]:
-        if other.shape[:-1] != first.shape[:-1]:
+        if without(other.shape, axis) != without(first.shape, axis):
             return f"cannot join shapes {first.shape} and {other.shape}"
         if (other.scale, other.zero_point) != (first.scale, first.zero_point):
             return f"{other.name!r} has another scale or zero point than {first.name!r}"
@@ -131,10 +133,14 @@ def _joinable(proposal: Proposal) -> str | None:
 
 def _channels_there(proposal: Proposal) -> str | None:
     begin, count = proposal.operation.begin, proposal.operation.count
-    there = proposal.source.shape[-1]
+    shape, axis = proposal.source.shape, proposal.operation.axis
+    if axis not in axes_of(shape):
+        return f"axis {axis!r} of {shape}"
+    there = shape[axis - MAP_RANK]
     if 0 <= begin < begin + count <= there:
         return None
-    return f"channels {begin} to {begin + count} are not among {there}"
+    what = ("rows", "columns", "channels")[axis]
+    return f"{what} {begin} to {begin + count} are not among {there}"
 
 
 def _factor(proposal: Proposal) -> str | None:
@@ -144,8 +150,10 @@ def _factor(proposal: Proposal) -> str | None:
     return None
 
 
-JOINABLE = Constraint("several with the same pixels, scale and zero point", _joinable)
-CHANNELS_THERE = Constraint("channels that there are", _channels_there)
+JOINABLE = Constraint(
+    "several that differ along one axis only, with one scale and zero point", _joinable
+)
+CHANNELS_THERE = Constraint("what there is of them", _channels_there)
 FACTOR = Constraint("a whole factor", _factor)
 SPATIAL = Constraint("a feature map", _spatial)
 DENSE_WEIGHTS = Constraint("weights for every channel", _dense_weights)

@@ -13,7 +13,7 @@ from sw.operations import (
 )
 from sw.operators import constraints, shapes
 from sw.operators.elementwise import ADDITION, EXTREMUM, FUNCTION, MULTIPLICATION
-from sw.operators.moves import CONCATENATION, RESIZE_NEAREST, SLICE
+from sw.operators.moves import CONCATENATION, RESIZE_BILINEAR, RESIZE_NEAREST, SLICE
 from sw.operators.row import Operator, Spelling
 
 _CONV = {field.name: field.range[1] for field in FORMATS[Opcode.CONV].fields}
@@ -32,7 +32,7 @@ CONVOLUTION = Operator(
     spelling={
         "tflite": Spelling(
             names=("CONV_2D",),
-            note="SAME and VALID",
+            note="SAME and VALID; a dilated one has zeros between its weights",
             instead_of={"TRANSPOSE_CONV": "CONV_2D", "CONV_3D": "CONV_2D"},
         ),
         "onnx": Spelling(
@@ -349,6 +349,6 @@ SHAPES = Operator(
 TABLE: tuple[Operator, ...] = (
     *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MULTIPLICATION, EXTREMUM),
     FUNCTION,
-    *(CONCATENATION, SLICE, RESIZE_NEAREST, MAX_POOL, AVERAGE_POOL, MEAN),
+    *(CONCATENATION, SLICE, RESIZE_NEAREST, RESIZE_BILINEAR, MAX_POOL, AVERAGE_POOL, MEAN),
     *(PADDING, ACTIVATION, VIEW, EDGE, SOFTMAX, SHAPES),
 )

@@ -292,6 +292,31 @@ class RandomNetwork:
         self.spatial.append(self.builder.concatenate(self.name("join"), parts))
         return self.spatial[-1]
 
+    def stack(self, x: str) -> str:
+        """A map and one of other rows or columns of its quantization, joined along these."""
+        axis, output = int(self.rng.integers(2)), self.output()
+        height, width, _ = self.builder.tensor(x).shape
+        parts = [x, x]
+        if listed("convolution"):
+            kernel = [1, 1]
+            kernel[axis] = int(self.rng.integers(1, (height, width)[axis] + 1))
+            windows = (Window((1, 1)), Window((kernel[0], kernel[1])))
+            parts = [self.conv(x, 7, window, output) for window in windows]
+        if self.rng.random() < 0.3:
+            parts.append(parts[0])
+        self.spatial.append(self.builder.concatenate(self.name("stack"), parts, axis))
+        return self.spatial[-1]
+
+    def section(self, x: str) -> str:
+        """Some rows or columns of ``x``."""
+        axis = int(self.rng.integers(2))
+        extent = self.builder.tensor(x).shape[axis]
+        begin = int(self.rng.integers(extent))
+        count = int(self.rng.integers(1, extent - begin + 1))
+        name = self.name("section")
+        self.spatial.append(self.builder.slice_channels(name, x, begin, count, axis))
+        return self.spatial[-1]
+
     def slice(self, x: str) -> str:
         """Some channels of ``x``, half of the time from a word on."""
         channels = self.builder.tensor(x).shape[2]
@@ -351,8 +376,12 @@ STEPS: dict[str, Draw] = {
     "multiplication": lambda net: net.product(),
     "extremum": lambda net: net.chosen(),
     "function": lambda net: net.chain(),
-    "concatenation": lambda net: net.joint(net.pick(), int(net.rng.integers(1, 4))),
-    "slice": lambda net: net.slice(net.pick()),
+    "concatenation": lambda net: (
+        net.joint(net.pick(), int(net.rng.integers(1, 4)))
+        if net.rng.random() < 0.6
+        else net.stack(net.pick())
+    ),
+    "slice": lambda net: (net.slice if net.rng.random() < 0.6 else net.section)(net.pick()),
     "nearest resize": lambda net: net.resize(net.pick()),
     "max-pool": lambda net: net.max_pool(net.pick()),
     "average-pool": lambda net: net.average_pool(net.pick()),

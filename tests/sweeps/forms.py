@@ -167,11 +167,15 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
         "of one twice": _twice_among,
         "of words": lambda it: isinstance(it.layer, Copy),
         "of parts of words": lambda it: isinstance(it.layer, Convolution),
+        "of rows": lambda it: it.operation.axis == 0,
+        "of columns": lambda it: it.operation.axis == 1,
     },
     "slice": {
         "from the start": lambda it: it.operation.begin == 0,
         "from a word on": lambda it: it.operation.begin > 0 and isinstance(it.layer, Copy),
         "from within a word": lambda it: isinstance(it.layer, Convolution),
+        "of rows": lambda it: it.operation.axis == 0,
+        "of columns": lambda it: it.operation.axis == 1,
     },
     "nearest resize": {
         "of rows": lambda it: it.operation.factor[0] > 1,

@@ -230,8 +230,12 @@ REBUILD: dict[type[Operation], Callable[[Rebuilt], str]] = {
     Add: lambda it: it.builder.add(*it.names, it.output, subtract=it.operation.multipliers[1] < 0),
     Extremum: lambda it: it.builder.extremum(*it.names, it.output, largest=it.operation.largest),
     Multiply: lambda it: it.builder.multiply(*it.names, it.output),
-    Concatenation: lambda it: it.builder.concatenate(it.operation.name, it.operation.inputs),
-    Slice: lambda it: it.builder.slice_channels(*it.names, it.operation.begin, it.operation.count),
+    Concatenation: lambda it: it.builder.concatenate(
+        it.operation.name, it.operation.inputs, it.operation.axis
+    ),
+    Slice: lambda it: it.builder.slice_channels(
+        *it.names, it.operation.begin, it.operation.count, it.operation.axis
+    ),
     ResizeNearest: lambda it: it.builder.resize_nearest(*it.names, it.operation.factor),
     Lookup: lambda it: it.builder.lookup(
         it.operation, it.graph.constant(it.operation, "table"), it.output

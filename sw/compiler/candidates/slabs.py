@@ -65,7 +65,12 @@ def slabs(config: DnaConfig, layer: Layer, choice: Choice, in_dram: Set[str]) ->
     in_rows = max(stripe.in_rows for stripe in choice.stripes)
     rows = max(stripe.rows for stripe in choice.stripes)
     of_source = extent(in_rows, source_row, source_pitch) if source.tensor in in_dram else 0
-    gathered = sum(in_rows * plane.row_words for plane in layer.gathered if plane.tensor in in_dram)
+    whole = isinstance(layer, Copy) and layer.whole
+    gathered = sum(
+        (plane.height if whole else in_rows) * plane.row_words
+        for plane in layer.gathered
+        if plane.tensor in in_dram
+    )
     repeated = layer.repeated if isinstance(layer, Convolution) else None
     if repeated is not None and repeated.tensor in in_dram:
         gathered += repeated.row_words + in_rows * (source_pitch - source_row)

@@ -52,7 +52,8 @@ def _operands(plan: Plan, stripe: Stripe, number: int) -> Iterator[Place]:
             yield _row(place, stripe.in_row)
             continue
         yield Place(base, plane.row_words)
-        base += stripe.in_rows * plane.row_words
+        whole = isinstance(layer, Copy) and layer.whole
+        base += (plane.height if whole else stripe.in_rows) * plane.row_words
 
 
 def _repeated(plan: Plan, stripe: Stripe, number: int) -> Place:

@@ -109,6 +109,13 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
             ], "depthwise"
         case Copy():
             words = sum(-(-part.words // config.post_words) for part in layer.parts)
+            if layer.whole:
+                pixels = sum(
+                    part.area.rows * part.area.columns * -(-part.words // config.post_words)
+                    for part in layer.parts
+                    if part.area is not None
+                )
+                return [pixels], "pool"
             return [stripe.rows * layer.target.width * words for stripe in choice.stripes], "pool"
         case MaxPool() | MeanPool():
             steps = _taps(layer)
