@@ -270,31 +270,25 @@ def _weighted(
     )
 
 
-def _add(graph: Graph, operation: Add, inputs: list[Int8]) -> Int8:
+def _of_two(graph: Graph, operation: Add | Multiply) -> dict[str, int]:
+    """Zero points and bounds."""
     a, b = graph.operands(operation)
-    return add(
-        *inputs,
-        zero_point_a=a.zero_point,
-        zero_point_b=b.zero_point,
-        multipliers=operation.multipliers,
-        shift=operation.shift,
-        zero_point=graph.result(operation).zero_point,
-        lo=operation.lo,
-        hi=operation.hi,
-    )
+    return {
+        "zero_point_a": a.zero_point,
+        "zero_point_b": b.zero_point,
+        "zero_point": graph.result(operation).zero_point,
+        "lo": operation.lo,
+        "hi": operation.hi,
+    }
+
+
+def _add(graph: Graph, operation: Add, inputs: list[Int8]) -> Int8:
+    numbers = _of_two(graph, operation)
+    return add(*inputs, multipliers=operation.multipliers, shift=operation.shift, **numbers)
 
 
 def _multiply(graph: Graph, operation: Multiply, inputs: list[Int8]) -> Int8:
-    a, b = graph.operands(operation)
-    return multiply(
-        *inputs,
-        zero_point_a=a.zero_point,
-        zero_point_b=b.zero_point,
-        multiplier=operation.multiplier,
-        zero_point=graph.result(operation).zero_point,
-        lo=operation.lo,
-        hi=operation.hi,
-    )
+    return multiply(*inputs, multiplier=operation.multiplier, **_of_two(graph, operation))
 
 
 def _extremum(_graph: Graph, operation: Extremum, inputs: list[Int8]) -> Int8:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from sim import native
 from sim.functional import packing
+from sim.functional.fusions import fusions
 from sim.functional.isa import Isa
 from sim.functional.layout import (
     PRELUDE,
@@ -28,6 +29,7 @@ from sim.functional.layout import (
     Memory,
     Products,
     aligned,
+    section,
     spatial,
 )
 from sim.native.declarations import constants
@@ -73,40 +75,6 @@ def library(isa: Isa) -> Path:
         headers=sorted(SOURCE.parent.glob("*.h")),
         prelude=PRELUDE + constants(isa.constants),
     )
-
-
-def fusions(graph: Graph) -> dict[str, Add]:
-    """Additions that the convolution before them can do, by the name of the convolution.
-
-    It must be the later of the two addends and have no other reader.
-    """
-    readers: dict[str, int] = defaultdict(int)
-    for operation in graph.operations:
-        for name in operation.inputs:
-            readers[name] += 1
-    order = {operation.output: i for i, operation in enumerate(graph.operations)}
-    found = {}
-    for operation in graph.operations:
-        if not isinstance(operation, Add):
-            continue
-        last = max(operation.inputs, key=lambda name: order.get(name, -1))
-        if last in order and readers[last] == 1 and last not in graph.outputs:
-            producer = graph.operations[order[last]]
-            shapes = {graph.tensors[name].shape for name in operation.inputs}
-            if isinstance(producer, Conv2D) and len(shapes) == 1:
-                found[producer.name] = operation
-    return found
-
-
-def _section(whole: Map, axis: int, begin: int, count: int) -> Map:
-    """Some rows, axis 0, or columns of a map."""
-    step = (whole.row, whole.channels)[axis]
-    address = ctypes.cast(whole.data, ctypes.c_void_p).value
-    assert address is not None
-    part = Map.from_buffer_copy(whole)
-    part.data = ctypes.cast(address + begin * step, ctypes.POINTER(ctypes.c_uint8))
-    setattr(part, ("height", "width")[axis], count)
-    return part
 
 
 class Kernels:
@@ -242,7 +210,7 @@ class Kernels:
             if operation.axis == CHANNELS:
                 self._copy(layer, at=at, count=extent)
             else:
-                layer.output = _section(layer.output, operation.axis, at, extent)
+                layer.output = section(layer.output, operation.axis, at, extent)
                 self._copy(layer)
             at += extent
             yield layer
@@ -299,7 +267,7 @@ class Kernels:
         if operation.axis == CHANNELS:
             self._copy(layer, first=operation.begin)
         else:
-            layer.input = _section(layer.input, operation.axis, operation.begin, operation.count)
+            layer.input = section(layer.input, operation.axis, operation.begin, operation.count)
             self._copy(layer)
 
     def _resize_nearest(self, layer: Layer, operation: ResizeNearest) -> None:

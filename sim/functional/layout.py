@@ -136,6 +136,17 @@ def spatial(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return shape if len(shape) == 3 else (1, 1, shape[0])
 
 
+def section(whole: Map, axis: int, begin: int, count: int) -> Map:
+    """Some rows, axis 0, or columns of a map."""
+    step = (whole.row, whole.channels)[axis]
+    address = ctypes.cast(whole.data, ctypes.c_void_p).value
+    assert address is not None
+    part = Map.from_buffer_copy(whole)
+    part.data = ctypes.cast(address + begin * step, ctypes.POINTER(ctypes.c_uint8))
+    setattr(part, ("height", "width")[axis], count)
+    return part
+
+
 class Memory:
     """A feature map with its border, as bytes and as a view without the border."""
 

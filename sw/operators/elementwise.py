@@ -101,3 +101,16 @@ FUNCTION = Operator(
     },
     shape=shapes.same,
 )
+
+PARAMETRIC = Operator(
+    name="parametric ReLU",
+    accepts="with a slope for each channel",
+    graph="a table, a depthwise convolution, and the larger one of their results; where slopes are "
+    "above 1, a sum of two convolutions",
+    machine="what those are",
+    spelling={
+        "tflite": Spelling(names=("PRELU",), note="constant slopes"),
+        "onnx": Spelling(absent="not read yet"),
+        "pytorch": Spelling(absent="not read yet"),
+    },
+)

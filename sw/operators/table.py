@@ -12,7 +12,13 @@ from sw.operations import (
     Mean,
 )
 from sw.operators import constraints, shapes
-from sw.operators.elementwise import ADDITION, EXTREMUM, FUNCTION, MULTIPLICATION
+from sw.operators.elementwise import (
+    ADDITION,
+    EXTREMUM,
+    FUNCTION,
+    MULTIPLICATION,
+    PARAMETRIC,
+)
 from sw.operators.moves import CONCATENATION, RESIZE_BILINEAR, RESIZE_NEAREST, SLICE
 from sw.operators.row import Operator, Spelling
 
@@ -226,7 +232,6 @@ ACTIVATION = Operator(
     spelling={
         "tflite": Spelling(
             names=("RELU (fused)", "RELU6 (fused)"),
-            instead_of={"PRELU": "LEAKY_RELU"},
         ),
         "onnx": Spelling(
             names=("Relu", "Clip"),
@@ -348,7 +353,7 @@ SHAPES = Operator(
 
 TABLE: tuple[Operator, ...] = (
     *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MULTIPLICATION, EXTREMUM),
-    FUNCTION,
+    *(FUNCTION, PARAMETRIC),
     *(CONCATENATION, SLICE, RESIZE_NEAREST, RESIZE_BILINEAR, MAX_POOL, AVERAGE_POOL, MEAN),
     *(PADDING, ACTIVATION, VIEW, EDGE, SOFTMAX, SHAPES),
 )

@@ -172,6 +172,9 @@ class RandomNetwork:
 
     def average_pool(self, x: str, window: Window | None = None) -> None:
         window = window or self.window(x, seen=True)
+        if self.rng.random() < 0.1:  # the whole map
+            height, width, _ = self.builder.tensor(x).shape
+            window = Window((height, width))
         self.spatial.append(self.builder.average_pool2d(self.name("average"), x, window))
 
     def add(self, a: str, b: str) -> str:
@@ -459,6 +462,11 @@ def _lone_addition(network: RandomNetwork, _window: Window, _outputs: int) -> st
     return network.add("input", operand)
 
 
+def _lone_mean(network: RandomNetwork) -> str:
+    axes = ((0, 1), (0,), (1,))[int(network.rng.integers(3))]
+    return network.mean("input", None if len(axes) == 2 else True, axes)
+
+
 LAYERS: dict[str, Callable[[RandomNetwork, Window, int], str | None]] = {
     "convolution": lambda net, window, outputs: net.conv("input", outputs, window),
     "depthwise convolution": lambda net, window, _: net.depthwise("input", window),
@@ -472,7 +480,7 @@ LAYERS: dict[str, Callable[[RandomNetwork, Window, int], str | None]] = {
     "nearest resize": lambda net, _window, _outputs: net.resize("input"),
     "max-pool": lambda net, window, _: net.max_pool("input", window),
     "average-pool": lambda net, window, _: net.average_pool("input", window),
-    "mean": lambda net, _window, _outputs: net.mean("input"),
+    "mean": lambda net, _window, _outputs: _lone_mean(net),
 }
 """How to draw one of a row by itself: over the input, with a window and output channels."""
 

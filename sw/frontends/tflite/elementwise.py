@@ -7,9 +7,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from sw.frontends.tflite.copies import Built
 from sw.frontends.tflite.file import TfliteTensor
 from sw.frontends.tflite.operands import Operands, Value
 from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.prelu import prelu, prelu_tables
 from sw.graph_builder import Output, Weights
 from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operations import Scalar
@@ -84,6 +86,22 @@ class Elementwise(Operands):
             first=place == 0,
             activation=self.activation_of(operator) if fused else "none",
         )
+
+    def parametric(self, operator: TfliteOperator, name: str) -> Built:
+        """PRELU, with a constant for each channel."""
+        found = self._constant_operand(operator)
+        if found is None or found[0] != 1 or operator.outputs[0] in self.unsigned:
+            operator.refuse("slopes that are no constant, or UINT8", "INT8 with constant slopes")
+        value, tensor = self.map(operator), found[1]
+        slopes, output = self._for_channels(operator, value, tensor), self.output(operator)
+        source = self.builder.tensor(value.name)
+        tables = prelu_tables(
+            (source.scale, source.zero_point),
+            (output.scale, output.zero_point),
+            slopes,
+            (float(tensor.scales[0]), int(tensor.zero_points[0])),
+        )
+        return prelu(self.builder, name, value.name, output, tables), value.shape
 
     def factors(self, operator: TfliteOperator) -> tuple[Value, Weights] | None:
         """A map, and a constant for each of its channels as weights; None if there is none such.

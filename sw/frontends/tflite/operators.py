@@ -346,6 +346,7 @@ HANDLERS: dict[str, Handler] = {
     "multiplication": _computed(Translation.multiplication),
     "extremum": _computed(Translation.extremum),
     "function": Translation.function_or_host,
+    "parametric ReLU": _computed(Translation.parametric),
     "concatenation": _computed(Translation.concatenation),
     "slice": Translation.slice_of_any,
     "nearest resize": _computed(Translation.resize_nearest),
