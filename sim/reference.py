@@ -270,7 +270,7 @@ def _weighted(
     )
 
 
-def _of_two(graph: Graph, operation: Add | Multiply) -> dict[str, int]:
+def _of_two(graph: Graph, operation: Add | Multiply) -> dict[str, Any]:
     """Zero points and bounds."""
     a, b = graph.operands(operation)
     return {

@@ -23,7 +23,7 @@ from sw.frontends.tflite.functions import Quantized, function_table
 from sw.frontends.tflite.runtime import reason
 from sw.frontends.tflite.writer import TfliteWriter
 from sw.graph_builder import GraphBuilder, Output, Weights
-from sw.numerics import BYTES, INT8_MAX, INT8_MIN
+from sw.numerics import BYTES, INT8_MAX, INT8_MIN, Function, WithConstant
 from sw.operations import Lookup, Scalar
 
 Int8 = npt.NDArray[np.int8]
@@ -104,7 +104,8 @@ def prelu(builder: GraphBuilder, name: str, x: str, output: Output, tables: Int8
     if (np.maximum(over, under) == tables).all():
         ends = (x, x)
     else:
-        ends = tuple(_limited(builder, f"{name}.{kind}", x, kind) for kind in _LIMITS)
+        over_zero, under_zero = (_limited(builder, f"{name}.{kind}", x, kind) for kind in _LIMITS)
+        ends = (over_zero, under_zero)
         zero = over[source.zero_point == VALUES] != output.zero_point
         if zero.any() or (under[source.zero_point == VALUES] != output.zero_point).any():
             raise DnaError(f"{name}: the slopes give zero another value")
@@ -117,20 +118,22 @@ def prelu(builder: GraphBuilder, name: str, x: str, output: Output, tables: Int8
     return builder.add(name, upper, lower, output)
 
 
-_LIMITS = ("maximum", "minimum")
+_LIMITS: tuple[WithConstant, ...] = ("maximum", "minimum")
 """With zero: what is above it, and what is below it."""
 
 
-def _function(name: str, x: str, kind: str, constant: Scalar | None = None) -> Lookup:
-    return Lookup(name=name, inputs=(x,), output=name, function=kind, constant=constant)  # type: ignore[arg-type]
+def _function(
+    name: str, x: str, kind: Function | WithConstant, constant: Scalar | None = None
+) -> Lookup:
+    return Lookup(name=name, inputs=(x,), output=name, function=kind, constant=constant)
 
 
-def _limited(builder: GraphBuilder, name: str, x: str, kind: str) -> str:
+def _limited(builder: GraphBuilder, name: str, x: str, kind: WithConstant) -> str:
     """The larger or the smaller one of each value and zero."""
     source = builder.tensor(x)
     quantized = (source.scale, source.zero_point)
     zero = Scalar(source.zero_point, source.scale, source.zero_point, (1,))
-    table = function_table(kind, quantized, quantized, constant=zero)  # type: ignore[arg-type]
+    table = function_table(kind, quantized, quantized, constant=zero)
     output = Output(source.scale, source.zero_point)
     return builder.lookup(_function(name, x, kind, zero), table, output)
 
@@ -198,4 +201,5 @@ def _results(lines: list[_Line], quantized: tuple[Quantized, Quantized]) -> Int8
     centred = VALUES[:, None].astype(np.int32) - zero_point
     sums = centred * weights.values.reshape(-1).astype(np.int32) + weights.bias
     rounded = np.rint(sums.astype(np.float32) * multiplier).astype(np.int64) + end
-    return np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
+    results: Int8 = np.clip(rounded, INT8_MIN, INT8_MAX).astype(np.int8)
+    return results
