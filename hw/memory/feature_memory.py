@@ -32,11 +32,12 @@ class FeatureMemory(wiring.Component):
 
     Each bank is a block RAM with two ports. Port A serves the reader of windows, CONV. Port B
     serves everybody else: each writer and reader has a place for a request
-    (:class:`hw.memory.feature_port.FeaturePort`), and in each cycle a request gets its banks unless
-    one before it in the order ``writers[0], writers[1], ..., readers[0], ...`` wants one of them.
+    (:class:`hw.memory.feature_port.FeaturePort`), and in each cycle a request gets those of its
+    banks that none before it in the order ``writers[0], writers[1], ..., readers[0], ...`` wants.
     In every other cycle of those with requests the order is the other way round: who wants the same
-    banks as another all the time gets them in turn. There is room outside the banks for every
-    answer that is on the way, so a reader that stands still blocks nobody.
+    banks as another all the time gets them in turn. What a reader's banks gave sooner is kept until
+    the others have given theirs. There is room outside the banks for every answer that is on the
+    way, so a reader that stands still blocks nobody.
 
     Rate: one window a cycle, and of the other requests as many as their banks allow.
 
@@ -160,7 +161,7 @@ class FeatureMemory(wiring.Component):
             )
             m.d.comb += [
                 port.requests.payload.eq(client.requests.payload),
-                port.granted.eq(port.valid & ~(port.needs & Mux(turn, after, before)).any()),
+                port.free.eq(~Mux(turn, after, before)),
             ]
         for client, port in zip(self.writers, ports, strict=False):
             m.d.comb += [
@@ -219,7 +220,18 @@ class FeatureMemory(wiring.Component):
         m.d.sync += under_way.eq(under_way + asked - answered)
         granted = Signal(name=f"granted_{index}")
         m.d.sync += granted.eq(port.granted)
-        words = rotate(m, outputs, delay(m, port.first, 2, f"first_{index}"), count=count)
+        gave = delay(m, port.here | port.wrapped, 2, f"gave_{index}")
+        answers = []
+        for bank, output in enumerate(outputs):
+            if count == 1:  # a request of one word has its bank at once
+                answers.append(output)
+                continue
+            kept = Signal.like(output, name=f"kept_{index}_{bank}", reset_less=True)
+            answer = Signal.like(output, name=f"answer_{index}_{bank}")
+            m.d.comb += answer.eq(Mux(gave[bank], output, kept))
+            m.d.sync += kept.eq(answer)
+            answers.append(answer)
+        words = rotate(m, answers, delay(m, port.first, 2, f"first_{index}"), count=count)
         m.d.comb += [
             queue.w_en.eq(delay(m, granted, 2, f"read_{index}", reset_less=False)),
             queue.w_data.eq(Cat(words)),

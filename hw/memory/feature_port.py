@@ -38,12 +38,13 @@ def negative(m: Module, amount: Value) -> Value:
 
 
 class FeaturePort(wiring.Component):
-    """Keeps requests of a client until their banks are free, and turns them into those of banks.
+    """Keeps requests of a client until they had their banks, and turns them into those of banks.
 
-    Two places: a client may go on while a request waits, and ``ready`` is a register.
+    A request gets each of its banks when that is free, one sooner than another. Two places: a
+    client may go on while a request waits, and ``ready`` is a register.
 
     Rate: a request per cycle. Latency: a request asks for its banks in the cycle after it was
-    taken; what the banks get is there in the cycle after ``granted``.
+    taken; what the banks get is there in the cycle after they were free.
 
     Stall: ``requests`` waits while one request waits behind another.
 
@@ -54,9 +55,10 @@ class FeaturePort(wiring.Component):
     Ports:
         requests: in, stream of those of :class:`hw.interfaces.FeatureWriteSignature` or
             :class:`hw.interfaces.FeatureReadSignature`.
-        valid: out, a request asks for banks; needs: out, unsigned(modules), for which, 0 without a
-            request.
-        granted: in, it gets them.
+        valid: out, a request asks for banks; needs: out, unsigned(modules), for which it has not
+            had yet, 0 without a request.
+        free: in, unsigned(modules), those that nobody before it asks for: it gets them.
+        granted: out, with these it has had all.
         pending: out, something that was taken is not at the banks yet, or is there in this cycle.
         here, wrapped: out, unsigned(modules), the banks that are accessed in this cycle at ``row``
             and at ``next_row``, which are out, unsigned.
@@ -77,7 +79,8 @@ class FeaturePort(wiring.Component):
                 "requests": In(stream.Signature(self._payload)),
                 "valid": Out(1),
                 "needs": Out(config.modules),
-                "granted": In(1),
+                "free": In(config.modules),
+                "granted": Out(1),
                 "pending": Out(1),
                 "here": Out(config.modules),
                 "wrapped": Out(config.modules),
@@ -101,12 +104,14 @@ class FeaturePort(wiring.Component):
         held = Signal(self._payload, reset_less=True)
         comes = Signal()
         moves = Signal()
-        needs = Signal(lanes)
+        needs, missing = Signal(lanes), Signal(lanes)
         back = negative(m, chosen.address[:bank_bits])
         enable = [*chosen.enable, *[Const(0, 1)] * (lanes - count)]
         m.d.comb += [
             requests.ready.eq(~behind),
             comes.eq(requests.valid & ~behind),
+            missing.eq(self.needs & ~self.free),
+            self.granted.eq(self.valid & ~missing.any()),
             moves.eq(~self.valid | self.granted),
             chosen.eq(Mux(behind, waiting.as_value(), requests.payload.as_value())),
             needs.eq(Cat(rotate(m, enable, back, count=lanes))),
@@ -120,13 +125,15 @@ class FeaturePort(wiring.Component):
                 self.needs.eq(Mux(behind | requests.valid, needs, 0)),
                 held.eq(chosen),
             ]
-        with m.Elif(comes):
-            m.d.sync += behind.eq(1)
+        with m.Else():
+            m.d.sync += self.needs.eq(missing)
+            with m.If(comes):
+                m.d.sync += behind.eq(1)
 
         first, row = held.address[:bank_bits], held.address[bank_bits:]
         # Words beyond the last bank are in the next row. One word alone never is.
         beyond = Cat(first > number for number in range(lanes)) if count > 1 else Const(0, lanes)
-        gets = Mux(self.granted, self.needs, 0)
+        gets = self.needs & self.free
         m.d.sync += [
             self.here.eq(gets & ~beyond),
             self.wrapped.eq(gets & beyond),

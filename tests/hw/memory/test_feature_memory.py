@@ -254,6 +254,16 @@ def test_clients_of_different_banks_do_not_wait(bench):
     bench.run({("writers", 2): write, ("readers", 0): read}, cycles=30 + FEATURE_READ_LATENCY)
 
 
+def test_a_request_gets_what_is_free_before_the_rest(bench):
+    """Banks 0 and 1 all the time, and beside them 1 and 2, or 3 and 0: 0 and 1 take 3 in 2."""
+    count = 40
+    write = [Access(4 * i % 32, 3, [i, 2]) for i in range(count)]
+    read = [Access(32 + (4 * i + 1 + 2 * (i & 1)) % 32, 3) for i in range(count)]
+    run = bench.run({("writers", 1): write, ("readers", 1): read}, cycles=2 * count + 20)
+    taken = run.taken_at.values()
+    assert max(cycles[-1] for cycles in taken) < 1.6 * count
+
+
 def test_the_first_and_the_last_in_the_order_go_first_in_turn(bench):
     """All want bank 0 all the time; each has two places in front of it."""
     writes = [[Access(start + 4 * i, 1, [i, 0]) for i in range(8)] for start in (0, 32)]
