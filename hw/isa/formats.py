@@ -252,8 +252,8 @@ FORMATS: Mapping[Opcode, Format] = {
     Opcode.DEPTHWISE: Format(
         Engine.DEPTHWISE,
         "Depthwise convolution, feature memory to feature memory: bias and requantize. Loops, "
-        "outermost first: group of depthwise_words words of a pixel, row, column, 3 x 3 block of "
-        "the window. Machines without the engine refuse it.",
+        "outermost first: group of depthwise_words >> split words of a pixel, row, 2^split "
+        "columns, 3 x 3 block of the window. Machines without the engine refuse it.",
         (
             *_window(),
             Field("out_height", _EXTENT, "output rows"),
@@ -261,6 +261,7 @@ FORMATS: Mapping[Opcode, Format] = {
             Field("out_base", _ADDRESS, "feature word of output pixel (0, 0)"),
             Field("out_pitch", _PITCH, "feature words from one output row to the next"),
             Field("parameters", _ADDRESS, "feature word where weights, bias and scale begin"),
+            Field("split", 2, "log2 q: q neighbouring input columns share the words of a cycle"),
             Field("in_zero_point", 8, "value of padding", signed=True),
             Field("zero_point", 8, "of the output", signed=True),
             Field("lo", 8, "lower bound of the output", signed=True),
