@@ -16,7 +16,7 @@ from hw.control.engine import EngineControl, field_registers
 from hw.depthwise import block_walker, row_reader
 from hw.depthwise.block_walker import BlockWalker
 from hw.depthwise.joint_pixels import JOINT, JointPixels
-from hw.depthwise.line_buffer import LineBuffer
+from hw.depthwise.line_buffer import CHOICE, LineBuffer
 from hw.depthwise.parameter_rows import ParameterRows
 from hw.depthwise.row_reader import RowReader
 from hw.depthwise.tap_sum import TapSum
@@ -111,15 +111,16 @@ class DepthwiseEngine(wiring.Component):
         wiring.connect(m, reader.features.requests, wiring.flipped(self.features.requests))
         wiring.connect(m, wiring.flipped(self.features.responses), reader.features.responses)
         begin = delay(m, control.start, DEPTHWISE_PREPARATION, "begin", reset_less=False)
-        for block, names in (
-            (joint, JOINT),
-            (reader, row_reader.READS),
-            (walker, block_walker.WALK),
-            (lines, ("split", "stride", "pad_left")),
-        ):
-            m.d.comb += [getattr(block, name).eq(getattr(op, name)) for name in names]
-        for block, names in ((reader, row_reader.SHARED), (walker, block_walker.SHARED)):
-            m.d.comb += [getattr(block, name).eq(getattr(joint, name)) for name in names]
+        given: list[tuple[Any, Any, tuple[str, ...]]] = [
+            (joint, op, JOINT),
+            (reader, op, row_reader.READS),
+            (reader, joint, row_reader.SHARED),
+            (walker, op, block_walker.WALK),
+            (walker, joint, block_walker.SHARED),
+            (lines, op, CHOICE),
+        ]
+        for block, source, names in given:
+            m.d.comb += [getattr(block, name).eq(getattr(source, name)) for name in names]
 
         step, target, results, issue = self._admit(m, op, walker, joint, begin)
         m.d.comb += [

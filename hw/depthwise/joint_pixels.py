@@ -87,9 +87,7 @@ class JointPixels(wiring.Component):
             self.column_padding.eq(Mux(joint, self.pad_left != 0, self.pad_left)),
             self.read_step.eq(self.in_words << self.split),
             self.write_step.eq((self.in_words << self.split) >> (joint & every_other)),
-            self.results.eq(
-                Mux(joint & every_other, (1 << words // 2) - 1, (1 << words) - 1)
-            ),
+            self.results.eq(Mux(joint & every_other, (1 << words // 2) - 1, (1 << words) - 1)),
         ]
         for lane in range(words):
             offsets = Signal.like(self.offsets[lane], name=f"offset_{lane}")

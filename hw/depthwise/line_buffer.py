@@ -24,6 +24,9 @@ from hw.streams.delay import delay
 
 _WIDTHS = field_widths(Opcode.DEPTHWISE)
 
+CHOICE = ("split", "stride", "pad_left")
+"""The fields of DEPTHWISE that say which word of its column each tap takes."""
+
 
 class LineBuffer(wiring.Component):
     """Some rows of the input, of which any block of 3 x 3 pixels can be read in a cycle.
@@ -73,7 +76,7 @@ class LineBuffer(wiring.Component):
                 "rows_inside": In(DEPTHWISE_SIDE),
                 "columns_inside": In(DEPTHWISE_SIDE),
                 "fill": In(signed(8)),
-                **{name: In(unsigned(_WIDTHS[name])) for name in ("split", "stride", "pad_left")},
+                **{name: In(unsigned(_WIDTHS[name])) for name in CHOICE},
                 "taps": Out(word).array(DEPTHWISE_TAPS),
             }
         )
@@ -117,9 +120,7 @@ class LineBuffer(wiring.Component):
             for y, r in enumerate(self.rows_inside)
         ]
         lanes = range(self._config.depthwise_words)
-        chosen_words = [
-            [self._words(m, x, lane) for lane in lanes] for x in range(DEPTHWISE_SIDE)
-        ]
+        chosen_words = [[self._words(m, x, lane) for lane in lanes] for x in range(DEPTHWISE_SIDE)]
         padding = self.fill.as_unsigned().replicate(len(self.word) // 8)
         for y in range(DEPTHWISE_SIDE):
             in_row = []
@@ -145,7 +146,10 @@ class LineBuffer(wiring.Component):
                     Cat(
                         _choose(
                             m,
-                            [words.word_select(source, 8 * self._config.rows) for source in sources],
+                            [
+                                words.word_select(source, 8 * self._config.rows)
+                                for source in sources
+                            ],
                             number,
                             f"words_{y}_{x}_{lane}",
                         )

@@ -138,9 +138,7 @@ class RowReader(wiring.Component):
         m.d.comb += [
             request.valid.eq(walking & there & tags.w_rdy),
             request.payload.address.eq(Mux(loading, parameter, pixel.here)),
-            request.payload.enable.eq(
-                Mux(loading, of_group, of_pixels)
-            ),
+            request.payload.enable.eq(Mux(loading, of_group, of_pixels)),
             moves.eq(request.valid & request.ready),
             ends_loading.eq(moves & loading & is_byte & last_byte),
             ends_row.eq(moves & ~loading & columns.last),

@@ -131,7 +131,10 @@ class FeaturePort(wiring.Component):
             with m.If(comes):
                 m.d.sync += behind.eq(1)
 
-        m.d.sync += [self.accessed.eq(self.needs & self.free), self.first.eq(held.address[:bank_bits])]
+        m.d.sync += [
+            self.accessed.eq(self.needs & self.free),
+            self.first.eq(held.address[:bank_bits]),
+        ]
         m.d.comb += self.pending.eq(self.valid | self.accessed.any())
         if self._scattered:
             self._scatter(m, held)

@@ -222,7 +222,7 @@ def test_neighbouring_pixels_that_share_the_words_of_a_cycle(name, split, stride
 def test_pixels_that_share_cycles_take_a_cycle_each_time():
     """Narrow rows are as quick as wide ones of as many words."""
     fields = {**SAME, "in_height": 12, "in_words": 3, "out_height": 12, "split": 2}
-    result, asked, written = run("g4d4", [depthwise(**fields, in_width=24, out_width=24)])
+    _, asked, written = run("g4d4", [depthwise(**fields, in_width=24, out_width=24)])
     assert len(asked) == 3 * (12 * 6 + 17) and len(written) == 3 * 12 * 6
     assert asked == list(range(asked[0], asked[0] + len(asked)))
 
