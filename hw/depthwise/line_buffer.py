@@ -35,11 +35,11 @@ class LineBuffer(wiring.Component):
     for each pair, and no two pixels of a block in one. Behind the memories each tap chooses its row
     and then its column: the switchable inputs of the buffer.
 
-    Where 2^split pixels share the words of a column, the three columns of a block hold more of them
-    than the windows of as many neighbouring pixels, and the first of these begins where the padding
-    says. So behind the columns each lane of each tap chooses its word of the three: lane i is word i
-    modulo g of pixel i div g, g being ``depthwise_words`` >> split, and that pixel's tap x is
-    pixel (i div g) * stride + x from there on.
+    Where 2^split pixels share the words of a column, three columns hold more of them than the
+    windows of as many neighbouring results see; the first of those that are seen is where the
+    padding says. So behind the columns each lane of each tap chooses its word of the three. With g
+    for ``depthwise_words`` >> split, lane i is word i modulo g of result i div g, whose tap x is
+    pixel (i div g) * stride + x from that first one on.
 
     Rate: a pixel in and a block out per cycle. Latency: ``LINE_BUFFER_LATENCY`` cycles from ``at``
     to ``taps``; what is written in a cycle can be read from the next on. Stall: none; nothing says
