@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-ISA_VERSION = 4
+ISA_VERSION = 5
 MAGIC = int.from_bytes(b"oDNA", "little")
 INSTRUCTION_BYTES = 64
 CHECKSUM_SEED = 0x31414E44
@@ -261,11 +261,11 @@ FORMATS: Mapping[Opcode, Format] = {
             Field("out_base", _ADDRESS, "feature word of output pixel (0, 0)"),
             Field("out_pitch", _PITCH, "feature words from one output row to the next"),
             Field("parameters", _ADDRESS, "feature word where weights, bias and scale begin"),
-            Field("split", 2, "log2 q: q neighbouring input columns share the words of a cycle"),
             Field("in_zero_point", 8, "value of padding", signed=True),
             Field("zero_point", 8, "of the output", signed=True),
             Field("lo", 8, "lower bound of the output", signed=True),
             Field("hi", 8, "upper bound of the output", signed=True),
+            Field("split", 2, "log2 q: q neighbouring input columns share the words of a cycle"),
         ),
     ),
 }
