@@ -12,7 +12,7 @@ PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-h
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage arm litedram timing imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles area imports mutations damage arm energy litedram timing imagenet check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -69,9 +69,15 @@ mutations: setup ## every field of the ONNX and TFLite operators set to other va
 damage: setup ## 10000 damaged artifacts of a SEED (0): refused, or all engines agree (1 minute)
 	$(BIN)/python -m tests.sweeps.damage --cases 10000 --seed $(SEED)
 
-litedram: setup ## nano behind LiteDRAM as RTL, beside the cycle model with our model of it (10 minutes)
+energy: ## energy and area of memories by CACTI, in an environment of its own (Python 3.12 or later; 5 minutes)
+	@scripts/system-packages g++:g++
+	@mkdir -p $(BUILD)
+	scripts/cacti $(BUILD)/energy
+
+litedram: setup ## nano and micro behind LiteDRAM as RTL, beside the cycle model with our model of it (20 minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[memory]'
 	$(BIN)/python -m tests.sweeps.litedram
+	$(BIN)/python -m tests.sweeps.litedram --config micro --cases 94,394
 
 arm: setup ## the kernels for Arm under emulation (1 minute; 350 MB of Debian's packages)
 	@scripts/system-packages aarch64-linux-gnu-g++:g++-aarch64-linux-gnu qemu-aarch64:qemu-user

@@ -32,6 +32,7 @@ class EnergyBlock(msgspec.Struct, frozen=True, kw_only=True):
         events: how many of each kind; of a clock: flip-flops times cycles.
         mj: their energy.
         mj_low, mj_high: with the lowest and the highest energies of the table.
+        sram_mm2: of its memory, if it is one of the large ones and the technology has areas.
     """
 
     name: str
@@ -39,6 +40,7 @@ class EnergyBlock(msgspec.Struct, frozen=True, kw_only=True):
     mj: float
     mj_low: float
     mj_high: float
+    sram_mm2: float | None = None
 
 
 class Energy(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
         watts: on average while it works, at its clock.
         tops_per_w: two operations a multiply-accumulate, machine and DRAM.
         tops_per_w_machine: of the machine alone.
+        sram_mm2: of the large memories, if the technology has areas.
         blocks: DRAM is the last one.
         sources: of the energies.
     """
@@ -65,6 +68,7 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True):
     watts: float
     tops_per_w: float
     tops_per_w_machine: float
+    sram_mm2: float | None
     blocks: list[EnergyBlock]
     sources: dict[str, str]
 
@@ -90,11 +94,16 @@ def energy(
     blocks = []
     for block in area(program.config).blocks:
         events = {"flip-flop cycles": (block.ff * prediction.cycles, table.flip_flop)}
-        blocks.append(_block(block.name, events | counted.of(block.name), program.images))
+        made = _block(block.name, events | counted.of(block.name), program.images)
+        if block.name in counted.memories:
+            mm2 = counted.memories[block.name].mm2(table)
+            made = msgspec.structs.replace(made, sram_mm2=mm2)
+        blocks.append(made)
     words = sum(prediction.words_read.values()) + prediction.words_written
     bits = 8 * words * program.config.dram_bytes_per_cycle
     blocks.append(_block("DRAM", {"bits": (bits, dram.bit)}, program.images))
     machine = sum(block.mj for block in blocks[:-1])
+    areas = [block.sram_mm2 for block in blocks if block.sram_mm2 is not None]
     whole = machine + blocks[-1].mj
     operations = 2 * sum(layer.macs for layer in program.layers) / program.images
     seconds = prediction.cycles / program.images / (clock_mhz * 1e6)
@@ -108,6 +117,7 @@ def energy(
         watts=whole * 1e-3 / seconds,
         tops_per_w=operations / whole * PICO,
         tops_per_w_machine=operations / machine * PICO,
+        sram_mm2=sum(areas) if areas else None,
         blocks=blocks,
         sources={technology: table.source, "DRAM": dram.source},
     )
@@ -131,12 +141,43 @@ def _block(name: str, events: dict[str, tuple[float, Range]], images: int) -> En
     )
 
 
+class _Memories(msgspec.Struct, frozen=True):
+    """Equal memories on the chip: how many, bits of a word, words."""
+
+    count: int
+    bits: int
+    words: int
+
+    def word(self, table: Technology) -> Range:
+        """Energy of a word read or written."""
+        return table.word(self.bits, self.words * self.bits / 8)
+
+    def mm2(self, table: Technology) -> float | None:
+        """Area of all."""
+        each = table.sram.mm2(self.bits, self.words * self.bits / 8)
+        return None if each is None else self.count * each
+
+
+def _memories(config: DnaConfig) -> dict[str, _Memories]:
+    """The large memories by area block."""
+    return {
+        "CONV accumulation": _Memories(
+            2 * config.modules, config.columns * ACCUMULATOR_BITS, config.accumulation_depth
+        ),
+        "feature memory": _Memories(
+            config.modules, 8 * config.rows, config.feature_words // config.modules
+        ),
+        "WEIGHTS": _Memories(1, 8 * config.dram_bytes_per_cycle, config.weight_fifo_words),
+    }
+
+
 class _Counted:
     """Events of a run by block, with the energy of each."""
 
     def __init__(self, program: Program, prediction: Prediction, table: Technology) -> None:
         self._program, self._table = program, table
         self._config: DnaConfig = program.config
+        self.memories = _memories(program.config)
         self._busy = prediction.activity[:, :, Activity.BUSY]
 
     def of(self, block: str) -> dict[str, tuple[float, Range]]:
@@ -148,26 +189,24 @@ class _Counted:
             case "DEPTHWISE":
                 return {"multiply-accumulates": (self._macs("depthwise"), table.mac)}
             case "CONV accumulation":
-                bits = config.columns * ACCUMULATOR_BITS
-                each = table.word(bits, 2 * config.accumulation_depth * bits / 8)
                 words = sum(self._sums())
                 drained = sum(self._values("conv")) / config.columns
                 adds = (words * config.columns, table.accumulation)
-                return {"words": (2 * words + drained, each), "additions": adds}
+                return {"words": (2 * words + drained, self._word(block)), "additions": adds}
             case "feature memory":
-                bits = 8 * config.rows
-                each = table.word(bits, config.feature_words * config.rows / config.modules)
-                return {"words": (sum(self._feature_words()), each)}
+                return {"words": (sum(self._feature_words()), self._word(block))}
             case "WEIGHTS":
-                bits = 8 * config.dram_bytes_per_cycle
-                each = table.word(bits, config.weight_fifo_words * bits / 8)
-                words = sum(layer.weight_bytes for layer in self._program.layers) * 8 / bits
-                return {"words": (2 * words, each)}
+                streamed = sum(layer.weight_bytes for layer in self._program.layers)
+                words = 2 * streamed / config.dram_bytes_per_cycle
+                return {"words": (words, self._word(block))}
             case "POST":
                 # The two multipliers of an addition are as large.
                 requantized = sum(self._values("conv")) + 2 * sum(self._values("conv", joined=True))
                 return {"requantizations": (requantized, table.requantization)}
         return {}
+
+    def _word(self, block: str) -> Range:
+        return self.memories[block].word(self._table)
 
     def _layers(self, kind: str) -> Iterator[LayerTable]:
         return (layer for layer in self._program.layers if layer.kind == kind)

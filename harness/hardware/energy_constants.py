@@ -1,17 +1,17 @@
 """Energies of single events, in pJ, with their sources; each as low, usual and high.
 
-The two technologies are those for which one table has all: arithmetic and memories in 45 nm at
-0.9 V (M. Horowitz, "Computing's energy problem", ISSCC 2014) and in 7 nm (N. Jouppi et al., "Ten
-lessons from three generations shaped Google's TPUv4i", ISCA 2021, table 2, which repeats the
-former). Low and high are half and twice, unless a source has a range: published energies of the
-same operation differ by as much.
+Two technologies are those for which one table has all: arithmetic and memories in 45 nm at 0.9 V
+(M. Horowitz, "Computing's energy problem", ISSCC 2014) and in 7 nm (N. Jouppi et al., "Ten lessons
+from three generations shaped Google's TPUv4i", ISCA 2021, table 2, which repeats the former). The
+third is the first one with CACTI's memories, which have an area, too. Low and high are half and
+twice, unless a source has a range: published energies of the same operation differ by as much.
 """
 
 from __future__ import annotations
 
-import math
-
 import msgspec
+
+from harness.hardware.sram import CactiSram, PublishedSram, cacti
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ class Technology(msgspec.Struct, frozen=True, kw_only=True):
         requantization: the product of an accumulator and a scale, as one of 32 x 32 bits.
         accumulation: an addition in int32.
         flip_flop: one bit of a register, each cycle, with its share of the clock.
-        sram: (KiB, pJ) of reading or writing 64 bits of a memory, the smallest first.
+        sram: the memories.
         source: of these.
     """
 
@@ -49,33 +49,33 @@ class Technology(msgspec.Struct, frozen=True, kw_only=True):
     requantization: Range
     accumulation: Range
     flip_flop: Range
-    sram: tuple[tuple[float, float], ...]
+    sram: PublishedSram | CactiSram
     source: str
 
-    def word(self, bits: int, memory_bytes: float) -> Range:
-        """Reading or writing a word of a memory: between the table's sizes by powers.
-
-        Below the smallest size and above the largest the power of the nearest two goes on.
-        """
-        size = memory_bytes / 1024
-        pairs = list(zip(self.sram, self.sram[1:], strict=False))
-        (small, low), (large, high) = next((p for p in pairs if size <= p[1][0]), pairs[-1])
-        power = math.log(high / low) / math.log(large / small)
-        return _about(low * (size / small) ** power * bits / 64)
+    def word(self, bits: int, size: float) -> Range:
+        """Reading or writing a word of a memory of ``size`` bytes."""
+        return _about(self.sram.word(bits, size))
 
 
+_45NM = Technology(
+    name="45nm",
+    mac=_about(0.2 + 0.1),
+    requantization=_about(3.1),
+    accumulation=_about(0.1),
+    flip_flop=_about(0.007),
+    sram=PublishedSram(((8, 10.0), (32, 20.0), (1024, 100.0))),
+    source="Horowitz, ISSCC 2014 (45 nm, 0.9 V); flip-flops: clock pin of Nangate45's "
+    "DFF_X1, typical corner, 1.1 V, both edges, without clock tree or gating",
+)
 TECHNOLOGIES = {
     technology.name: technology
     for technology in (
-        Technology(
-            name="45nm",
-            mac=_about(0.2 + 0.1),
-            requantization=_about(3.1),
-            accumulation=_about(0.1),
-            flip_flop=_about(0.007),
-            sram=((8, 10.0), (32, 20.0), (1024, 100.0)),
-            source="Horowitz, ISSCC 2014 (45 nm, 0.9 V); flip-flops: clock pin of Nangate45's "
-            "DFF_X1, typical corner, 1.1 V, both edges, without clock tree or gating",
+        _45NM,
+        msgspec.structs.replace(
+            _45NM,
+            name="45nm-cacti",
+            sram=cacti(),
+            source=f"{_45NM.source}; memories: {cacti().source}",
         ),
         Technology(
             name="7nm",
@@ -83,7 +83,7 @@ TECHNOLOGIES = {
             requantization=_about(1.48),
             accumulation=_about(0.03),
             flip_flop=_about(0.0021),
-            sram=((8, 7.5), (32, 8.5), (1024, 14.0)),
+            sram=PublishedSram(((8, 7.5), (32, 8.5), (1024, 14.0))),
             source="Jouppi et al., ISCA 2021, table 2 (7 nm); flip-flops: those of 45 nm, less by "
             "the ratio of the two additions in int32 (assumed)",
         ),

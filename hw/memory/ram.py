@@ -68,25 +68,26 @@ class Ram(wiring.Component):
         }
 
     def _memory(self, m: Module) -> tuple[Any, Any]:
-        """The memory with the port that writes, connected but for its address."""
+        """The memory, its port that reads, and the one that writes; its address is left."""
         m.submodules.memory = memory = Memory(
             shape=unsigned(self._width), depth=self._depth, init=[]
         )
         write = memory.write_port(granularity=self._width // self._parts)
-        m.d.comb += [write.data.eq(self.write_data), write.en.eq(self.write)]
+        read = memory.read_port()
+        m.d.comb += [
+            write.data.eq(self.write_data),
+            write.en.eq(self.write),
+            read.addr.eq(self.read_address),
+            read.en.eq(self.read),
+            self.read_data.eq(read.data),
+        ]
         return memory, write
 
     def elaborate(self, platform: Any) -> Module:
         """Build the memory."""
         m = Module()
-        memory, write = self._memory(m)
-        read = memory.read_port()
-        m.d.comb += [
-            write.addr.eq(self.write_address),
-            read.addr.eq(self.read_address),
-            read.en.eq(self.read),
-            self.read_data.eq(read.data),
-        ]
+        _, write = self._memory(m)
+        m.d.comb += write.addr.eq(self.write_address)
         return m
 
 
@@ -122,12 +123,8 @@ class DualPortRam(Ram):
         """Build the memory."""
         m = Module()
         memory, write = self._memory(m)
-        read = memory.read_port()
         shared = memory.read_port()
         m.d.comb += [
-            read.addr.eq(self.read_address),
-            read.en.eq(self.read),
-            self.read_data.eq(read.data),
             write.addr.eq(self.shared_address),
             shared.addr.eq(self.shared_address),
             shared.en.eq(self.shared_read),

@@ -28,7 +28,7 @@ public:
         uint64_t group = number % t.groups, page = number / t.groups / t.page_bursts;
         uint64_t per_group = t.banks / t.groups;
         queues[write].push_back(
-            {page / per_group, uint32_t(page % per_group * t.groups + group), done});
+            {page / per_group, uint32_t(page % per_group * t.groups + group), age++, done});
         wake = std::min(wake, std::max(now, bus_free));
     }
 
@@ -47,6 +47,7 @@ private:
     struct Access {
         uint64_t row;
         uint32_t bank;
+        uint64_t age;
         uint64_t *done;
     };
 
@@ -71,13 +72,24 @@ private:
         if (due(refresh_due, clock))
             return refresh(clock);
         turn();
+        if (queues[writing].empty() || !arrived(clock))
+            return false;
         return column(clock) || row(clock);
     }
 
-    // Writes wait until they are many or nothing else is asked for.
+    // Whether the oldest access has come to its bank, where accesses go in order.
+    bool arrived(uint64_t clock) {
+        if (!t.turn_clocks || queues[writing].front().bank == last_bank)
+            return true;
+        return due(may_turn, clock);
+    }
+
+    // Writes wait until they are many or nothing else is asked for; or all go in order.
     void turn() {
         size_t reads = queues[0].size(), writes = queues[1].size();
-        if (writing)
+        if (t.turn_clocks)
+            writing = writes && (!reads || queues[1].front().age < queues[0].front().age);
+        else if (writing)
             writing = writes && (!reads || writes > size_t(t.write_low));
         else
             writing = writes >= size_t(t.write_high) || (writes && !reads);
@@ -105,7 +117,8 @@ private:
     bool column(uint64_t clock) {
         hits = 0;
         auto &queue = queues[writing];
-        for (auto access = queue.begin(); access != queue.end(); ++access) {
+        auto end = t.turn_clocks ? queue.begin() + 1 : queue.end();
+        for (auto access = queue.begin(); access != end; ++access) {
             Bank &bank = banks[access->bank];
             if (!bank.open || bank.row != access->row)
                 continue;
@@ -124,6 +137,8 @@ private:
             later(bank.precharge, writing ? ends + t.t_wr : clock + t.t_rtp);
             if (!writing)
                 *access->done = periods(ends * t.clock_ps, t.cycle_ps);
+            last_bank = access->bank;
+            may_turn = clock + t.turn_clocks;
             queue.erase(access);
             return true;
         }
@@ -135,7 +150,7 @@ private:
         uint64_t seen = hits; // whoever hits an open row goes first
         for (const Access &access : queues[writing]) {
             uint64_t bit = uint64_t(1) << access.bank;
-            if (&access != &queues[writing].front() && !t.look_ahead)
+            if (&access != &queues[writing].front() && t.turn_clocks)
                 break;
             if (seen & bit)
                 continue;
@@ -170,6 +185,8 @@ private:
     Group any;
     std::vector<Access> queues[2]; // reads, writes; the oldest first
     uint64_t activates[4] = {0, 0, 0, 0};
+    uint32_t last_bank = ~0u;
+    uint64_t may_turn = 0, age = 0;
     int oldest = 0;
     bool writing = false;
     uint64_t hits = 0, refresh_due, wake, now = 0, bus_free = 0;

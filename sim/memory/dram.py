@@ -54,8 +54,9 @@ class Dram:
         t_wr, t_rtp: from a write's end, from a read, to precharge.
         t_wtr_s, t_wtr_l: from a write's end to a read.
         t_rfc, t_refi: refresh of all banks; its interval.
-        look_ahead: whether rows are opened for other accesses than the oldest. A controller that
-            serves a port in order, one bank after the other, as LiteDRAM does, has 0.
+        turn_clocks: 0 for the scheduler above. Else all accesses, reads and writes, go in the order
+            in which they came, and one to another bank than the one before comes to its bank so
+            many clocks after that one was read or written, as LiteDRAM's crossbar has it.
         source: of the numbers.
 
     Raises:
@@ -89,13 +90,13 @@ class Dram:
     t_wtr_l: int
     t_rfc: int
     t_refi: int
-    look_ahead: int = 1
+    turn_clocks: int = 0
     source: str
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            least = int(field.name != "look_ahead")
+            least = int(field.name != "turn_clocks")
             if field.type == "int" and (not isinstance(value, int) or value < least):
                 raise ValueError(f"{field.name} of a DRAM must be at least {least}, not {value!r}")
         for name in ("channels", "groups", "banks", "burst_bytes", "page_bytes"):

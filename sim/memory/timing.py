@@ -40,7 +40,7 @@ _PLAIN = (
     "burst_bytes",
     "burst_clocks",
     "command_clocks",
-    "look_ahead",
+    "turn_clocks",
 )
 _TIMES = tuple(field.name for field in dataclasses.fields(Dram) if field.name.startswith("t_"))
 _OTHERS = (

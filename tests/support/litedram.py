@@ -23,10 +23,9 @@ from sim import native, yosys
 from sim.memory.dram import Dram
 from sim.memory.model import BASE, MemoryModel
 from sim.rtl.engines.pysim import PysimSimulator
-from tests.support.litedram_chip import CLOCK_HZ, DATA_BITS
+from tests.support.litedram_chip import BEATS, CLOCK_HZ, COLUMNS
 
 SOURCE = Path(__file__).with_name("litedram_verilog.py")
-WORD = 8
 LIMIT = 10_000
 """Cycles for one access of the testbench."""
 _YOSYS = """\
@@ -57,9 +56,9 @@ class _Object(ctypes.Structure):
 
 
 @cache
-def build(kind: str) -> tuple[ctypes.CDLL, dict[str, Any]]:
+def build(kind: str, bits: int) -> tuple[ctypes.CDLL, dict[str, Any]]:
     """LiteDRAM with a chip of that kind, compiled, and its numbers; kept in the cache folder."""
-    digest = hashlib.sha256(SOURCE.read_bytes() + _YOSYS.encode() + kind.encode())
+    digest = hashlib.sha256(SOURCE.read_bytes() + _YOSYS.encode() + f"{kind} {bits}".encode())
     folder = Path(platformdirs.user_cache_dir("open-dna")) / "litedram" / digest.hexdigest()[:16]
     numbers = folder / "numbers.json"
     if not numbers.is_file():
@@ -69,6 +68,7 @@ def build(kind: str) -> tuple[ctypes.CDLL, dict[str, Any]]:
             "-m",
             f"tests.support.{SOURCE.stem}",
             kind,
+            str(bits),
             str(folder / "litedram.v"),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -84,8 +84,9 @@ def build(kind: str) -> tuple[ctypes.CDLL, dict[str, Any]]:
 class LiteDram:
     """A memory whose pins have the names of the machine's, without the prefix."""
 
-    def __init__(self, kind: str) -> None:
-        self._library, self.numbers = build(kind)
+    def __init__(self, kind: str, word: int) -> None:
+        self._library, self.numbers = build(kind, word * 8 // BEATS)
+        self._word, self._size = word, word.bit_length() - 1
         top = ctypes.c_void_p(self._library.cxxrtl_design_create())
         self._handle = ctypes.c_void_p(self._library.cxxrtl_create(top))
         self._pins: dict[str, Any] = {}
@@ -146,26 +147,35 @@ class LiteDram:
 
     def write(self, address: int, content: bytes) -> None:
         """Write whole words, each as a burst of one."""
-        for start in range(0, len(content), WORD):
-            word = int.from_bytes(content[start : start + WORD], "little")
-            self.set(awaddr=address + start, awlen=0, awsize=3, awburst=1, awid=0, awvalid=1)
-            self.set(wdata=word, wstrb=0xFF, wlast=1, wvalid=1, bready=1)
+        strobe = (1 << self._word) - 1
+        for start in range(0, len(content), self._word):
+            word = int.from_bytes(content[start : start + self._word], "little")
+            at = address + start
+            self.set(awaddr=at, awlen=0, awsize=self._size, awburst=1, awid=0, awvalid=1)
+            self.set(wdata=word, wstrb=strobe, wlast=1, wvalid=1, bready=1)
             self._until("aw", "w", "b")
 
-    def wait(self, address: int) -> int:
-        """Cycles from the request of a word to that word."""
-        self.set(araddr=address, arlen=0, arsize=3, arburst=1, arid=0, arvalid=1)
-        self._until("ar")
-        begin = self.cycle
-        self.settle()
-        while not self.get("rvalid"):
-            self.clock()
+    def wait(self, *addresses: int, words: int = 1) -> list[int]:
+        """Cycles from the first request to each word of bursts, asked for one after another."""
+        begin, asked, found = self.cycle, 0, []
+        self.set(arlen=words - 1, arsize=self._size, arburst=1, arid=0, rready=1)
+        while len(found) < len(addresses) * words:
+            assert self.cycle - begin < LIMIT, "LiteDRAM does not answer"
+            more = asked < len(addresses)
+            self.set(arvalid=more, araddr=addresses[asked] if more else 0)
             self.settle()
-        return self.cycle - begin + 1
+            if more and self.get("arready"):
+                begin = begin if asked else self.cycle
+                asked += 1
+            if self.get("rvalid"):
+                found.append(self.cycle - begin)
+            self.clock()
+        self.set(arvalid=0, rready=0)
+        return found
 
     def read(self, address: int) -> bytes:
         """Read a word."""
-        self.set(araddr=address, arlen=0, arsize=3, arburst=1, arid=0, arvalid=1)
+        self.set(araddr=address, arlen=0, arsize=self._size, arburst=1, arid=0, arvalid=1)
         self._until("ar")
         for _ in range(LIMIT):
             self.settle()
@@ -174,7 +184,7 @@ class LiteDram:
                 self.set(rready=1)
                 self.clock()
                 self.set(rready=0)
-                return word.to_bytes(WORD, "little")
+                return word.to_bytes(self._word, "little")
             self.clock()
         raise AssertionError("LiteDRAM does not answer")
 
@@ -210,32 +220,36 @@ class _NoTime:
 
 
 class BehindLiteDram(PysimSimulator):
-    """A machine with one port of 8 bytes, whose memory is LiteDRAM's."""
+    """A machine with one port, whose memory is LiteDRAM's."""
 
     def __init__(self, component: type[Any], config: DnaConfig, *, size: int, kind: str) -> None:
         super().__init__(
             component, config, size=size, model=MemoryModel(), record_writes=False, waves=None
         )
-        assert (config.dram_ports, config.dram_bytes_per_cycle) == (1, WORD)
-        self.dram = LiteDram(kind)
+        assert config.dram_ports == 1
+        self._word = config.port_bytes
+        self.dram = LiteDram(kind, self._word)
         self._time = _NoTime()  # type: ignore[assignment]
         self._ports = [_Port(self.dram)]  # type: ignore[list-item]
 
     def csr_write(self, name: str, value: int) -> None:
         """Before it starts, what the driver has written goes to LiteDRAM's memory, over the bus."""
         if (name, value) == ("control", CONTROL_START):
-            self.dram.write(0, bytes(self.memory) + bytes(-len(self.memory) % WORD))
+            self.dram.write(0, bytes(self.memory) + bytes(-len(self.memory) % self._word))
         super().csr_write(name, value)
 
     def fetch(self, start: int, stop: int) -> None:
         """Take a part of LiteDRAM's memory back."""
-        for address in range(start // WORD * WORD, stop, WORD):
+        for address in range(start // self._word * self._word, stop, self._word):
             word = np.frombuffer(self.dram.read(address), np.uint8)
-            self.memory[address : address + WORD] = word[: len(self.memory) - address]
+            self.memory[address : address + self._word] = word[: len(self.memory) - address]
 
 
-def like(numbers: dict[str, Any], kind: str) -> Dram:
-    """Our model of the same memory: the times with which LiteDRAM was made, in its clocks."""
+def like(numbers: dict[str, Any], kind: str, word: int, turn: int) -> Dram:
+    """Our model of the same memory: the times with which LiteDRAM was made, in its clocks.
+
+    ``turn``: clocks of the controller from an access to the next one's coming to another bank.
+    """
     clock = 10**12 // CLOCK_HZ
 
     def time(name: str) -> int:
@@ -245,13 +259,13 @@ def like(numbers: dict[str, Any], kind: str) -> Dram:
     return Dram(
         name=f"{kind}-litedram",
         channels=1,
-        width=DATA_BITS,
-        beats=WORD,
+        width=word * 8 // BEATS,
+        beats=BEATS,
         groups=1,
         banks={"ddr3": 8, "ddr4": 16}[kind],
-        page_bytes=1024,
+        page_bytes=COLUMNS * word // BEATS,
         clock_ps=clock // phases,
-        burst_clocks=WORD // 2,
+        burst_clocks=BEATS // 2,
         read_clocks=int(numbers["cl"]),
         write_clocks=int(numbers["cwl"]),
         t_rcd=time("tRCD"),
@@ -269,6 +283,6 @@ def like(numbers: dict[str, Any], kind: str) -> Dram:
         t_wtr_l=time("tWTR"),
         t_rfc=time("tRFC"),
         t_refi=time("tREFI"),
-        look_ahead=0,
+        turn_clocks=turn * phases,
         source="LiteDRAM's own numbers of its chip",
     )

@@ -1,9 +1,9 @@
-"""Verilog of LiteDRAM with its own model of an SDRAM behind it, and an AXI4 port of 8 bytes.
+"""Verilog of LiteDRAM with its own model of an SDRAM behind it, and an AXI4 port.
 
-    python -m tests.support.litedram_verilog ddr3|ddr4 FILE
+    python -m tests.support.litedram_verilog ddr3|ddr4 BITS FILE
 
-A chip of 8 bits at four clocks of the memory for each of the controller, so that a burst of the
-memory is a word of the port; with few rows, which take no room in a simulation.
+A chip of 8 or 16 bits at four clocks of the memory for each of the controller, so that a burst of
+the memory is a word of the port; with few rows, which take no room in a simulation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from litedram.phy.model import SDRAMPHYModel
 from migen import Module
 from migen.fhdl import verilog
 
-from tests.support.litedram_chip import BUFFERS, CLOCK_HZ, DATA_BITS, ROWS
+from tests.support.litedram_chip import BUFFERS, CLOCK_HZ, COLUMNS, ROWS
 
 CHIPS = {"ddr3": modules.MT41K256M16, "ddr4": modules.MT40A1G8}
 
@@ -27,9 +27,9 @@ CHIPS = {"ddr3": modules.MT41K256M16, "ddr4": modules.MT40A1G8}
 class Top(Module):
     """Controller, SDRAM and port."""
 
-    def __init__(self, kind: str) -> None:
-        chip = type(kind, (CHIPS[kind],), {"nrows": ROWS})(CLOCK_HZ, "1:4")
-        self.submodules.phy = SDRAMPHYModel(chip, data_width=DATA_BITS, clk_freq=CLOCK_HZ)
+    def __init__(self, kind: str, bits: int) -> None:
+        chip = type(kind, (CHIPS[kind],), {"nrows": ROWS, "ncols": COLUMNS})(CLOCK_HZ, "1:4")
+        self.submodules.phy = SDRAMPHYModel(chip, data_width=bits, clk_freq=CLOCK_HZ)
         self.submodules.core = LiteDRAMCore(
             phy=self.phy,
             geom_settings=chip.geom_settings,
@@ -69,9 +69,10 @@ class Top(Module):
 
 def main() -> None:
     """Write the Verilog; print the numbers as JSON."""
-    top = Top(sys.argv[1])
+    kind, bits, file = sys.argv[1:]
+    top = Top(kind, int(bits))
     numbers = top.numbers()
-    verilog.convert(top, ios=top.pins(), name="litedram").write(sys.argv[2])
+    verilog.convert(top, ios=top.pins(), name="litedram").write(file)
     print(json.dumps(numbers))
 
 

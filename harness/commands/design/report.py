@@ -179,6 +179,7 @@ def _print(figures: Report) -> None:
         f"estimated in {energy.technology}: {energy.mj_per_image:.2f} mJ an image "
         f"({energy.mj_low:.2f} to {energy.mj_high:.2f}), of them {energy.mj_machine:.2f} the "
         f"machine without its DRAM; {energy.tops_per_w:.2f} TOPS/W"
+        + ("" if energy.sram_mm2 is None else f"; {energy.sram_mm2:.2f} mm2 of memories")
     )
     if figures.batch is not None:
         console.print(

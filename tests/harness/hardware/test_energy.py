@@ -82,7 +82,7 @@ def test_every_named_memory_has_a_price():
 
 
 def test_words_of_memories_are_those_of_the_table_and_between():
-    for size, picojoules in TABLE.sram:
+    for size, picojoules in TABLE.sram.pairs:
         assert TABLE.word(64, size * 1024).usual == pytest.approx(picojoules)
         assert TABLE.word(256, size * 1024).usual == pytest.approx(4 * picojoules)
     assert TABLE.word(64, 16 * 1024).usual == pytest.approx(10 * 2**0.5)
@@ -93,3 +93,26 @@ def test_words_of_memories_are_those_of_the_table_and_between():
 def test_ranges_add_up():
     assert Range(1, 2, 3) * 2 + Range(1, 1, 1) == Range(3, 5, 7)
     assert made(technology="7nm").mj_machine < made().mj_machine
+
+
+def test_memories_by_cacti_are_those_of_its_grid_and_between():
+    table = TECHNOLOGIES["45nm-cacti"]
+    memories = {(m.bits, m.kibibytes): m for m in table.sram.record.memories}
+    for (bits, size), memory in memories.items():
+        both = (memory.read_pj + memory.write_pj) / 2
+        assert table.word(bits, size * 1024).usual == pytest.approx(both)
+        assert table.sram.mm2(bits, size * 1024) == pytest.approx(memory.mm2)
+    small, large = (memories[64, size].mm2 for size in (16, 64))
+    assert table.sram.mm2(64, 32 * 1024) == pytest.approx((small * large) ** 0.5)
+    assert table.sram.mm2(2048, 4 << 20) > memories[1024, 1024].mm2
+
+
+def test_the_area_of_memories_is_of_all_that_are_large():
+    assert made().sram_mm2 is None
+    found = made(technology="45nm-cacti")
+    area_of = TECHNOLOGIES["45nm-cacti"].sram.mm2
+    words = CONFIG.feature_words // CONFIG.modules
+    each = area_of(8 * CONFIG.rows, words * CONFIG.rows)
+    assert block("feature memory", found).sram_mm2 == pytest.approx(CONFIG.modules * each)
+    assert found.sram_mm2 == pytest.approx(sum(one.sram_mm2 or 0 for one in found.blocks))
+    assert len([one for one in found.blocks if one.sram_mm2 is not None]) == 3

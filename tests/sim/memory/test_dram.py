@@ -126,10 +126,23 @@ def test_activates_keep_their_distance():
     assert times(*addresses, **wide) == [OPEN + n for n in (0, 5, 10, 15, 60)]
 
 
-def test_without_look_ahead_a_row_is_opened_when_it_is_the_turn_of_the_oldest():
-    # In the clock behind its read; then tRCD as ever.
-    assert times(0, BURST, look_ahead=0) == [OPEN, OPEN + 1 + 13]
-    assert times(0, SAME_GROUP, BURST, look_ahead=0) == [OPEN, OPEN + 6, OPEN + 6 + 1 + 13]
+def test_in_order_an_access_comes_to_another_bank_some_clocks_after_the_one_before():
+    # Then tRCD as ever; what hits another open row waits for its turn, too.
+    assert times(0, BURST, turn_clocks=9) == [OPEN, OPEN + 9 + 13]
+    assert times(0, SAME_GROUP, BURST, turn_clocks=9) == [OPEN, OPEN + 6, OPEN + 6 + 9 + 13]
+    assert times(0, BURST, 0, turn_clocks=9) == [OPEN, OPEN + 9 + 13, OPEN + 9 + 13 + 9]
+    # In the same bank nothing waits, and nothing overtakes.
+    assert times(0, SAME_BANK, SAME_GROUP, turn_clocks=9) == [OPEN, 47 + OPEN, 94 + OPEN]
+
+
+def test_in_order_a_write_waits_for_no_other_and_goes_before_a_later_read():
+    port = Port(turn_clocks=9)
+    port.write(0, 1)
+    port.run(1)
+    port.read(SAME_GROUP)
+    port.run(300)
+    # The row, the write, from whose end tWTR passes, the read.
+    assert port.reads[0][0] - LATENCY == 13 + 9 + 4 + 10 + 11 + 4
 
 
 def test_the_oldest_hit_goes_before_an_older_miss():
