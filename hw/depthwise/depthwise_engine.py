@@ -148,15 +148,15 @@ class DepthwiseEngine(wiring.Component):
             parameters.row.eq(reader.parameter_row),
         ]
 
-        # Beside a block on its way: which weights it needs a cycle before it is at the taps, and
+        # Beside a block on its way: which weights it needs two cycles before it is at the taps, and
         # which bias and scale a cycle before its sum is there. Both are overwritten later than
         # that, since a read takes ``FEATURE_READ_LATENCY`` and weights come before the rest.
         sums = lines.LATENCY + TapSum.LATENCY
-        half = delay(m, step.half, lines.LATENCY - 1, "half")
+        half = delay(m, step.half, lines.LATENCY - 2, "half")
         m.d.comb += [
             parameters.half.eq(half),
-            parameters.block.eq(delay(m, step.block, lines.LATENCY - 1, "block")),
-            parameters.bytes_half.eq(delay(m, half, sums - lines.LATENCY, "bytes_half")),
+            parameters.block.eq(delay(m, step.block, lines.LATENCY - 2, "block")),
+            parameters.bytes_half.eq(delay(m, half, sums - lines.LATENCY + 1, "bytes_half")),
         ]
         first = delay(m, step.first, sums - 1, "first")
         entered = Signal(sums + RequantizerLane.LATENCY)
