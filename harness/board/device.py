@@ -32,7 +32,8 @@ class BoardMachine:
     Args:
         link: to the board.
         description: of the bitstream in it.
-        progress: called with the bytes of a :meth:`write` that are done.
+        progress: called with the bytes of a :meth:`write` that are done, and with all of them.
+        preload: puts bytes into the memory of a simulated board, whose serial port is slow.
 
     Attributes:
         base, size: of the memory, without what the journal takes.
@@ -46,8 +47,10 @@ class BoardMachine:
         link: Link,
         description: SocDescription,
         progress: Callable[[int, int], None] = lambda done, whole: None,
+        preload: Callable[[int, bytes], None] | None = None,
     ) -> None:
         self.description = description
+        self._preload = preload
         self._progress = progress
         self.base = description.memory
         self._bus = UartBone(link)
@@ -113,11 +116,16 @@ class BoardMachine:
     def write(self, offset: int, content: bytes | npt.NDArray[Any]) -> None:
         """Put bytes into the memory, read them back; blocks that are there already are left out.
 
+        What fills blocks goes past the serial port where a simulation allows that.
+
         Raises:
             DnaError: what came back is something else.
         """
         values = bytes(content)
         whole = offset % BLOCK == 0
+        if self._preload is not None and whole:
+            self._preload(offset, values)
+            return
         for first in range(0, len(values), BLOCK):
             part, place = values[first : first + BLOCK], offset + first
             if not (whole and self._journal.holds(place, part)):

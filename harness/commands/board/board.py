@@ -52,6 +52,7 @@ def run(
       dna board run resnet50.nano cat.jpg --soc build/ulx3s --port /dev/ttyUSB0
     """  # noqa: D301 (click reads the escape)
     from harness.board.device import BoardMachine
+    from harness.board.simulated import SimulatedLink
     from harness.board.sources import read_description
     from harness.data.inputs import load_input
     from harness.host.terminal import Console
@@ -75,7 +76,8 @@ def run(
         Console(stderr=True).status("looking for the board") as status,
         _link(folder, description, port, status.update) as link,
     ):
-        machine = BoardMachine(link, description, _upload(status.update))
+        preload = link.preload if isinstance(link, SimulatedLink) else None
+        machine = BoardMachine(link, description, _upload(status.update), preload)
         driver = Driver(machine, program)
         for path, pixels in inputs:
             status.update(f"running {path}")

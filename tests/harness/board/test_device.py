@@ -52,6 +52,18 @@ def test_bytes_at_any_place_come_back():
     assert np.array_equal(memory_of(link, 0, BLOCK), changed[:BLOCK])
 
 
+def test_a_simulation_takes_what_fills_blocks_at_once():
+    link, put = FakeBoard(), []
+    machine = BoardMachine(link, DESCRIPTION, preload=lambda *what: put.append(what))
+    before = link.written
+    machine.write(BLOCK, CONTENT)
+    assert put == [(BLOCK, CONTENT.tobytes())]
+    assert link.written == before
+    machine.write(3, b"abc")
+    assert machine.read(3, 3).tobytes() == b"abc"
+    assert len(put) == 1
+
+
 def test_what_is_there_is_not_sent_again():
     link = FakeBoard()
     opened(link).write(BLOCK, CONTENT)
