@@ -75,6 +75,8 @@ REQUANTIZER_LATENCY = (
 """The last stage is the clamp."""
 RESIDUAL_LATENCY = 7
 """Differences, products, two halves of their sum, shift, rounding, clamp."""
+JOIN_PRODUCT_LATENCY = 2
+"""Differences, their product."""
 TABLE_BYTES = 256
 """Of a function of an int8 value: its results by the value's byte, read as unsigned."""
 TABLE_WORD_BYTES = 8

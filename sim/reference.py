@@ -23,6 +23,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -34,6 +35,7 @@ from sw.operations import (
     ResizeNearest,
     Slice,
 )
+from sw.operators.shapes import MAP_RANK
 
 Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
@@ -228,12 +230,12 @@ def average_pool2d(x: Int8, kernel: Pair, stride: Pair, padding: Padding) -> Int
     return average.astype(np.int8)
 
 
-def mean(x: Int8, multiplier: float, offset: float) -> Int8:
+def mean(x: Int8, multiplier: float, offset: float, axes: tuple[int, ...] = (0, 1)) -> Int8:
     """``clamp(rint(f32(f32(sum(x) * multiplier) + offset)), -128, 127)`` over height and width.
 
     ``offset`` already holds the zero points of input and output, so ``sum(x)`` is the plain sum.
     """
-    total: Int64 = x.astype(np.int64).sum(axis=(0, 1))
+    total: Int64 = x.astype(np.int64).sum(axis=axes)
     real: Float32 = total.astype(np.float32) * np.float32(multiplier) + np.float32(offset)
     return np.clip(np.rint(real), -128, 127).astype(np.int8)
 
@@ -268,43 +270,43 @@ def _weighted(
     )
 
 
-def _add(graph: Graph, operation: Add, inputs: list[Int8]) -> Int8:
+def _of_two(graph: Graph, operation: Add | Multiply) -> dict[str, Any]:
+    """Zero points and bounds."""
     a, b = graph.operands(operation)
-    return add(
-        *inputs,
-        zero_point_a=a.zero_point,
-        zero_point_b=b.zero_point,
-        multipliers=operation.multipliers,
-        shift=operation.shift,
-        zero_point=graph.result(operation).zero_point,
-        lo=operation.lo,
-        hi=operation.hi,
-    )
+    return {
+        "zero_point_a": a.zero_point,
+        "zero_point_b": b.zero_point,
+        "zero_point": graph.result(operation).zero_point,
+        "lo": operation.lo,
+        "hi": operation.hi,
+    }
+
+
+def _add(graph: Graph, operation: Add, inputs: list[Int8]) -> Int8:
+    numbers = _of_two(graph, operation)
+    return add(*inputs, multipliers=operation.multipliers, shift=operation.shift, **numbers)
 
 
 def _multiply(graph: Graph, operation: Multiply, inputs: list[Int8]) -> Int8:
-    a, b = graph.operands(operation)
-    return multiply(
-        *inputs,
-        zero_point_a=a.zero_point,
-        zero_point_b=b.zero_point,
-        multiplier=operation.multiplier,
-        zero_point=graph.result(operation).zero_point,
-        lo=operation.lo,
-        hi=operation.hi,
-    )
+    return multiply(*inputs, multiplier=operation.multiplier, **_of_two(graph, operation))
+
+
+def _extremum(_graph: Graph, operation: Extremum, inputs: list[Int8]) -> Int8:
+    choose = np.maximum if operation.largest else np.minimum
+    return choose(*inputs)
 
 
 def _lookup(graph: Graph, operation: Lookup, inputs: list[Int8]) -> Int8:
     return look_up(inputs[0], graph.constant(operation, "table"))
 
 
-def _concatenate(_graph: Graph, _operation: Concatenation, inputs: list[Int8]) -> Int8:
-    return np.concatenate(inputs, axis=-1)
+def _concatenate(_graph: Graph, operation: Concatenation, inputs: list[Int8]) -> Int8:
+    return np.concatenate(inputs, axis=operation.axis - MAP_RANK)
 
 
 def _slice(_graph: Graph, operation: Slice, inputs: list[Int8]) -> Int8:
-    return inputs[0][..., operation.begin : operation.begin + operation.count]
+    chosen = range(operation.begin, operation.begin + operation.count)
+    return inputs[0].take(chosen, axis=operation.axis - MAP_RANK)
 
 
 def _resize_nearest(_graph: Graph, operation: ResizeNearest, inputs: list[Int8]) -> Int8:
@@ -321,7 +323,7 @@ def _average_pool(_graph: Graph, operation: AveragePool2D, inputs: list[Int8]) -
 
 
 def _mean(graph: Graph, operation: Mean, inputs: list[Int8]) -> Int8:
-    channels = mean(inputs[0], operation.multiplier, operation.offset)
+    channels = mean(inputs[0], operation.multiplier, operation.offset, operation.axes)
     return np.reshape(channels, graph.result(operation).shape)
 
 
@@ -331,6 +333,7 @@ RULES: dict[type[Operation], Callable[[Graph, Any, list[Int8]], Int8]] = {
     FullyConnected: _weighted,
     Add: _add,
     Multiply: _multiply,
+    Extremum: _extremum,
     Lookup: _lookup,
     Concatenation: _concatenate,
     Slice: _slice,

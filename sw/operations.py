@@ -80,7 +80,10 @@ class FullyConnected(_Operation, frozen=True, tag="fully_connected"):
 
 
 class Add(_Operation, frozen=True, tag="add"):
-    """Sum of two tensors of one shape, in fixed point with ``shift`` fraction bits."""
+    """Sum of two tensors, in fixed point with ``shift`` fraction bits; see :data:`Joint`.
+
+    Of a difference, the first minus the second, the second multiplier is negative.
+    """
 
     multipliers: Pair
     shift: int
@@ -124,7 +127,7 @@ class Lookup(_Operation, frozen=True, tag="lookup"):
 
 
 class Multiply(_Operation, frozen=True, tag="multiply"):
-    """Product of two tensors of one shape; ``multiplier`` holds a float32 value exactly."""
+    """Product of two tensors; ``multiplier`` holds a float32 value exactly; see :data:`Joint`."""
 
     multiplier: float
     activation: Activation
@@ -132,15 +135,28 @@ class Multiply(_Operation, frozen=True, tag="multiply"):
     hi: int
 
 
+class Extremum(_Operation, frozen=True, tag="extremum"):
+    """The larger or the smaller one of two int8 values as they are; see :data:`Joint`."""
+
+    largest: bool
+
+
 class Concatenation(_Operation, frozen=True, tag="concatenation"):
-    """The channels of one tensor behind those of the other; scale and zero point stay."""
+    """The channels of one tensor behind those of the other; scale and zero point stay.
+
+    Attributes:
+        axis: 2, the channels; of maps also 0, the rows, or 1, the columns.
+    """
+
+    axis: int = 2
 
 
 class Slice(_Operation, frozen=True, tag="slice"):
-    """``count`` channels from ``begin`` on."""
+    """``count`` channels, or rows or columns, from ``begin`` on; ``axis`` as of a concatenation."""
 
     begin: int
     count: int
+    axis: int = 2
 
 
 class ResizeNearest(_Operation, frozen=True, tag="resize_nearest"):
@@ -171,11 +187,15 @@ class AveragePool2D(_Operation, frozen=True, tag="average_pool2d"):
 class Mean(_Operation, frozen=True, tag="mean"):
     """Mean over height and width; ``multiplier`` and ``offset`` hold float32 values exactly.
 
-    The output has the shape (channels,) or (1, 1, channels).
+    The output has the shape (channels,) or (1, 1, channels), or keeps one of the two.
+
+    Attributes:
+        axes: 0, the height, 1, the width, or both.
     """
 
     multiplier: float
     offset: float
+    axes: tuple[int, ...] = (0, 1)
 
 
 Operation = (
@@ -184,6 +204,7 @@ Operation = (
     | FullyConnected
     | Add
     | Multiply
+    | Extremum
     | Lookup
     | Concatenation
     | Slice
@@ -192,5 +213,7 @@ Operation = (
     | AveragePool2D
     | Mean
 )
+Joint = Add | Multiply | Extremum
+"""Of two tensors of one shape, or of which the second is one pixel, for all of the first."""
 Weighted = Conv2D | FullyConnected
 Windowed = Conv2D | DepthwiseConv2D | MaxPool2D | AveragePool2D

@@ -22,6 +22,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -111,12 +112,17 @@ def _fully_connected(
 
 def _add(builder: GraphBuilder, _graph: Graph, add: Add, output: Output) -> str:
     left, right = add.inputs
-    return builder.add(add.name, left, right, output)
+    return builder.add(add.name, left, right, output, subtract=add.multipliers[1] < 0)
 
 
 def _multiply(builder: GraphBuilder, _graph: Graph, product: Multiply, output: Output) -> str:
     left, right = product.inputs
     return builder.multiply(product.name, left, right, output)
+
+
+def _extremum(builder: GraphBuilder, _graph: Graph, choice: Extremum, output: Output) -> str:
+    left, right = choice.inputs
+    return builder.extremum(choice.name, left, right, output, largest=choice.largest)
 
 
 def _lookup(builder: GraphBuilder, graph: Graph, lookup: Lookup, output: Output) -> str:
@@ -129,11 +135,11 @@ def _lookup(builder: GraphBuilder, graph: Graph, lookup: Lookup, output: Output)
 def _concatenate(
     builder: GraphBuilder, _graph: Graph, joint: Concatenation, _output: Output
 ) -> str:
-    return builder.concatenate(joint.name, joint.inputs)
+    return builder.concatenate(joint.name, joint.inputs, joint.axis)
 
 
 def _slice(builder: GraphBuilder, _graph: Graph, part: Slice, _output: Output) -> str:
-    return builder.slice_channels(part.name, part.inputs[0], part.begin, part.count)
+    return builder.slice_channels(part.name, part.inputs[0], part.begin, part.count, part.axis)
 
 
 def _resize(builder: GraphBuilder, _graph: Graph, resize: ResizeNearest, _output: Output) -> str:
@@ -150,7 +156,7 @@ def _average(builder: GraphBuilder, _graph: Graph, pool: AveragePool2D, _output:
 
 def _mean(builder: GraphBuilder, graph: Graph, mean: Mean, output: Output) -> str:
     keep_dims = len(graph.tensors[mean.name].shape) == 3
-    return builder.mean(mean.name, mean.inputs[0], output, keep_dims=keep_dims)
+    return builder.mean(mean.name, mean.inputs[0], output, keep_dims=keep_dims, axes=mean.axes)
 
 
 REPLAYS: Mapping[type[Operation], Replayed] = {
@@ -159,6 +165,7 @@ REPLAYS: Mapping[type[Operation], Replayed] = {
     FullyConnected: _fully_connected,
     Add: _add,
     Multiply: _multiply,
+    Extremum: _extremum,
     Lookup: _lookup,
     Concatenation: _concatenate,
     Slice: _slice,

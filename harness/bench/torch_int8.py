@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sim.functional.kernels import fusions
+from sim.functional.fusions import fusions
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import Add, Conv2D, FullyConnected, MaxPool2D, Mean, Operation, Padding, Tensor

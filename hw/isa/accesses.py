@@ -93,7 +93,7 @@ def accesses(op: Instruction, config: DnaConfig) -> Accesses:
         case Opcode.POST:
             pixels = (op["pixel_tiles"] - 1) * op["tile_pixels"] + op["last_pixels"]
             shape = -(-pixels // op["out_width"]), op["out_width"] * op["out_words"]
-            residual = (_words(op, "res", *shape),) if op["residual"] else ()
+            residual = (_other_operand(op, pixels),) if op["residual"] else ()
             return Accesses(residual, (_words(op, "out", *shape),))
         case Opcode.MAX_POOL:
             return Accesses((_input_map(op, op["in_step"]),), _pixels(op))
@@ -143,6 +143,12 @@ def stream_bytes(op: Instruction, config: DnaConfig) -> int:
 
 def _words(op: Instruction, side: str, rows: int, row_words: int) -> Rows:
     return Rows(Memory.FEATURE, op[f"{side}_base"], row_words, rows, op[f"{side}_pitch"])
+
+
+def _other_operand(op: Instruction, pixels: int) -> Rows:
+    """What POST joins to so many pixels; rows without a pitch are one."""
+    rows = -(-pixels // op["res_width"]) if op["res_pitch"] else 1
+    return _words(op, "res", rows, min(op["res_width"], pixels) * op["out_words"])
 
 
 def _input_map(op: Instruction, step: int | None = None) -> Rows:

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-ISA_VERSION = 4
+ISA_VERSION = 5
 MAGIC = int.from_bytes(b"oDNA", "little")
 INSTRUCTION_BYTES = 64
 CHECKSUM_SEED = 0x31414E44
@@ -51,6 +51,20 @@ class TablePlace(enum.IntEnum):
     """In front of the addition, if there is one."""
     BEHIND = 2
     """Behind the addition."""
+
+
+class Join(enum.IntEnum):
+    """What POST computes of a value and one of the other operand: its field ``join``."""
+
+    SUM = 0
+    DIFFERENCE = 1
+    """The value minus the other operand."""
+    REVERSED = 2
+    """The other operand minus the value."""
+    PRODUCT = 3
+    """Of the accumulator, which is an int8 value, and the other operand; then requantized."""
+    MAXIMUM = 4
+    MINIMUM = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +198,8 @@ FORMATS: Mapping[Opcode, Format] = {
     ),
     Opcode.POST: Format(
         Engine.POST,
-        "Accumulation memory to feature memory: bias, requantize, and with `residual` an addition; "
+        "Accumulation memory to feature memory: bias, requantize, and with `residual` an addition, "
+        "or what else `join` says; "
         "with `table` a function of each value. "
         "Loops: channel tile, pixel tile, pixel, feature word of the tile.",
         (
@@ -195,12 +210,20 @@ FORMATS: Mapping[Opcode, Format] = {
             Field("zero_point", 8, "of the convolution's output", signed=True),
             Field("lo", 8, "lower bound of the convolution's output", signed=True),
             Field("hi", 8, "upper bound of the convolution's output", signed=True),
-            Field("residual", 1, "add the tensor at res_base"),
+            Field("residual", 1, "join the tensor at res_base"),
+            Field(
+                "join",
+                3,
+                "how: 0 sum, 1 value minus other, 2 other minus value, 3 product of accumulator "
+                "and other, requantized, 4 maximum, 5 minimum",
+            ),
             Field("res_base", _ADDRESS, "feature word of pixel (0, 0) of the other operand"),
             Field("res_pitch", _PITCH, "its feature words from one row to the next"),
+            Field("res_width", _EXTENT, "output pixels that a row of it is for"),
             Field("multiplier", 22, "of the convolution's output in the addition"),
             Field("res_multiplier", 22, "of the other operand"),
             Field("shift", 5, "fraction bits of the two multipliers"),
+            Field("scale", 32, "float32 bits of what a product is multiplied with"),
             Field("term_zero_point", 8, "of the one operand, behind a table", signed=True),
             Field("res_zero_point", 8, "of the other operand", signed=True),
             Field("sum_zero_point", 8, "of the sum", signed=True),

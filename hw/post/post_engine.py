@@ -14,12 +14,12 @@ from amaranth.utils import ceil_log2
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, field_registers, instruction_view
 from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
-from hw.isa import Opcode, TablePlace
+from hw.isa import Join, Opcode, TablePlace
 from hw.memory.parameter_memory import ParameterMemory
 from hw.microarchitecture import POST_WORDS_UNDER_WAY
 from hw.post.lookup import LookupTables
 from hw.post.requantize import RequantizerLane
-from hw.post.residual import MAX_SHIFT, MIN_SHIFT, AdderLane
+from hw.post.residual import JOIN_LAYOUT, MAX_SHIFT, MIN_SHIFT, AdderLane
 from hw.post.tile_walker import LOOPS, TileWalker
 from hw.status import Activity, Fault
 from hw.streams.layouts import parameter_row_layout
@@ -46,7 +46,10 @@ def _refusal(m: Module, config: DnaConfig, control: EngineControl, post: SimpleN
         post.out_base >= config.feature_words,
         post.residual & (post.res_base >= config.feature_words),
         post.residual & ((post.shift < MIN_SHIFT) | (post.shift > MAX_SHIFT)),
-        (post.table > TablePlace.FRONT) & ((post.table > TablePlace.BEHIND) | ~post.residual),
+        post.residual & (post.res_width == 0),
+        post.join > Join.MINIMUM,
+        (post.table > TablePlace.FRONT)
+        & ((post.table > TablePlace.BEHIND) | ~post.residual | (post.join == Join.PRODUCT)),
     ]
     return Mux(
         post.split > ceil_log2(config.modules),
@@ -58,7 +61,8 @@ def _refusal(m: Module, config: DnaConfig, control: EngineControl, post: SimpleN
 class PostEngine(wiring.Component):
     """Executes POST: requantizes finished tiles, adds the residual, writes the results.
 
-    A table, where an instruction has one, stands in front of the addition or behind it.
+    A table, where an instruction has one, stands in front of the addition or behind it. A product
+    is made of the accumulators, in front of the requantizers; the table is behind it then.
 
     The parameters of the next tile load while one drains, across instructions too. Everything else
     drains between two instructions, because the constants of a layer stand beside the pipelines.
@@ -68,7 +72,8 @@ class PostEngine(wiring.Component):
     on this way has an enable.
 
     Rate: ``post_words`` words of a pixel per cycle. Latency: from pixel to write
-    ``RequantizerLane.LATENCY`` + 2 cycles, ``AdderLane.LATENCY`` more with a residual,
+    ``RequantizerLane.LATENCY`` + 2 cycles, ``AdderLane.LATENCY`` more with a residual, but
+    ``AdderLane.PRODUCT_LATENCY`` with a product of it,
     ``LookupTables.LATENCY`` more with a table.
 
     Stall: a pixel waits for the table, the parameters of its tile, the banks that share the tile,
@@ -77,7 +82,8 @@ class PostEngine(wiring.Component):
 
     Faults: ``BAD_SPLIT``; ``BAD_FIELD`` for counts of 0, tiles larger than the accumulation memory,
     a last tile larger than the others, channel tiles that do not fit ``out_words``, a base outside
-    the feature memory, a ``shift`` out of 13..30 where it is used, a table in no place.
+    the feature memory, a ``shift`` out of 13..30 where there is a residual, a row of that for no
+    pixel, a table in no place, a ``join`` of no name.
 
     Args:
         config: uses ``modules``, ``rows``, ``columns``, ``lanes``, ``accumulation_depth`` and
@@ -107,15 +113,23 @@ class PostEngine(wiring.Component):
         )
 
     def _requantize(
-        self, m: Module, post: SimpleNamespace, step_chunk: Value, parameters: Any
+        self,
+        m: Module,
+        post: SimpleNamespace,
+        accumulators: list[Signal],
+        parameters: Any,
+        multiplies: Value,
+        products: list[Value],
     ) -> Signal:
-        """Build the requantizers: a cycle to choose the accumulators, then the lanes.
+        """Build the requantizers.
 
         The lanes have signals of their own, as CXXRTL copies all of what is written in parts.
 
         Args:
-            step_chunk: which words of the pixels to take.
-            parameters: of the words taken before; ``PARAMETER_LAYOUT`` [``lanes``].
+            accumulators: of the lanes.
+            parameters: of these; ``PARAMETER_LAYOUT`` [``lanes``].
+            multiplies: take ``products`` instead, and the scale of the instruction.
+            products: of the lanes.
 
         Returns:
             The words at the end of the pipeline, signed(8) [``lanes``].
@@ -124,18 +138,11 @@ class PostEngine(wiring.Component):
         requantized = Signal(data.ArrayLayout(signed(8), config.lanes))
         m.submodules.requantizers = lanes = Module()
         for lane in range(config.lanes):
-            word, column = divmod(lane, config.columns)
             lanes.submodules[f"lane_{lane}"] = requantizer = RequantizerLane()
-            accumulator = Signal(signed(32), name=f"accumulator_{lane}", reset_less=True)
-            with lanes.Switch(step_chunk):
-                for chunk in range(config.modules // config.post_words):
-                    with lanes.Case(chunk):
-                        bank = self.pixels[chunk * config.post_words + word]
-                        lanes.d.sync += accumulator.eq(bank.payload[column])
             m.d.comb += [
-                requantizer.acc.eq(accumulator),
-                requantizer.bias.eq(parameters[lane].bias),
-                requantizer.scale.eq(parameters[lane].scale),
+                requantizer.acc.eq(Mux(multiplies, products[lane], accumulators[lane])),
+                requantizer.bias.eq(Mux(multiplies, 0, parameters[lane].bias)),
+                requantizer.scale.eq(Mux(multiplies, post.scale, parameters[lane].scale)),
                 requantizer.zero_point.eq(post.zero_point),
                 requantizer.lo.eq(post.lo),
                 requantizer.hi.eq(post.hi),
@@ -143,14 +150,46 @@ class PostEngine(wiring.Component):
             ]
         return requantized
 
-    def _add(self, m: Module, post: SimpleNamespace, a: Value, b: Value) -> Signal:
-        """Build the adders of two words, signed(8) [``lanes``] each; gives the sums."""
+    def _chosen(self, m: Module, step_chunk: Value) -> list[Signal]:
+        """Build the choice of accumulators, a cycle, for each lane.
+
+        Args:
+            step_chunk: which words of the pixels to take.
+        """
+        config = self._config
+        m.submodules.accumulators = lanes = Module()
+        accumulators = []
+        for lane in range(config.lanes):
+            word, column = divmod(lane, config.columns)
+            accumulator = Signal(signed(32), name=f"accumulator_{lane}", reset_less=True)
+            with lanes.Switch(step_chunk):
+                for chunk in range(config.modules // config.post_words):
+                    with lanes.Case(chunk):
+                        bank = self.pixels[chunk * config.post_words + word]
+                        lanes.d.sync += accumulator.eq(bank.payload[column])
+            accumulators.append(accumulator)
+        return accumulators
+
+    def _add(
+        self, m: Module, post: SimpleNamespace, a: Value, b: Value
+    ) -> tuple[Signal, list[Value]]:
+        """Build the adders of two words, signed(8) [``lanes``] each; gives sums and products."""
         config = self._config
         sums = Signal(data.ArrayLayout(signed(8), config.lanes))
+        join = Signal(JOIN_LAYOUT)
+        m.d.sync += [
+            join.negates_a.eq(post.join == Join.REVERSED),
+            join.negates_b.eq(post.join == Join.DIFFERENCE),
+            join.extremum.eq((post.join == Join.MAXIMUM) | (post.join == Join.MINIMUM)),
+            join.maximum.eq(post.join == Join.MAXIMUM),
+        ]
+        products: list[Value] = []
         m.submodules.adders = lanes = Module()
         for lane in range(config.lanes):
             lanes.submodules[f"lane_{lane}"] = adder = AdderLane()
+            products.append(adder.product)
             m.d.comb += [
+                adder.join.eq(join),
                 adder.a.eq(a[8 * lane : 8 * (lane + 1)].as_signed()),
                 adder.b.eq(b[8 * lane : 8 * (lane + 1)].as_signed()),
                 adder.parameters.multiplier_a.eq(post.multiplier),
@@ -163,7 +202,7 @@ class PostEngine(wiring.Component):
                 adder.parameters.hi.eq(post.sum_hi),
                 sums[lane].eq(adder.o),
             ]
-        return sums
+        return sums, products
 
     def _operands(self, m: Module, asked: Signal) -> tuple[Any, Signal]:
         """Read the other operand ahead; gives its queue, and whether a word is left to ask for.
@@ -213,6 +252,7 @@ class PostEngine(wiring.Component):
             m.d.comb += [walker.start.eq(start), walker.base.eq(base), walker.pitch.eq(pitch)]
             m.d.comb += [getattr(walker, name).eq(getattr(post, name)) for name in LOOPS]
         m.d.comb += [
+            residual_order.out_width.eq(post.res_width),
             self.residual.requests.valid.eq(residual_order.steps.valid),
             self.residual.requests.payload.address.eq(residual_order.steps.payload.address),
             self.residual.requests.payload.enable.eq(residual_order.steps.payload.enable),
@@ -269,31 +309,42 @@ class PostEngine(wiring.Component):
         ]
 
         # Through the requantizers, and through table and adders or past them, to the write port.
-        requantized = self._requantize(m, post, step.chunk, parameters.word)
         front, behind = Signal(), Signal()
-        a = Mux(front, tables.o, requantized.as_value())
-        sums = self._add(m, post, a, operands.r_data)
-        entered = Signal(1 + RequantizerLane.LATENCY)
+        multiplies, sums_up = Signal(), Signal()
+        accumulators = self._chosen(m, step.chunk)
+        bytes_of = Cat(accumulator[:8] for accumulator in accumulators)
+        requantized = Signal(8 * config.lanes)
+        a = Mux(multiplies, bytes_of, Mux(front, tables.o, requantized))
+        sums, products = self._add(m, post, a, operands.r_data)
+        results_of = self._requantize(m, post, accumulators, parameters.word, multiplies, products)
+        chosen = Signal()  # accumulators
+        multiplied = Signal(AdderLane.PRODUCT_LATENCY)
+        entered = Signal(RequantizerLane.LATENCY)
         looked_up = Signal(LookupTables.LATENCY)
         added = Signal(AdderLane.LATENCY)
         valid = entered[-1]
         enters_adders = Signal()
         m.d.comb += [
+            requantized.eq(results_of),
             front.eq(post.table == TablePlace.FRONT),
             behind.eq(post.table == TablePlace.BEHIND),
-            tables.i.eq(Mux(behind, sums.as_value(), requantized.as_value())),
+            tables.i.eq(Mux(behind, sums.as_value(), requantized)),
             tables.release.eq(control.finish & has_table),
-            enters_adders.eq(post.residual & Mux(front, looked_up[-1], valid)),
+            enters_adders.eq(Mux(multiplies, chosen, sums_up & Mux(front, looked_up[-1], valid))),
         ]
         m.d.sync += [
-            entered.eq(Cat(issue, entered)),
+            multiplies.eq(post.residual & (post.join == Join.PRODUCT)),
+            sums_up.eq(post.residual & (post.join != Join.PRODUCT)),
+            chosen.eq(issue),
+            multiplied.eq(Cat(chosen, multiplied)),
+            entered.eq(Cat(Mux(multiplies, multiplied[-1], chosen), entered)),
             looked_up.eq(Cat(Mux(behind, added[-1], valid), looked_up)),
-            added.eq(Cat(enters_adders, added)),
+            added.eq(Cat(enters_adders & sums_up, added)),
         ]
         m.d.comb += operands.r_en.eq(enters_adders)
-        with m.If(behind | (front & ~post.residual)):
+        with m.If(behind | (front & ~sums_up)):
             m.d.comb += [results.w_en.eq(looked_up[-1]), results.w_data.eq(tables.o)]
-        with m.Elif(post.residual):
+        with m.Elif(sums_up):
             m.d.comb += [results.w_en.eq(added[-1]), results.w_data.eq(sums)]
         with m.Else():
             m.d.comb += [results.w_en.eq(valid), results.w_data.eq(requantized)]

@@ -1,15 +1,15 @@
-"""Quantized addition of two activations."""
+"""Quantized addition of two activations, and what else joins two."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arithmetic.integers import clamp
-from hw.microarchitecture import RESIDUAL_LATENCY
+from hw.microarchitecture import JOIN_PRODUCT_LATENCY, RESIDUAL_LATENCY
 from hw.streams.delay import delay
 
 MULTIPLIER_BITS = 22
@@ -32,21 +32,30 @@ ADD_PARAMETERS_LAYOUT = data.StructLayout(
 )
 """What an addition is: multipliers with ``shift`` (13 to 30) fraction bits, zero points of the two
 operands and of the sum, bounds of the sum."""
+JOIN_LAYOUT = data.StructLayout(
+    {"negates_a": 1, "negates_b": 1, "extremum": 1, "maximum": 1},
+)
+"""Which operands of a sum are subtracted; or whether it is only the larger or the smaller one."""
 
 
 class AdderLane(wiring.Component):
-    """The addition of :class:`ResidualAdder` for one channel.
+    """The addition of :class:`ResidualAdder` for one channel, and a product.
 
-    Rate: a value per cycle. Latency: ``LATENCY`` cycles, without a valid bit. Stall: none of its
-    own; whoever wires it freezes its clock domain.
+    Rate: a value per cycle. Latency: ``LATENCY`` cycles to ``o``, ``PRODUCT_LATENCY`` to
+    ``product``, without a valid bit. Stall: none of its own; whoever wires it freezes its clock
+    domain.
 
     Ports:
         a, b: in, signed(8).
         parameters: in, ``ADD_PARAMETERS_LAYOUT``.
+        join: in, ``JOIN_LAYOUT``. Of an extremum the term of the other operand is left out; that is
+            the operand itself with zero points of 0 and multipliers of ``1 << shift``.
         o: out, signed(8).
+        product: out, signed(18), of the two without their zero points.
     """
 
     LATENCY = RESIDUAL_LATENCY
+    PRODUCT_LATENCY = JOIN_PRODUCT_LATENCY
 
     def __init__(self) -> None:
         super().__init__(
@@ -54,7 +63,9 @@ class AdderLane(wiring.Component):
                 "a": In(signed(8)),
                 "b": In(signed(8)),
                 "parameters": In(ADD_PARAMETERS_LAYOUT),
+                "join": In(JOIN_LAYOUT),
                 "o": Out(signed(8)),
+                "product": Out(signed(18)),
             }
         )
 
@@ -64,29 +75,41 @@ class AdderLane(wiring.Component):
         parameters = self.parameters
 
         # A difference of two int8 has 9 bits and a sign.
-        products = []
-        for name, value, zero_point, multiplier in (
-            ("a", self.a, parameters.zero_point_a, parameters.multiplier_a),
-            ("b", self.b, parameters.zero_point_b, parameters.multiplier_b),
+        differences, products = [], []
+        for name, value, zero_point, multiplier, negates in (
+            ("a", self.a, parameters.zero_point_a, parameters.multiplier_a, self.join.negates_a),
+            ("b", self.b, parameters.zero_point_b, parameters.multiplier_b, self.join.negates_b),
         ):
+            # Complements have the opposite difference.
+            signs = negates.replicate(len(value))
+            minuend, subtrahend = ((each ^ signs).as_signed() for each in (value, zero_point))
             difference = Signal(signed(9), name=f"difference_{name}", reset_less=True)
             product = Signal(signed(MULTIPLIER_BITS + 10), name=f"product_{name}", reset_less=True)
             m.d.sync += [
-                difference.eq(value - zero_point),
+                difference.eq(minuend - subtrahend),
                 product.eq(difference * multiplier),
             ]
+            differences.append(difference)
             products.append(product)
+        m.d.sync += self.product.eq(differences[0] * differences[1])
+
+        # Of an extremum one term counts, of a sum both.
+        takes_a = Signal(reset_less=True)
+        m.d.sync += takes_a.eq((self.a > self.b) == self.join.maximum)
+        taken = delay(m, takes_a, 1, "taken")
+        counts = (~self.join.extremum | taken, ~self.join.extremum | ~taken)
+        terms = [Mux(count, product, 0) for product, count in zip(products, counts, strict=True)]
 
         low = Signal(_LOW_BITS + 1, reset_less=True)
         total = Signal(signed(len(products[0]) + 1), reset_less=True)
         high = [
-            delay(m, product[_LOW_BITS:].as_signed(), 1, f"high_{name}")
-            for name, product in zip("ab", products, strict=True)
+            delay(m, term[_LOW_BITS:].as_signed(), 1, f"high_{name}")
+            for name, term in zip("ab", terms, strict=True)
         ]
         top = Signal(signed(len(total) - _LOW_BITS))
         m.d.comb += top.eq(high[0] + high[1] + low[-1])
         m.d.sync += [
-            low.eq(products[0][:_LOW_BITS] + products[1][:_LOW_BITS]),
+            low.eq(terms[0][:_LOW_BITS] + terms[1][:_LOW_BITS]),
             total.eq(Cat(low[:-1], top)),
         ]
 

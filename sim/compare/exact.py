@@ -22,6 +22,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -80,9 +81,10 @@ def _add(graph: Graph, operation: Add, inputs: list[Int8]) -> tuple[Float64, Flo
     target = graph.result(operation)
     magnitude: Any
     value, magnitude, largest = np.full(target.shape, float(target.zero_point)), 0.0, 0.0
-    for operand, tensor in zip(inputs, graph.operands(operation), strict=True):
+    terms = zip(inputs, graph.operands(operation), operation.multipliers, strict=True)
+    for operand, tensor, multiplier in terms:
         ratio = tensor.scale / target.scale
-        part = (operand.astype(np.float64) - tensor.zero_point) * ratio
+        part = (operand.astype(np.float64) - tensor.zero_point) * ratio * np.sign(multiplier)
         value, magnitude, largest = value + part, magnitude + np.abs(part), max(largest, ratio)
     multipliers = 2.0**-20 * _STEPS * largest  # of 21 bits, each half a unit from its ratio
     return value, _SINGLE * _UNIT * magnitude + multipliers
@@ -117,8 +119,9 @@ def _average_pool(
 
 def _mean(graph: Graph, operation: Mean, inputs: list[Int8]) -> tuple[Float64, Float64]:
     source, target = graph.operands(operation)[0], graph.result(operation)
-    ratio, terms = source.scale / target.scale, int(np.prod(inputs[0].shape[:2]))
-    average = inputs[0].astype(np.float64).mean(axis=(0, 1)).reshape(target.shape)
+    ratio = source.scale / target.scale
+    terms = int(np.prod([inputs[0].shape[axis] for axis in operation.axes]))
+    average = inputs[0].astype(np.float64).mean(axis=operation.axes).reshape(target.shape)
     value = (average - source.zero_point) * ratio + target.zero_point
     return value, np.full_like(value, _sum_error(terms) * _STEPS * (2 * ratio))
 
@@ -129,6 +132,7 @@ EXACT: dict[type[Operation], Callable[[Graph, Any, list[Int8]], tuple[Float64, F
     FullyConnected: _weighted,
     Add: _add,
     Multiply: _multiply,
+    Extremum: _as_it_is,
     Lookup: _as_it_is,
     Concatenation: _as_it_is,
     Slice: _as_it_is,

@@ -12,7 +12,7 @@ from typing import Any
 
 from hw import isa, microarchitecture
 from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, LOAD_CHUNKS, DnaConfig
-from hw.isa import COMMON, FORMATS, INSTRUCTION_BYTES, TOKEN_LIMIT, Engine, Opcode
+from hw.isa import COMMON, FORMATS, INSTRUCTION_BYTES, TOKEN_LIMIT, Engine, Join, Opcode
 from hw.status import Activity
 from sim import native
 from sim.memory import timing
@@ -107,6 +107,7 @@ def _constants() -> dict[str, int]:
         "PARAMETER_BYTES": microarchitecture.PARAMETER_BYTES,
         "REQUANTIZER_LATENCY": microarchitecture.REQUANTIZER_LATENCY,
         "RESIDUAL_LATENCY": microarchitecture.RESIDUAL_LATENCY,
+        "JOIN_PRODUCT_LATENCY": microarchitecture.JOIN_PRODUCT_LATENCY,
         "POST_WORDS_UNDER_WAY": microarchitecture.POST_WORDS_UNDER_WAY,
         "TABLE_BYTES": microarchitecture.TABLE_BYTES,
         "TABLE_WORD_BYTES": microarchitecture.TABLE_WORD_BYTES,
@@ -134,6 +135,7 @@ def _prelude() -> str:
         *(enumeration(members) for members in (Engine, Activity, Verdict)),
         enumeration(Opcode, prefix="OPCODE_"),
         enumeration(Reader, prefix="READER_"),
+        enumeration(Join, prefix="JOIN_"),
         *(structure(shared) for shared in (Config, Instruction, Trace, Result)),
     )
 

@@ -60,9 +60,10 @@ public:
 
     Step step;
 
-    void start(const Instruction *instruction, int64_t base, int64_t row_pitch) {
+    void start(const Instruction *instruction, int64_t base, int64_t row_pitch, int64_t columns) {
         op = instruction;
         pitch = row_pitch;
+        width = columns;
         group = modules >> op->split;
         words_left = op->out_words;
         tile_address = row_address = pixel_address = base;
@@ -92,7 +93,7 @@ private:
             first_word = 0;
             pixel++;
             pixel_address += op->out_words;
-            if (++column == op->out_width) {
+            if (++column == width) {
                 column = 0;
                 row_address += pitch;
                 pixel_address = row_address;
@@ -114,7 +115,7 @@ private:
     int64_t modules, post_words;
     const Instruction *op = nullptr;
     bool walking = false;
-    int64_t pitch = 0, group = 0, first_word = 0, words_left = 0, column = 0, pixel = 0, tile = 0;
+    int64_t pitch = 0, width = 0, group = 0, first_word = 0, words_left = 0, column = 0, pixel = 0, tile = 0;
     int64_t tile_address = 0, row_address = 0, pixel_address = 0;
 };
 
@@ -134,6 +135,7 @@ public:
     // What follows from the state.
     void settle(const Instruction *offered, bool pixel) {
         residual = control.op && control.op->residual;
+        multiplies = residual && control.op->join == JOIN_PRODUCT;
         table = control.op ? int(control.op->table) : NONE;
         written = results != 0 && features.ready(POST_WRITE);
         bool operand = !residual || operands_left != 0;
@@ -174,19 +176,23 @@ public:
             features.take(RESIDUAL_READ);
 
         ended = (written && targets.front().last) || (ended && !finish);
-        bool valid = bit(entered, REQUANTIZER_LATENCY);
+        bool valid = bit(entered, REQUANTIZER_LATENCY - 1);
         bool looked = bit(looked_up, TABLE_LATENCY - 1), sum = bit(added, RESIDUAL_LATENCY - 1);
-        bool adds = residual && (table == FRONT ? looked : valid);
+        bool sums = residual && !multiplies;
+        bool adds = sums && (table == FRONT ? looked : valid);
         bool looks = table == BEHIND ? sum : valid;
-        bool done = table == BEHIND || (table == FRONT && !residual) ? looked
-                    : residual                                       ? sum
-                                                                     : valid;
+        bool done = table == BEHIND || (table == FRONT && !sums) ? looked
+                    : sums                                       ? sum
+                                                                 : valid;
         results += int(done) - int(written);
-        operands += int(came) - int(adds);
+        operands += int(came) - int(multiplies ? chosen : adds);
         operands_left += int(came) - int(issue && residual);
         added = added << 1 | uint32_t(adds);
         looked_up = looked_up << 1 | uint32_t(looks);
-        entered = entered << 1 | uint32_t(issue);
+        bool enters = multiplies ? bit(multiplied, JOIN_PRODUCT_LATENCY - 1) : chosen;
+        entered = entered << 1 | uint32_t(enters);
+        multiplied = multiplied << 1 | uint32_t(chosen);
+        chosen = issue;
         tables.clock(table_row, finish && table != NONE);
         parameters.clock(last_row, issue && step.ends_tile);
         targets.clock(issue, written, {step.address, step.count, step.ends_layer});
@@ -194,9 +200,9 @@ public:
         residual_order.clock(asked);
         if (control.starts()) {
             const Instruction *op = control.op;
-            order.start(op, op->out_base, op->out_pitch);
+            order.start(op, op->out_base, op->out_pitch, op->out_width);
             if (op->residual)
-                residual_order.start(op, op->res_base, op->res_pitch);
+                residual_order.start(op, op->res_base, op->res_pitch, op->res_width);
         }
         control.clock(offered, finish);
     }
@@ -215,9 +221,10 @@ private:
     Fifo<Target> targets;
     int results = 0, operands = 0; // in their queues
     int operands_left = 0;         // of those, for words that are not let in yet
-    uint32_t entered = 0, added = 0, looked_up = 0; // valid bits of the pipelines
+    bool chosen = false;                            // accumulators
+    uint32_t multiplied = 0, entered = 0, added = 0, looked_up = 0; // valid bits of the pipelines
     int table = NONE;
-    bool residual = false, written = false, ended = false;
+    bool residual = false, multiplies = false, written = false, ended = false;
 };
 
 } // namespace

@@ -24,6 +24,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -35,6 +36,7 @@ from sw.operations import (
     Tensor,
     Windowed,
 )
+from sw.operators.shapes import MAP_RANK
 
 CODE = schema.BuiltinOperator
 ACTIVATIONS: dict[Activation, int] = {
@@ -153,12 +155,27 @@ class _Emitter(TfliteWriter):
         )
 
     def addition(self, operation: Add) -> None:
-        """ADD."""
+        """ADD or SUB."""
+        code, options = (
+            (CODE.ADD, schema.AddOptionsT())
+            if operation.multipliers[1] > 0
+            else (CODE.SUB, schema.SubOptionsT())
+        )
+        options.fusedActivationFunction = ACTIVATIONS[operation.activation]
         self.operator(
-            CODE.ADD,
+            code,
             [self.index[name] for name in operation.inputs],
             self.index[operation.output],
-            schema.AddOptionsT(fusedActivationFunction=ACTIVATIONS[operation.activation]),
+            options,
+        )
+
+    def extremum(self, operation: Extremum) -> None:
+        """MAXIMUM or MINIMUM."""
+        self.operator(
+            CODE.MAXIMUM if operation.largest else CODE.MINIMUM,
+            [self.index[name] for name in operation.inputs],
+            self.index[operation.output],
+            schema.MaximumMinimumOptionsT(),
         )
 
     def multiplication(self, operation: Multiply) -> None:
@@ -180,19 +197,20 @@ class _Emitter(TfliteWriter):
         )
 
     def concatenation(self, operation: Concatenation) -> None:
-        """CONCATENATION of channels."""
+        """CONCATENATION."""
         rank = len(self.graph.result(operation).shape)
         self.operator(
             CODE.CONCATENATION,
             [self.index[name] for name in operation.inputs],
             self.index[operation.output],
-            schema.ConcatenationOptionsT(axis=rank),
+            schema.ConcatenationOptionsT(axis=rank + 1 + operation.axis - MAP_RANK),
         )
 
     def channel_slice(self, operation: Slice) -> None:
-        """SLICE of channels."""
+        """SLICE."""
         shape = self.graph.result(operation).shape
-        begin = np.array([*[0] * len(shape), operation.begin], np.int32)
+        begin = np.zeros(1 + len(shape), np.int32)
+        begin[operation.axis - MAP_RANK] = operation.begin
         size = np.array([1, *shape], np.int32)
         constants = (
             self.constant(f"{operation.name}.{what}", array)
@@ -235,7 +253,7 @@ class _Emitter(TfliteWriter):
     def mean(self, operation: Mean) -> None:
         """MEAN."""
         keeps = len(self.graph.result(operation).shape) == 3
-        axes = self.constant(f"{operation.name}.axes", np.array([1, 2], np.int32))
+        axes = self.constant(f"{operation.name}.axes", np.array(operation.axes, np.int32) + 1)
         self.operator(
             CODE.MEAN,
             [self.index[operation.inputs[0]], axes],
@@ -311,6 +329,7 @@ WRITERS: dict[type[Operation], Callable[[_Emitter, Any], None]] = {
     FullyConnected: _Emitter.fully_connected,
     Add: _Emitter.addition,
     Multiply: _Emitter.multiplication,
+    Extremum: _Emitter.extremum,
     Lookup: _Emitter.lookup,
     Concatenation: _Emitter.concatenation,
     Slice: _Emitter.channel_slice,

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from sim import native
 from sim.functional import packing
+from sim.functional.fusions import fusions
 from sim.functional.isa import Isa
 from sim.functional.layout import (
     PRELUDE,
@@ -28,6 +29,7 @@ from sim.functional.layout import (
     Memory,
     Products,
     aligned,
+    section,
     spatial,
 )
 from sim.native.declarations import constants
@@ -39,6 +41,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -56,6 +59,8 @@ Array = npt.NDArray[Any]
 Int8 = npt.NDArray[np.int8]
 
 SOURCE = Path(__file__).with_name("kernels.cc")
+CHANNELS = 2
+"""The axis of what a copy takes within each pixel."""
 
 
 def library(isa: Isa) -> Path:
@@ -70,28 +75,6 @@ def library(isa: Isa) -> Path:
         headers=sorted(SOURCE.parent.glob("*.h")),
         prelude=PRELUDE + constants(isa.constants),
     )
-
-
-def fusions(graph: Graph) -> dict[str, Add]:
-    """Additions that the convolution before them can do, by the name of the convolution.
-
-    It must be the later of the two addends and have no other reader.
-    """
-    readers: dict[str, int] = defaultdict(int)
-    for operation in graph.operations:
-        for name in operation.inputs:
-            readers[name] += 1
-    order = {operation.output: i for i, operation in enumerate(graph.operations)}
-    found = {}
-    for operation in graph.operations:
-        if not isinstance(operation, Add):
-            continue
-        last = max(operation.inputs, key=lambda name: order.get(name, -1))
-        if last in order and readers[last] == 1 and last not in graph.outputs:
-            producer = graph.operations[order[last]]
-            if isinstance(producer, Conv2D):
-                found[producer.name] = operation
-    return found
 
 
 class Kernels:
@@ -221,9 +204,15 @@ class Kernels:
             return
         at = 0
         for name in operation.inputs:
-            layer = Layer(input=self._map(name), output=self._map(operation.output))
-            self._copy(layer, at=at, count=layer.input.channels)
-            at += layer.count
+            source = self._map(name)
+            extent = (source.height, source.width, source.channels)[operation.axis]
+            layer = Layer(input=source, output=self._map(operation.output))
+            if operation.axis == CHANNELS:
+                self._copy(layer, at=at, count=extent)
+            else:
+                layer.output = section(layer.output, operation.axis, at, extent)
+                self._copy(layer)
+            at += extent
             yield layer
 
     def _layer(self, operation: Operation, fused: Add | None) -> Layer:
@@ -257,6 +246,10 @@ class Kernels:
         layer.zero_point = self._graph.tensors[operation.output].zero_point
         layer.lo, layer.hi = operation.lo, operation.hi
 
+    def _extremum(self, layer: Layer, operation: Extremum) -> None:
+        layer.kind = Kind.MAXIMUM if operation.largest else Kind.MINIMUM
+        layer.other = self._map(operation.inputs[1])
+
     def _lookup(self, layer: Layer, operation: Lookup) -> None:
         layer.kind = Kind.LOOKUP
         table = self._graph.constant(operation, "table").view(np.uint8)
@@ -271,7 +264,11 @@ class Kernels:
         layer.kernel[:] = factor
 
     def _slice(self, layer: Layer, operation: Slice) -> None:
-        self._copy(layer, first=operation.begin)
+        if operation.axis == CHANNELS:
+            self._copy(layer, first=operation.begin)
+        else:
+            layer.input = section(layer.input, operation.axis, operation.begin, operation.count)
+            self._copy(layer)
 
     def _resize_nearest(self, layer: Layer, operation: ResizeNearest) -> None:
         self._copy(layer, factor=operation.factor)
@@ -368,6 +365,7 @@ FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {
     FullyConnected: Kernels._convolution,
     Add: Kernels._add,
     Multiply: Kernels._multiply,
+    Extremum: Kernels._extremum,
     Lookup: Kernels._lookup,
     Concatenation: Kernels._concatenation,
     Slice: Kernels._slice,

@@ -31,6 +31,8 @@ class Kind(enum.IntEnum):
     MULTIPLY = 6
     LOOKUP = 7
     COPY = 8
+    MAXIMUM = 9
+    MINIMUM = 10
 
 
 class Map(ctypes.Structure):
@@ -132,6 +134,17 @@ def aligned(size: int, fill: int = 0) -> npt.NDArray[np.uint8]:
 def spatial(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """A flat tensor is a single pixel."""
     return shape if len(shape) == 3 else (1, 1, shape[0])
+
+
+def section(whole: Map, axis: int, begin: int, count: int) -> Map:
+    """Some rows, axis 0, or columns of a map."""
+    step = (whole.row, whole.channels)[axis]
+    address = ctypes.cast(whole.data, ctypes.c_void_p).value
+    assert address is not None
+    part = Map.from_buffer_copy(whole)
+    part.data = ctypes.cast(address + begin * step, ctypes.POINTER(ctypes.c_uint8))
+    setattr(part, ("height", "width")[axis], count)
+    return part
 
 
 class Memory:

@@ -10,29 +10,42 @@
 
 namespace {
 
-void add_row(const Layer& l, int y) {
-  const int n = l.output.width * l.output.channels;
-  const uint8_t *a = pixel(l.input, y, 0), *b = pixel(l.other, y, 0);
-  uint8_t* out = writable(l.output, y, 0);
-  for (int i = 0; i < n; i++) {
-    const int32_t total = (1 << (l.shift - 1)) + l.multiply[0] * (a[i] - l.input.zero_point) +
-                          l.multiply[1] * (b[i] - l.other.zero_point);
-    const int32_t value = (total >> l.shift) + l.add_zero_point;
-    out[i] = uint8_t(std::clamp(value, l.add_lo, l.add_hi) + 128);
+// A row of two maps, value by value, or of a map and one pixel for all of it.
+template <class Result>
+void joint_row(const Layer& l, int y, Result result) {
+  const bool one = l.other.height == 1 && l.other.width == 1;
+  const int pixels = one ? l.output.width : 1;
+  const int n = l.output.width * l.output.channels / pixels;
+  const uint8_t* b = pixel(l.other, one ? 0 : y, 0);
+  for (int x = 0; x < pixels; x++) {
+    const uint8_t* a = pixel(l.input, y, x);
+    uint8_t* out = writable(l.output, y, x);
+    for (int i = 0; i < n; i++) out[i] = result(a[i], b[i]);
   }
 }
 
+void add_row(const Layer& l, int y) {
+  joint_row(l, y, [&](int a, int b) {
+    const int32_t total = (1 << (l.shift - 1)) + l.multiply[0] * (a - l.input.zero_point) +
+                          l.multiply[1] * (b - l.other.zero_point);
+    const int32_t value = (total >> l.shift) + l.add_zero_point;
+    return uint8_t(std::clamp(value, l.add_lo, l.add_hi) + 128);
+  });
+}
+
 void multiply_row(const Layer& l, int y) {
-  const int n = l.output.width * l.output.channels;
-  const uint8_t *a = pixel(l.input, y, 0), *b = pixel(l.other, y, 0);
-  uint8_t* out = writable(l.output, y, 0);
   const float multiplier = l.multiplier[0];
   const float low = l.lo - l.zero_point, high = l.hi - l.zero_point;
-  for (int i = 0; i < n; i++) {
-    const int32_t product = (a[i] - l.input.zero_point) * (b[i] - l.other.zero_point);
+  joint_row(l, y, [&](int a, int b) {
+    const int32_t product = (a - l.input.zero_point) * (b - l.other.zero_point);
     const float scaled = std::min(std::max(float(product) * multiplier, low), high);
-    out[i] = uint8_t(int(std::nearbyint(scaled)) + l.zero_point + 128);
-  }
+    return uint8_t(int(std::nearbyint(scaled)) + l.zero_point + 128);
+  });
+}
+
+template <bool largest>
+void extremum_row(const Layer& l, int y) {
+  joint_row(l, y, [](int a, int b) { return uint8_t(largest ? std::max(a, b) : std::min(a, b)); });
 }
 
 void lookup_row(const Layer& l, int y) {
@@ -84,19 +97,24 @@ void average_pool_row(const Layer& l, int y) {
   }
 }
 
-void mean_of(const Layer& l, Range channels) {
-  const int32_t pixels = l.input.height * l.input.width;
-  std::vector<int32_t> sums(channels.end - channels.first, -128 * pixels);
-  for (int y = 0; y < l.input.height; y++)
-    for (int x = 0; x < l.input.width; x++) {
+void mean_pixel(const Layer& l, Range channels, int row, int column) {
+  const int height = l.input.height / l.output.height, width = l.input.width / l.output.width;
+  std::vector<int32_t> sums(channels.end - channels.first, -128 * height * width);
+  for (int y = row * height; y < (row + 1) * height; y++)
+    for (int x = column * width; x < (column + 1) * width; x++) {
       const uint8_t* in = pixel(l.input, y, x) + channels.first;
       for (size_t c = 0; c < sums.size(); c++) sums[c] += in[c];
     }
+  uint8_t* out = writable(l.output, row, column) + channels.first;
   for (size_t c = 0; c < sums.size(); c++) {
     const float real = float(sums[c]) * l.mean_multiplier + l.mean_offset;
-    l.output.data[channels.first + c] =
-        uint8_t(int(std::nearbyint(std::clamp(real, -128.f, 127.f))) + 128);
+    out[c] = uint8_t(int(std::nearbyint(std::clamp(real, -128.f, 127.f))) + 128);
   }
+}
+
+void mean_of(const Layer& l, Range channels) {
+  for (int y = 0; y < l.output.height; y++)
+    for (int x = 0; x < l.output.width; x++) mean_pixel(l, channels, y, x);
 }
 
 }  // namespace

@@ -43,6 +43,8 @@ struct Plan {
       case KIND_CONVOLUTION: return convolution(unit, part);
       case KIND_ADD: return add_row(l, unit);
       case KIND_MULTIPLY: return multiply_row(l, unit);
+      case KIND_MAXIMUM: return extremum_row<true>(l, unit);
+      case KIND_MINIMUM: return extremum_row<false>(l, unit);
       case KIND_COPY: return copy_row(l, unit);
       case KIND_LOOKUP: return lookup_row(l, unit);
       case KIND_MAX_POOL: return max_pool_row(l, unit);

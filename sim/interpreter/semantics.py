@@ -323,15 +323,19 @@ class Semantics:
                 )
                 if touched[target].any():
                     raise ProgramError("POST writes over the input of its own CONV")
-                other = self._other(op, y, offsets) if op["residual"] else None
+                other = self._other(op, pixels, first, words) if op["residual"] else None
                 values = post.results(
                     op, tile.accumulators[:, used], tile.scales[used], other, table
                 )
                 self._write(target, values)
 
-    def _other(self, op: Instruction, y: Array, offsets: Array) -> Int8:
-        """The words of the other operand of an addition."""
-        source = op["res_base"] + (y * op["res_pitch"])[:, None] + offsets
+    def _other(self, op: Instruction, pixels: slice, first: int, words: int) -> Int8:
+        """Some words of the other operand, for each of some pixels."""
+        if not op["res_width"]:
+            raise ProgramError("a row of the other operand is for no pixel")
+        y, x = np.divmod(np.arange(pixels.start, pixels.stop), op["res_width"])
+        starts = op["res_base"] + y * op["res_pitch"] + x * op["out_words"] + first
+        source = starts[:, None] + np.arange(words)
         return self.feature[self._check_words(source)].reshape(len(y), -1)
 
     def _max_pool(self, op: Instruction) -> None:

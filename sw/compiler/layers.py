@@ -61,13 +61,29 @@ class Packing:
 
 
 @dataclasses.dataclass(frozen=True)
+class Area:
+    """Some pixels of a map, ``row`` and ``column`` the first, and where in the target they go."""
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+    to_row: int = 0
+    to_column: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
 class Part:
-    """Some words of every pixel of a map, and to which word of the target's pixels they go."""
+    """Some words of every pixel of a map, and to which word of the target's pixels they go.
+
+    Of not all of the map, or to not all of the target, with ``area``.
+    """
 
     plane: Plane
     first: int
     words: int
     at: int
+    area: Area | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,7 +132,10 @@ class LoopNest:
 
 @dataclasses.dataclass(frozen=True)
 class Residual:
-    """The other operand of a fused addition, and the fields of POST that describe it."""
+    """The other operand of a fused addition, and the fields of POST that describe it.
+
+    Its plane is that of the target, or one pixel of it.
+    """
 
     plane: Plane
     fields: dict[str, int]
@@ -168,6 +187,17 @@ class Convolution(LoopNest):
     def gathered(self) -> tuple[Plane, ...]:
         """Of these maps POOL copies parts, each map once."""
         return tuple(dict.fromkeys(part.plane for part in self.gather))
+
+    @property
+    def repeated(self) -> Plane | None:
+        """The other operand, if it is one pixel for all of the target."""
+        plane = None if self.residual is None else self.residual.plane
+        if (
+            plane is None
+            or plane.height * plane.row_words == self.target.height * self.target.row_words
+        ):
+            return None
+        return plane
 
     @functools.cached_property
     def computed(self) -> Plane:
@@ -225,8 +255,14 @@ class MaxPool(LoopNest):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AveragePool(LoopNest):
-    """An average-pool whose windows are means of their own."""
+    """An average-pool whose windows are means of their own.
 
+    Attributes:
+        multiplier, offset: of each mean, float32 values; None for the averages of plain values.
+    """
+
+    multiplier: float | None = None
+    offset: float = 0.0
     kind = "average_pool"
 
 
@@ -251,6 +287,11 @@ class Copy(LoopNest):
     parts: tuple[Part, ...]
     repeat: tuple[int, int] = (1, 1)
     kind = "copy"
+
+    @property
+    def whole(self) -> bool:
+        """Whether rows go to other rows, so that there are no stripes."""
+        return any(part.area is not None for part in self.parts)
 
     @property
     def operands(self) -> tuple[Plane, ...]:

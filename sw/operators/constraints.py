@@ -11,7 +11,7 @@ import math
 from sw import numerics
 from sw.errors import DnaError
 from sw.operators.row import Constraint, Proposal
-from sw.operators.shapes import outputs
+from sw.operators.shapes import MAP_RANK, axes_of, outputs, without
 
 MAX_STEP = 32767
 """The most rows or columns of a stride or a padding; more is no network but a damaged file."""
@@ -107,13 +107,24 @@ def _exact_average(proposal: Proposal) -> str | None:
 
 def _one_shape(proposal: Proposal) -> str | None:
     left, right = (tensor.shape for tensor in proposal.inputs)
-    return None if left == right else f"cannot join shapes {left} and {right}"
+    if left == right or (len(left) == 3 and right in ((1, 1, left[2]), (left[2],))):
+        return None
+    return f"cannot join shapes {left} and {right}"
+
+
+def _axes(proposal: Proposal) -> str | None:
+    axes = proposal.operation.axes
+    if axes == (0, 1) or (axes in ((0,), (1,)) and proposal.keep_dims):
+        return None
+    return f"axes {axes!r} are not height, width or both"
 
 
 def _joinable(proposal: Proposal) -> str | None:
-    first = proposal.source
+    first, axis = proposal.source, proposal.operation.axis
+    if axis not in axes_of(first.shape):
+        return f"axis {axis!r} of {first.shape}"
     for other in proposal.inputs[1:]:
-        if other.shape[:-1] != first.shape[:-1]:
+        if without(other.shape, axis) != without(first.shape, axis):
             return f"cannot join shapes {first.shape} and {other.shape}"
         if (other.scale, other.zero_point) != (first.scale, first.zero_point):
             return f"{other.name!r} has another scale or zero point than {first.name!r}"
@@ -122,10 +133,14 @@ def _joinable(proposal: Proposal) -> str | None:
 
 def _channels_there(proposal: Proposal) -> str | None:
     begin, count = proposal.operation.begin, proposal.operation.count
-    there = proposal.source.shape[-1]
+    shape, axis = proposal.source.shape, proposal.operation.axis
+    if axis not in axes_of(shape):
+        return f"axis {axis!r} of {shape}"
+    there = shape[axis - MAP_RANK]
     if 0 <= begin < begin + count <= there:
         return None
-    return f"channels {begin} to {begin + count} are not among {there}"
+    what = ("rows", "columns", "channels")[axis]
+    return f"{what} {begin} to {begin + count} are not among {there}"
 
 
 def _factor(proposal: Proposal) -> str | None:
@@ -135,15 +150,18 @@ def _factor(proposal: Proposal) -> str | None:
     return None
 
 
-JOINABLE = Constraint("several with the same pixels, scale and zero point", _joinable)
-CHANNELS_THERE = Constraint("channels that there are", _channels_there)
+JOINABLE = Constraint(
+    "several that differ along one axis only, with one scale and zero point", _joinable
+)
+CHANNELS_THERE = Constraint("what there is of them", _channels_there)
 FACTOR = Constraint("a whole factor", _factor)
 SPATIAL = Constraint("a feature map", _spatial)
 DENSE_WEIGHTS = Constraint("weights for every channel", _dense_weights)
 DEPTHWISE_WEIGHTS = Constraint("weights for a multiple of the channels", _depthwise_weights)
 MATRIX = Constraint("weights for every value", _matrix)
 KERNEL = Constraint("a window of their size", _kernel)
-ONE_SHAPE = Constraint("two of one shape", _one_shape)
+ONE_SHAPE = Constraint("two of one shape, or the second one pixel", _one_shape)
+AXES = Constraint("height, width or both", _axes)
 EXACT_AVERAGE = Constraint(
     f"at most {numerics.MAX_AVERAGE_ELEMENTS} values in a window", _exact_average
 )

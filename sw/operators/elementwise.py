@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from sw.operations import Add, Lookup, Multiply
+from sw.operations import Add, Extremum, Lookup, Multiply
 from sw.operators import constraints, shapes
 from sw.operators.row import Operator, Spelling
 
 ADDITION = Operator(
     name="addition",
     operation=Add,
-    accepts="activations, not constants",
+    accepts="sums and differences of activations; of a map and a pixel too",
     graph="the same",
     machine="in the stream behind the convolution that computes an operand, else behind an "
     "identity",
     spelling={
         "tflite": Spelling(
-            names=("ADD",),
-            note="of two maps; of a map and one number a function",
+            names=("ADD", "SUB"),
+            note="of a map and one number a function",
             instead_of={"ADD_N": "ADD"},
         ),
         "onnx": Spelling(names=("Add", "QLinearAdd"), instead_of={"Sub": "Add", "Sum": "Add"}),
@@ -34,9 +34,9 @@ ADDITION = Operator(
 MULTIPLICATION = Operator(
     name="multiplication",
     operation=Multiply,
-    accepts="activations of one shape, not constants",
+    accepts="activations of one shape, or a map and a pixel",
     graph="the same",
-    machine="of a value and a function of it: a table; no other",
+    machine="of a value and a function of it a table; else in the stream behind an identity",
     spelling={
         "tflite": Spelling(
             names=("MUL",),
@@ -53,6 +53,25 @@ MULTIPLICATION = Operator(
     takes_activation=True,
 )
 
+EXTREMUM = Operator(
+    name="extremum",
+    operation=Extremum,
+    accepts="the larger or the smaller one of two values",
+    graph="the same",
+    machine="of a value and a function of it a table; else as an addition",
+    spelling={
+        "tflite": Spelling(
+            names=("MAXIMUM", "MINIMUM"),
+            note="of a map and one number a function",
+        ),
+        "onnx": Spelling(absent="not read yet"),
+        "pytorch": Spelling(absent="not read yet"),
+    },
+    operands=2,
+    constraints=(constraints.ONE_SHAPE,),
+    shape=shapes.same,
+)
+
 FUNCTION = Operator(
     name="function",
     operation=Lookup,
@@ -65,10 +84,8 @@ FUNCTION = Operator(
             names=(
                 *("LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "ELU"),
                 *("RELU", "RELU6", "RELU_N1_TO_1", "ABS", "NEG"),
-                *("SUB", "MINIMUM", "MAXIMUM"),
             ),
-            note="SUB, MINIMUM and MAXIMUM of a map and one number, as ADD and MUL; of other types "
-            "than INT8 only behind the logits, by the host",
+            note="of other types than INT8 only behind the logits, by the host",
             instead_of={"GELU": "HARD_SWISH", "EXP": "LOGISTIC", "SQRT": "LOGISTIC"},
         ),
         "onnx": Spelling(absent="not read yet"),
@@ -83,4 +100,17 @@ FUNCTION = Operator(
         ),
     },
     shape=shapes.same,
+)
+
+PARAMETRIC = Operator(
+    name="parametric ReLU",
+    accepts="with a slope for each channel",
+    graph="a table, a depthwise convolution, and the larger one of their results; where slopes are "
+    "above 1, a sum of two convolutions",
+    machine="what those are",
+    spelling={
+        "tflite": Spelling(names=("PRELU",), note="constant slopes"),
+        "onnx": Spelling(absent="not read yet"),
+        "pytorch": Spelling(absent="not read yet"),
+    },
 )

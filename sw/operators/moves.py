@@ -11,9 +11,10 @@ _ABSENT = Spelling(absent="not read yet")
 CONCATENATION = Operator(
     name="concatenation",
     operation=Concatenation,
-    accepts="of channels, with one scale and zero point",
+    accepts="of rows, columns or channels, with one scale and zero point",
     graph="the same",
-    machine="POOL copies; where parts in front do not fill words, a convolution behind that",
+    machine="POOL copies; of channels, where parts in front do not fill words, a convolution "
+    "behind that",
     spelling={
         "tflite": Spelling(names=("CONCATENATION",)),
         "onnx": _ABSENT,
@@ -28,9 +29,9 @@ CONCATENATION = Operator(
 SLICE = Operator(
     name="slice",
     operation=Slice,
-    accepts="some channels, one behind the other",
+    accepts="some rows, columns or channels, one behind the other",
     graph="the same",
-    machine="POOL copies; where it does not begin with a word, a convolution",
+    machine="POOL copies; of channels, where it does not begin with a word, a convolution",
     spelling={
         "tflite": Spelling(
             names=("SLICE", "STRIDED_SLICE"),
@@ -55,12 +56,28 @@ RESIZE_NEAREST = Operator(
         "tflite": Spelling(
             names=("RESIZE_NEAREST_NEIGHBOR",),
             note="no aligned corners",
-            instead_of={"RESIZE_BILINEAR": "RESIZE_NEAREST_NEIGHBOR"},
+            instead_of={"RESIZE_BICUBIC": "RESIZE_BILINEAR"},
         ),
         "onnx": _ABSENT,
         "pytorch": Spelling(names=("aten.upsample_nearest2d.vec",)),
     },
     constraints=(constraints.SPATIAL, constraints.FACTOR),
     shape=shapes.repeated,
+    keeps_quantization=True,
+)
+
+RESIZE_BILINEAR = Operator(
+    name="bilinear resize",
+    accepts="by 2 or 4 in both directions, by other powers of two where the weights fit; of one "
+    "pixel any",
+    graph="a nearest resize, the pixels of the edges around it, and a depthwise convolution",
+    machine="what those are",
+    spelling={
+        "tflite": Spelling(
+            names=("RESIZE_BILINEAR",), note="half pixels or not, and aligned corners"
+        ),
+        "onnx": _ABSENT,
+        "pytorch": _ABSENT,
+    },
     keeps_quantization=True,
 )

@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from sw.operators.row import Proposal, Shape
 
+MAP_RANK = 3
+"""Of a feature map; the one axis of a flat tensor counts as the last of these."""
+
+
+def axes_of(shape: Shape) -> range:
+    """The axes of a tensor of ``shape``."""
+    return range(MAP_RANK - len(shape), MAP_RANK)
+
+
+def without(shape: Shape, axis: int) -> Shape:
+    """``shape`` but for one axis."""
+    return with_extent(shape, axis, 0)
+
+
+def with_extent(shape: Shape, axis: int, extent: int) -> Shape:
+    """``shape`` with another extent of an axis."""
+    place = axis - MAP_RANK
+    return tuple(extent if n == place else size for n, size in enumerate(shape, -len(shape)))
+
 
 def outputs(size: int, before: int, after: int, kernel: int, stride: int) -> int:
     """How many windows lie in ``size`` rows or columns between their padding."""
@@ -43,13 +62,16 @@ def same(proposal: Proposal) -> Shape:
 
 
 def joined(proposal: Proposal) -> Shape:
-    """That of the inputs, with the channels of all."""
-    return (*proposal.source.shape[:-1], sum(each.shape[-1] for each in proposal.inputs))
+    """That of the inputs, with the extents of all along the axis."""
+    axis = proposal.operation.axis
+    extent = sum(each.shape[axis - MAP_RANK] for each in proposal.inputs)
+    return with_extent(proposal.source.shape, axis, extent)
 
 
 def sliced(proposal: Proposal) -> Shape:
-    """That of the input, with as many channels as are taken."""
-    return (*proposal.source.shape[:-1], proposal.operation.count)
+    """That of the input, with as many channels, or rows or columns, as are taken."""
+    operation = proposal.operation
+    return with_extent(proposal.source.shape, operation.axis, operation.count)
 
 
 def repeated(proposal: Proposal) -> Shape:
@@ -59,6 +81,8 @@ def repeated(proposal: Proposal) -> Shape:
 
 
 def channels(proposal: Proposal) -> Shape:
-    """The channels of the input, as a flat tensor or as a map of one pixel."""
-    count = proposal.source.shape[2]
+    """The channels of the input, as a flat tensor or as a map of one pixel, row or column."""
+    height, width, count = proposal.source.shape
+    if proposal.operation.axes != (0, 1):
+        return (height, 1, count) if proposal.operation.axes == (1,) else (1, width, count)
     return (1, 1, count) if proposal.keep_dims else (count,)

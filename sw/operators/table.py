@@ -12,8 +12,14 @@ from sw.operations import (
     Mean,
 )
 from sw.operators import constraints, shapes
-from sw.operators.elementwise import ADDITION, FUNCTION, MULTIPLICATION
-from sw.operators.moves import CONCATENATION, RESIZE_NEAREST, SLICE
+from sw.operators.elementwise import (
+    ADDITION,
+    EXTREMUM,
+    FUNCTION,
+    MULTIPLICATION,
+    PARAMETRIC,
+)
+from sw.operators.moves import CONCATENATION, RESIZE_BILINEAR, RESIZE_NEAREST, SLICE
 from sw.operators.row import Operator, Spelling
 
 _CONV = {field.name: field.range[1] for field in FORMATS[Opcode.CONV].fields}
@@ -32,7 +38,7 @@ CONVOLUTION = Operator(
     spelling={
         "tflite": Spelling(
             names=("CONV_2D",),
-            note="SAME and VALID",
+            note="SAME and VALID; a dilated one has zeros between its weights",
             instead_of={"TRANSPOSE_CONV": "CONV_2D", "CONV_3D": "CONV_2D"},
         ),
         "onnx": Spelling(
@@ -180,9 +186,9 @@ AVERAGE_POOL = Operator(
 MEAN = Operator(
     name="mean",
     operation=Mean,
-    accepts="over height and width",
+    accepts="over height, width or both",
     graph="the same",
-    machine="as it is",
+    machine="as it is; over one of them a MEAN instruction for each pixel",
     spelling={
         "tflite": Spelling(names=("MEAN",), instead_of={"SUM": "MEAN over height and width"}),
         "onnx": Spelling(
@@ -194,7 +200,7 @@ MEAN = Operator(
             instead_of={"aten.sum.dim_IntList": "aten.mean over height and width"},
         ),
     },
-    constraints=(constraints.SPATIAL,),
+    constraints=(constraints.SPATIAL, constraints.AXES),
     shape=shapes.channels,
 )
 
@@ -226,7 +232,6 @@ ACTIVATION = Operator(
     spelling={
         "tflite": Spelling(
             names=("RELU (fused)", "RELU6 (fused)"),
-            instead_of={"PRELU": "LEAKY_RELU"},
         ),
         "onnx": Spelling(
             names=("Relu", "Clip"),
@@ -347,7 +352,8 @@ SHAPES = Operator(
 )
 
 TABLE: tuple[Operator, ...] = (
-    *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MULTIPLICATION, FUNCTION),
-    *(CONCATENATION, SLICE, RESIZE_NEAREST, MAX_POOL, AVERAGE_POOL, MEAN),
+    *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MULTIPLICATION, EXTREMUM),
+    *(FUNCTION, PARAMETRIC),
+    *(CONCATENATION, SLICE, RESIZE_NEAREST, RESIZE_BILINEAR, MAX_POOL, AVERAGE_POOL, MEAN),
     *(PADDING, ACTIVATION, VIEW, EDGE, SOFTMAX, SHAPES),
 )

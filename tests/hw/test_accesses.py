@@ -22,7 +22,7 @@ from tests.support.programs import (
     random_layer,
     random_network,
 )
-from tests.support.tflite_models import random_model
+from tests.support.tflite_random import random_model
 
 NANO = PRESETS["nano"]
 WINDOWS = (Opcode.CONV, Opcode.MAX_POOL, Opcode.DEPTHWISE)

@@ -7,7 +7,7 @@ from hw import isa
 from hw.isa import Engine, Instruction, InstructionError, Opcode
 from hw.isa.layout import instruction_layout
 
-INSTRUCTION_SET = (4, "0bb4a4b932aa64f2")
+INSTRUCTION_SET = (5, "19e906b206ffc748")
 """Its version, and the digest of every instruction and field."""
 
 

@@ -172,10 +172,29 @@ class RandomNetwork:
 
     def average_pool(self, x: str, window: Window | None = None) -> None:
         window = window or self.window(x, seen=True)
+        if self.rng.random() < 0.1:  # the whole map
+            height, width, _ = self.builder.tensor(x).shape
+            window = Window((height, width))
         self.spatial.append(self.builder.average_pool2d(self.name("average"), x, window))
 
     def add(self, a: str, b: str) -> str:
-        return self.builder.add(self.name("add"), a, b, self.output(factor=2))
+        subtract = bool(self.rng.random() < 0.3)
+        return self.builder.add(self.name("add"), a, b, self.output(factor=2), subtract=subtract)
+
+    def extremum(self, a: str, b: str) -> str:
+        largest = bool(self.rng.integers(2))
+        return self.builder.extremum(
+            self.name("extremum"), a, b, self.output("none"), largest=largest
+        )
+
+    def chosen(self) -> str:
+        """The larger or smaller one of two, with a function of one of them now and then."""
+        x = self.pick()
+        operands = self.operands(x)
+        if listed("function") and self.rng.random() < 0.2:
+            operands = (x, self.function(x))
+        self.spatial.append(self.extremum(*operands))
+        return self.spatial[-1]
 
     def residual(self) -> None:
         """An addition of one of the forms that networks have, and some that they have not."""
@@ -190,6 +209,10 @@ class RandomNetwork:
         channels = self.builder.tensor(x).shape[2]
         same, point = Window((3, 3), padding=Padding(1, 1, 1, 1)), Window((1, 1))
         forms = [lambda: (x, x)]
+        if listed("mean"):
+            forms += [lambda: (x, self.mean(x, keep_dims=True))] * 2
+        if listed("mean") and listed("convolution"):
+            forms.append(lambda: (self.conv(x, channels, same), self.mean(x, keep_dims=True)))
         if listed("convolution"):
             forms += [
                 lambda: (self.conv(x, channels, same), x),
@@ -238,9 +261,19 @@ class RandomNetwork:
         self.spatial.append(x)
 
     def product(self) -> None:
-        """A value times a function of it."""
+        """Of a value and a function of it, or of two maps."""
         x = self.perhaps_convolved()
-        self.spatial.append(self.times_function(x))
+        if self.rng.random() < 0.3:
+            self.spatial.append(self.times_function(x))
+            return
+        product = self.multiply(*self.operands(x))
+        if listed("function") and self.rng.random() < 0.3:
+            product = self.function(product)
+        self.spatial.append(product)
+
+    def multiply(self, a: str, b: str) -> str:
+        factor = float(self.rng.choice([2, 60]))
+        return self.builder.multiply(self.name("mul"), a, b, self.output(factor=factor))
 
     def times_function(self, x: str) -> str:
         y = self.times(x)
@@ -262,6 +295,31 @@ class RandomNetwork:
         self.spatial.append(self.builder.concatenate(self.name("join"), parts))
         return self.spatial[-1]
 
+    def stack(self, x: str) -> str:
+        """A map and one of other rows or columns of its quantization, joined along these."""
+        axis, output = int(self.rng.integers(2)), self.output()
+        height, width, _ = self.builder.tensor(x).shape
+        parts = [x, x]
+        if listed("convolution"):
+            kernel = [1, 1]
+            kernel[axis] = int(self.rng.integers(1, (height, width)[axis] + 1))
+            windows = (Window((1, 1)), Window((kernel[0], kernel[1])))
+            parts = [self.conv(x, 7, window, output) for window in windows]
+        if self.rng.random() < 0.3:
+            parts.append(parts[0])
+        self.spatial.append(self.builder.concatenate(self.name("stack"), parts, axis))
+        return self.spatial[-1]
+
+    def section(self, x: str) -> str:
+        """Some rows or columns of ``x``."""
+        axis = int(self.rng.integers(2))
+        extent = self.builder.tensor(x).shape[axis]
+        begin = int(self.rng.integers(extent))
+        count = int(self.rng.integers(1, extent - begin + 1))
+        name = self.name("section")
+        self.spatial.append(self.builder.slice_channels(name, x, begin, count, axis))
+        return self.spatial[-1]
+
     def slice(self, x: str) -> str:
         """Some channels of ``x``, half of the time from a word on."""
         channels = self.builder.tensor(x).shape[2]
@@ -279,9 +337,15 @@ class RandomNetwork:
         self.spatial.append(self.builder.resize_nearest(self.name("resize"), x, factor))
         return self.spatial[-1]
 
-    def mean(self, x: str) -> str:
-        keep_dims = bool(self.rng.integers(2))
-        return self.builder.mean(self.name("mean"), x, self.output("none"), keep_dims=keep_dims)
+    def mean(self, x: str, keep_dims: bool | None = None, axes: tuple[int, ...] = (0, 1)) -> str:
+        keep = bool(self.rng.integers(2)) if keep_dims is None else keep_dims
+        return self.builder.mean(
+            self.name("mean"), x, self.output("none"), keep_dims=keep, axes=axes
+        )
+
+    def mean_of_one_axis(self, x: str) -> None:
+        """Of each row or column."""
+        self.spatial.append(self.mean(x, True, (int(self.rng.integers(2)),)))
 
     def dense(self, x: str, outputs: int | None = None) -> str:
         inputs = int(np.prod(self.builder.tensor(x).shape))
@@ -313,20 +377,26 @@ STEPS: dict[str, Draw] = {
     "depthwise convolution": lambda net: net.depthwise(net.pick()),
     "addition": lambda net: net.residual(),
     "multiplication": lambda net: net.product(),
+    "extremum": lambda net: net.chosen(),
     "function": lambda net: net.chain(),
-    "concatenation": lambda net: net.joint(net.pick(), int(net.rng.integers(1, 4))),
-    "slice": lambda net: net.slice(net.pick()),
+    "concatenation": lambda net: (
+        net.joint(net.pick(), int(net.rng.integers(1, 4)))
+        if net.rng.random() < 0.6
+        else net.stack(net.pick())
+    ),
+    "slice": lambda net: (net.slice if net.rng.random() < 0.6 else net.section)(net.pick()),
     "nearest resize": lambda net: net.resize(net.pick()),
     "max-pool": lambda net: net.max_pool(net.pick()),
     "average-pool": lambda net: net.average_pool(net.pick()),
+    "mean": lambda net: net.mean_of_one_axis(net.pick()),
 }
 """How to draw one of a row of the table of operators, anywhere in a network."""
 
 OFTEN = {"convolution": 3, "depthwise convolution": 2, "addition": 3}
 """How many times as often as the others a row is drawn: these have most ways to be compiled."""
 
-ENDS = ("mean", "fully connected")
-"""Rows that :meth:`RandomNetwork.finish` draws, at the end."""
+ENDS = ("fully connected",)
+"""Rows that :meth:`RandomNetwork.finish` draws, at the end, as it does a mean of all."""
 
 
 def lone_convolution() -> Graph:
@@ -392,19 +462,25 @@ def _lone_addition(network: RandomNetwork, _window: Window, _outputs: int) -> st
     return network.add("input", operand)
 
 
+def _lone_mean(network: RandomNetwork) -> str:
+    axes = ((0, 1), (0,), (1,))[int(network.rng.integers(3))]
+    return network.mean("input", None if len(axes) == 2 else True, axes)
+
+
 LAYERS: dict[str, Callable[[RandomNetwork, Window, int], str | None]] = {
     "convolution": lambda net, window, outputs: net.conv("input", outputs, window),
     "depthwise convolution": lambda net, window, _: net.depthwise("input", window),
     "fully connected": lambda net, _, outputs: net.dense("input", outputs),
     "addition": _lone_addition,
-    "multiplication": lambda net, _window, _outputs: net.times_function("input"),
+    "multiplication": lambda net, _window, _outputs: net.multiply(*net.operands("input")),
+    "extremum": lambda net, _window, _outputs: net.extremum(*net.operands("input")),
     "function": lambda net, _window, _outputs: net.function("input"),
     "concatenation": lambda net, _window, _outputs: net.joint("input", 1),
     "slice": lambda net, _window, _outputs: net.slice("input"),
     "nearest resize": lambda net, _window, _outputs: net.resize("input"),
     "max-pool": lambda net, window, _: net.max_pool("input", window),
     "average-pool": lambda net, window, _: net.average_pool("input", window),
-    "mean": lambda net, _window, _outputs: net.mean("input"),
+    "mean": lambda net, _window, _outputs: _lone_mean(net),
 }
 """How to draw one of a row by itself: over the input, with a window and output channels."""
 

@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from sw.numerics import Function
 from sw.operators import table
-from tests.support.tflite_models import CODE, CONSTANTS, RELU, SAME, VALID, Made, Maker
+from tests.support.tflite_models import CODE, RELU, SAME, VALID, Made, Maker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +115,14 @@ def _flattened(net: Maker) -> Made:
     return net.fully_connected(net.flatten(_map(net), True), 4)
 
 
+def _of_two(net: Maker, x: Made, code: str) -> Made:
+    """A map and a pixel of it."""
+    pixel = net.mean(x, keep=True)
+    if code == "SUB":
+        return net.add(x, pixel, subtract=True)
+    return net.extremum(x, net.like(pixel, x), largest=code == "MAXIMUM")
+
+
 def _function(name: str) -> Callable[[Maker], Made]:
     return lambda net: net.function(_map(net), name)
 
@@ -130,6 +138,7 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
     "CONV_2D": [
         lambda net: _end(net, net.conv(_map(net), 4, (3, 2), mode=SAME)),
         lambda net: net.conv(_start(net), 4, (2, 3), (2, 1), VALID, RELU),
+        lambda net: net.conv(_start(net), 4, (2, 2), mode=SAME, dilation=(2, 3)),
     ],
     "DEPTHWISE_CONV_2D": [
         lambda net: net.conv(net.depthwise(_start(net), 2, (3, 2)), 4, (1, 1)),
@@ -141,12 +150,14 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
     "ADD": [
         lambda net: _end(net, net.add(x := _start(net), net.depthwise(x, 1, (1, 1)))),
         lambda net: _end(net, net.with_number(_map(net), "ADD")),
+        lambda net: _end(net, net.add(x := _map(net), net.numbers(x))),
     ],
     "MAX_POOL_2D": _pooled(CODE.MAX_POOL_2D),
     "AVERAGE_POOL_2D": _pooled(CODE.AVERAGE_POOL_2D),
     "MEAN": [
         lambda net: net.fully_connected(_pixel(net), 4),
         lambda net: _pixel(net, keep=False),
+        lambda net: net.mean(_map(net), True, (2,)),
     ],
     "PAD": [
         lambda net: net.conv(
@@ -181,13 +192,22 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
     "SOFTMAX": [lambda net: net.softmax(_logits(net))],
     "LOG_SOFTMAX": [lambda net: net.log_softmax(_logits(net))],
     **{
-        code: [lambda net, code=code: _end(net, net.with_number(_map(net), code))]
-        for code in CONSTANTS
+        code: [
+            lambda net, code=code: _end(net, net.with_number(_map(net), code)),
+            lambda net, code=code: _end(net, _of_two(net, _map(net), code)),
+        ]
+        for code in ("SUB", "MINIMUM", "MAXIMUM")
     },
+    "PRELU": [lambda net: _end(net, net.prelu(_map(net)))],
+    "RESIZE_BILINEAR": [
+        lambda net: _end(net, net.resize_bilinear(_map(net), (2, 1), "half")),
+        lambda net: _end(net, net.resize_bilinear(_map(net), (2, 2), "aligned")),
+    ],
     "MUL": [
         lambda net: _end(net, net.times_numbers(_map(net))),
         lambda net: _end(net, net.with_number(_map(net), "MUL")),
         lambda net: _end(net, net.multiply(x := _map(net), net.function(x, "logistic"))),
+        lambda net: _end(net, net.multiply(x := _map(net), net.mean(x, keep=True))),
     ],
     **{name.upper(): [_function(name)] for name in get_args(Function) if name != "quantize"},
     "ARG_MAX": [lambda net: net.arg_max(_logits(net))],
@@ -196,8 +216,14 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
         _flattened,
         lambda net: _end(net, net.slice(_map(net), 1, 2, True)),
     ],
-    "SLICE": [lambda net: _end(net, net.slice(_map(net), 1, 2, False))],
-    "CONCATENATION": [lambda net: _end(net, net.concatenate([x := _map(net), x]))],
+    "SLICE": [
+        lambda net: _end(net, net.slice(_map(net), 1, 2, False)),
+        lambda net: _end(net, net.slice(_map(net), 1, 3, False, 1)),
+    ],
+    "CONCATENATION": [
+        lambda net: _end(net, net.concatenate([x := _map(net), x])),
+        lambda net: _end(net, net.concatenate([x := _map(net), x], 2)),
+    ],
     "RESIZE_NEAREST_NEIGHBOR": [lambda net: _end(net, net.resize_nearest(_map(net), (2, 1)))],
     "PACK": [_flattened],
 }

@@ -3,15 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import get_args
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.frontends.tflite.functions import function_options
 from sw.frontends.tflite.writer import TfliteWriter
-from sw.numerics import Function
-from tests.support.programs import listed
 
 CODE = schema.BuiltinOperator
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
@@ -20,8 +17,12 @@ NONE, RELU, RELU6 = (
     schema.ActivationFunctionType.RELU,
     schema.ActivationFunctionType.RELU6,
 )
-CONSTANTS = ("SUB", "MINIMUM", "MAXIMUM")
-"""What has a constant, and is a function by that."""
+CONSTANTS = {
+    **dict.fromkeys(("ADD", "SUB"), "addition"),
+    "MUL": "multiplication",
+    **dict.fromkeys(("MINIMUM", "MAXIMUM"), "extremum"),
+}
+"""What is a function with a constant, and its row."""
 SPREAD = 50.0
 """Root mean square in steps of int8 that the output scales aim at."""
 
@@ -104,17 +105,25 @@ class Maker(TfliteWriter):
         ]
         return (1, *sizes, channels)
 
-    def conv(self, x: Made, channels, kernel, stride=(1, 1), mode=SAME, act=NONE) -> Made:
+    def conv(
+        self, x: Made, channels, kernel, stride=(1, 1), mode=SAME, act=NONE, dilation=(1, 1)
+    ) -> Made:
         weights, bias, scale = self.weights(
             x, (channels, *kernel, x.shape[3]), channels, math.prod(kernel) * x.shape[3], 0
         )
-        y = self.made(self.windows(x, kernel, stride, mode, channels), scale, self.zero_point())
+        spread = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+        y = self.made(self.windows(x, spread, stride, mode, channels), scale, self.zero_point())
         self.operator(
             CODE.CONV_2D,
             [x.index, weights, bias],
             y.index,
             schema.Conv2DOptionsT(
-                padding=mode, strideH=stride[0], strideW=stride[1], fusedActivationFunction=act
+                padding=mode,
+                strideH=stride[0],
+                strideW=stride[1],
+                dilationHFactor=dilation[0],
+                dilationWFactor=dilation[1],
+                fusedActivationFunction=act,
             ),
         )
         return y
@@ -151,17 +160,43 @@ class Maker(TfliteWriter):
         )
         return y
 
-    def add(self, a: Made, b: Made, act=NONE) -> Made:
+    def add(self, a: Made, b: Made, act=NONE, *, subtract: bool = False) -> Made:
         scale = math.hypot(a.scale, b.scale) * float(self.rng.uniform(0.7, 2))
-        y = self.made(a.shape, scale, self.zero_point())
-        self.operator(
-            CODE.ADD, [a.index, b.index], y.index, schema.AddOptionsT(fusedActivationFunction=act)
+        y = self.made(max(a.shape, b.shape, key=math.prod), scale, self.zero_point())
+        options = schema.SubOptionsT() if subtract else schema.AddOptionsT()
+        options.fusedActivationFunction = act
+        code = CODE.SUB if subtract else CODE.ADD
+        self.operator(code, [a.index, b.index], y.index, options)
+        return y
+
+    def extremum(self, a: Made, b: Made, *, largest: bool) -> Made:
+        """Of two maps of one scale, as converters write it, whatever they are."""
+        y = self.made(max(a.shape, b.shape, key=math.prod), a.scale, a.zero_point)
+        code = CODE.MAXIMUM if largest else CODE.MINIMUM
+        self.operator(code, [a.index, b.index], y.index, schema.MaximumMinimumOptionsT())
+        return y
+
+    def numbers(self, x: Made) -> Made:
+        """A number for each channel."""
+        scale, zero_point = x.scale * float(self.rng.uniform(0.3, 2)), self.zero_point()
+        shape = (1, 1, 1, x.shape[3])
+        return Made(self.number(shape, scale, zero_point), shape, scale, zero_point)
+
+    def prelu(self, x: Made, steep: bool = False) -> Made:
+        """PRELU; slopes to 1, or ``steep`` to 2 and below 0."""
+        channels = x.shape[3]
+        slopes = self.rng.integers(-127 if steep else 0, 128, (1, 1, channels)).astype(np.int8)
+        scale = (2 if steep else 1) / 127
+        given = self.constant(
+            f"slopes{len(self.tensors)}", slopes, quantization=self.quantization([scale], [0])
         )
+        y = self.made(x.shape, x.scale * float(self.rng.uniform(0.5, 2)), self.zero_point())
+        self.operator(CODE.PRELU, [x.index, given], y.index, None)
         return y
 
     def multiply(self, a: Made, b: Made, act=NONE) -> Made:
         scale = a.scale * b.scale * float(self.rng.uniform(20, 100))
-        y = self.made(a.shape, scale, self.zero_point())
+        y = self.made(max(a.shape, b.shape, key=math.prod), scale, self.zero_point())
         self.operator(
             CODE.MUL, [a.index, b.index], y.index, schema.MulOptionsT(fusedActivationFunction=act)
         )
@@ -178,7 +213,8 @@ class Maker(TfliteWriter):
         return y
 
     def concatenate(self, parts, axis: int = -1, act=NONE) -> Made:
-        shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+        shape = list(parts[0].shape)
+        shape[axis] = sum(part.shape[axis] for part in parts)
         y = self.made(shape, parts[0].scale, parts[0].zero_point)
         self.operator(
             CODE.CONCATENATION,
@@ -188,17 +224,18 @@ class Maker(TfliteWriter):
         )
         return y
 
-    def slice(self, x: Made, begin: int, count: int, strided: bool) -> Made:
-        """Channels; with ``strided`` by STRIDED_SLICE, else by SLICE."""
-        y = self.made((*x.shape[:-1], count), x.scale, x.zero_point)
-        rest = [0] * (len(x.shape) - 1)
+    def slice(self, x: Made, begin: int, count: int, strided: bool, axis: int = 3) -> Made:
+        """Channels, or rows or columns; with ``strided`` by STRIDED_SLICE, else by SLICE."""
+        shape, first, last = list(x.shape), [0] * len(x.shape), [0] * len(x.shape)
+        shape[axis], first[axis], last[axis] = count, begin, begin + count
+        y = self.made(shape, x.scale, x.zero_point)
         if strided:
-            bounds = [[*rest, begin], [*rest, begin + count], [1] * len(x.shape)]
-            mask = (1 << len(rest)) - 1
+            bounds = [first, last, [1] * len(x.shape)]
+            mask = ((1 << len(x.shape)) - 1) ^ (1 << axis)
             code = CODE.STRIDED_SLICE
             options = schema.StridedSliceOptionsT(beginMask=mask, endMask=mask)
         else:
-            bounds = [[*rest, begin], [*x.shape[:-1], count]]
+            bounds = [first, shape]
             code, options = CODE.SLICE, schema.SliceOptionsT()
         given = [
             self.constant(f"bounds{len(self.tensors)}_{place}", np.array(each, np.int32))
@@ -213,6 +250,19 @@ class Maker(TfliteWriter):
         given = self.constant(f"size{len(self.tensors)}", np.array(size, np.int32))
         options = schema.ResizeNearestNeighborOptionsT(halfPixelCenters=half)
         self.operator(CODE.RESIZE_NEAREST_NEIGHBOR, [x.index, given], y.index, options)
+        return y
+
+    def resize_bilinear(self, x: Made, factor, way: str) -> Made:
+        """Way: ``plain``, ``aligned`` or ``half``."""
+        size = [n * f for n, f in zip(x.shape[1:3], factor, strict=True)]
+        if way == "aligned":
+            size = [(n - 1) * f + 1 for n, f in zip(x.shape[1:3], factor, strict=True)]
+        y = self.made((1, *size, x.shape[3]), x.scale, x.zero_point)
+        given = self.constant(f"size{len(self.tensors)}", np.array(size, np.int32))
+        options = schema.ResizeBilinearOptionsT(
+            alignCorners=way == "aligned", halfPixelCenters=way == "half"
+        )
+        self.operator(CODE.RESIZE_BILINEAR, [x.index, given], y.index, options)
         return y
 
     def with_number(self, x: Made, code: str, *, first: bool = False, act=NONE) -> Made:
@@ -271,9 +321,11 @@ class Maker(TfliteWriter):
         )
         return y
 
-    def mean(self, x: Made, keep: bool) -> Made:
-        axes = self.constant(f"axes{len(self.tensors)}", np.array([1, 2], np.int32))
-        shape = (1, 1, 1, x.shape[3]) if keep else (1, x.shape[3])
+    def mean(self, x: Made, keep: bool, over: tuple[int, ...] = (1, 2)) -> Made:
+        axes = self.constant(f"axes{len(self.tensors)}", np.array(over, np.int32))
+        shape = [1 if axis in over else size for axis, size in enumerate(x.shape)]
+        if not keep:
+            shape = [size for axis, size in enumerate(shape) if axis not in over]
         y = self.made(shape, x.scale * self.rng.uniform(0.2, 1), self.zero_point())
         self.operator(CODE.MEAN, [x.index, axes], y.index, schema.ReducerOptionsT(keepDims=keep))
         return y
@@ -349,160 +401,6 @@ class Maker(TfliteWriter):
         return self.file([self.source.index], [y.index])
 
 
-def random_model(rng: np.random.Generator) -> bytes:
-    """A network of 2 to 8 random operators: shapes, windows, scales and bounds as they come."""
-    net = Maker(rng)
-    shape = (1, int(rng.integers(3, 20)), int(rng.integers(3, 20)), int(rng.integers(1, 14)))
-    edges = ["int8", "int8", "float32", "uint8"] if listed("quantization") else ["int8"]
-    x = net.input(shape, str(rng.choice(edges)))
-    seen = [x]
-    for number in range(int(rng.integers(1, 7))):
-        names = [name for name in DRAWS if listed(name) and (number or name != "view")]
-        x = DRAWS[str(rng.choice(names))](Draw(net, x, seen))
-        seen.append(x)
-    act = random_activation(rng)
-    ending = rng.integers(4)
-    if ending == 0 and listed("mean"):
-        x = net.mean(x, keep=bool(rng.integers(2)))
-    elif ending == 1 and listed("average-pool"):
-        x = net.pool(x, CODE.AVERAGE_POOL_2D, x.shape[1:3], (1, 1), VALID, act)
-    if ending < 3 and math.prod(x.shape) < 4000 and listed("fully connected"):
-        if listed("view") and rng.integers(2):
-            computed = listed("shape arithmetic") and listed("slice")
-            x = net.flatten(x, computed and bool(rng.integers(2)))
-        x = net.fully_connected(x, int(rng.integers(1, 30)), act, bool(rng.integers(2)))
-        if listed("softmax") and rng.integers(2):
-            tails = (net.softmax, net.log_softmax, net.arg_max)
-            x = tails[int(rng.integers(len(tails)))](x)
-    elif listed("view") and len(x.shape) == 4 and rng.integers(2):
-        x = net.transpose(x, rng.permutation(4))
-    integer = net.tensors[x.index].type == schema.TensorType.INT32
-    dequantized = listed("quantization") and rng.integers(3) == 0 and not integer
-    return net.finish(net.dequantize(x) if dequantized else x)
-
-
-def random_activation(rng: np.random.Generator) -> int:
-    """None in half of the cases."""
-    return int(rng.choice([NONE, NONE, RELU, RELU6] if listed("activation") else [NONE]))
-
-
-class Draw:
-    """What a random operator is made of: ``x`` to read, what else there is, a window that fits.
-
-    Attributes:
-        net: the model so far.
-        x: what the operator reads.
-        seen: every tensor so far, ``x`` last.
-    """
-
-    def __init__(self, net: Maker, x: Made, seen: list[Made]) -> None:
-        rng = net.rng
-        self.net, self.x, self.seen = net, x, seen
-        self.act = random_activation(rng)
-        self.mode = int(rng.choice([SAME, VALID]))
-        self.kernel = self.fitting(rng.integers(1, 8, 2))
-        self.stride = tuple(int(s) for s in (rng.integers(1, 3, 2)))
-        if rng.integers(2):
-            self.kernel = (self.kernel[0], min(self.kernel[0], x.shape[2]))
-            self.stride = (self.stride[0], self.stride[0])
-        self.channels = int(rng.integers(1, 21))
-
-    def fitting(self, kernel) -> tuple[int, int]:
-        """A kernel no larger than the map."""
-        height, width = (int(min(k, n)) for k, n in zip(kernel, self.x.shape[1:3], strict=True))
-        return height, width
-
-    def convolution(self) -> Made:
-        return self.net.conv(self.x, self.channels, self.kernel, self.stride, self.mode, self.act)
-
-    def depthwise(self) -> Made:
-        times = int(self.net.rng.integers(1, 3)) if self.x.shape[3] < 12 else 1
-        return self.net.depthwise(self.x, times, self.kernel, self.stride, self.mode, self.act)
-
-    def addition(self) -> Made:
-        x, rng = self.x, self.net.rng
-        same = [other for other in self.seen[:-1] if other.shape == x.shape]
-        if same:
-            return self.net.add(x, same[int(rng.integers(len(same)))], self.act)
-        if not listed("convolution"):
-            return self.net.add(x, x, self.act)
-        return self.net.add(x, self.net.conv(x, x.shape[3], (1, 1), act=self.act), self.act)
-
-    def function(self) -> Made:
-        if self.net.rng.integers(3) == 0:
-            code = str(self.net.rng.choice(CONSTANTS))
-            first = bool(self.net.rng.integers(2))
-            return self.net.with_number(self.x, code, first=first, act=self.act)
-        kinds = get_args(Function)
-        return self.net.function(self.x, str(self.net.rng.choice(kinds)))
-
-    def multiplication(self) -> Made:
-        """A value times a function of it."""
-        if self.net.rng.integers(3) == 0:
-            return self.net.times_numbers(self.x)
-        other = self.function() if listed("function") else self.x
-        operands = [self.x, other][:: 1 if self.net.rng.integers(2) else -1]
-        return self.net.multiply(*operands, self.act)
-
-    def concatenation(self) -> Made:
-        """Of what there is twice; of it and a maximum of single values, which have its scale."""
-        parts = [self.x, self.x]
-        if listed("max-pool") and self.net.rng.integers(2):
-            parts[1] = self.net.pool(self.x, CODE.MAX_POOL_2D, (1, 1), (1, 1))
-        return self.net.concatenate(parts)
-
-    def slice(self) -> Made:
-        channels = self.x.shape[3]
-        begin = int(self.net.rng.integers(channels))
-        count = int(self.net.rng.integers(1, channels - begin + 1))
-        return self.net.slice(self.x, begin, count, bool(self.net.rng.integers(2)))
-
-    def resize(self) -> Made:
-        factor = [int(n) for n in self.net.rng.integers(1, 3, 2)]
-        return self.net.resize_nearest(self.x, factor, bool(self.net.rng.integers(2)))
-
-    def pool(self, code: int) -> Made:
-        return self.net.pool(self.x, code, self.kernel, self.stride, self.mode, self.act)
-
-    def padding(self) -> Made:
-        """PAD, and behind it what may take it in, or what may not."""
-        amounts = self.net.rng.integers(0, 3, (4, 2))
-        amounts[0] = 0
-        amounts[3] *= int(self.net.rng.integers(3) == 0)
-        self.x = self.net.pad(self.x, amounts)
-        if listed("max-pool") and self.net.rng.integers(2):
-            kernel = self.fitting([max(k, 3) for k in self.kernel])  # more than padding
-            return self.net.pool(self.x, CODE.MAX_POOL_2D, kernel, self.stride, self.mode)
-        return self.convolution() if listed("convolution") else self.x
-
-    def view(self) -> Made:
-        """A view that changes nothing, or one that is undone."""
-        if self.net.rng.integers(2):
-            return self.net.reshape(self.x, self.x.shape)
-        order = self.net.rng.permutation(4)
-        return self.net.transpose(self.net.transpose(self.x, order), np.argsort(order))
-
-
-DRAWS: dict[str, Callable[[Draw], Made]] = {
-    "convolution": Draw.convolution,
-    "depthwise convolution": Draw.depthwise,
-    "addition": Draw.addition,
-    "multiplication": Draw.multiplication,
-    "function": Draw.function,
-    "concatenation": Draw.concatenation,
-    "slice": Draw.slice,
-    "nearest resize": Draw.resize,
-    "max-pool": lambda draw: draw.pool(CODE.MAX_POOL_2D),
-    "average-pool": lambda draw: draw.pool(CODE.AVERAGE_POOL_2D),
-    "padding": Draw.padding,
-    "view": Draw.view,
-}
-"""How to draw an operator of a row of the table anywhere in a model."""
-
-ENDS = ("fully connected", "mean", "activation", "quantization", "softmax", "shape arithmetic")
-"""Rows that :func:`random_model` draws at the edges of a model, or within other operators."""
-
-
 def _example(*operators: Callable[[Maker, Made], Made], edge: str = "int8") -> bytes:
     """Operators behind a convolution of a map of 6 x 7 pixels and 4 channels."""
     net = Maker(np.random.default_rng(5))
@@ -518,6 +416,9 @@ EXAMPLES: dict[str, Callable[[], bytes]] = {
     "fully connected": lambda: _example(lambda net, x: net.fully_connected(x, 5)),
     "addition": lambda: _example(lambda net, x: net.add(x, x)),
     "multiplication": lambda: _example(lambda net, x: net.multiply(x, net.function(x, "logistic"))),
+    "extremum": lambda: _example(lambda net, x: net.extremum(x, x, largest=True)),
+    "parametric ReLU": lambda: _example(lambda net, x: net.prelu(x)),
+    "bilinear resize": lambda: _example(lambda net, x: net.resize_bilinear(x, (2, 2), "half")),
     "function": lambda: _example(lambda net, x: net.function(x, "leaky_relu")),
     "concatenation": lambda: _example(lambda net, x: net.concatenate([x, x])),
     "slice": lambda: _example(lambda net, x: net.slice(x, 1, 2, False)),

@@ -30,6 +30,11 @@ def network() -> Graph:
     parts = {"name": "less", "inputs": ("sum",), "output": "less"}
     less = Lookup(**parts, function="sub", constant=Scalar(3, 0.5, 1, (1,)))
     builder.lookup(less, table, Output(0.5, 1))
+    builder.add("difference", "sum", "function", Output(0.5, 1), subtract=True)
+    builder.extremum("smaller", "difference", "sum", Output(0.5, 1), largest=False)
+    builder.mean("rows", "smaller", Output(0.5, 1), keep_dims=True, axes=(1,))
+    builder.slice_channels("row", "rows", 2, 1, 0)
+    builder.concatenate("rows again", ["row", "rows"], 0)
     builder.multiply("product", "sum", "function", Output(2.0, 1))
     builder.concatenate("joint", ["function", "sum"])
     builder.slice_channels("part", "joint", 3, 4)
@@ -79,7 +84,7 @@ FIELDS = [
     ("conv", "stride", (1, 2**40), "is more than"),
     ("conv", "padding", Padding(1, 1, 1, -1), "less than nothing"),
     ("conv", "padding", Padding(1, 1, 1, 2**31), "is more than"),
-    ("conv", "padding", Padding(1, 1, 1, 2), "cannot join shapes|the tensor is"),
+    ("conv", "padding", Padding(1, 1, 1, 2), "cannot join shapes|the tensor is|multiplier is"),
     ("conv", "activation", "none", "lo is -128|activation"),
     ("conv", "lo", -127, "lo is -127, not -128"),
     ("conv", "hi", 10**30, "hi is 1000000"),

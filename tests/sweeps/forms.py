@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hw.config import DnaConfig
-from hw.isa import TablePlace
+from hw.isa import Join, TablePlace
 from sw.compiler.layers import AveragePool, Convolution, Copy, Layer, MeanPool
 from sw.compiler.lowering import lower
 from sw.graph import Graph
@@ -70,9 +70,18 @@ def _multiplier(place: Place) -> int:
     return place.graph.result(place.operation).shape[2] // place.shape[2]
 
 
+def _operand_shapes(place: Place) -> list[tuple[int, ...]]:
+    return [tensor.shape for tensor in place.graph.operands(place.operation)]
+
+
 def _twice(place: Place) -> bool:
     return len(set(place.operation.inputs)) == 1
 
+
+JOINTS: dict[str, Form] = {
+    "of two maps": lambda it: _operand_shapes(it)[0] == _operand_shapes(it)[1] and not _twice(it),
+    "of a map and a pixel": lambda it: _operand_shapes(it)[0] != _operand_shapes(it)[1],
+}
 
 CONVOLUTIONS = ("convolution", "depthwise convolution", "fully connected")
 
@@ -113,6 +122,11 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
     },
     "addition": {
         **ACTIVATIONS,
+        **JOINTS,
+        "a difference": lambda it: it.operation.multipliers[1] < 0,
+        "a convolution taken from something": lambda it: (
+            it.layer.residual.fields["join"] is Join.REVERSED
+        ),
         "by itself": lambda it: it.computed_with in (None, "function") and not _twice(it),
         "to itself": _twice,
         "behind a convolution": lambda it: it.computed_with == "convolution",
@@ -123,8 +137,19 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
     },
     "multiplication": {
         **ACTIVATIONS,
-        "by itself": lambda it: _first(it) not in CONVOLUTIONS,
-        "behind a convolution": lambda it: _first(it) in CONVOLUTIONS,
+        **JOINTS,
+        "within a table": lambda it: it.layer.residual is None,
+        "with a function behind it": lambda it: (
+            it.layer.residual is not None and it.layer.table is not None
+        ),
+    },
+    "extremum": {
+        **JOINTS,
+        "the larger one": lambda it: it.operation.largest,
+        "the smaller one": lambda it: not it.operation.largest,
+        "by itself": lambda it: it.layer.residual is not None and len(it.layer.operations) == 1,
+        "behind a convolution": lambda it: it.computed_with == "convolution",
+        "within a table": lambda it: it.layer.residual is None,
     },
     "function": {
         "by itself": lambda it: _first(it) not in CONVOLUTIONS,
@@ -142,11 +167,15 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
         "of one twice": _twice_among,
         "of words": lambda it: isinstance(it.layer, Copy),
         "of parts of words": lambda it: isinstance(it.layer, Convolution),
+        "of rows": lambda it: it.operation.axis == 0,
+        "of columns": lambda it: it.operation.axis == 1,
     },
     "slice": {
         "from the start": lambda it: it.operation.begin == 0,
         "from a word on": lambda it: it.operation.begin > 0 and isinstance(it.layer, Copy),
         "from within a word": lambda it: isinstance(it.layer, Convolution),
+        "of rows": lambda it: it.operation.axis == 0,
+        "of columns": lambda it: it.operation.axis == 1,
     },
     "nearest resize": {
         "of rows": lambda it: it.operation.factor[0] > 1,
@@ -161,6 +190,8 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
     "mean": {
         "to a map of one pixel": lambda it: len(it.graph.result(it.operation).shape) == 3,
         "to a flat tensor": lambda it: len(it.graph.result(it.operation).shape) == 1,
+        "of rows": lambda it: it.operation.axes == (1,),
+        "of columns": lambda it: it.operation.axes == (0,),
     },
 }
 """Forms of each row of the table that is an operation of the graph."""

@@ -19,7 +19,7 @@ from sim.verify.rtl import verify_program
 from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.frontends.tflite import Imported, import_model, read
-from tests.support.tflite_models import random_model
+from tests.support.tflite_random import random_model
 
 CONFIG = PRESETS["nano"]
 

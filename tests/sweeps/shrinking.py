@@ -20,6 +20,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -226,10 +227,15 @@ REBUILD: dict[type[Operation], Callable[[Rebuilt], str]] = {
         *it.names, it.weights(), it.output, it.window
     ),
     FullyConnected: lambda it: it.builder.fully_connected(*it.names, it.weights(), it.output),
-    Add: lambda it: it.builder.add(*it.names, it.output),
+    Add: lambda it: it.builder.add(*it.names, it.output, subtract=it.operation.multipliers[1] < 0),
+    Extremum: lambda it: it.builder.extremum(*it.names, it.output, largest=it.operation.largest),
     Multiply: lambda it: it.builder.multiply(*it.names, it.output),
-    Concatenation: lambda it: it.builder.concatenate(it.operation.name, it.operation.inputs),
-    Slice: lambda it: it.builder.slice_channels(*it.names, it.operation.begin, it.operation.count),
+    Concatenation: lambda it: it.builder.concatenate(
+        it.operation.name, it.operation.inputs, it.operation.axis
+    ),
+    Slice: lambda it: it.builder.slice_channels(
+        *it.names, it.operation.begin, it.operation.count, it.operation.axis
+    ),
     ResizeNearest: lambda it: it.builder.resize_nearest(*it.names, it.operation.factor),
     Lookup: lambda it: it.builder.lookup(
         it.operation, it.graph.constant(it.operation, "table"), it.output
@@ -237,7 +243,10 @@ REBUILD: dict[type[Operation], Callable[[Rebuilt], str]] = {
     MaxPool2D: lambda it: it.builder.max_pool2d(*it.names, it.window),
     AveragePool2D: lambda it: it.builder.average_pool2d(*it.names, it.window),
     Mean: lambda it: it.builder.mean(
-        *it.names, it.output, keep_dims=len(it.graph.result(it.operation).shape) == 3
+        *it.names,
+        it.output,
+        keep_dims=len(it.graph.result(it.operation).shape) == 3,
+        axes=it.operation.axes,
     ),
 }
 """How an operation of each class is added once more, with other sizes."""

@@ -27,7 +27,8 @@ class Slabs:
     Attributes:
         buffers: slabs of each kind.
         source, target: words of each slab; 0 if that feature map needs none. Behind the source are
-            the maps in DRAM of which it is made, one behind the other.
+            the maps in DRAM of which it is made, one behind the other, or the pixel that is joined
+            to all.
         source_pitch, target_pitch: of the rows in them.
     """
 
@@ -64,7 +65,15 @@ def slabs(config: DnaConfig, layer: Layer, choice: Choice, in_dram: Set[str]) ->
     in_rows = max(stripe.in_rows for stripe in choice.stripes)
     rows = max(stripe.rows for stripe in choice.stripes)
     of_source = extent(in_rows, source_row, source_pitch) if source.tensor in in_dram else 0
-    gathered = sum(in_rows * plane.row_words for plane in layer.gathered if plane.tensor in in_dram)
+    whole = isinstance(layer, Copy) and layer.whole
+    gathered = sum(
+        (plane.height if whole else in_rows) * plane.row_words
+        for plane in layer.gathered
+        if plane.tensor in in_dram
+    )
+    repeated = layer.repeated if isinstance(layer, Convolution) else None
+    if repeated is not None and repeated.tensor in in_dram:
+        gathered += repeated.row_words + in_rows * (source_pitch - source_row)
     if isinstance(layer, Copy):
         of_source = 0
     return Slabs(

@@ -38,6 +38,8 @@ def stripe_sizes(layer: Layer) -> list[int]:
     if isinstance(layer, MaxPool) and layer.row_by_row:
         return [1]
     count = units(layer)
+    if isinstance(layer, Copy) and layer.whole:
+        return [count]
     return sorted({-(-count // parts) for parts in range(1, count + 1)}, reverse=True)
 
 
@@ -48,6 +50,9 @@ def stripes(layer: Layer, size: int) -> tuple[Stripe, ...]:
         case Convolution() | Depthwise() | MaxPool() | AveragePool():
             starts = range(0, count, size)
             return tuple(row_stripe(layer, row, min(row + size, count)) for row in starts)
+        case Copy() if layer.whole:
+            target = layer.target
+            return (Stripe(0, target.height, 0, count, 0, 0, target.words),)
         case Copy():
             down = layer.repeat[0]
             return tuple(

@@ -31,6 +31,7 @@ def all_links(config: DnaConfig, layer: Convolution) -> list[Links]:
         for split in range(config.modules.bit_length())
         for neighbours in range(1, min(config.modules, width) + 1)
         if width % neighbours == 0
+        and (layer.repeated is None or layer.repeated.width % neighbours == 0)
         and neighbours * layer.computed.words <= _MOST_WORDS
         and neighbours * layer.window.column_stride <= _LONGEST_STRIDE
         and (links := Links(split, neighbours))

@@ -30,10 +30,12 @@ def placed_stripe(plan: Plan, number: int) -> PlacedStripe:
     """The stripe ``number`` of a layer."""
     stripe = plan.choice.stripes[number]
     target = _target(plan, stripe, number)
+    source = _source(plan, stripe, number)
     residual = target  # it is loaded to where the sum will be
     if plan.residual is not None:
         residual = _row(plan.residual, stripe.row)
-    source = _source(plan, stripe, number)
+    if isinstance(plan.layer, Convolution) and plan.layer.repeated is not None:
+        residual = _repeated(plan, stripe, number)
     return PlacedStripe(stripe, source, target, residual, tuple(_operands(plan, stripe, number)))
 
 
@@ -50,7 +52,17 @@ def _operands(plan: Plan, stripe: Stripe, number: int) -> Iterator[Place]:
             yield _row(place, stripe.in_row)
             continue
         yield Place(base, plane.row_words)
-        base += stripe.in_rows * plane.row_words
+        whole = isinstance(layer, Copy) and layer.whole
+        base += (plane.height if whole else stripe.in_rows) * plane.row_words
+
+
+def _repeated(plan: Plan, stripe: Stripe, number: int) -> Place:
+    """The pixel that is joined to all: from DRAM it comes behind the source of the stripe."""
+    if plan.residual is not None:
+        return Place(plan.residual.base, 0)
+    slab = plan.source_slabs[number % len(plan.source_slabs)]
+    rows = stripe.in_rows if plan.source is None else 0
+    return Place(slab.base + rows * slab.pitch, 0)
 
 
 def _source(plan: Plan, stripe: Stripe, number: int) -> Place:

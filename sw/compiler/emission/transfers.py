@@ -85,7 +85,8 @@ def load(
         if at is None:
             tensor = dram[plane.tensor]
             cut = _plain_cut(step, tensor, plane, plane.words)
-            steps.append(_load_rows(step, tensor, rows, place, cut))
+            seen = range(plane.height) if isinstance(layer, Copy) and layer.whole else rows
+            steps.append(_load_rows(step, tensor, seen, place, cut))
     if layer.gathered:
         return steps
     if plan.source is None:
@@ -95,6 +96,8 @@ def load(
         plane = layer.residual.plane
         tensor = dram[plane.tensor]
         rows = range(stripe.row, stripe.row + stripe.rows)
+        if layer.repeated is not None:
+            rows = range(1)
         cut = _plain_cut(step, tensor, plane, plane.words)
         steps.append(_load_rows(step, tensor, rows, placed.residual, cut))
     return steps

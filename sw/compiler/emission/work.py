@@ -13,6 +13,7 @@ from sw.compiler.emission.steps import Step, StepMaker
 from sw.compiler.emission.stripes import PlacedStripe
 from sw.compiler.emission.weight_stream import tag
 from sw.compiler.layers import (
+    Area,
     AveragePool,
     Convolution,
     Copy,
@@ -72,6 +73,9 @@ def convolution(
             "residual": 1,
             "res_base": placed.residual.base,
             "res_pitch": placed.residual.pitch,
+            "res_width": target.width
+            if layer.repeated is None
+            else layer.repeated.width // neighbours,
         }
     return [*gather(step, layer, placed), step(Opcode.CONV, conv), step(Opcode.POST, post)]
 
@@ -133,6 +137,9 @@ def _copies(
     steps = []
     for part in parts:
         source = places[part.plane]
+        if part.area is not None:
+            steps.append(step(Opcode.MAX_POOL, _area_fields(part, part.area, source, target)))
+            continue
         for row, column in itertools.product(range(down), range(across)):
             fields = {
                 "in_base": source.base + part.first,
@@ -152,6 +159,27 @@ def _copies(
             }
             steps.append(step(Opcode.MAX_POOL, fields))
     return steps
+
+
+def _area_fields(part: Part, area: Area, source: Place, target: Place) -> dict[str, int]:
+    """Of a copy of some pixels, to some pixels of as many words."""
+    words = part.plane.words
+    return {
+        "in_base": source.base + area.row * source.pitch + area.column * words,
+        "in_pitch": source.pitch,
+        "in_words": words,
+        "in_step": words,
+        "in_height": area.rows,
+        "in_width": area.columns,
+        "kernel_height": 1,
+        "kernel_width": 1,
+        "stride": 1,
+        "out_height": area.rows,
+        "out_width": area.columns,
+        "out_base": target.base + area.to_row * target.pitch + area.to_column * words,
+        "out_pitch": target.pitch,
+        "out_step": words,
+    }
 
 
 def average_pool(step: StepMaker, layer: AveragePool, placed: PlacedStripe) -> list[Step]:
@@ -182,8 +210,10 @@ def average_pool(step: StepMaker, layer: AveragePool, placed: PlacedStripe) -> l
             "out_base": result.base + y * result.pitch + x * target.words,
             "multiplier": _float_bits(
                 float(average_multiplier(len(rows) * len(columns), layer.name))
+                if layer.multiplier is None
+                else layer.multiplier
             ),
-            "offset": _float_bits(0.0),
+            "offset": _float_bits(layer.offset),
         }
         at_an_end = (y, x) in (pixels[0], pixels[-1])
         steps.append(step(Opcode.MEAN, fields, everything if at_an_end else Accesses()))

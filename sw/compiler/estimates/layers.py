@@ -109,6 +109,13 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
             ], "depthwise"
         case Copy():
             words = sum(-(-part.words // config.post_words) for part in layer.parts)
+            if layer.whole:
+                pixels = sum(
+                    part.area.rows * part.area.columns * -(-part.words // config.post_words)
+                    for part in layer.parts
+                    if part.area is not None
+                )
+                return [pixels], "pool"
             return [stripe.rows * layer.target.width * words for stripe in choice.stripes], "pool"
         case MaxPool() | MeanPool():
             steps = _taps(layer)
@@ -162,7 +169,7 @@ def _transfers(
         load += cycles(stripe.in_rows * layer.source.width * stripe.words)
     residual = layer.residual if isinstance(layer, Convolution) else None
     if residual is not None and residual.plane.tensor in in_dram:
-        load += cycles(result)
+        load += cycles(min(result, residual.plane.height * residual.plane.row_words))
     if layer.target.tensor in in_dram:
         store = cycles(result)
     return load, store

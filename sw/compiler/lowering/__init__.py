@@ -1,12 +1,14 @@
 """Graph to layers: the first pass. Each operation has a function of its own in ``LOWERINGS``.
 
 - Convolution, and fully connected as a convolution whose kernel is the whole input.
-- An addition joins the convolution that computes one of its operands, if nothing else needs that
-  operand and the other one is there before. Otherwise it becomes a convolution of its own.
+- An addition, a difference or the larger one of two joins the convolution that computes one of its
+  operands, if nothing else needs that operand and the other one is there before. Otherwise it
+  becomes a convolution of its own, the identity.
 - A function of each value is a table in the same place, with all functions of functions that only
   lead to it; it is a convolution of its own, the identity, if what it reads is needed, too.
 - A depthwise convolution for the engine that the machine has for them; where it has none or that
   does not take it, as a plain one whose weights are zero off the diagonal.
+- A product of two maps is an identity, in whose stream it is.
 - Concatenations, slices and nearest resizes are copies by POOL, word by word.
 - Max-pool and mean; an average-pool is a mean of each of its windows, or of the whole map.
 """
@@ -21,7 +23,7 @@ from sw.compiler.layers import Layer
 from sw.compiler.lowering.context import Context, check_extents
 from sw.compiler.lowering.convolution import conv2d, depthwise_conv2d, fully_connected
 from sw.compiler.lowering.copies import channel_slice, concatenation, resize_nearest
-from sw.compiler.lowering.elementwise import add, function
+from sw.compiler.lowering.elementwise import add, function, multiply
 from sw.compiler.lowering.fusion import Fusion
 from sw.compiler.lowering.pooling import average_pool2d, max_pool2d, mean
 from sw.errors import DnaError
@@ -32,6 +34,7 @@ from sw.operations import (
     Concatenation,
     Conv2D,
     DepthwiseConv2D,
+    Extremum,
     FullyConnected,
     Lookup,
     MaxPool2D,
@@ -50,7 +53,8 @@ LOWERINGS: Mapping[type[Operation], Lowering] = {
     DepthwiseConv2D: depthwise_conv2d,
     FullyConnected: fully_connected,
     Add: add,
-    Multiply: function,
+    Multiply: multiply,
+    Extremum: add,
     Lookup: function,
     Concatenation: concatenation,
     Slice: channel_slice,

@@ -89,10 +89,14 @@ def _convolution(
     source, target = common["source"], common["target"]
     parameters = {name: graph.constant(operation, name) for name in ("bias", "multiplier")}
     packing = stored = None
+    follow = context.follows[operation.output]
+    joined = None if follow.joined is None else residual(context, follow.joined)
     if flat is not None:
         stored, common["source"] = source, flat
     elif source.tensor == graph.input and source.channels < config.rows:
-        packed = pack(config, source, window, target)
+        # A pixel that is joined to all pixels is joined to each column by itself.
+        one = joined is not None and joined.plane.row_words < target.row_words
+        packed = pack(config, source, window, target, several=not one)
         if packed is not None:
             common["source"], window, packing = packed.source, packed.window, packed.packing
             channels = target.words * config.rows
@@ -102,7 +106,6 @@ def _convolution(
                 for name, values in parameters.items()
             }
     check_window(operation, window)
-    follow = context.follows[operation.output]
     common["operations"] = (operation.name, *follow.operations)
     common["target"] = context.plane(graph.tensors[follow.output])
     return Convolution(
@@ -112,7 +115,7 @@ def _convolution(
         bias=parameters["bias"],
         multiplier=parameters["multiplier"],
         fields=_output_fields(context, operation),
-        residual=None if follow.joined is None else residual(context, follow.joined),
+        residual=joined,
         table=table(follow),
         packing=packing,
         stored=stored,

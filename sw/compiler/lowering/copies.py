@@ -7,10 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sw.compiler.layers import Convolution, Copy, Part, Plane, Window
+from sw.compiler.layers import Area, Convolution, Copy, Part, Plane, Window
 from sw.compiler.lowering.context import Common, Context
 from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operations import Concatenation, ResizeNearest, Slice
+
+_CHANNELS = 2
+"""The axis within pixels."""
 
 
 def concatenation(context: Context, operation: Concatenation, number: int) -> Copy | Convolution:
@@ -18,6 +21,8 @@ def concatenation(context: Context, operation: Concatenation, number: int) -> Co
 
     Others are put together word by word, and a convolution takes their channels out of that.
     """
+    if operation.axis < _CHANNELS:
+        return _joined_pixels(context, operation, number)
     parts, at = [], 0
     planes = [context.plane(tensor) for tensor in context.graph.operands(operation)]
     for plane in planes:
@@ -34,9 +39,26 @@ def concatenation(context: Context, operation: Concatenation, number: int) -> Co
     return dataclasses.replace(_selection(common, there), gather=tuple(parts))
 
 
+def _joined_pixels(context: Context, operation: Concatenation, number: int) -> Copy:
+    """Maps one below the other, or one beside the other."""
+    parts, at = [], [0, 0]
+    for tensor in context.graph.operands(operation):
+        plane = context.plane(tensor)
+        area = Area(0, 0, plane.height, plane.width, *at)
+        parts.append(Part(plane, 0, plane.words, 0, area))
+        at[operation.axis] += (plane.height, plane.width)[operation.axis]
+    return Copy(**context.common(operation, number), window=Window(1, 1), parts=tuple(parts))
+
+
 def channel_slice(context: Context, operation: Slice, number: int) -> Copy | Convolution:
     """Some words of every pixel; where it does not begin with a word, a convolution."""
     common = context.common(operation, number)
+    if operation.axis < _CHANNELS:
+        plane, target = common["source"], common["target"]
+        begin = (operation.begin, 0) if operation.axis == 0 else (0, operation.begin)
+        area = Area(*begin, target.height, target.width)
+        pixels = Part(plane, 0, plane.words, 0, area)
+        return Copy(**common, window=Window(1, 1), parts=(pixels,))
     first, within = divmod(operation.begin, context.config.rows)
     if within:
         channels = range(operation.begin, operation.begin + operation.count)

@@ -1,20 +1,23 @@
-"""What is a layer without a convolution: additions and functions, behind an identity."""
+"""What is a layer without a convolution: what joins two maps, and functions, behind an identity."""
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from hw.isa import TablePlace
+from hw.isa import Join, TablePlace
 from sw.compiler.layers import Convolution, Residual, Table, Window
 from sw.compiler.lowering.context import Context
 from sw.compiler.lowering.fusion import Follow, Joined
-from sw.errors import DnaError
-from sw.numerics import INT8_MAX, INT8_MIN
-from sw.operations import Add, Lookup, Multiply
+from sw.numerics import ADD_FRACTION_BITS, INT8_MAX, INT8_MIN
+from sw.operations import Add, Extremum, Lookup, Multiply
 
 
-def add(context: Context, operation: Add, number: int) -> Convolution:
-    """An addition by itself: its first operand plus the second."""
+def add(context: Context, operation: Add | Extremum, number: int) -> Convolution:
+    """An addition by itself: its first operand plus the second; or another choice of the two."""
+    if operation.output in context.functions:
+        return function(context, operation, number)
     follow = context.follows[operation.output]
     names = (operation.name, *follow.operations)
     return _identity(
@@ -27,14 +30,38 @@ def add(context: Context, operation: Add, number: int) -> Convolution:
     )
 
 
-def function(context: Context, operation: Lookup | Multiply, number: int) -> Convolution:
+def multiply(context: Context, operation: Multiply, number: int) -> Convolution:
+    """A product by itself: of the accumulators of an identity, which are its first operand."""
+    if operation.output in context.functions:
+        return function(context, operation, number)
+    follow = context.follows[operation.output]
+    own, other = context.graph.operands(operation)
+    names = (operation.name, *follow.operations)
+    factors = Residual(
+        context.plane(other),
+        {
+            "join": Join.PRODUCT,
+            "scale": int(np.float32(operation.multiplier).view(np.uint32)),
+            "shift": ADD_FRACTION_BITS,  # one that POST takes
+            "term_zero_point": own.zero_point,
+            "res_zero_point": other.zero_point,
+        },
+    )
+    layer = _identity(context, operation, number, operation.inputs[0], names, factors)
+    zero_point = context.graph.result(operation).zero_point
+    return dataclasses.replace(
+        layer,
+        # With a bias of that, an accumulator is the value, zero point and all.
+        bias=np.full(len(layer.bias), own.zero_point, np.int32),
+        fields={"zero_point": zero_point, "lo": operation.lo, "hi": operation.hi},
+    )
+
+
+def function(
+    context: Context, operation: Lookup | Multiply | Extremum | Add, number: int
+) -> Convolution:
     """A function by itself, or behind others that nothing else needs."""
-    alone = context.functions.get(operation.output)
-    if alone is None:
-        raise DnaError(
-            f"{operation.name}: the machine has no product of two maps; nearest: of a value and a "
-            "function of it"
-        )
+    alone = context.functions[operation.output]
     follow = context.follows[operation.output]
     joined = None if follow.joined is None else residual(context, follow.joined)
     return _identity(context, operation, number, alone.root, follow.operations, joined)
@@ -42,7 +69,7 @@ def function(context: Context, operation: Lookup | Multiply, number: int) -> Con
 
 def _identity(
     context: Context,
-    operation: Add | Lookup | Multiply,
+    operation: Add | Lookup | Multiply | Extremum,
     number: int,
     source: str,
     names: tuple[str, ...],
@@ -81,16 +108,34 @@ def table(follow: Follow) -> Table | None:
 
 
 def residual(context: Context, joined: Joined) -> Residual:
-    """The operand of an addition that is not computed with it."""
+    """The operand of an addition, or of a choice, that is not computed with it."""
     addition, position = joined.addition, joined.position
     own, other = (
         context.graph.tensors[addition.inputs[place]] for place in (position, 1 - position)
     )
+    if isinstance(addition, Extremum):
+        one = 1 << ADD_FRACTION_BITS
+        return Residual(
+            context.plane(other),
+            {
+                "join": Join.MAXIMUM if addition.largest else Join.MINIMUM,
+                "multiplier": one,
+                "res_multiplier": one,
+                "shift": ADD_FRACTION_BITS,
+                "sum_lo": INT8_MIN,
+                "sum_hi": INT8_MAX,
+            },
+        )
+    multipliers = addition.multipliers[position], addition.multipliers[1 - position]
+    join = Join.SUM
+    if min(multipliers) < 0:
+        join = Join.REVERSED if multipliers[0] < 0 else Join.DIFFERENCE
     return Residual(
         context.plane(other),
         {
-            "multiplier": addition.multipliers[position],
-            "res_multiplier": addition.multipliers[1 - position],
+            "join": join,
+            "multiplier": abs(multipliers[0]),
+            "res_multiplier": abs(multipliers[1]),
             "shift": addition.shift,
             "term_zero_point": own.zero_point,
             "res_zero_point": other.zero_point,

@@ -10,14 +10,25 @@ from hw.config import DnaConfig
 from sw.compiler.lowering.depthwise import fits
 from sw.compiler.lowering.pointwise import Pointwise, pointwise
 from sw.graph import Graph
-from sw.operations import Add, Conv2D, DepthwiseConv2D, FullyConnected, Operation
+from sw.operations import (
+    Add,
+    Conv2D,
+    DepthwiseConv2D,
+    Extremum,
+    FullyConnected,
+    Multiply,
+    Operation,
+)
+
+Addition = Add | Extremum
+"""What POST does with two values behind its requantizers."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Joined:
-    """An addition, and which of its operands is computed with it."""
+    """An addition, or a choice of one of two, and which of its operands is computed with it."""
 
-    addition: Add
+    addition: Addition
     position: int
 
 
@@ -94,21 +105,22 @@ class Fusion:
         """Find what can join the layer of an operation, the ``number``th."""
         name = operation.output
         alone = self._functions.get(name)
+        adds = alone is None and isinstance(operation, Addition)
         front = joined = behind = None
         if alone is not None:
             front, end = alone, name
-        elif _passes_post(self._graph, self._config, operation):
+        elif isinstance(operation, Multiply) or _passes_post(self._graph, self._config, operation):
             front = self._function_of(name)
             end = self._output(front) if front else name
-        elif isinstance(operation, Add):
+        elif adds:
             end = name
         else:
             return
-        if not isinstance(operation, Add):
+        if not adds and (alone is not None or not isinstance(operation, Multiply)):
             joined = self._addition_to(end, number)
         if joined is not None:
             end = joined.addition.output
-        if front is None and (joined is not None or isinstance(operation, Add)):
+        if front is None and (joined is not None or adds):
             behind = self._function_of(end)
             end = self._output(behind) if behind else end
         follow = Follow(front, joined, behind, end)
@@ -138,10 +150,18 @@ class Fusion:
         return self._functions.get(reader) if reader else None
 
     def _addition_to(self, name: str, number: int) -> Joined | None:
-        """The addition that is all that reads a tensor, if its other operand is there by then."""
+        """The addition that is all that reads a tensor, if its other operand is there by then.
+
+        What is read is a whole operand: one pixel for all is not computed here.
+        """
         reader = self._only_reader(name)
         addition = next(self._computing(reader), None) if reader else None
-        if not isinstance(addition, Add) or addition.name in self.absorbed:
+        if not isinstance(addition, Addition) or addition.name in self.absorbed:
+            return None
+        if reader in self._functions:
+            return None
+        tensors = self._graph.tensors
+        if tensors[name].shape != tensors[addition.output].shape:
             return None
         position = addition.inputs.index(name)
         other = addition.inputs[1 - position]

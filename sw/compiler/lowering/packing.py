@@ -27,8 +27,14 @@ class Packed:
     packing: Packing
 
 
-def pack(config: DnaConfig, source: Plane, window: Window, target: Plane) -> Packed | None:
-    """Pack the windows of a convolution; None if LOAD cannot, or it would gain nothing."""
+def pack(
+    config: DnaConfig, source: Plane, window: Window, target: Plane, *, several: bool = True
+) -> Packed | None:
+    """Pack the windows of a convolution; None if LOAD cannot, or it would gain nothing.
+
+    Args:
+        several: a window may serve several output columns.
+    """
     packing = Packing(
         window_bytes=window.kernel_width * source.channels,
         window_step=window.column_stride * source.channels,
@@ -43,7 +49,7 @@ def pack(config: DnaConfig, source: Plane, window: Window, target: Plane) -> Pac
     ):
         return None
     words = -(-packing.window_bytes // config.rows)
-    columns = _columns(config, packing, words * config.rows, target)
+    columns = _columns(config, packing, words * config.rows, target) if several else 1
     packing = Packing(
         window_bytes=packing.window_bytes + (columns - 1) * packing.window_step,
         window_step=columns * packing.window_step,

@@ -2,7 +2,8 @@
 
 A chain begins at the last tensor that something else needs, its root: every tensor behind it is a
 function of the root's value at the same place, whatever operations lead there. So a product of a
-value and a function of it is a table, too. The tables are computed here, all 256 values at once.
+value and a function of it, or the larger one of them, is a table, too. The tables are computed
+here, all 256 values at once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from sw.graph import Graph
 from sw.numerics import BYTES
-from sw.operations import Lookup, Multiply, Operation
+from sw.operations import Extremum, Lookup, Multiply, Operation
 
 Int8 = npt.NDArray[np.int8]
 
@@ -45,7 +46,7 @@ def pointwise(graph: Graph) -> tuple[dict[str, Pointwise], set[str]]:
     chained = {
         operation.name: operation
         for operation in graph.operations
-        if isinstance(operation, Lookup | Multiply)
+        if isinstance(operation, Lookup | Multiply | Extremum)
     }
     while True:
         needed = _needed(graph, chained)
@@ -101,6 +102,9 @@ def _results(graph: Graph, operation: Operation, values: list[Int8]) -> Int8:
     if isinstance(operation, Lookup):
         table: Int8 = graph.constant(operation, "table")[values[0].view(np.uint8)]
         return table
+    if isinstance(operation, Extremum):
+        extremum: Int8 = (np.maximum if operation.largest else np.minimum)(*values)
+        return extremum
     assert isinstance(operation, Multiply)
     left, right = (
         value.astype(np.int32) - tensor.zero_point

@@ -36,10 +36,18 @@ def average_pool2d(
     return AveragePool(**common, window=window)
 
 
-def mean(context: Context, operation: Mean, number: int) -> MeanPool:
-    """A mean over height and width."""
+def mean(context: Context, operation: Mean, number: int) -> MeanPool | AveragePool:
+    """A mean over height and width, or of each row or column."""
     common = context.common(operation, number)
     source = common["source"]
+    if operation.axes != (0, 1):
+        kernel = (source.height, 1) if operation.axes == (0,) else (1, source.width)
+        return AveragePool(
+            **common,
+            window=Window(*kernel, *kernel),
+            multiplier=operation.multiplier,
+            offset=operation.offset,
+        )
     return MeanPool(
         **common,
         window=Window(source.height, source.width),

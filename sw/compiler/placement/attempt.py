@@ -156,7 +156,7 @@ class Attempt:
 
     def _replaced(self, layer: Layer) -> str | None:
         """The operand of a fused addition whose place the sum can take."""
-        if not isinstance(layer, Convolution) or layer.residual is None:
+        if not isinstance(layer, Convolution) or layer.residual is None or layer.repeated:
             return None
         name, target = layer.residual.plane.tensor, layer.target.tensor
         if (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from sw.bilinear import Way, bilinear, bilinear_factor
 from sw.frontends.tflite.operands import Operands, Value
 from sw.frontends.tflite.operator import TfliteOperator
+from sw.operators.shapes import MAP_RANK, axes_of
 
 Built = tuple[str, tuple[int, ...]]
 """What an operator became: a tensor of the graph, and the shape that the file has to give it."""
@@ -24,24 +26,25 @@ class Copies(Operands):
         return value
 
     def concatenation(self, operator: TfliteOperator, name: str) -> Built:
-        """CONCATENATION of channels."""
+        """CONCATENATION."""
         values = [self.held(operator, place) for place in range(len(operator.inputs))]
         for value in values:
             if len(value.shape) != len(values[0].shape):
                 operator.refuse("inputs of different ranks", "one rank")
         rank, axis = len(values[0].shape), operator.option("axis")
-        if axis not in (-1, rank - 1):
-            operator.refuse(f"axis {axis}", "the last axis, the channels")
+        inner = axis % rank - rank + MAP_RANK if -rank <= axis < rank else -1
+        if axis % rank == 0 or inner not in axes_of(values[0].shape[1:]):
+            operator.refuse(f"axis {axis}", "an axis of the map")
         if self.activation_of(operator) != "none":
             operator.refuse("a fused activation", "none")
         self.same_quantization(operator)
         if len(values) == 1:
             return values[0].name, values[0].shape
-        joint = self.builder.concatenate(name, [value.name for value in values])
+        joint = self.builder.concatenate(name, [value.name for value in values], inner)
         return joint, (1, *self.builder.tensor(joint).shape)
 
     def channel_slice(self, operator: TfliteOperator, name: str) -> Built:
-        """SLICE and STRIDED_SLICE of channels."""
+        """SLICE and STRIDED_SLICE, an axis after the other."""
         value = self.held(operator)
         self.same_quantization(operator)
         begin, end = (
@@ -49,16 +52,19 @@ class Copies(Operands):
             if operator.code == "SLICE"
             else self.strided_bounds(operator, value.shape)
         )
-        for axis, size in enumerate(value.shape[:-1]):
-            if (begin[axis], end[axis]) != (0, size):
-                operator.refuse(
-                    f"a slice {begin} to {end} of {list(value.shape)}", "a slice of channels"
-                )
-        count = end[-1] - begin[-1]
-        shape = (*value.shape[:-1], count)
-        if shape == value.shape:
-            return value.name, shape
-        return self.builder.slice_channels(name, value.name, begin[-1], count), shape
+        if (begin[0], end[0]) != (0, value.shape[0]):
+            operator.refuse(f"a slice {begin} to {end} of {list(value.shape)}", "of the map")
+        return self.sliced(name, value, begin, end)
+
+    def sliced(self, name: str, value: Value, begin: list[int], end: list[int]) -> Built:
+        """Slices along all axes that have one; the last of them is called ``name``."""
+        rank, x = len(value.shape), value.name
+        cut = [n for n in range(1, rank) if (begin[n], end[n]) != (0, value.shape[n])]
+        for axis in cut:
+            called = name if axis == cut[-1] else f"{name}.{axis}"
+            count, inner = end[axis] - begin[axis], axis - rank + MAP_RANK
+            x = self.builder.slice_channels(called, x, begin[axis], count, inner)
+        return x, tuple(last - first for first, last in zip(begin, end, strict=True))
 
     def slice_bounds(
         self, operator: TfliteOperator, shape: tuple[int, ...]
@@ -110,3 +116,24 @@ class Copies(Operands):
         operator.ignore("halfPixelCenters")  # of whole factors the same
         factor = (size[0] // height, size[1] // width)
         return self.builder.resize_nearest(name, value.name, factor), (1, *size, channels)
+
+    def resize_bilinear(self, operator: TfliteOperator, name: str) -> Built:
+        """RESIZE_BILINEAR."""
+        value = self.map(operator)
+        self.same_quantization(operator)
+        size = self.integers(operator, 1, "size").reshape(-1).tolist()
+        _, height, width, channels = value.shape
+        if len(size) != 2 or min(size) < 1:
+            operator.refuse(f"size {size}", "rows and columns")
+        way: Way = "plain"
+        if operator.option("alignCorners"):
+            way = "aligned"
+        elif operator.option("halfPixelCenters"):
+            way = "half"
+        factors = [bilinear_factor(*each, way) for each in zip((height, width), size, strict=True)]
+        if None in factors:
+            operator.refuse(
+                f"{[height, width]} to {size}, {way}", "factors of 2 and 4, or 8 without a half"
+            )
+        known = (factors[0] or 1, factors[1] or 1)
+        return bilinear(self.builder, name, value.name, known, way), (1, *size, channels)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
+import numpy as np
+import numpy.typing as npt
+
+from sw.frontends.tflite.copies import Built
 from sw.frontends.tflite.file import TfliteTensor
 from sw.frontends.tflite.operands import Operands, Value
 from sw.frontends.tflite.operator import TfliteOperator
-from sw.graph_builder import Weights
+from sw.frontends.tflite.prelu import prelu, prelu_tables
+from sw.graph_builder import Output, Weights
 from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operations import Scalar
+from sw.operators.shapes import MAP_RANK
 
 _POT = "potScaleInt16"
 """An option of int16."""
@@ -18,14 +24,48 @@ _POT = "potScaleInt16"
 class Elementwise(Operands):
     """Looks up their operands."""
 
-    def two(self, operator: TfliteOperator) -> tuple[Value, Value]:
-        """Two maps of one shape."""
+    def two(self, operator: TfliteOperator, name: str) -> tuple[Value, str, bool]:
+        """A map, what is joined to it, and whether the file has them the other way round.
+
+        The other is a map of its shape, or a pixel for all of it, which a constant is, too.
+        """
+        found = self._constant_operand(operator)
+        if found is not None:
+            place, tensor = found
+            value = self.operand(operator, 1 - place)
+            values = self._for_channels(operator, value, tensor)
+            output = Output(float(tensor.scales[0]), int(tensor.zero_points[0]))
+            other = self.builder.constant_pixel(f"{name}.constant", value.name, values, output)
+            return value, other, place == 0
         a, b = self.operand(operator, 0), self.operand(operator, 1)
-        if a.shape != b.shape:
+        swapped = math.prod(a.shape) < math.prod(b.shape)
+        if swapped:
+            a, b = b, a
+        pixel = (1,) * (len(a.shape) - 1) + a.shape[-1:]
+        if b.shape not in (a.shape, pixel, (1, a.shape[-1])):
             operator.refuse(
-                f"shapes {list(a.shape)} and {list(b.shape)}", "two operands of one shape"
+                f"shapes {list(a.shape)} and {list(b.shape)}",
+                "two operands of one shape, or one of a pixel",
             )
-        return a, b
+        return a, b.name, swapped
+
+    def _for_channels(
+        self, operator: TfliteOperator, value: Value, tensor: TfliteTensor
+    ) -> npt.NDArray[np.int8]:
+        """A constant as a value for each channel of the map, as the graph holds it."""
+        assert tensor.data is not None
+        held = self.builder.tensor(value.name).shape
+        try:
+            there = np.broadcast_to(tensor.data, value.shape).reshape(-1, held[-1])
+        except ValueError:
+            there = np.zeros((0, 0), np.int8)
+        if not there.size or (there != there[0]).any():
+            operator.refuse(
+                f"a constant of shape {list(tensor.data.shape)} for {list(value.shape)}",
+                "one number, or one for each channel",
+            )
+        values: npt.NDArray[np.int8] = np.ascontiguousarray(there[0])
+        return values
 
     def scalar(self, operator: TfliteOperator) -> Scalar | None:
         """The operand that is one number; None if there is none."""
@@ -47,8 +87,24 @@ class Elementwise(Operands):
             activation=self.activation_of(operator) if fused else "none",
         )
 
+    def parametric(self, operator: TfliteOperator, name: str) -> Built:
+        """PRELU, with a constant for each channel."""
+        found = self._constant_operand(operator)
+        if found is None or found[0] != 1 or operator.outputs[0] in self.unsigned:
+            operator.refuse("slopes that are no constant, or UINT8", "INT8 with constant slopes")
+        value, tensor = self.map(operator), found[1]
+        slopes, output = self._for_channels(operator, value, tensor), self.output(operator)
+        source = self.builder.tensor(value.name)
+        tables = prelu_tables(
+            (source.scale, source.zero_point),
+            (output.scale, output.zero_point),
+            slopes,
+            (float(tensor.scales[0]), int(tensor.zero_points[0])),
+        )
+        return prelu(self.builder, name, value.name, output, tables), value.shape
+
     def factors(self, operator: TfliteOperator) -> tuple[Value, Weights] | None:
-        """A map, and a constant for each of its channels as weights; None if there is none.
+        """A map, and a constant for each of its channels as weights; None if there is none such.
 
         With weights ``b - zp`` and scale ``s_b`` a depthwise convolution of one pixel is the
         product, to the bit: docs/numerics.md.
@@ -58,16 +114,13 @@ class Elementwise(Operands):
             return None
         place, tensor = found
         assert tensor.data is not None
-        value = self.map(operator, 1 - place)
-        channels = value.shape[3]
-        values = tensor.data.reshape(-1).astype(np.int16) - int(tensor.zero_points[0])
+        value = self.operand(operator, 1 - place)
+        held = self.builder.tensor(value.name).shape
+        given = self._for_channels(operator, value, tensor)
+        values, channels = given.astype(np.int16) - int(tensor.zero_points[0]), len(given)
         fits = values.min() >= INT8_MIN and values.max() <= INT8_MAX
-        if tensor.data.shape[-1:] != (channels,) or values.size != channels or not fits:
-            operator.refuse(
-                f"a constant of shape {list(tensor.data.shape)}, {values.min()} to {values.max()} "
-                "around its zero point",
-                f"one number, or {channels} in -128..127 around it",
-            )
+        if len(held) != MAP_RANK or not fits:
+            return None
         return value, Weights(
             values=values.astype(np.int8).reshape(channels, 1, 1),
             bias=np.zeros(channels, np.int32),

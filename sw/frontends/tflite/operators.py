@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import cast, get_args
+from typing import cast
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -21,11 +21,13 @@ from sw.frontends.tflite.operands import Value
 from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.shapes import ShapeArithmetic
 from sw.frontends.tflite.wide import WideWeights, is_wide, upward_average, wide_depthwise
-from sw.graph_builder import Window
-from sw.numerics import Function, WithConstant
+from sw.graph_builder import Weights, Window
+from sw.numerics import Function
 from sw.operations import Lookup, Padding
 
 Shape = tuple[int, ...]
+MAX_SPREAD = 255
+"""The most rows or columns of a dilated window."""
 
 
 class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise):
@@ -41,7 +43,8 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
                 f"groups: weights for {inputs} of {channels} channels",
                 "one group, or DEPTHWISE_CONV_2D",
             )
-        window = self.convolution_window(operator, value, weights.values.shape[1:3])
+        weights = self.dilated(operator, weights)
+        window = self.window(operator, value, weights.values.shape[1:3])
         output = self.output(operator, self.activation_of(operator))
         source, weights = self.narrowed(operator, value, weights)
         return self.computed(self.builder.conv2d(name, source, weights, output, window))
@@ -49,7 +52,7 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
     def depthwise_convolution(self, operator: TfliteOperator, name: str) -> Built:
         """DEPTHWISE_CONV_2D."""
         value = self.map(operator)
-        weights = self.weights(operator, 4, 3)
+        weights = self.dilated(operator, self.weights(operator, 4, 3))
         shape, channels = weights.values.shape, value.shape[3]
         if shape[0] != 1 or shape[3] % channels:
             operator.refuse(
@@ -60,7 +63,7 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
             operator.refuse(
                 f"depthMultiplier {operator.option('depthMultiplier')}", f"{shape[3] // channels}"
             )
-        window = self.convolution_window(operator, value, shape[1:3])
+        window = self.window(operator, value, shape[1:3])
         output = self.output(operator, self.activation_of(operator))
         arranged = dataclasses.replace(weights, values=weights.values[0].transpose(2, 0, 1))
         if is_wide(arranged):
@@ -75,14 +78,18 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
         """A result whose shape in the file is that of the graph."""
         return name, (1, *self.builder.tensor(name).shape)
 
-    def convolution_window(
-        self, operator: TfliteOperator, value: Value, kernel: tuple[int, int]
-    ) -> Window:
-        """The window of a convolution, which has no dilation."""
-        dilation = (operator.option("dilationHFactor"), operator.option("dilationWFactor"))
-        if dilation != (1, 1):
-            operator.refuse(f"dilation {list(dilation)}", "dilation 1")
-        return self.window(operator, value, kernel)
+    def dilated(self, operator: TfliteOperator, weights: Weights) -> Weights:
+        """The weights of a convolution, with zeros between them where it is dilated."""
+        down, across = operator.option("dilationHFactor"), operator.option("dilationWFactor")
+        first, height, width, last = weights.values.shape
+        spread = ((height - 1) * down + 1, (width - 1) * across + 1)
+        if min(down, across) < 1 or max(spread) > MAX_SPREAD:
+            operator.refuse(
+                f"dilation {[down, across]} of {[height, width]}", f"at most {MAX_SPREAD} rows"
+            )
+        values = np.zeros((first, *spread, last), weights.values.dtype)
+        values[:, ::down, ::across] = weights.values
+        return dataclasses.replace(weights, values=values)
 
     def fully_connected(self, operator: TfliteOperator, name: str) -> Built:
         """FULLY_CONNECTED."""
@@ -107,13 +114,24 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
         return self.builder.fully_connected(name, source, weights, output), shape
 
     def addition(self, operator: TfliteOperator, name: str) -> Built:
-        """ADD, of a constant as a function."""
+        """ADD and SUB, of one number as a function."""
         operator.ignore("potScaleInt16")  # of int16
         if self.scalar(operator) is not None:
             return self.function(operator, name)
-        a, b = self.two(operator)
+        a, b, swapped = self.two(operator, name)
+        subtract = operator.code == "SUB"
+        if subtract and swapped:
+            operator.refuse("a pixel minus a map", "a map minus a pixel")
         output = self.output(operator, self.activation_of(operator))
-        return self.builder.add(name, a.name, b.name, output), a.shape
+        return self.builder.add(name, a.name, b, output, subtract=subtract), a.shape
+
+    def extremum(self, operator: TfliteOperator, name: str) -> Built:
+        """MAXIMUM and MINIMUM, of one number as a function."""
+        if self.scalar(operator) is not None:
+            return self.function(operator, name)
+        a, b, _ = self.two(operator, name)
+        largest, output = operator.code == "MAXIMUM", self.output(operator)
+        return self.builder.extremum(name, a.name, b, output, largest=largest), a.shape
 
     def multiplication(self, operator: TfliteOperator, name: str) -> Built:
         """MUL, of a constant as a function or, with one for each channel, a convolution."""
@@ -124,15 +142,13 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
         if factors is not None:
             value, weights = factors
             return self.builder.depthwise_conv2d(name, value.name, weights, output), value.shape
-        a, b = self.two(operator)
-        return self.builder.multiply(name, a.name, b.name, output), a.shape
+        a, b, _ = self.two(operator, name)
+        return self.builder.multiply(name, a.name, b, output), a.shape
 
     def function(self, operator: TfliteOperator, name: str) -> Built:
         """LOGISTIC and its like, and QUANTIZE of int8 to int8."""
         function = cast(Function, operator.code.lower())
         constant = self.scalar(operator)
-        if constant is None and function in get_args(WithConstant):
-            operator.refuse("two maps", "a map and one number")
         value = self.operand(operator, int(constant is not None and constant.first))
         source, output = self.builder.tensor(value.name), self.output(operator)
         alpha = float(operator.option("alpha")) if function == "leaky_relu" else 0.0
@@ -222,13 +238,17 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
             operator.refuse("UINT8, whose rounding is another", "INT8, or AVERAGE_POOL_2D")
         given = self.integers(operator, 1, "axes")
         axes = given.reshape(-1).tolist()
-        known = given.ndim == 1 and all(-4 <= axis < 4 for axis in axes)
-        if not known or {axis % 4 for axis in axes} != {1, 2}:
+        known = given.ndim <= 1 and all(-4 <= axis < 4 for axis in axes)
+        over = {axis % 4 for axis in axes}
+        if not known or not over or not over <= {1, 2}:
             operator.refuse(f"axes {given.tolist()}", "axes 1 and 2, height and width")
-        keep = bool(operator.option("keepDims"))
-        done = self.builder.mean(name, value.name, self.output(operator), keep_dims=True)
-        channels = value.shape[3]
-        return done, (1, 1, 1, channels) if keep else (1, channels)
+        keep, output = bool(operator.option("keepDims")), self.output(operator)
+        inner = tuple(axis - 1 for axis in sorted(over))
+        done = self.builder.mean(name, value.name, output, keep_dims=True, axes=inner)
+        shape = [1 if axis in over else size for axis, size in enumerate(value.shape)]
+        if not keep:
+            shape = [size for axis, size in enumerate(shape) if axis not in over]
+        return done, tuple(shape)
 
     def padding(self, operator: TfliteOperator, name: str) -> Built:
         """PAD, as padding of what reads it where that can take it; of channels a convolution."""
@@ -324,10 +344,13 @@ HANDLERS: dict[str, Handler] = {
     "fully connected": _computed(Translation.fully_connected),
     "addition": _computed(Translation.addition),
     "multiplication": _computed(Translation.multiplication),
+    "extremum": _computed(Translation.extremum),
     "function": Translation.function_or_host,
+    "parametric ReLU": _computed(Translation.parametric),
     "concatenation": _computed(Translation.concatenation),
     "slice": Translation.slice_of_any,
     "nearest resize": _computed(Translation.resize_nearest),
+    "bilinear resize": _computed(Translation.resize_bilinear),
     "max-pool": _computed(Translation.max_pool),
     "average-pool": _computed(Translation.average_pool),
     "mean": _computed(Translation.mean),

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS, DnaConfig
-from hw.isa import Instruction, Opcode, TablePlace
+from hw.isa import Instruction, Join, Opcode, TablePlace
 from hw.post.lookup import LookupTables
 from hw.post.post_engine import PostEngine
 from hw.post.requantize import RequantizerLane
 from hw.post.residual import AdderLane
 from hw.status import Activity, Fault
-from sim.reference import add, look_up, requantize
+from sim.reference import add, look_up, multiply, requantize
 from tests.hw.support.engines import (
     EngineBench,
     Feature,
@@ -81,7 +81,11 @@ class Layer:
         self.height = overrides.get("height", int(rng.integers(1, 5)))
         self.width = overrides.get("width", int(rng.integers(1, 7)))
         self.residual = overrides.get("residual", bool(rng.integers(2)))
-        places = list(TablePlace)[: 3 if self.residual else 2]
+        self.join = overrides.get("join", Join(int(rng.integers(len(Join)))))
+        if overrides.get("table") == TablePlace.BEHIND and self.join == Join.PRODUCT:
+            self.join = Join.SUM
+        self.multiplies = self.residual and self.join == Join.PRODUCT
+        places = list(TablePlace)[: 3 if self.residual and not self.multiplies else 2]
         self.table = overrides.get("table", places[int(rng.integers(len(places)))])
         self.entries = rng.integers(-128, 128, 256).astype(np.int8)
         pixels = self.height * self.width
@@ -95,11 +99,18 @@ class Layer:
         self.acc = rng.integers(-(2**31), 2**31, shape).astype(np.int32)
         self.acc = (self.acc >> rng.integers(0, 28, shape)).astype(np.int32)
         self.bias = rng.integers(-(2**20), 2**20, channels).astype(np.int32)
+        if self.multiplies:
+            self.acc = rng.integers(-128, 128, shape).astype(np.int32)
+            self.bias[:] = 0
+        self.factor = np.float32(2.0 ** rng.uniform(-16, 0))
         self.scale = (2.0 ** rng.uniform(-24, 0, channels)).astype(np.float32)
         self.points = [int(value) for value in rng.integers(-128, 128, 4)]
         self.bounds = [sorted(int(v) for v in rng.integers(-128, 128, 2)) for _ in range(2)]
         self.multipliers = (int(rng.integers(1 << 20, 1 << 21)), int(rng.integers(1, 1 << 21)))
         self.shift = int(rng.integers(18, 23))
+        if self.residual and self.join in (Join.MAXIMUM, Join.MINIMUM):
+            self.multipliers = (self.multipliers[0],) * 2
+            self.points[3] = self.points[1] = 0
         row = self.width * self.words
         self.pitch = row + int(rng.integers(0, 3))
         self.base = int(rng.integers(0, 100))
@@ -107,11 +118,17 @@ class Layer:
         in_place = bool(rng.integers(2))
         self.res_pitch = self.pitch if in_place else row + int(rng.integers(0, 3))
         self.res_base = self.base if in_place else 500 + int(rng.integers(0, 9))
+        self.res_width = self.width
+        if overrides.get("broadcast", rng.integers(4) == 0):  # a row of fewer pixels for all
+            self.res_pitch, self.res_base = 0, 500
+            self.res_width = int(rng.choice([1, self.width]))
         self.expected = self._expected(feature)
 
-    def _addresses(self, base, pitch):
-        y, x, w = np.ogrid[: self.height, : self.width, : self.words]
-        return base + y * pitch + x * self.words + w
+    def _addresses(self, base, pitch, width=None):
+        pixels, w = np.ogrid[: self.height * self.width, : self.words]
+        y, x = np.divmod(pixels, width or self.width)
+        addresses = base + y * pitch + x * self.words + w
+        return addresses.reshape(self.height, self.width, self.words)
 
     @property
     def targets(self):
@@ -119,25 +136,33 @@ class Layer:
 
     def _expected(self, feature):
         wrapped = (self.acc.astype(np.int64) + self.bias).astype(np.int32)
-        out = requantize(wrapped, self.scale, self.points[0], *self.bounds[0])
+        other = feature.words[self._addresses(self.res_base, self.res_pitch, self.res_width)]
+        other = other.reshape(self.acc.shape)
+        points = {"zero_point_a": self.points[3], "zero_point_b": self.points[1]}
+        bounds = [{"lo": lo, "hi": hi} for lo, hi in self.bounds]
+        if self.multiplies:
+            scaled = {"multiplier": float(self.factor), "zero_point": self.points[0]}
+            out = multiply(self.acc.astype(np.int8), other, **points, **scaled, **bounds[0])
+        else:
+            out = requantize(wrapped, self.scale, self.points[0], *self.bounds[0])
         if self.table == TablePlace.FRONT:
             out = look_up(out, self.entries)
-        if self.residual:
-            other = feature.words[self._addresses(self.res_base, self.res_pitch)]
-            out = add(
-                out,
-                other.reshape(out.shape),
-                zero_point_a=self.points[3],
-                zero_point_b=self.points[1],
-                multipliers=self.multipliers,
-                shift=self.shift,
-                zero_point=self.points[2],
-                lo=self.bounds[1][0],
-                hi=self.bounds[1][1],
-            )
+        if self.residual and not self.multiplies:
+            out = self._joined(out, other, {**points, **bounds[1], "zero_point": self.points[2]})
         if self.table == TablePlace.BEHIND:
             out = look_up(out, self.entries)
         return out.reshape(*self.targets.shape, self.config.rows)
+
+    def _joined(self, out, other, numbers):
+        if self.join in (Join.MAXIMUM, Join.MINIMUM):
+            choose = np.maximum if self.join == Join.MAXIMUM else np.minimum
+            out = other = choose(out, other)
+            factors = (self.multipliers[0], 0)
+            numbers |= {"zero_point_a": 0}
+        else:
+            signs = {Join.DIFFERENCE: (1, -1), Join.REVERSED: (-1, 1)}.get(self.join, (1, 1))
+            factors = tuple(np.multiply(signs, self.multipliers).tolist())
+        return add(out, other, multipliers=factors, shift=self.shift, **numbers)
 
     @property
     def instruction(self):
@@ -159,6 +184,9 @@ class Layer:
             "residual": int(self.residual),
             "res_base": self.res_base,
             "res_pitch": self.res_pitch,
+            "res_width": self.res_width,
+            "join": self.join,
+            "scale": int(self.factor.view(np.uint32)),
             "multiplier": self.multipliers[0],
             "res_multiplier": self.multipliers[1],
             "shift": self.shift,
@@ -270,6 +298,13 @@ def test_random_layers_without_stalls(name, residual, table):
         run(name, seed, steady, residual=residual, table=table)
 
 
+@pytest.mark.parametrize("broadcast", [False, True])
+@pytest.mark.parametrize("join", Join)
+def test_every_way_to_join(join, broadcast):
+    for seed, name in enumerate(CONFIGS):
+        run(name, 30 + seed, steady, residual=True, join=join, broadcast=broadcast)
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("seed", range(5))
 def test_random_layers_with_random_stalls(name, seed):
@@ -281,7 +316,8 @@ def test_random_layers_with_random_stalls(name, seed):
 def test_one_step_per_cycle(name, residual):
     config = CONFIGS[name]
     shape = {"words": config.modules, "height": 2, "width": 4, "tile": 8}
-    result, _, cycles = run(name, 5, steady, split=0, residual=residual, table=0, **shape)
+    options = {"residual": residual, "join": Join.SUM, "table": 0, "split": 0, **shape}
+    result, _, cycles = run(name, 5, steady, **options)
     steps = 8 * config.modules // config.post_words
     # To choose the accumulators, and the queue in front of the write port.
     latency = 1 + RequantizerLane.LATENCY + AdderLane.LATENCY * residual + 1
@@ -359,6 +395,9 @@ def test_activity_names_what_is_waited_for(stopped, activity):
         ({"shift": 31}, Fault.BAD_FIELD),
         ({"table": 3}, Fault.BAD_FIELD),
         ({"table": 2, "residual": 0}, Fault.BAD_FIELD),
+        ({"table": 2, "join": Join.PRODUCT}, Fault.BAD_FIELD),
+        ({"join": 6}, Fault.BAD_FIELD),
+        ({"res_width": 0}, Fault.BAD_FIELD),
     ],
 )
 def test_faults(changes, fault):

@@ -10,7 +10,8 @@ from sim.compare.tflite import TfliteComparer
 from sim.functional.tflite_judge import TfliteJudge, with_outputs
 from sw.errors import DnaError
 from sw.frontends.tflite import import_model, read
-from tests.support.tflite_models import CODE, Maker, random_model
+from tests.support.tflite_models import CODE, Maker
+from tests.support.tflite_random import random_model
 from tests.sweeps.import_sweep import compared
 
 MODELS = 40

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sim import native
 from sim.functional import FunctionalModel, flatbuffer, isa, kernels
+from sim.functional.fusions import fusions
 from sim.functional.isa import ISAS, Isa
 from sim.functional.kernels import Kernels
 from sim.functional.litert import LiteRT
@@ -249,7 +250,7 @@ def test_fused_and_shared_kernels(isa, threads, seed):
     """Without every tensor kept, additions are fused and memory is used again."""
     rng = np.random.default_rng(seed)
     graph = random_small_graph(rng, (40, 33, 3))
-    assert kernels.fusions(graph)
+    assert fusions(graph)
     engine, reference = Kernels(graph, isa, threads), ReferenceModel(graph)
     for _ in range(3):
         image = random_image(rng, graph)
@@ -269,7 +270,7 @@ def test_fused_addition_of_extremes(isa, swap):
                 "multipliers": last.multipliers[::-1],
             }
         )
-    assert list(kernels.fusions(graph)) == ["b"]
+    assert list(fusions(graph)) == ["b"]
     got = Kernels(graph, isa, 2).run(image)[0]
     assert (got == ReferenceModel(graph).run(image[None])[0]).all()
 

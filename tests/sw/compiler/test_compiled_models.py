@@ -14,7 +14,7 @@ from sw.frontends.tflite import import_model, read
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
 from tests.support.programs import check_program, least_feature_words, noise
-from tests.support.tflite_models import random_model
+from tests.support.tflite_random import random_model
 
 NANO = PRESETS["nano"]
 ROOMS = [4096, 64, 16]

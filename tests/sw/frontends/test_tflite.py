@@ -7,7 +7,8 @@ from ai_edge_litert import schema_py_generated as schema
 from sw.errors import DnaError
 from sw.frontends.tflite import import_file, import_model, read
 from sw.operations import AveragePool2D, Conv2D, DepthwiseConv2D, FullyConnected, MaxPool2D, Padding
-from tests.support.tflite_models import CODE, NONE, RELU, RELU6, SAME, VALID, Maker, random_model
+from tests.support.tflite_models import CODE, NONE, RELU, RELU6, SAME, VALID, Maker
+from tests.support.tflite_random import random_model
 
 
 def maker(seed=0):
@@ -162,11 +163,19 @@ def rank_3(net, x):
     return net.reshape(net.add(y, y), (1, *x.shape[1:]))
 
 
-def mean_of_rows(net, x):
-    axes = net.constant("axes", np.array([1], np.int32))
-    y = net.made((1, *x.shape[2:]), x.scale, 0)
+def mean_of_channels(net, x):
+    axes = net.constant("axes", np.array([3], np.int32))
+    y = net.made(x.shape[:3], x.scale, 0)
     net.operator(CODE.MEAN, [x.index, axes], y.index, schema.ReducerOptionsT())
     return y
+
+
+def resized_by_three(net, x):
+    return net.resize_bilinear(x, (3, 3), "half")
+
+
+def pixel_minus_map(net, x):
+    return net.add(net.mean(x, keep=True), x, subtract=True)
 
 
 def softmax_in_the_middle(net, x):
@@ -199,7 +208,9 @@ def far_scales(net, x):
         (grouped, ["operator 1 (CONV_2D)", "1 of 4 channels", "DEPTHWISE_CONV_2D"]),
         (computed_weights, ["operator 1 (CONV_2D)", "no constant"]),
         (rank_3, ["operator 2 (MAX_POOL_2D)", "rank 3", "rank 4"]),
-        (mean_of_rows, ["operator 1 (MEAN)", "axes [1]", "height and width"]),
+        (mean_of_channels, ["operator 1 (MEAN)", "axes [3]", "height and width"]),
+        (resized_by_three, ["operator 1 (RESIZE_BILINEAR)", "[5, 6] to [15, 18]", "factors of 2"]),
+        (pixel_minus_map, ["operator 2 (SUB)", "a pixel minus a map", "a map minus a pixel"]),
         (softmax_in_the_middle, ["operator 2 (ADD)", "host computes", "edges"]),
         (rescaled_pool, ["operator 1 (MAX_POOL_2D)", "another scale", "the same"]),
         (far_scales, ["operator 1 (ADD)", "ratio", "2^-10"]),

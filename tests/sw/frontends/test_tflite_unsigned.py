@@ -11,7 +11,8 @@ from sw.errors import DnaError
 from sw.frontends.tflite import import_model, read
 from sw.operations import Conv2D, DepthwiseConv2D
 from tests.support.programs import noise
-from tests.support.tflite_models import CODE, RELU6, VALID, Maker, random_model
+from tests.support.tflite_models import CODE, RELU6, VALID, Maker
+from tests.support.tflite_random import random_model
 from tests.support.unsigned_models import unsigned
 from tests.sweeps.import_sweep import compared
 

@@ -13,7 +13,7 @@ from sw.frontends import tflite
 from sw.operations import AveragePool2D, DepthwiseConv2D
 from sw.operators import FRONTENDS, table
 from tests import skips
-from tests.support import onnx_models, tflite_models
+from tests.support import onnx_models, tflite_models, tflite_random
 from tests.support.programs import noise, random_layer, random_network
 from tests.sweeps.import_sweep import compared
 
@@ -206,7 +206,7 @@ class TestARowThatIsRemoved:
             if row.operation is not None:
                 for draw in (random_network, random_layer):
                     assert row.operation not in {type(op) for op in draw(rng).operations}
-            model = tflite.read(tflite_models.random_model(rng), "model")
+            model = tflite.read(tflite_random.random_model(rng), "model")
             codes = {operator.code for operator in model.operators}
             assert not codes & set(row.spelling["tflite"].names)
             if name == "activation":
@@ -220,7 +220,7 @@ def test_generators_draw_every_row():
         rng = np.random.default_rng(seed)
         for draw in (random_network, random_layer):
             drawn |= {type(op) for op in draw(rng).operations}
-        model = tflite.read(tflite_models.random_model(rng), "model")
+        model = tflite.read(tflite_random.random_model(rng), "model")
         codes |= {operator.code for operator in model.operators}
     assert drawn == {row.operation for row in table.TABLE if row.operation is not None}
     assert AveragePool2D in drawn

@@ -14,7 +14,7 @@ from sw.errors import DnaError
 from sw.operations import Conv2D, Operation
 from sw.operators import FRONTENDS, find, nearest, row_of, spellings, table
 from tests import skips
-from tests.support import programs, tflite_models
+from tests.support import programs, tflite_random
 from tests.sweeps import shrinking
 
 ROWS = {row.name: row for row in table.TABLE}
@@ -111,7 +111,7 @@ def test_tests_draw_every_row():
     with_operation = {row.name for row in ROWS.values() if row.operation is not None}
     assert set(programs.STEPS) | set(programs.ENDS) == with_operation
     assert set(programs.LAYERS) == with_operation
-    assert set(tflite_models.DRAWS) | set(tflite_models.ENDS) == set(ROWS)
+    assert set(tflite_random.DRAWS) | set(tflite_random.ENDS) == set(ROWS)
 
 
 @pytest.mark.parametrize("frontend", FRONTENDS)

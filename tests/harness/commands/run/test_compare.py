@@ -7,7 +7,8 @@ from harness.cli import main
 from sim.functional.isa import available
 from sw import artifact
 from tests import skips
-from tests.support.tflite_models import CODE, Maker, random_model
+from tests.support.tflite_models import CODE, Maker
+from tests.support.tflite_random import random_model
 from tests.support.tiny import save_artifact, save_photographs
 
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from hw.config import PRESETS
-from hw.isa import Opcode, TablePlace, read_program
+from hw.isa import Join, Opcode, TablePlace, read_program
 from sim.reference import ReferenceModel, look_up
 from sw.compiler.lowering.pointwise import pointwise
-from sw.errors import DnaError
 from sw.graph_builder import Output
 from sw.operations import Lookup
 from tests.support.programs import check_program, noise
@@ -88,12 +87,13 @@ def test_a_function_that_is_read_elsewhere_is_within_the_product_too():
     assert operations(layers) == [("conv",), ("gate",), ("gate", "product", "sum"), ("reader",)]
 
 
-def test_a_product_of_two_maps_is_refused_in_a_line():
+def test_a_product_of_two_maps_is_no_table():
     net = Functions((8, 8, 5))
     y = net.multiply("product", net.conv("conv", "input", 5), "input")
     assert pointwise(net.builder.finish(y)) == ({}, set())
-    with pytest.raises(DnaError, match=r"^product: the machine has no product of two maps;"):
-        net.lower(y)
+    layer = net.lower(y)[-1]
+    assert layer.operations == ("product",)
+    assert layer.residual.fields["join"] is Join.PRODUCT
 
 
 def test_the_instructions_and_the_stream_of_a_table():
