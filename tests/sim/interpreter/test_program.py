@@ -365,8 +365,17 @@ def test_broken_programs(body, message):
 
 FOUR = dataclasses.replace(NANO, modules=4, rows=2, columns=2, lanes=8, depthwise_words=4)
 JOINED = {
-    **{"in_words": 3, "in_height": 2, "in_width": 8, "kernel_height": 3, "kernel_width": 3},
-    **{"stride": 1, "pad_top": 1, "pad_left": 1, "out_height": 2, "out_width": 8, "split": 2},
+    "in_words": 3,
+    "in_height": 2,
+    "in_width": 8,
+    "kernel_height": 3,
+    "kernel_width": 3,
+    "stride": 1,
+    "pad_top": 1,
+    "pad_left": 1,
+    "out_height": 2,
+    "out_width": 8,
+    "split": 2,
 }
 
 
