@@ -38,13 +38,15 @@ class FeatureWrites:
         cycle: int64 [n], as :attr:`Simulator.cycle` counts.
         source: uint8 [n], :class:`hw.isa.Engine`: LOAD, POST, POOL or DEPTHWISE.
         address: uint32 [n], feature word of the first word.
-        enable: uint8 [n], bit i: word i is written, to ``address + i``.
+        offsets: uint32 [n, post_words], from there to each word.
+        enable: uint8 [n], bit i: word i is written.
         words: int8 [n, post_words, rows].
     """
 
     cycle: npt.NDArray[np.int64]
     source: Uint8
     address: npt.NDArray[np.uint32]
+    offsets: npt.NDArray[np.uint32]
     enable: Uint8
     words: npt.NDArray[np.int8]
 
