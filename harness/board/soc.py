@@ -7,9 +7,12 @@ master that reads and writes words as bytes on the serial port tell it; and the 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import logging
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -103,8 +106,8 @@ def generate(board: Board, config: DnaConfig, clock_hz: int) -> Generated:
         from litex.soc.integration.builder import Builder
 
         from harness.board.litex_soc import BoardSoc
-    soc = BoardSoc(board, config, clock_hz)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _quiet():
+        soc = BoardSoc(board, config, clock_hz)
         builder = Builder(
             soc,
             output_dir=scratch,
@@ -124,6 +127,17 @@ def generate(board: Board, config: DnaConfig, clock_hz: int) -> Generated:
             csr={name: int(register["addr"]) for name, register in csr.items()},
             init=[_step(step) for step in steps],
         )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """LiteX tells all that it does through the root logger."""
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _step(step: tuple[str, int, int, str, int]) -> InitStep:
