@@ -20,7 +20,7 @@ from hw.bus.axi_codes import Response
 from hw.config import DnaConfig
 from hw.isa import Engine
 from hw.status import Activity
-from sim.memory.model import MemoryModel
+from sim.memory.model import BASE, MemoryModel
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError
 
@@ -87,6 +87,16 @@ class Simulator(abc.ABC):
     ) -> None:
         self.config = config
         self.memory: Uint8 = np.zeros(size, np.uint8)
+
+    @property
+    def base(self) -> int:
+        """Address on the bus of the memory's first byte."""
+        return BASE
+
+    @property
+    def size(self) -> int:
+        """Bytes of the memory."""
+        return len(self.memory)
 
     def write(self, offset: int, content: bytes | npt.NDArray[Any]) -> None:
         """Put bytes into the memory, behind the machine's back.
