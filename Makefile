@@ -5,8 +5,8 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 BUILD    := build
 PYTHON   ?= python3
-# All extras of pyproject.toml but tensorflow (2 GB) and memory (`make litedram` brings it). EXTRAS without quantize needs no PyTorch.
-EXTRAS   := quantize,loadgen,bench,cluster,timing,dev
+# All extras of pyproject.toml but tensorflow (2 GB), memory (`make litedram` brings it) and energy. EXTRAS without quantize needs no PyTorch.
+EXTRAS   := quantize,loadgen,bench,cluster,timing,board,dev
 # Command and the Debian package that brings it.
 PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-headless-shell
 JOBS     ?= 2

@@ -32,6 +32,8 @@ COMMANDS = {
     "bench": "run.bench",
     "rtl": "design.rtl",
     "timing": "design.timing",
+    "soc": "board.soc",
+    "board": "board.board",
 }
 """The module of each command below ``harness.commands``, in the order of the help."""
 

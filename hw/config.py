@@ -265,7 +265,7 @@ PRESETS = {
             outstanding_bursts=32,
             feature_words=65536,
             weight_fifo_words=512,
-            depthwise_words=2,
+            depthwise_words=4,
         ),
     )
 }

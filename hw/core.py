@@ -43,6 +43,7 @@ class WriteTraceSignature(wiring.Signature):
     Members:
         valid: out, the words are written in this cycle.
         address: out, feature word of the first.
+        offsets: out, unsigned [post_words], from there to each word.
         enable: out, unsigned(post_words).
         words: out, feature word [post_words].
     """
@@ -52,6 +53,9 @@ class WriteTraceSignature(wiring.Signature):
             {
                 "valid": Out(1),
                 "address": Out(unsigned(config.feature_address_bits)),
+                "offsets": Out(
+                    data.ArrayLayout(unsigned(config.feature_address_bits), config.post_words)
+                ),
                 "enable": Out(unsigned(config.post_words)),
                 "words": Out(data.ArrayLayout(word_layout(config), config.post_words)),
             }
@@ -114,9 +118,7 @@ class Core(wiring.Component):
         m.submodules.dma_read = reader = DmaReader(config, clients=MEMORY_READERS)
         m.submodules.dma_write = writer = DmaWriter(config)
         m.submodules.features = features = FeatureMemory(
-            config,
-            writers=SHARING_WRITERS + has_depthwise,
-            readers=SHARING_READERS + has_depthwise,
+            config, writers=SHARING_WRITERS, readers=SHARING_READERS, scattered=has_depthwise
         )
         m.submodules.load = load = LoadEngine(config)
         m.submodules.weights = weights = WeightEngine(config)
@@ -138,11 +140,14 @@ class Core(wiring.Component):
             (load.results, self.load_trace),
         ]
         reads = [post.residual, store.features, pool.features]
+        memory_writers, memory_readers = [*features.writers], [*features.readers]
         if has_depthwise:
             m.submodules.depthwise = depthwise = DepthwiseEngine(config)
             engines[Engine.DEPTHWISE] = depthwise
             writes.append((depthwise.results, self.depthwise_trace))
             reads.append(depthwise.features)
+            memory_writers.append(features.scattered_writer)
+            memory_readers.append(features.scattered_reader)
 
         for position, worker in enumerate(WORKERS):
             if worker in engines:
@@ -156,16 +161,20 @@ class Core(wiring.Component):
         for module in range(config.modules):
             connect(m, conv.pixels[module], post.pixels[module])
         connect(m, conv.window, features.window)
-        for index, (port, trace) in enumerate(writes):
-            connect(m, port, features.writers[index])
+        for (port, trace), shared in zip(writes, memory_writers, strict=True):
+            connect(m, port, shared)
             m.d.comb += [
+                *(
+                    offset.eq(port.offsets[word] if hasattr(port, "offsets") else word)
+                    for word, offset in enumerate(trace.offsets)
+                ),
                 trace.valid.eq(port.requests.valid & port.requests.ready),
                 trace.address.eq(port.requests.payload.address),
                 trace.enable.eq(port.requests.payload.enable),
                 trace.words.eq(port.requests.payload.words),
             ]
-        for index, reader_port in enumerate(reads):
-            connect(m, reader_port, features.readers[index])
+        for port, shared in zip(reads, memory_readers, strict=True):
+            connect(m, port, shared)
 
         for number in range(config.dram_ports):
             memory = flipped(self.axi[number])

@@ -91,8 +91,16 @@ class WindowReadSignature(wiring.Signature):
         )
 
 
+def _offsets(config: DnaConfig, scattered: bool) -> dict[str, wiring.Member]:
+    """Where the words of a request are, if they do not follow each other."""
+    address = unsigned(config.feature_address_bits)
+    return {"offsets": Out(data.ArrayLayout(address, config.post_words))} if scattered else {}
+
+
 class FeatureWriteSignature(wiring.Signature):
-    """Writes up to ``post_words`` consecutive words a cycle; from the writer's side.
+    """Writes up to ``post_words`` words a cycle, consecutive ones or ``scattered``.
+
+    From the writer's side.
 
     Words that were taken are in memory for every reader when ``pending`` is low. It is high from
     the cycle after one in which some were taken.
@@ -101,9 +109,12 @@ class FeatureWriteSignature(wiring.Signature):
         requests: out, stream of {address: unsigned, enable: unsigned(post_words),
             words: feature word [post_words]}; word i goes to ``address + i``.
         pending: in, some are not in memory yet.
+        offsets: out, if ``scattered``, unsigned [post_words]: word i goes to ``address`` +
+            ``offsets[i]`` instead. The enabled ones are in different banks. Constant while there
+            are requests or some are pending.
     """
 
-    def __init__(self, config: DnaConfig) -> None:
+    def __init__(self, config: DnaConfig, *, scattered: bool = False) -> None:
         request = data.StructLayout(
             {
                 "address": unsigned(config.feature_address_bits),
@@ -111,19 +122,29 @@ class FeatureWriteSignature(wiring.Signature):
                 "words": data.ArrayLayout(word_layout(config), config.post_words),
             }
         )
-        super().__init__({"requests": Out(stream.Signature(request)), "pending": In(1)})
+        super().__init__(
+            {
+                "requests": Out(stream.Signature(request)),
+                "pending": In(1),
+                **_offsets(config, scattered),
+            }
+        )
 
 
 class FeatureReadSignature(wiring.Signature):
-    """Reads up to ``post_words`` consecutive words a cycle; from the reader's side.
+    """Reads up to ``post_words`` words a cycle, consecutive ones or ``scattered``.
+
+    From the reader's side.
 
     Members:
         requests: out, stream of {address: unsigned, enable: unsigned(post_words)}.
         responses: in, stream of feature word [post_words], in order, with back-pressure; words that
             were not enabled are undefined.
+        offsets: out, if ``scattered``, as in :class:`FeatureWriteSignature`; constant until the
+            last answer is there.
     """
 
-    def __init__(self, config: DnaConfig) -> None:
+    def __init__(self, config: DnaConfig, *, scattered: bool = False) -> None:
         request = data.StructLayout(
             {
                 "address": unsigned(config.feature_address_bits),
@@ -136,6 +157,7 @@ class FeatureReadSignature(wiring.Signature):
                 "responses": In(
                     stream.Signature(data.ArrayLayout(word_layout(config), config.post_words))
                 ),
+                **_offsets(config, scattered),
             }
         )
 

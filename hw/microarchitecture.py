@@ -39,8 +39,9 @@ long."""
 DEPTHWISE_PREPARATION = 2
 """From the start of a DEPTHWISE to its first request and its first step: what the fields say, in
 registers, and the counters that begin with it."""
-LINE_BUFFER_LATENCY = 3
-"""From the address of a block of taps to its words: memories, choice of rows, choice of columns."""
+LINE_BUFFER_LATENCY = 4
+"""From the address of a block of taps to its words: memories, choice of rows, choice of columns,
+choice of words where several pixels share them."""
 TAP_SUM_LATENCY = 4
 """Products, sums of three, sum of all, sum of the steps."""
 DEPTHWISE_ROWS = 16

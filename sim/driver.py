@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,6 @@ from hw import isa
 from hw.bus import registers
 from hw.isa import Engine
 from hw.status import Fault, waiting
-from sim.memory.model import BASE
-from sim.rtl.simulator import Simulator
 from sw.errors import DnaError
 from sw.program import Program
 
@@ -78,6 +77,38 @@ class MachineError(DnaError):
         )
 
 
+class Machine(Protocol):
+    """A machine with its memory, simulated (:class:`sim.rtl.simulator.Simulator`) or on a board."""
+
+    @property
+    def base(self) -> int:
+        """Address on the bus of the memory's first byte."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the memory."""
+
+    def write(self, offset: int, content: bytes | npt.NDArray[Any]) -> None:
+        """Put bytes into the memory."""
+
+    def read(self, offset: int, length: int) -> npt.NDArray[np.uint8]:
+        """Bytes of the memory."""
+
+    def csr_write(self, name: str, value: int) -> None:
+        """Write a register."""
+
+    def csr_read(self, register: str | int) -> int:
+        """Read a register."""
+
+    def run_to_interrupt(
+        self, max_cycles: int, progress: Callable[[int], None] | None = None
+    ) -> int:
+        """Wait until the program has ended, well or not; the cycles so far."""
+
+    def reset(self) -> None:
+        """Put a machine that stopped back to work."""
+
+
 class Driver:
     """Runs one program on a machine, any number of times.
 
@@ -99,7 +130,7 @@ class Driver:
 
     def __init__(
         self,
-        machine: Simulator,
+        machine: Machine,
         program: Program,
         *,
         watchdog: int = registers.DEFAULT_WATCHDOG_CYCLES,
@@ -108,16 +139,15 @@ class Driver:
         self.program = program
         self._identify()
         memory = program.memory
-        if memory.size > len(machine.memory):
+        if memory.size > machine.size:
             raise DnaError(
-                f"the program needs {memory.size} bytes of memory, "
-                f"the machine has {len(machine.memory)}"
+                f"the program needs {memory.size} bytes of memory, the machine has {machine.size}"
             )
         machine.write(memory.program.offset, program.code)
         machine.write(memory.weights.offset, program.weights)
         values = {
-            "window_base_low": BASE & 0xFFFFFFFF,
-            "window_base_high": BASE >> 32,
+            "window_base_low": machine.base & 0xFFFFFFFF,
+            "window_base_high": machine.base >> 32,
             "window_size": memory.size,
             "write_base": memory.writable.offset,
             "write_size": memory.writable.length,
@@ -165,7 +195,8 @@ class Driver:
         machine.run_to_interrupt(max_cycles, progress)
         machine.csr_write("interrupt", registers.ALL_EVENTS)
         self._check()
-        output = memory.output.read(machine.memory)
+        where = memory.output.region
+        output = memory.output.values(machine.read(where.offset, where.length))
         if self.program.images == 1:
             return output
         return output.reshape(self.program.images, -1, *output.shape[1:])[: len(pixels)]

@@ -54,7 +54,11 @@ class DramTensor(msgspec.Struct, frozen=True):
         Args:
             dram: uint8, the memory window from its first byte on.
         """
-        rows = dram[self.offset : self.region.end].reshape(self.height, self.pitch)
+        return self.values(dram[self.offset : self.region.end])
+
+    def values(self, content: npt.NDArray[np.uint8]) -> Int8:
+        """The values of ``content``, the bytes of the region alone; int8 as :meth:`read`."""
+        rows = content.reshape(self.height, self.pitch)
         pixels = rows[:, : self.width * self.pixel_bytes].reshape(self.height, self.width, -1)
         return np.ascontiguousarray(pixels[:, :, : self.channels]).view(np.int8)
 

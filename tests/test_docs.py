@@ -28,7 +28,10 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 ELSEWHERE = {"cd", ".", "./run_local.sh", "pip"}
 """What a block may call besides dna, make and python; nothing of it is ours to check."""
 OTHER_LANGUAGES = {"mermaid", "json", "python", "text"}
-SLOW = {"quantize", "timing", "import", "verify", "compare", "bench", "rtl", "fetch", "backend"}
+SLOW = {"quantize", "timing", "import", "verify", "compare", "bench", "rtl", "fetch", "backend"} | {
+    "soc",
+    "board",
+}
 """Not run here, nor what needs a cluster: they train, compile RTL, or need the network. They have
 tests of their own."""
 SLOW_TASKS = {("submission", "build"), ("submission", "check"), ("compliance", "verify")}
@@ -38,7 +41,7 @@ RUN_WITH = {
     "deployed": ["--threads", "1"],
 }
 """Options that make a run short; a later option overrides an earlier one."""
-RUN = ("energy", "explore", "guide", "memory", "mlperf", "report")
+RUN = ("board", "energy", "explore", "guide", "memory", "mlperf", "report")
 """Pages beside the README whose quick commands are run."""
 ENDED = {"loadgen": {0, 1}}
 """Exit codes; 1 of loadgen: the run was too short, or this computer too busy, for VALID."""

@@ -18,7 +18,7 @@ OPTIONAL = PROJECT["optional-dependencies"]
 REQUIREMENTS = [
     Requirement(line) for lines in (PROJECT["dependencies"], *OPTIONAL.values()) for line in lines
 ]
-EXTRAS_LEFT_OUT = {"tensorflow", "memory"}
+EXTRAS_LEFT_OUT = {"tensorflow", "memory", "energy"}
 """What `make setup` leaves to those who need it; they pin their packages themselves."""
 LEFT_OUT = {Requirement(line).name for extra in EXTRAS_LEFT_OUT for line in OPTIONAL[extra]}
 PINS = constraints.read(constraints.FILE.read_text())

@@ -198,6 +198,7 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
         name="feature memory",
         # Two buffers at each of the two kinds of port; words rotate to and from their banks.
         sizes=(1, window + stream, window * math.log2(config.modules)),
+        counted=_kept(config, 3 + has_depthwise),
         memories=(
             Memory(config.feature_words // config.modules, 8 * config.rows, config.modules),
             # Answers for POST, POOL and STORE, and for DEPTHWISE.
@@ -251,13 +252,27 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
     yield Part(
         name="POOL",
         sizes=(1, config.lanes, window),
-        counted=AreaBlock("", dsp=7),
+        # Sums of a mean that wait for the one float32 pipeline.
+        counted=AreaBlock("", ff=config.lanes * (8 + config.feature_address_bits), dsp=7),
     )
 
 
+def _kept(config: DnaConfig, readers: int) -> AreaBlock:
+    """What banks gave a reader before others did, and where each client's access to a bank is."""
+    if config.post_words == 1:
+        return AreaBlock("")
+    kept = 8 * config.rows * config.modules * readers
+    return AreaBlock("", lut=kept, ff=kept)
+
+
 def _depthwise(config: DnaConfig) -> Part:
-    """The line buffer, nine multipliers and a requantizer for each channel."""
+    """The line buffer, nine multipliers and a requantizer for each channel.
+
+    Of each tap one of so many words, where several pixels share them: one of 2, or of up to 6.
+    """
     channels = config.depthwise_words * config.rows
+    tap_bits = 8 * DEPTHWISE_TAPS * channels
+    choice = max(0, config.depthwise_words.bit_length() - 1)
     there = int(channels > 0)
     row = 8 * channels
     columns = DEPTHWISE_COLUMNS // DEPTHWISE_SIDE
@@ -265,7 +280,9 @@ def _depthwise(config: DnaConfig) -> Part:
     return Part(
         name="DEPTHWISE",
         sizes=(there, channels),
-        counted=AreaBlock("", dsp=config.depthwise_macs + 4 * channels),
+        counted=AreaBlock(
+            "", lut=choice * tap_bits, ff=tap_bits, dsp=config.depthwise_macs + 4 * channels
+        ),
         memories=(
             # For each pair of a row bank and a column bank.
             Memory(

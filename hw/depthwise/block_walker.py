@@ -17,21 +17,12 @@ from hw.streams.countdown import Countdown
 _WIDTHS = field_widths(Opcode.DEPTHWISE)
 _MULTIPLES = range(DEPTHWISE_SIDE, DEPTHWISE_KERNEL + 1, DEPTHWISE_SIDE)
 """Of 3, up to the largest kernel; strides and paddings are less."""
-_SIGNED = frozenset({"pad_top", "pad_left"})
 
-WALK = (
-    "in_words",
-    "in_height",
-    "in_width",
-    "kernel_height",
-    "kernel_width",
-    "stride",
-    "pad_top",
-    "pad_left",
-    "out_height",
-    "out_width",
-)
+WALK = ("in_words", "in_height", "kernel_height", "kernel_width", "stride", "pad_top", "out_height")
 """The fields of DEPTHWISE that say what is computed in which order."""
+
+SHARED = ("group", "columns", "windows", "column_stride", "column_padding")
+"""What else does, of :class:`hw.depthwise.joint_pixels.JointPixels`."""
 
 
 def step_layout() -> data.StructLayout:
@@ -62,6 +53,8 @@ def step_layout() -> data.StructLayout:
 class BlockWalker(wiring.Component):
     """Walks group of words, output row, output column, and the 3 x 3 blocks of a window.
 
+    Columns are those of the line buffer, in which several pixels may be one.
+
     An output row waits until all input rows under its windows are in the line buffer, and lets go
     of those that the next one does not need. Rows are counted in sequence over all groups, modulo
     2^16.
@@ -75,9 +68,9 @@ class BlockWalker(wiring.Component):
 
     Ports:
         begin: in, one cycle high; the walk before must have been taken to its end.
-        in_words to out_width: in, the fields ``WALK``, constant from 2 cycles before ``begin`` on;
-            counts at least 1, kernels at most ``DEPTHWISE_KERNEL``, each padding at least 0 and
-            less than its side of the kernel.
+        in_words to out_height: in, the fields ``WALK``, constant from 2 cycles before ``begin`` on,
+            as are ``group`` to ``column_padding``, of ``SHARED``; counts at least 1, kernels at
+            most ``DEPTHWISE_KERNEL``, each padding at least 0 and less than its side of the kernel.
         blocks: out, unsigned, blocks of a window, constant from ``begin`` on.
         filled: in, unsigned(16), rows of the sequence that are in the line buffer.
         released: out, unsigned(16), those that are not needed any more.
@@ -93,9 +86,14 @@ class BlockWalker(wiring.Component):
             {
                 "begin": In(1),
                 **{
-                    name: In((signed if name in _SIGNED else unsigned)(_WIDTHS[name]))
+                    name: In((signed if name == "pad_top" else unsigned)(_WIDTHS[name]))
                     for name in WALK
                 },
+                "group": In(range(config.depthwise_words + 1)),
+                "columns": In(unsigned(_WIDTHS["in_width"])),
+                "windows": In(unsigned(_WIDTHS["out_width"])),
+                "column_stride": In(unsigned(_WIDTHS["stride"])),
+                "column_padding": In(signed(_WIDTHS["pad_left"])),
                 "blocks": Out(range(BLOCKS + 1)),
                 "filled": In(COUNT),
                 "released": Out(COUNT),
@@ -125,9 +123,9 @@ class BlockWalker(wiring.Component):
         )
 
         walking, there = Signal(), Signal()
-        groups = Countdown(m, self.in_words, name="groups", step=self._config.depthwise_words)
+        groups = Countdown(m, self.in_words, name="groups", step=self.group)
         rows = Countdown(m, self.out_height, name="rows")
-        columns = Countdown(m, self.out_width, name="columns")
+        columns = Countdown(m, self.windows, name="columns")
         high = Countdown(m, bands_high, name="bands_high")
         wide = Countdown(m, bands_wide, name="bands_wide")
         first, half, block = Signal(init=1), Signal(), Signal.like(step.block)
@@ -180,7 +178,7 @@ class BlockWalker(wiring.Component):
     ) -> None:
         """The column of a block: as a number, and divided by 3."""
         at = self.steps.payload.at
-        coordinate = signed(len(self.in_width) + 2)
+        coordinate = signed(len(self.columns) + 2)
         thirds = range(DEPTHWISE_SIDE)
         x, window_x = Signal(coordinate), Signal(coordinate)
         column, window_column = Signal.like(at.column), Signal.like(at.column)
@@ -191,14 +189,14 @@ class BlockWalker(wiring.Component):
         steps, steps_third = Signal.like(at.column), Signal(thirds)
         # A stride divided by 3, and the padding, that one rounded up.
         under, back = (Signal(range(len(_MULTIPLES) + 1), name=name) for name in ("under", "back"))
-        padding = self.pad_left[: DEPTHWISE_KERNEL.bit_length()]
+        stride, padding = self.column_stride, self.column_padding[: DEPTHWISE_KERNEL.bit_length()]
         m.d.comb += [
-            under.eq(sum(self.stride >= side for side in _MULTIPLES)),
+            under.eq(sum(stride >= side for side in _MULTIPLES)),
             back.eq(sum(padding > side - DEPTHWISE_SIDE for side in _MULTIPLES)),
         ]
         m.d.sync += [
             steps.eq(under),
-            steps_third.eq(self.stride - (under << 1) - under),
+            steps_third.eq(stride - (under << 1) - under),
             begins.eq(-back),
             begins_third.eq((back << 1) + back - padding),
         ]
@@ -211,7 +209,7 @@ class BlockWalker(wiring.Component):
             at.third.eq(third),
         ]
         to_edge = Signal(coordinate)
-        m.d.comb += to_edge.eq(self.in_width - x)
+        m.d.comb += to_edge.eq(self.columns - x)
         m.d.sync += self.columns_inside.eq(
             Cat((x >= -place) & (to_edge > place) for place in thirds)
         )
@@ -221,13 +219,13 @@ class BlockWalker(wiring.Component):
                 m.d.sync += [x.eq(window_x), column.eq(window_column)]
         with m.If(ends_window):
             m.d.sync += [
-                *(one.eq(window_x + self.stride) for one in (x, window_x)),
+                *(one.eq(window_x + stride) for one in (x, window_x)),
                 *(one.eq(next_column) for one in (column, window_column)),
                 third.eq(next_third),
             ]
         with m.If(ends_row | self.begin):
             m.d.sync += [
-                *(one.eq(-self.pad_left) for one in (x, window_x)),
+                *(one.eq(-self.column_padding) for one in (x, window_x)),
                 *(one.eq(begins) for one in (column, window_column)),
                 third.eq(begins_third),
             ]

@@ -13,10 +13,12 @@ from amaranth.lib.wiring import Out
 from hw.arithmetic.integers import thermometer
 from hw.config import DnaConfig
 from hw.control.engine import EngineControl, field_registers
-from hw.depthwise.block_walker import WALK, BlockWalker
-from hw.depthwise.line_buffer import LineBuffer
+from hw.depthwise import block_walker, row_reader
+from hw.depthwise.block_walker import BlockWalker
+from hw.depthwise.joint_pixels import JOINT, JointPixels
+from hw.depthwise.line_buffer import CHOICE, LineBuffer
 from hw.depthwise.parameter_rows import ParameterRows
-from hw.depthwise.row_reader import READS, RowReader
+from hw.depthwise.row_reader import RowReader
 from hw.depthwise.tap_sum import TapSum
 from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
 from hw.isa import Opcode
@@ -36,7 +38,8 @@ from hw.streams.delay import delay
 class DepthwiseEngine(wiring.Component):
     """Executes DEPTHWISE: a window of each channel by itself, requantized.
 
-    The input is read once, ``depthwise_words`` words of a pixel at a time, into a line buffer.
+    The input is read once, ``depthwise_words`` words at a time, of one pixel or of several
+    neighbouring ones, into a line buffer.
     Behind it each channel has nine multipliers, which take a block of 3 x 3 taps in a cycle; larger
     windows take several, up to 9 x 9. A group of words is computed for the whole map before the
     next one, which is read meanwhile, as are its parameters.
@@ -54,7 +57,8 @@ class DepthwiseEngine(wiring.Component):
 
     Faults: ``BAD_FIELD`` for counts of 0, a kernel larger than ``DEPTHWISE_KERNEL``, a padding that
     is negative or not less than its side of the kernel, an input wider than ``DEPTHWISE_COLUMNS``,
-    a base outside the feature memory.
+    a base outside the feature memory, pixels that cannot share cycles as ``split`` says
+    (:class:`hw.depthwise.joint_pixels.JointPixels`).
 
     Args:
         config: uses ``rows``, ``lanes``, ``feature_words`` and ``depthwise_words``.
@@ -62,8 +66,8 @@ class DepthwiseEngine(wiring.Component):
     Ports:
         engine: out, :class:`EngineSignature`. ``WAIT_FEATURE``: nothing comes from or goes to the
             feature memory, and nothing is on its way through the taps.
-        features: out, :class:`FeatureReadSignature`.
-        results: out, :class:`FeatureWriteSignature`.
+        features: out, :class:`FeatureReadSignature`, scattered.
+        results: out, :class:`FeatureWriteSignature`, scattered.
     """
 
     def __init__(self, config: DnaConfig) -> None:
@@ -71,18 +75,19 @@ class DepthwiseEngine(wiring.Component):
         super().__init__(
             {
                 "engine": Out(EngineSignature()),
-                "features": Out(FeatureReadSignature(config)),
-                "results": Out(FeatureWriteSignature(config)),
+                "features": Out(FeatureReadSignature(config, scattered=True)),
+                "results": Out(FeatureWriteSignature(config, scattered=True)),
             }
         )
 
-    def _refusal(self, op: SimpleNamespace) -> Value:
+    def _refusal(self, op: SimpleNamespace, joint: JointPixels) -> Value:
         words = self._config.feature_words
         counts = ("in_words", "in_height", "in_width", "kernel_height", "kernel_width", "stride")
         bad_fields = [
             *(getattr(op, name) == 0 for name in (*counts, "out_height", "out_width")),
             *(getattr(op, name) >= words for name in ("in_base", "out_base", "parameters")),
             op.in_width > DEPTHWISE_COLUMNS,
+            joint.unfit,
         ]
         for kernel, padding in (
             (op.kernel_height, op.pad_top),
@@ -97,18 +102,30 @@ class DepthwiseEngine(wiring.Component):
         config = self._config
         m.submodules.control = control = EngineControl()
         op = field_registers(m, control, Opcode.DEPTHWISE)
+        m.submodules.joint = joint = JointPixels(config)
         m.submodules.reader = reader = RowReader(config)
         m.submodules.line_buffer = lines = LineBuffer(config)
         m.submodules.parameter_rows = parameters = ParameterRows(config)
         m.submodules.walker = walker = BlockWalker(config)
         wiring.connect(m, wiring.flipped(self.engine), control.engine)
-        wiring.connect(m, reader.features, wiring.flipped(self.features))
+        wiring.connect(m, reader.features.requests, wiring.flipped(self.features.requests))
+        wiring.connect(m, wiring.flipped(self.features.responses), reader.features.responses)
         begin = delay(m, control.start, DEPTHWISE_PREPARATION, "begin", reset_less=False)
-        m.d.comb += [getattr(reader, name).eq(getattr(op, name)) for name in READS]
-        m.d.comb += [getattr(walker, name).eq(getattr(op, name)) for name in WALK]
+        given: list[tuple[Any, Any, tuple[str, ...]]] = [
+            (joint, op, JOINT),
+            (reader, op, row_reader.READS),
+            (reader, joint, row_reader.SHARED),
+            (walker, op, block_walker.WALK),
+            (walker, joint, block_walker.SHARED),
+            (lines, op, CHOICE),
+        ]
+        for block, source, names in given:
+            m.d.comb += [getattr(block, name).eq(getattr(source, name)) for name in names]
 
-        step, target, results, issue = self._admit(m, op, walker, begin)
+        step, target, results, issue = self._admit(m, op, walker, joint, begin)
         m.d.comb += [
+            self.features.offsets.eq(joint.offsets),
+            self.results.offsets.eq(joint.offsets),
             reader.begin.eq(begin),
             reader.blocks.eq(walker.blocks),
             reader.released.eq(walker.released),
@@ -128,18 +145,18 @@ class DepthwiseEngine(wiring.Component):
             parameters.byte.eq(reader.byte),
             parameters.write_block.eq(reader.block),
             parameters.write_half.eq(reader.half),
-            parameters.row.eq(reader.word),
+            parameters.row.eq(reader.parameter_row),
         ]
 
-        # Beside a block on its way: which weights it needs a cycle before it is at the taps, and
+        # Beside a block on its way: which weights it needs two cycles before it is at the taps, and
         # which bias and scale a cycle before its sum is there. Both are overwritten later than
         # that, since a read takes ``FEATURE_READ_LATENCY`` and weights come before the rest.
         sums = lines.LATENCY + TapSum.LATENCY
-        half = delay(m, step.half, lines.LATENCY - 1, "half")
+        half = delay(m, step.half, lines.LATENCY - 2, "half")
         m.d.comb += [
             parameters.half.eq(half),
-            parameters.block.eq(delay(m, step.block, lines.LATENCY - 1, "block")),
-            parameters.bytes_half.eq(delay(m, half, sums - lines.LATENCY, "bytes_half")),
+            parameters.block.eq(delay(m, step.block, lines.LATENCY - 2, "block")),
+            parameters.bytes_half.eq(delay(m, half, sums - lines.LATENCY + 1, "bytes_half")),
         ]
         first = delay(m, step.first, sums - 1, "first")
         entered = Signal(sums + RequantizerLane.LATENCY)
@@ -162,7 +179,7 @@ class DepthwiseEngine(wiring.Component):
             write.payload.enable.eq(target.enable),
             written.eq(write.valid & write.ready),
             results.r_en.eq(written),
-            control.refuse.eq(self._refusal(op)),
+            control.refuse.eq(self._refusal(op, joint)),
             control.finish.eq(ended & ~reader.busy & ~self.results.pending),
         ]
         m.d.sync += ended.eq((written & target.last) | (ended & ~control.finish))
@@ -171,7 +188,12 @@ class DepthwiseEngine(wiring.Component):
         return m
 
     def _admit(
-        self, m: Module, op: SimpleNamespace, walker: BlockWalker, begin: Value
+        self,
+        m: Module,
+        op: SimpleNamespace,
+        walker: BlockWalker,
+        joint: JointPixels,
+        begin: Value,
     ) -> tuple[Any, Any, SyncFIFO, Signal]:
         """Let blocks in while their result has a place; gives the block, and what is written next.
 
@@ -201,7 +223,7 @@ class DepthwiseEngine(wiring.Component):
             targets.w_data.eq(
                 Cat(
                     pixel.here,
-                    thermometer(walker.words_left, words),
+                    Mux(op.split == 0, thermometer(walker.words_left, words), joint.results),
                     Const(0, config.post_words - words),
                     step.ends_layer,
                 )
@@ -209,11 +231,11 @@ class DepthwiseEngine(wiring.Component):
             targets.r_en.eq(write.valid & write.ready),
         ]
         with m.If(issue & step.last):
-            m.d.sync += pixel.advance(op.in_words)
+            m.d.sync += pixel.advance(joint.write_step)
         with m.If(issue & step.ends_row):
             m.d.sync += pixel.advance_row()
         with m.If(issue & step.ends_group):
-            m.d.sync += [group.eq(group + words), *pixel.begin(group + words)]
+            m.d.sync += [group.eq(group + joint.group), *pixel.begin(group + joint.group)]
         with m.If(begin):
             m.d.sync += [group.eq(op.out_base), *pixel.begin(op.out_base)]
         return step, data.View(layout, targets.r_data), results, issue

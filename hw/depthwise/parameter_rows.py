@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, unsigned
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -18,9 +18,10 @@ from hw.microarchitecture import PARAMETER_BYTES
 class ParameterRows(wiring.Component):
     """A memory for each tap and one for each byte of bias and scale, a byte a channel in a word.
 
-    Rate: a row in, all weights of a block and all bytes out per cycle. Latency: 1 cycle from
-    ``block`` to ``weights`` and from ``bytes_half`` to ``bytes``; what is written in a cycle can be
-    read from the next on. Stall: none.
+    Rate: a row in, all weights of a block and all bytes out per cycle. Latency: 2 cycles from
+    ``block`` to ``weights``, which have a register in front of the multipliers, 1 from
+    ``bytes_half`` to ``bytes``; what is written in a cycle can be read from the next on. Stall:
+    none.
 
     Args:
         config: uses ``rows`` and ``depthwise_words``.
@@ -74,6 +75,11 @@ class ParameterRows(wiring.Component):
                 ram.write.eq(self.write & (self.is_byte == is_byte) & (self.byte == number)),
                 ram.read_address.eq(addresses[1]),
                 ram.read.eq(1),
-                output.eq(ram.read_data),
             ]
+            if is_byte:
+                m.d.comb += output.eq(ram.read_data)
+            else:
+                weights = Signal.like(output, name=f"weights_{number}", reset_less=True)
+                m.d.sync += weights.eq(ram.read_data)
+                m.d.comb += output.eq(weights)
         return m

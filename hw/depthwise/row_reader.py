@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hw.arithmetic.integers import thermometer
 from hw.config import DEPTHWISE_SIDE, DEPTHWISE_TAPS, DnaConfig
@@ -20,16 +21,20 @@ from hw.streams.countdown import Countdown
 
 _WIDTHS = field_widths(Opcode.DEPTHWISE)
 
-READS = ("in_base", "in_pitch", "in_words", "in_height", "in_width", "parameters")
+READS = ("in_base", "in_pitch", "in_words", "in_height", "parameters", "split")
 """The fields of DEPTHWISE that say what is read."""
+
+SHARED = ("group", "columns", "read_step")
+"""What else does, of :class:`hw.depthwise.joint_pixels.JointPixels`."""
 
 
 class RowReader(wiring.Component):
     """Reads each word of the input once, and in front of each group of words its parameters.
 
-    A group is ``depthwise_words`` words of every pixel, or what is left of them. Its rows follow
-    those of the group before without a gap: in the line buffer they are one sequence of rows,
-    numbered from 0 on modulo 2^16.
+    A group is ``group`` words of every pixel, or what is left of them; a read is those of 2^split
+    pixels. Its rows follow those of the group before without a gap: in the line buffer they are one
+    sequence of rows, numbered from 0 on modulo 2^16. A row of parameters has as many words as the
+    group; where pixels share a read each of them gets a copy.
 
     Rate: a request per cycle. Latency: the first is there 1 cycle after ``begin``; what is
     answered goes on in the same cycle.
@@ -42,14 +47,16 @@ class RowReader(wiring.Component):
 
     Ports:
         begin: in, one cycle high; the walk before must have been taken to its end.
-        in_base to parameters: in, the fields ``READS``, constant from a cycle before ``begin`` on.
+        in_base to split: in, the fields ``READS``, constant from a cycle before ``begin`` on, as
+            are ``group`` to ``read_step``, of ``SHARED``.
         blocks: in, unsigned, blocks of taps that make up the window.
         released: in, unsigned(16), rows of the sequence that are not needed any more.
         releases: in, one cycle high: the parameters of the oldest group are not needed any more.
-        features: out, :class:`FeatureReadSignature`.
+        features: out, :class:`FeatureReadSignature` but for its offsets.
         word: out, unsigned(8 x rows x ``depthwise_words``), what came in this cycle.
-        fills: out, it is a pixel's, for ``place``, :func:`line_place_layout`.
-        loads: out, it is a row of parameters: byte ``byte`` of bias and scale of each channel if
+        fills: out, it is of pixels, for ``place``, :func:`line_place_layout`.
+        parameter_row: out, the same as ``word`` with a copy of the group for each pixel.
+        loads: out, that is a row of parameters: byte ``byte`` of bias and scale of each channel if
             ``is_byte``, else the weights of tap ``byte`` of block ``block``. ``half``: of which
             of two groups.
         filled: out, unsigned(16), rows of the sequence that are in the line buffer.
@@ -62,11 +69,15 @@ class RowReader(wiring.Component):
             {
                 "begin": In(1),
                 **{name: In(unsigned(_WIDTHS[name])) for name in READS},
+                "group": In(range(config.depthwise_words + 1)),
+                "columns": In(unsigned(_WIDTHS["in_width"])),
+                "read_step": In(unsigned(config.feature_address_bits)),
                 "blocks": In(range(BLOCKS + 1)),
                 "released": In(COUNT),
                 "releases": In(1),
                 "features": Out(FeatureReadSignature(config)),
                 "word": Out(unsigned(8 * config.rows * config.depthwise_words)),
+                "parameter_row": Out(unsigned(8 * config.rows * config.depthwise_words)),
                 "fills": Out(1),
                 "place": Out(line_place_layout()),
                 "loads": Out(1),
@@ -88,9 +99,9 @@ class RowReader(wiring.Component):
         address = unsigned(config.feature_address_bits)
 
         walking, loading = Signal(), Signal()
-        groups = Countdown(m, self.in_words, name="groups", step=words)
+        groups = Countdown(m, self.in_words, name="groups", step=self.group)
         rows = Countdown(m, self.in_height, name="rows")
-        columns = Countdown(m, self.in_width, name="columns")
+        columns = Countdown(m, self.columns, name="columns")
         group_address = Signal(address)
         parameter = Signal(address)
         pixel = RowAddress(m, address, pitch=self.in_pitch, name="pixel")
@@ -121,12 +132,13 @@ class RowReader(wiring.Component):
         m.submodules.tags = tags = SyncFIFO(width=tag.size, depth=FEATURE_READS)
         asked = data.View(tag, tags.w_data)
         there = Mux(loading, has_half, has_row)
+        # Of a pixel as many as are left; where several share a read that is the group's anyway.
+        of_group = thermometer(self.group, words)
+        of_pixels = Mux(self.split == 0, thermometer(groups.left, words), (1 << words) - 1)
         m.d.comb += [
             request.valid.eq(walking & there & tags.w_rdy),
             request.payload.address.eq(Mux(loading, parameter, pixel.here)),
-            request.payload.enable.eq(
-                Mux(loading, (1 << words) - 1, thermometer(groups.left, words))
-            ),
+            request.payload.enable.eq(Mux(loading, of_group, of_pixels)),
             moves.eq(request.valid & request.ready),
             ends_loading.eq(moves & loading & is_byte & last_byte),
             ends_row.eq(moves & ~loading & columns.last),
@@ -145,7 +157,7 @@ class RowReader(wiring.Component):
         ]
         with m.If(moves & loading):
             m.d.sync += [
-                parameter.eq(parameter + words),
+                parameter.eq(parameter + self.group),
                 byte.eq(byte + 1),
                 last_byte.eq(byte == Mux(is_byte, PARAMETER_BYTES - 2, DEPTHWISE_TAPS - 2)),
             ]
@@ -154,7 +166,7 @@ class RowReader(wiring.Component):
         with m.If(ends_loading):
             m.d.sync += [loading.eq(0), half.eq(~half), block.eq(0), is_byte.eq(0)]
         with m.If(moves & ~loading):
-            m.d.sync += [*columns.step(), *pixel.advance(self.in_words), third.eq(third + 1)]
+            m.d.sync += [*columns.step(), *pixel.advance(self.read_step), third.eq(third + 1)]
             with m.If(third == DEPTHWISE_SIDE - 1):
                 m.d.sync += [third.eq(0), column.eq(column + 1)]
         with m.If(ends_row):
@@ -171,8 +183,8 @@ class RowReader(wiring.Component):
             m.d.sync += [
                 *rows.begin(),
                 *groups.step(),
-                group_address.eq(group_address + words),
-                *pixel.begin(group_address + words),
+                group_address.eq(group_address + self.group),
+                *pixel.begin(group_address + self.group),
                 loading.eq(~groups.last),
                 walking.eq(~groups.last),
             ]
@@ -192,6 +204,7 @@ class RowReader(wiring.Component):
             came.eq(response.valid),
             tags.r_en.eq(came),
             self.word.eq(Cat(response.payload[lane].as_value() for lane in range(words))),
+            self.parameter_row.eq(self.word),
             self.fills.eq(came & ~known.loads),
             self.loads.eq(came & known.loads),
             self.place.eq(known.place),
@@ -200,6 +213,12 @@ class RowReader(wiring.Component):
             self.block.eq(known.block),
             self.half.eq(known.half),
         ]
+        bits = 8 * config.rows
+        with m.Switch(self.split):
+            for split in range(1, exact_log2(words) + 1):
+                with m.Case(split):
+                    copied = self.word[: bits * (words >> split)].replicate(1 << split)
+                    m.d.comb += self.parameter_row.eq(copied)
         with m.If(self.fills & known.ends_row):
             m.d.sync += self.filled.eq(self.filled + 1)
         with m.If(self.begin):

@@ -106,11 +106,9 @@ def accesses(op: Instruction, config: DnaConfig) -> Accesses:
             return Accesses((_words(op, "in", op["rows"], op["row_words"]),), (stored,))
         case Opcode.DEPTHWISE:
             row_words = op["out_width"] * op["in_words"]
-            groups = -(-op["in_words"] // config.depthwise_words)
-            rows = parameter_rows(op["kernel_height"], op["kernel_width"])
-            parameters = Rows(
-                Memory.FEATURE, op["parameters"], groups * rows * config.depthwise_words
-            )
+            kernel = op["kernel_height"], op["kernel_width"]
+            length = parameter_words(config, op["in_words"], kernel, op["split"])
+            parameters = Rows(Memory.FEATURE, op["parameters"], length)
             return Accesses(
                 (_input_map(op), parameters), (_words(op, "out", op["out_height"], row_words),)
             )
@@ -123,8 +121,21 @@ def tap_blocks(kernel_height: int, kernel_width: int) -> int:
     return -(-kernel_height // DEPTHWISE_SIDE) * -(-kernel_width // DEPTHWISE_SIDE)
 
 
+def parameter_words(config: DnaConfig, words: int, kernel: tuple[int, int], split: int) -> int:
+    """Feature words of weights, bias and scale of a DEPTHWISE.
+
+    Args:
+        config: uses ``depthwise_words``.
+        words: of a pixel.
+        kernel: its height and width.
+        split: log2 of the neighbouring pixels that share the words of a cycle.
+    """
+    group = config.depthwise_words >> split
+    return -(-words // group) * group * parameter_rows(*kernel)
+
+
 def parameter_rows(kernel_height: int, kernel_width: int) -> int:
-    """Rows of ``depthwise_words`` words that DEPTHWISE reads for each group of words.
+    """Rows of ``depthwise_words >> split`` words that DEPTHWISE reads for each group of words.
 
     A row has a byte for each channel: the weights of a tap of a block, block by block, then the
     bytes of bias and scale.

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-ISA_VERSION = 5
+ISA_VERSION = 6
 MAGIC = int.from_bytes(b"oDNA", "little")
 INSTRUCTION_BYTES = 64
 CHECKSUM_SEED = 0x31414E44
@@ -275,8 +275,8 @@ FORMATS: Mapping[Opcode, Format] = {
     Opcode.DEPTHWISE: Format(
         Engine.DEPTHWISE,
         "Depthwise convolution, feature memory to feature memory: bias and requantize. Loops, "
-        "outermost first: group of depthwise_words words of a pixel, row, column, 3 x 3 block of "
-        "the window. Machines without the engine refuse it.",
+        "outermost first: group of depthwise_words >> split words of a pixel, row, 2^split "
+        "columns, 3 x 3 block of the window. Machines without the engine refuse it.",
         (
             *_window(),
             Field("out_height", _EXTENT, "output rows"),
@@ -288,6 +288,7 @@ FORMATS: Mapping[Opcode, Format] = {
             Field("zero_point", 8, "of the output", signed=True),
             Field("lo", 8, "lower bound of the output", signed=True),
             Field("hi", 8, "upper bound of the output", signed=True),
+            Field("split", 2, "log2 q: q neighbouring input columns share the words of a cycle"),
         ),
     ),
 }

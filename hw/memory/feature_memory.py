@@ -32,11 +32,12 @@ class FeatureMemory(wiring.Component):
 
     Each bank is a block RAM with two ports. Port A serves the reader of windows, CONV. Port B
     serves everybody else: each writer and reader has a place for a request
-    (:class:`hw.memory.feature_port.FeaturePort`), and in each cycle a request gets its banks unless
-    one before it in the order ``writers[0], writers[1], ..., readers[0], ...`` wants one of them.
+    (:class:`hw.memory.feature_port.FeaturePort`), and in each cycle a request gets those of its
+    banks that none before it in the order ``writers[0], writers[1], ..., readers[0], ...`` wants.
     In every other cycle of those with requests the order is the other way round: who wants the same
-    banks as another all the time gets them in turn. There is room outside the banks for every
-    answer that is on the way, so a reader that stands still blocks nobody.
+    banks as another all the time gets them in turn. What a reader's banks gave sooner is kept until
+    the others have given theirs. There is room outside the banks for every answer that is on the
+    way, so a reader that stands still blocks nobody.
 
     Rate: one window a cycle, and of the other requests as many as their banks allow.
 
@@ -51,11 +52,14 @@ class FeatureMemory(wiring.Component):
     Args:
         config: uses ``modules`` G, ``rows`` R, ``lanes`` and ``feature_words``.
         writers, readers: how many of each.
+        scattered: whether there is one more of each, whose words need not follow each other.
 
     Ports:
         window: in, :class:`WindowReadSignature`.
         writers: in, :class:`FeatureWriteSignature` [``writers``].
         readers: in, :class:`FeatureReadSignature` [``readers``].
+        scattered_writer, scattered_reader: in, if ``scattered``, behind the other writers and the
+            other readers in the order.
         fault: out, :class:`FaultSignature`. BANK_CONFLICT, with the address of module 0, once two
             modules of a window wanted different words of one bank; stands until reset. What that
             window returns is undefined.
@@ -64,17 +68,30 @@ class FeatureMemory(wiring.Component):
         ValueError: there is not at least one of each.
     """
 
-    def __init__(self, config: DnaConfig, *, writers: int = 3, readers: int = 3) -> None:
+    def __init__(
+        self,
+        config: DnaConfig,
+        *,
+        writers: int = 3,
+        readers: int = 3,
+        scattered: bool = False,
+    ) -> None:
         for name, value in (("writers", writers), ("readers", readers)):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
         self._config = config
+        self._scattered = scattered
         self._bank_bits = exact_log2(config.modules)
+        more = {
+            "scattered_writer": In(FeatureWriteSignature(config, scattered=True)),
+            "scattered_reader": In(FeatureReadSignature(config, scattered=True)),
+        }
         super().__init__(
             {
                 "window": In(WindowReadSignature(config)),
                 "writers": In(FeatureWriteSignature(config)).array(writers),
                 "readers": In(FeatureReadSignature(config)).array(readers),
+                **(more if scattered else {}),
                 "fault": Out(FaultSignature()),
             }
         )
@@ -133,22 +150,25 @@ class FeatureMemory(wiring.Component):
         for module, word in enumerate(self.window.words):
             source = delay(m, sources[module], 2, f"source_{module}")
             enable = delay(m, window.enable[module], 2, f"enable_{module}")
-            chosen = Signal.like(outputs[0], name=f"chosen_{module}", reset_less=False)
-            m.d.comb += chosen.eq(outputs[0])
-            with m.Switch(source):
-                for number, output in enumerate(outputs[1:], 1):
-                    with m.Case(number):
-                        m.d.comb += chosen.eq(output)
+            chosen = _choose(m, outputs, source, f"chosen_{module}")
             register = Signal.like(chosen, name=f"word_{module}", reset_less=True)
             m.d.sync += register.eq(Mux(enable, chosen, fill))
             m.d.comb += word.as_value().eq(register)
 
     def _share_port_b(self, m: Module, banks: list[DualPortRam]) -> None:
         """Give port B of each bank to the first in the order that needs it."""
-        clients = [*self.writers, *self.readers]
+        writers, readers = [*self.writers], [*self.readers]
+        if self._scattered:
+            writers.append(self.scattered_writer)
+            readers.append(self.scattered_reader)
+        clients = [*writers, *readers]
         ports = [
-            FeaturePort(self._config, writes=index < len(self.writers))
-            for index in range(len(clients))
+            FeaturePort(
+                self._config,
+                writes=index < len(writers),
+                scattered=self._scattered and client in (writers[-1], readers[-1]),
+            )
+            for index, client in enumerate(clients)
         ]
         turn = Signal()  # the order is the other way round
         m.d.sync += turn.eq(~turn & Cat(port.valid for port in ports).any())
@@ -160,42 +180,34 @@ class FeatureMemory(wiring.Component):
             )
             m.d.comb += [
                 port.requests.payload.eq(client.requests.payload),
-                port.granted.eq(port.valid & ~(port.needs & Mux(turn, after, before)).any()),
+                port.free.eq(~Mux(turn, after, before)),
             ]
-        for client, port in zip(self.writers, ports, strict=False):
+            if self._scattered and client in (writers[-1], readers[-1]):
+                m.d.comb += port.offsets.eq(client.offsets)
+        for client, port in zip(writers, ports, strict=False):
             m.d.comb += [
                 port.requests.valid.eq(client.requests.valid),
                 client.requests.ready.eq(port.requests.ready),
                 client.pending.eq(port.pending),
             ]
 
-        writes, reads = ports[: len(self.writers)], ports[len(self.writers) :]
+        writes, reads = ports[: len(writers)], ports[len(writers) :]
         outputs = []
         for number, bank in enumerate(banks):
-            rows = [
-                Mux(port.here[number], port.row, 0) | Mux(port.wrapped[number], port.next_row, 0)
-                for port in ports
-            ]
-            words = [
-                Mux(
-                    port.here[number] | port.wrapped[number],
-                    port.words[number % self._config.post_words],
-                    0,
-                )
-                for port in writes
-            ]
+            rows = [Mux(port.accessed[number], port.rows[number], 0) for port in ports]
+            words = [Mux(port.accessed[number], port.words[number], 0) for port in writes]
             m.d.comb += [
                 bank.shared_address.eq(_any(rows)),
                 bank.write_data.eq(_any(words)),
                 *(
-                    enable.eq(_any([port.here[number] | port.wrapped[number] for port in some]))
+                    enable.eq(_any([port.accessed[number] for port in some]))
                     for enable, some in ((bank.write, writes), (bank.shared_read, reads))
                 ),
             ]
             output = Signal.like(bank.shared_data, name=f"output_{number}", reset_less=True)
             m.d.sync += output.eq(bank.shared_data)
             outputs.append(output)
-        for index, (client, port) in enumerate(zip(self.readers, reads, strict=True)):
+        for index, (client, port) in enumerate(zip(readers, reads, strict=True)):
             self._answer(m, index, client, port, outputs)
 
     def _answer(
@@ -219,11 +231,45 @@ class FeatureMemory(wiring.Component):
         m.d.sync += under_way.eq(under_way + asked - answered)
         granted = Signal(name=f"granted_{index}")
         m.d.sync += granted.eq(port.granted)
-        words = rotate(m, outputs, delay(m, port.first, 2, f"first_{index}"), count=count)
+        gave = delay(m, port.accessed, 2, f"gave_{index}")
+        answers = []
+        for bank, output in enumerate(outputs):
+            if count == 1:  # a request of one word has its bank at once
+                answers.append(output)
+                continue
+            kept = Signal.like(output, name=f"kept_{index}_{bank}", reset_less=True)
+            answer = Signal.like(output, name=f"answer_{index}_{bank}")
+            m.d.comb += answer.eq(Mux(gave[bank], output, kept))
+            m.d.sync += kept.eq(answer)
+            answers.append(answer)
+        if self._scattered and index == len(self.readers):
+            first = delay(m, port.first, 1, f"first_{index}")
+            words = [
+                _choose(
+                    m,
+                    answers,
+                    delay(m, (first + offset)[: self._bank_bits], 1, f"bank_{index}_{lane}"),
+                    f"word_{index}_{lane}",
+                )
+                for lane, offset in enumerate(client.offsets)
+            ]
+        else:
+            words = rotate(m, answers, delay(m, port.first, 2, f"first_{index}"), count=count)
         m.d.comb += [
             queue.w_en.eq(delay(m, granted, 2, f"read_{index}", reset_less=False)),
             queue.w_data.eq(Cat(words)),
         ]
+
+
+def _choose(m: Module, words: list[Signal], number: Value, name: str) -> Signal:
+    """``words[number]``."""
+    chosen = Signal.like(words[0], name=name, reset_less=False)
+    m.d.comb += chosen.eq(words[0])
+    with m.Switch(number):
+        for index, word in enumerate(words[1:], 1):
+            with m.Case(index):
+                m.d.comb += chosen.eq(word)
+    return chosen
 
 
 def _any(values: list[Value]) -> Value:

@@ -40,10 +40,10 @@ class MeanUnit(wiring.Component):
     Its conversion to float32 rounds as the contract says, and is exact below 2^24. What is too
     small to be a normal float32 can only come out of the addition, is exact there, and becomes 0.
 
-    Rate: a pixel per cycle, then a channel per cycle. Latency: ``lanes + PIPELINE`` + 1 cycles from
-    the last pixel to ``results``.
+    Rate: a pixel per cycle, and beside it a channel per cycle of the mean before. Latency:
+    ``lanes + PIPELINE`` + 1 cycles from the last pixel to ``results``.
 
-    Stall: no pixels are taken between the last one of a mean and the one that takes its result.
+    Stall: the last pixel of a mean is not taken before the result of the mean before was.
 
     Args:
         config: uses ``rows``, ``lanes`` and ``feature_words``.
@@ -72,7 +72,7 @@ class MeanUnit(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build the sums, a register that shifts them out, and the pipeline they go through."""
+        """Build the sums, registers that shift them out, and the pipeline they go through."""
         m = Module()
         config = self._config
         pipeline = Module()
@@ -86,6 +86,9 @@ class MeanUnit(wiring.Component):
         # One more bit for every doubling of the pixels, of which each takes a feature word.
         sum_shape = signed(8 + config.feature_address_bits)
         sums = [Signal(sum_shape, name=f"sum_{i}", reset_less=True) for i in range(config.lanes)]
+        sending = [
+            Signal(sum_shape, name=f"sending_{i}", reset_less=True) for i in range(config.lanes)
+        ]
         channels = data.View(
             data.ArrayLayout(signed(8), config.lanes), self.pixels.payload.words.as_value()
         )
@@ -93,23 +96,25 @@ class MeanUnit(wiring.Component):
         to_collect = Signal(range(config.lanes + 1))
         taken = Signal()
         m.d.comb += [
-            self.pixels.ready.eq(~self.busy),
+            self.pixels.ready.eq(~(self.busy & self.pixels.payload.last)),
             taken.eq(self.pixels.valid & self.pixels.ready),
         ]
+        totals = [
+            (Mux(self.pixels.payload.first, 0, total) + channels[lane])[: len(total)].as_signed()
+            for lane, total in enumerate(sums)
+        ]
+        with m.If(to_send != 0):
+            m.d.sync += to_send.eq(to_send - 1)
+            m.d.sync += [total.eq(following) for total, following in itertools.pairwise(sending)]
         with m.If(taken):
-            m.d.sync += [
-                total.eq(Mux(self.pixels.payload.first, 0, total) + channels[lane])
-                for lane, total in enumerate(sums)
-            ]
+            m.d.sync += [total.eq(now) for total, now in zip(sums, totals, strict=True)]
             with m.If(self.pixels.payload.last):
+                m.d.sync += [total.eq(now) for total, now in zip(sending, totals, strict=True)]
                 m.d.sync += [
                     self.busy.eq(1),
                     to_send.eq(config.lanes),
                     to_collect.eq(config.lanes),
                 ]
-        with m.If(to_send != 0):
-            m.d.sync += to_send.eq(to_send - 1)
-            m.d.sync += [total.eq(following) for total, following in itertools.pairwise(sums)]
 
         offset = Signal(FLOAT_LAYOUT, reset_less=True)
         m.d.sync += [
@@ -118,7 +123,7 @@ class MeanUnit(wiring.Component):
             offset.negative.eq(self.offset.negative),
         ]
         m.d.comb += [
-            int_to_float.i.eq(sums[0]),
+            int_to_float.i.eq(sending[0]),
             multiplier.a.eq(int_to_float.o),
             multiplier.b.eq(self.multiplier),
             adder.a.eq(multiplier.o),

@@ -32,11 +32,11 @@ class PoolEngine(wiring.Component):
     MAX_POOL reads ``post_words`` words a cycle, of several pixels of a window's row if they have
     fewer (and a power of two), and writes while it reads the next window. Each lane keeps a
     maximum; those of the same word meet on the way to the write port. MEAN reads ``post_words``
-    words of one pixel a cycle, then computes a channel a cycle, for one group of words after the
-    other.
+    words of one pixel a cycle and beside that computes a channel a cycle of the group of words
+    before.
 
-    Rate: MAX_POOL one read per cycle. MEAN pixels + ``lanes`` + ``MeanUnit.PIPELINE`` + 1 cycles
-    for ``post_words`` words, and what a read takes.
+    Rate: MAX_POOL one read per cycle. MEAN pixels or ``lanes`` + ``MeanUnit.PIPELINE`` + 2 cycles,
+    whichever are more, for ``post_words`` words.
 
     Latency: MAX_POOL offers the words of a window to the write port in the cycle after its last
     answer.

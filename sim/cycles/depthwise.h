@@ -8,6 +8,15 @@
 
 namespace {
 
+// The banks that words of `pixels` neighbouring pixels need, `count` of each from `address` on.
+inline uint32_t banks_of_pixels(const Config &config, int64_t address, int64_t count, int64_t step,
+                                int64_t pixels) {
+    uint32_t mask = 0;
+    for (int64_t pixel = 0; pixel < pixels; pixel++)
+        mask |= banks(config, address + pixel * step, count);
+    return mask;
+}
+
 inline int64_t divided_up(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
 // Rows of parameters and of pixels that are asked for, and what is known of the answers.
@@ -32,6 +41,8 @@ public:
         parameter_rows = DEPTHWISE_TAPS * divided_up(op->kernel_height, DEPTHWISE_SIDE) *
                              divided_up(op->kernel_width, DEPTHWISE_SIDE) +
                          PARAMETER_BYTES;
+        group = config.depthwise_words >> op->split;
+        columns = op->in_width >> op->split;
         group_address = row_address = pixel_address = op->in_base;
         parameter_address = op->parameters;
         words_left = op->in_words;
@@ -44,17 +55,18 @@ public:
             features.take(DEPTHWISE_READ);
             filled += tags.front();
         }
-        bool ends_pixels = op && !loading && column + 1 == op->in_width;
+        bool ends_pixels = op && !loading && column + 1 == columns;
         tags.clock(asked, came, ends_pixels);
         if (asked && loading) {
-            features.ask(DEPTHWISE_READ, banks(config, parameter_address, config.depthwise_words));
-            parameter_address += config.depthwise_words;
+            features.ask(DEPTHWISE_READ, banks(config, parameter_address, group));
+            parameter_address += group;
             ends_loading = ++loaded == parameter_rows;
         } else if (asked) {
-            features.ask(DEPTHWISE_READ, banks(config, pixel_address,
-                                               std::min(words_left, config.depthwise_words)));
-            pixel_address += op->in_words;
-            ends_row = ++column == op->in_width;
+            features.ask(DEPTHWISE_READ,
+                         banks_of_pixels(config, pixel_address, std::min(words_left, group),
+                                         op->in_words, 1 << op->split));
+            pixel_address += op->in_words << op->split;
+            ends_row = ++column == columns;
         }
         has_half = held != 2;
         has_row = number + ends_row - released < DEPTHWISE_ROWS;
@@ -69,9 +81,9 @@ public:
             pixel_address = row_address += op->in_pitch;
             if (++row == op->in_height) {
                 row = 0;
-                words_left -= config.depthwise_words;
+                words_left -= group;
                 walking = loading = words_left > 0;
-                pixel_address = row_address = group_address += config.depthwise_words;
+                pixel_address = row_address = group_address += group;
             }
         }
     }
@@ -83,6 +95,7 @@ private:
     bool walking = false, loading = false, has_row = false, has_half = false;
     int64_t parameter_rows = 0, parameter_address = 0, loaded = 0, held = 0;
     int64_t group_address = 0, row_address = 0, pixel_address = 0, words_left = 0;
+    int64_t group = 0, columns = 0; // words, and columns of a row, that are read at a time
     int64_t row = 0, column = 0, number = 0;
 };
 
@@ -95,9 +108,9 @@ public:
 
     bool valid() const { return walking && there; }
     bool last() const { return block + 1 == blocks; }
-    bool ends_row() const { return last() && column + 1 == op->out_width; }
+    bool ends_row() const { return last() && column + 1 == columns; }
     bool ends_group() const { return ends_row() && row + 1 == op->out_height; }
-    bool ends_layer() const { return ends_group() && words_left <= config.depthwise_words; }
+    bool ends_layer() const { return ends_group() && words_left <= group; }
 
     void begin(const Instruction *instruction) {
         op = instruction;
@@ -105,6 +118,8 @@ public:
         there = false;
         blocks = divided_up(op->kernel_height, DEPTHWISE_SIDE) *
                  divided_up(op->kernel_width, DEPTHWISE_SIDE);
+        group = config.depthwise_words >> op->split;
+        columns = op->split ? op->in_width >> op->split : op->out_width;
         block = column = row = base = leaves = leaves_end = released = 0;
         words_left = op->in_words;
     }
@@ -122,12 +137,12 @@ public:
         }
         if (taken && ++block == blocks) {
             block = 0;
-            if (++column == op->out_width) {
+            if (++column == columns) {
                 column = 0;
                 if (++row == op->out_height) {
                     row = 0;
                     base = end;
-                    words_left -= config.depthwise_words;
+                    words_left -= group;
                     walking = words_left > 0;
                 }
             }
@@ -143,6 +158,7 @@ private:
     const Config &config;
     const Instruction *op = nullptr;
     bool walking = false, there = false;
+    int64_t group = 0, columns = 0; // words of a pixel, and steps of a row
     int64_t blocks = 0, block = 0, column = 0, row = 0;
     int64_t base = 0; // number of the first row of the group
     int64_t leaves = 0, leaves_end = 0;
@@ -177,21 +193,22 @@ public:
             return;
         if (written)
             features.ask(DEPTHWISE_WRITE,
-                         banks(config, targets.front().address, targets.front().count));
+                         banks_of_pixels(config, targets.front().address, targets.front().count,
+                                         control.op->in_words, pixels));
         ended = (written && targets.front().last) || (ended && !finish);
         bool window = issue && walker.last();
         targets.clock(window, written,
-                      {address, std::min(walker.words_left, config.depthwise_words),
+                      {address, std::min(walker.words_left, group),
                        window && walker.ends_layer()});
         results += int(bit(entered, WAY - 1)) - int(written);
         entered = (entered << 1 | uint32_t(window)) & ((1u << WAY) - 1);
         bool releases = issue && walker.ends_group();
         if (window) {
-            address += control.op->in_words;
+            address += control.op->in_words * pixels;
             if (walker.ends_row())
                 address = row_address += control.op->out_pitch;
             if (releases)
-                address = row_address = group_address += config.depthwise_words;
+                address = row_address = group_address += group;
         }
         int64_t filled = reader.filled, released = walker.released;
         reader.clock(features, released, releases);
@@ -199,6 +216,8 @@ public:
         if (starting >> (DEPTHWISE_PREPARATION - 1) & 1) {
             reader.begin(control.op);
             walker.begin(control.op);
+            group = config.depthwise_words >> control.op->split;
+            pixels = control.op->split ? (1 << control.op->split) / control.op->stride : 1;
             address = row_address = group_address = control.op->out_base;
         }
         starting = starting << 1 | unsigned(control.starts());
@@ -221,6 +240,7 @@ private:
     BlockWalker walker;
     Fifo<Target> targets;
     int64_t address = 0, row_address = 0, group_address = 0;
+    int64_t group = 0, pixels = 0; // words of a pixel, and pixels, that are written at a time
     int results = 0;      // in their queue
     uint32_t entered = 0; // a bit for each window on its way
     unsigned starting = 0;

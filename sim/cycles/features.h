@@ -42,7 +42,10 @@ public:
             int client = backwards ? FEATURE_CLIENTS - 1 - place : place;
             Port &port = ports[client];
             turn |= port.held.valid && !backwards;
-            bool granted = port.held.valid && !(port.held.banks & before);
+            // It gets those of its banks that nobody before it wants, and keeps asking for the rest.
+            uint32_t missing = port.held.valid ? port.held.banks & before : 0;
+            bool gets = port.held.valid && missing != port.held.banks;
+            bool granted = port.held.valid && !missing;
             before |= port.held.valid ? port.held.banks : 0;
             bool reads = client >= RESIDUAL_READ;
             if (reads) {
@@ -50,12 +53,14 @@ public:
                 port.answers += int(port.way >> 2 & 1) - int(port.taken);
                 port.way = (port.way << 1 | unsigned(granted)) & 7;
             }
-            port.going = granted;
+            port.going = gets;
             if (granted || !port.held.valid) {
                 port.held = port.behind.valid ? port.behind : port.comes;
                 port.behind = {};
-            } else if (port.comes.valid) {
-                port.behind = port.comes;
+            } else {
+                port.held.banks = missing;
+                if (port.comes.valid)
+                    port.behind = port.comes;
             }
             port.comes = {};
             port.taken = false;

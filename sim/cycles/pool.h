@@ -202,7 +202,7 @@ public:
         bool answer = features.answer(POOL_READ);
         last = answer && tags.front();
         bool writer_ready = writer.ready(written);
-        bool ready = walk.mean ? !mean_unit.busy : !last || writer_ready;
+        bool ready = walk.mean ? !last || !mean_unit.busy : !last || writer_ready;
         came = answer && ready;
         group_taken = writer_ready && (walk.mean ? mean_unit.result() : last);
         finish = control.running && ended && !features.pending(POOL_WRITE);

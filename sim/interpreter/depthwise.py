@@ -37,13 +37,28 @@ def check(config: DnaConfig, op: Instruction) -> None:
             raise ProgramError(f"pad_{pad} {padding} is not within a kernel {side} of {kernel}")
     if op["in_width"] > DEPTHWISE_COLUMNS:
         raise ProgramError(f"rows of {op['in_width']} columns do not fit the line buffer")
+    if op["split"]:
+        _check_split(config, op)
+
+
+def _check_split(config: DnaConfig, op: Instruction) -> None:
+    """Check what the machine asks of neighbouring pixels that share the words of a cycle."""
+    joint, group = 1 << op["split"], config.depthwise_words >> op["split"]
+    if not group:
+        raise ProgramError(f"{joint} pixels do not share {config.depthwise_words} words")
+    if op["in_words"] % (2 * group) != group:
+        raise ProgramError(f"{op['in_words']} words are no odd multiple of {group}")
+    if op["in_width"] % joint or op["out_width"] * op["stride"] != op["in_width"]:
+        raise ProgramError(f"rows of {op['in_width']} columns are not whole {joint} pixels")
+    if op["stride"] > 2 or op["kernel_width"] > DEPTHWISE_SIDE:
+        raise ProgramError(f"{joint} pixels do not share a window of this width or stride")
 
 
 def parameter_addresses(config: DnaConfig, op: Instruction) -> Array:
     """Addresses [group, row, word] of weights, bias and scale."""
     rows = parameter_rows(op["kernel_height"], op["kernel_width"])
-    groups = -(-op["in_words"] // config.depthwise_words)
-    shape = (groups, rows, config.depthwise_words)
+    group = config.depthwise_words >> op["split"]
+    shape = (-(-op["in_words"] // group), rows, group)
     return op["parameters"] + np.arange(np.prod(shape)).reshape(shape)
 
 

@@ -20,7 +20,7 @@ from hw.bus.axi_codes import Response
 from hw.config import DnaConfig
 from hw.isa import Engine
 from hw.status import Activity
-from sim.memory.model import MemoryModel
+from sim.memory.model import BASE, MemoryModel
 from sim.rtl.vcd import Waves
 from sw.errors import DnaError
 
@@ -38,13 +38,15 @@ class FeatureWrites:
         cycle: int64 [n], as :attr:`Simulator.cycle` counts.
         source: uint8 [n], :class:`hw.isa.Engine`: LOAD, POST, POOL or DEPTHWISE.
         address: uint32 [n], feature word of the first word.
-        enable: uint8 [n], bit i: word i is written, to ``address + i``.
+        offsets: uint32 [n, post_words], from there to each word.
+        enable: uint8 [n], bit i: word i is written.
         words: int8 [n, post_words, rows].
     """
 
     cycle: npt.NDArray[np.int64]
     source: Uint8
     address: npt.NDArray[np.uint32]
+    offsets: npt.NDArray[np.uint32]
     enable: Uint8
     words: npt.NDArray[np.int8]
 
@@ -85,6 +87,16 @@ class Simulator(abc.ABC):
     ) -> None:
         self.config = config
         self.memory: Uint8 = np.zeros(size, np.uint8)
+
+    @property
+    def base(self) -> int:
+        """Address on the bus of the memory's first byte."""
+        return BASE
+
+    @property
+    def size(self) -> int:
+        """Bytes of the memory."""
+        return len(self.memory)
 
     def write(self, offset: int, content: bytes | npt.NDArray[Any]) -> None:
         """Put bytes into the memory, behind the machine's back.

@@ -96,7 +96,7 @@ def _words_by_source(writes: FeatureWrites) -> dict[Engine, Words]:
     for source in WRITING_ENGINES:
         rows = writes.source == source
         chosen = enabled & rows[:, None]
-        addresses = (writes.address.astype(np.int64)[:, None] + lanes)[chosen]
+        addresses = (writes.address.astype(np.int64)[:, None] + writes.offsets)[chosen]
         cycles = np.broadcast_to(writes.cycle[:, None], enabled.shape)[chosen]
         result[source] = Words(addresses, writes.words[chosen], cycles)
     return result

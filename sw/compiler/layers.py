@@ -232,12 +232,14 @@ class Depthwise(LoopNest):
         bias: int32 [channels].
         multiplier: float32 [channels].
         fields: zero point and bounds of the output.
+        split: log2 of the neighbouring pixels that share the words of a cycle.
     """
 
     weights: Array
     bias: Array
     multiplier: Array
     fields: dict[str, int]
+    split: int = 0
     kind = "depthwise"
 
 

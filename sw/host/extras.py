@@ -8,7 +8,9 @@ from typing import Literal
 
 from sw.errors import DnaError
 
-Extra = Literal["loadgen", "quantize", "tensorflow", "bench", "quantize,bench", "cluster", "timing"]
+Extra = Literal[
+    "loadgen", "quantize", "tensorflow", "bench", "quantize,bench", "cluster", "timing", "board"
+]
 """The optional dependencies of ``pyproject.toml`` that a command may ask for; or two of them."""
 
 _OURS = ("hw", "sw", "sim", "harness")

@@ -25,6 +25,7 @@ WITHIN = {
     "hw.conv.preparation": "tests/hw/conv/test_activation_reader.py",
     "hw.core": "tests/sim/test_driver.py",
     "hw.depthwise.block_walker": "tests/hw/depthwise/test_depthwise_engine.py",
+    "hw.depthwise.joint_pixels": "tests/hw/depthwise/test_depthwise_engine.py",
     "hw.depthwise.parameter_rows": "tests/hw/depthwise/test_depthwise_engine.py",
     "hw.depthwise.row_reader": "tests/hw/depthwise/test_depthwise_engine.py",
     "hw.memory.feature_port": "tests/hw/memory/test_feature_memory.py",

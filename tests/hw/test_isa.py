@@ -7,7 +7,7 @@ from hw import isa
 from hw.isa import Engine, Instruction, InstructionError, Opcode
 from hw.isa.layout import instruction_layout
 
-INSTRUCTION_SET = (5, "19e906b206ffc748")
+INSTRUCTION_SET = (6, "2ec64012440cb42b")
 """Its version, and the digest of every instruction and field."""
 
 

@@ -137,3 +137,23 @@ class Array(wiring.Component):
             outs.append(element.o)
         m.d.sync += self.o.eq(sum(outs[1:], start=outs[0]))
         return m
+
+
+class Arrays(wiring.Component):
+    """Arrays that are all the same."""
+
+    def __init__(self, *, count=2, elements=4):
+        self._count, self._elements = count, elements
+        super().__init__(
+            {
+                "i": In(data.ArrayLayout(8, 2 * elements)),
+                "o": Out(data.ArrayLayout(18, count)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        for number in range(self._count):
+            m.submodules[f"array_{number}"] = array = Array(through=False, count=self._elements)
+            m.d.comb += [array.i.eq(self.i), self.o[number].eq(array.o)]
+        return m

@@ -24,6 +24,7 @@ from harness.hardware.timing import cache
 from harness.hardware.timing.netlist.blocks import Pins, block_of, by_block
 from harness.hardware.timing.netlist.design import MACHINE, Design
 from harness.hardware.timing.netlist.graph import Names
+from harness.hardware.timing.products import of_luts
 from harness.hardware.timing.result import BlockTiming, TimedPath
 from harness.hardware.verilog import TOP
 from sim import yosys
@@ -36,7 +37,17 @@ DEVICE, SPEED = "um5g-85k", 8
 CORNER = f"LFE5UM5G-85F, speed grade {SPEED}"
 _WANTED_MHZ = 100
 """What nextpnr is asked for; it stops at what it reaches."""
-_SYNTHESIS = "read_rtlil design.il\nsynth_ecp5 -top \\{top} -json netlist.json\n"
+_MULTIPLIERS = 156
+"""Of 18 x 18 bits that the device has."""
+_SYNTHESIS = "read_rtlil design.il\n{soft}synth_ecp5 -top \\{top} -json netlist.json\n"
+_SOFT = """hierarchy -check -top \\{top}
+proc
+flatten
+select -set soft {products}
+alumacc @soft
+select -clear
+"""
+"""Products of LUTs, where the device has too few multipliers."""
 _CALL = f"import sys; from {PACKAGE} import run_nextpnr_ecp5 as run; sys.exit(run(sys.argv[1:]))"
 _OPTIONS = (
     f"--{DEVICE} --speed {SPEED} --out-of-context --freq {_WANTED_MHZ} --timing-allow-fail "
@@ -82,7 +93,8 @@ def routed(design: Design, progress: Callable[[str], None]) -> Routed:
     """
     tool = version()
     text = design.text(TOP)
-    script = _SYNTHESIS.format(top=TOP)
+    soft = " ".join(f"{TOP}/{product.cell}" for product in of_luts(design, _MULTIPLIERS))
+    script = _SYNTHESIS.format(top=TOP, soft=_SOFT.format(top=TOP, products=soft) if soft else "")
     key = cache.digest("ecp5", yosys.version(), script, text)
     netlist = cache.text(key, lambda: _synthesise(text, script, progress))
     report = cache.text(

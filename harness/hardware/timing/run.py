@@ -32,7 +32,7 @@ def levels(config: DnaConfig, blocks: Sequence[str], progress: Callable[[str], N
     return Timing(
         config=config.name,
         digest=config.digest,
-        hardware=design.hardware(),
+        hardware=machine.hardware,
         target="levels",
         tools={yosys.PACKAGE: yosys.version()},
         corner=None,
@@ -64,7 +64,7 @@ def cells(
     return Timing(
         config=config.name,
         digest=config.digest,
-        hardware=design.hardware(),
+        hardware=machine.hardware,
         target=library.name,
         tools={yosys.PACKAGE: yosys.version(), "OpenSTA": tool},
         corner=library.corner,
@@ -89,11 +89,12 @@ def cells(
 def routed(config: DnaConfig, progress: Callable[[str], None]) -> Timing:
     """The machine placed and routed on an ECP5."""
     tool = ecp5.version()
-    found = ecp5.routed(design.elaborate(config, progress), progress)
+    machine = design.elaborate(config, progress)
+    found = ecp5.routed(machine, progress)
     return Timing(
         config=config.name,
         digest=config.digest,
-        hardware=design.hardware(),
+        hardware=machine.hardware,
         target="ecp5",
         tools={yosys.PACKAGE: yosys.version(), "nextpnr-ecp5": tool},
         corner=ecp5.CORNER,

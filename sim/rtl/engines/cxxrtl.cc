@@ -17,10 +17,19 @@ class WritePort {
 public:
     WritePort(const Design &design, const std::string &name, uint8_t source)
         : valid(design.pin(name + "__valid")), address(design.pin(name + "__address")),
-          enable(design.pin(name + "__enable")), words(design.pin(name + "__words")),
-          source(source) {}
+          offsets(design.pin(name + "__offsets")), enable(design.pin(name + "__enable")),
+          words(design.pin(name + "__words")), source(source) {}
 
-    uint32_t *valid, *address, *enable, *words;
+    // From the first word's place to that of another one, each of so many bits.
+    uint32_t offset(uint32_t word, uint32_t bits) const {
+        uint32_t at = word * bits;
+        uint64_t pair = offsets[at / 32];
+        if (at % 32 + bits > 32)
+            pair |= uint64_t(offsets[at / 32 + 1]) << 32;
+        return uint32_t(pair >> at % 32) & ((1u << bits) - 1);
+    }
+
+    uint32_t *valid, *address, *offsets, *enable, *words;
     uint8_t source;
 };
 
@@ -32,7 +41,9 @@ public:
                 {design, "post_trace", POST},
                 {design, "pool_trace", POOL},
                 {design, "depthwise_trace", DEPTHWISE}},
-          bytes(design.width("load_trace__words") / 8), busy(design.pin("busy")),
+          bytes(design.width("load_trace__words") / 8),
+          word_count(design.width("load_trace__enable")),
+          address_bits(design.width("load_trace__address")), busy(design.pin("busy")),
           interrupt(design.pin("interrupt")), counts(ENGINES) {
         std::string first = content.ports == 1 ? "m_axi_" : "m_axi0_";
         time.emplace(timing, content.ports, 0, size_t(1) << design.width(first + "arid"),
@@ -119,8 +130,8 @@ public:
     }
 
     Writes writes() {
-        return {cycles.data(), sources.data(), addresses.data(), enables.data(),
-                words.data(),  cycles.size(),  bytes};
+        return {cycles.data(),  sources.data(), addresses.data(), offsets.data(),
+                enables.data(), words.data(),   cycles.size(),    bytes};
     }
 
     // Cycles of `engine` by layer and activity.
@@ -174,6 +185,8 @@ private:
         cycles.push_back(int64_t(cycle));
         sources.push_back(port.source);
         addresses.push_back(*port.address);
+        for (uint32_t word = 0; word < word_count; word++)
+            offsets.push_back(port.offset(word, address_bits));
         enables.push_back(uint8_t(*port.enable));
         const int8_t *first = reinterpret_cast<const int8_t *>(port.words);
         words.insert(words.end(), first, first + bytes);
@@ -181,7 +194,8 @@ private:
 
     // What is recorded is of the last program.
     void clear() {
-        cycles.clear(), sources.clear(), addresses.clear(), enables.clear(), words.clear();
+        cycles.clear(), sources.clear(), addresses.clear(), offsets.clear(), enables.clear(),
+            words.clear();
         for (std::vector<int64_t> &count : counts)
             count.clear();
     }
@@ -191,13 +205,13 @@ private:
     std::vector<Memory> memory; // by port
     bool record_writes;
     WritePort ports[4];
-    uint32_t bytes;
+    uint32_t bytes, word_count, address_bits;
     uint32_t *busy, *interrupt;
     uint32_t *activity[ENGINES], *layer[ENGINES];
     bool was_busy = false;
     std::vector<int64_t> cycles;
     std::vector<uint8_t> sources;
-    std::vector<uint32_t> addresses;
+    std::vector<uint32_t> addresses, offsets;
     std::vector<uint8_t> enables;
     std::vector<int8_t> words;
     std::vector<std::vector<int64_t>> counts;

@@ -32,6 +32,7 @@ class Writes(ctypes.Structure):
     """Writes to the feature memory, in order; the arrays belong to C++.
 
     Attributes:
+        offsets: [count][post_words].
         words: [count][bytes].
         count: of the writes.
         bytes: of the words of one write.
@@ -41,6 +42,7 @@ class Writes(ctypes.Structure):
         ("cycles", ctypes.POINTER(ctypes.c_int64)),
         ("sources", ctypes.POINTER(ctypes.c_uint8)),
         ("addresses", ctypes.POINTER(ctypes.c_uint32)),
+        ("offsets", ctypes.POINTER(ctypes.c_uint32)),
         ("enables", ctypes.POINTER(ctypes.c_uint8)),
         ("words", ctypes.POINTER(ctypes.c_int8)),
         ("count", ctypes.c_uint64),
@@ -143,14 +145,15 @@ class CxxrtlSimulator(Simulator):
         """What the last program wrote to the feature memory; empty if opened without."""
         found = Writes()
         self._code.dna_writes(self._open, ctypes.byref(found))
-        count = found.count
+        count, lanes = found.count, self.config.post_words
         words = _array(found.words, count * found.bytes)
         return FeatureWrites(
             cycle=_array(found.cycles, count),
             source=_array(found.sources, count),
             address=_array(found.addresses, count),
+            offsets=_array(found.offsets, count * lanes).reshape(count, lanes),
             enable=_array(found.enables, count),
-            words=words.reshape(count, self.config.post_words, self.config.rows),
+            words=words.reshape(count, lanes, self.config.rows),
         )
 
     def layer_activity(self) -> npt.NDArray[np.int64]:

@@ -130,10 +130,17 @@ class PysimSimulator(Simulator):
         shape = (len(self._writes), self.config.post_words, self.config.rows)
         width = self.config.post_words * self.config.rows
         content = b"".join(write["words"].to_bytes(width, "little") for *_, write in self._writes)
+        address_bits = self.config.feature_address_bits
+        offsets = [
+            write["offsets"] >> address_bits * word & (1 << address_bits) - 1
+            for *_, write in self._writes
+            for word in range(self.config.post_words)
+        ]
         return FeatureWrites(
             cycle=np.array([cycle for cycle, *_ in self._writes], np.int64),
             source=np.array([source for _, source, _ in self._writes], np.uint8),
             address=np.array([write["address"] for *_, write in self._writes], np.uint32),
+            offsets=np.array(offsets, np.uint32).reshape(shape[:2]),
             enable=np.array([write["enable"] for *_, write in self._writes], np.uint8),
             words=np.frombuffer(content, np.int8).reshape(shape),
         )

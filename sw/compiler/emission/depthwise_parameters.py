@@ -14,8 +14,9 @@ Int8 = npt.NDArray[np.int8]
 def depthwise_parameters(config: DnaConfig, layer: Depthwise) -> Int8:
     """Weights, bias and scale, int8 [group of words, row, channel]; zero where there is none."""
     words = layer.source.words
-    group = config.depthwise_words * config.rows
-    groups = -(-words // config.depthwise_words)
+    group_words = config.depthwise_words >> layer.split
+    group = group_words * config.rows
+    groups = -(-words // group_words)
     channels, height, width = layer.weights.shape
     high, wide = (-(-size // DEPTHWISE_SIDE) for size in (height, width))
     side = DEPTHWISE_SIDE

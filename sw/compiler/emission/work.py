@@ -92,6 +92,7 @@ def depthwise(
         "out_base": placed.target.base,
         "out_pitch": placed.target.pitch,
         "parameters": parameters,
+        "split": layer.split,
         "in_zero_point": layer.zero_point,
     }
     return [step(Opcode.DEPTHWISE, fields)]

@@ -137,13 +137,16 @@ def depthwise_cycles(config: DnaConfig, layer: Depthwise, stripe: Stripe) -> int
     a group ahead half of the time: both count.
     """
     kernel = layer.window.kernel_height, layer.window.kernel_width
-    reads = stripe.in_rows * layer.source.width + parameter_rows(*kernel)
-    computes = stripe.rows * layer.target.width * tap_blocks(*kernel)
+    columns = layer.source.width >> layer.split
+    # Pixels that share a cycle leave no word of it idle; of those at a stride some are no results.
+    results = columns if layer.split else layer.target.width
+    reads = stripe.in_rows * columns + parameter_rows(*kernel)
+    computes = stripe.rows * results * tap_blocks(*kernel)
     apart = config.modules > 2 * config.depthwise_words
     cycles = max(reads, computes) if apart else reads + computes
-    groups = -(-stripe.words // config.depthwise_words)
+    groups = -(-stripe.words // (config.depthwise_words >> layer.split))
     # The first rows come before the first result, and that goes through taps and requantizers.
-    fills = layer.window.kernel_height * layer.source.width
+    fills = layer.window.kernel_height * columns
     way = FEATURE_READ_LATENCY + LINE_BUFFER_LATENCY + TAP_SUM_LATENCY + REQUANTIZER_LATENCY
     return groups * cycles + fills + way
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from sw.compiler.layers import Array, Convolution, Depthwise, Plane, Window
 from sw.compiler.lowering.context import LIMITS, Context, check_window, window_of
-from sw.compiler.lowering.depthwise import fits
+from sw.compiler.lowering.depthwise import fits, split_of
 from sw.compiler.lowering.elementwise import residual, table
 from sw.compiler.lowering.packing import pack, packed_parameters, packed_weights
 from sw.operations import Conv2D, DepthwiseConv2D, FullyConnected
@@ -30,14 +30,15 @@ def depthwise_conv2d(
 
 def _depthwise(context: Context, operation: DepthwiseConv2D, number: int) -> Depthwise:
     """A layer of the depthwise engine."""
-    graph = context.graph
+    graph, common, window = context.graph, context.common(operation, number), window_of(operation)
     return Depthwise(
-        **context.common(operation, number),
-        window=window_of(operation),
+        **common,
+        window=window,
         weights=graph.constant(operation, "weights"),
         bias=graph.constant(operation, "bias"),
         multiplier=graph.constant(operation, "multiplier"),
         fields=_output_fields(context, operation),
+        split=split_of(context.config, common["source"], common["target"], window),
     )
 
 

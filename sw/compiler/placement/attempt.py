@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Set
 from typing import TypeGuard
 
 from hw.config import DnaConfig
+from hw.isa.accesses import parameter_words
 from sw.compiler.candidates import Candidate, Candidates
 from sw.compiler.candidates.slabs import Slabs
 from sw.compiler.choice import Links
 from sw.compiler.layers import Convolution, Depthwise, Layer, MaxPool
-from sw.compiler.lowering.depthwise import parameter_words
 from sw.compiler.placement.blocks import Bank, Block, first_fit
 from sw.compiler.placement.maps import FeatureMaps
 from sw.compiler.placement.plan import Place, Plan
@@ -21,7 +21,7 @@ def layer_parameter_words(config: DnaConfig, layer: Depthwise) -> int:
     """Feature words that the weights of a depthwise layer take."""
     window = layer.window
     kernel = (window.kernel_height, window.kernel_width)
-    return parameter_words(config, layer.source.words, kernel)
+    return parameter_words(config, layer.source.words, kernel, layer.split)
 
 
 class NoRoomError(Exception):

@@ -98,5 +98,5 @@ def test_a_machine_with_more_of_anything_is_larger():
 
 def test_what_fits_the_device():
     assert area(PRESETS["f200"]).fits
-    huge = dataclasses.replace(PRESETS["f200"], rows=64, columns=64)
+    huge = dataclasses.replace(PRESETS["f200"], rows=64, columns=64, lanes=256)
     assert not area(huge).fits

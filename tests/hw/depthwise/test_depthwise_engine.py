@@ -42,7 +42,7 @@ def bench_of(name):
 def draw_parameters(feature, i, rng):
     """Weights [channels, height, width], bias and scale; writes them as the machine reads them."""
     config = feature.config
-    words, rows = config.depthwise_words, config.rows
+    words, rows = config.depthwise_words >> i["split"], config.rows
     groups = -(-i["in_words"] // words)
     channels = groups * words * rows
     height, width = i["kernel_height"], i["kernel_width"]
@@ -95,6 +95,7 @@ def expect(feature, i, weights, bias, scale):
 def depthwise(**fields):
     defaults = {
         "layer": 4,
+        "split": 0,
         "in_base": 7,
         "in_pitch": fields["in_width"] * fields["in_words"] + 1,
         "kernel_width": fields["kernel_height"],
@@ -182,6 +183,50 @@ def test_random_layers_with_random_stalls(name, seed):
     run(name, instructions, paces(rng), seed)
 
 
+JOINT = [
+    (name, split, stride, padding)
+    for name, splits in (("g4d2", (1,)), ("g4d4", (1, 2)))
+    for split in splits
+    for stride in (1, 2)
+    for padding in range(3)
+]
+
+
+@pytest.mark.parametrize(("name", "split", "stride", "padding"), JOINT)
+def test_neighbouring_pixels_that_share_the_words_of_a_cycle(name, split, stride, padding):
+    rng = random.Random(f"{name}{split}{stride}{padding}")
+    group = CONFIGS[name].depthwise_words >> split
+    instructions = []
+    for number, (times, height) in enumerate(((1, 3), (3, 5))):
+        width = (1 << split) * rng.randint(1, 3)
+        instructions.append(
+            depthwise(
+                split=split,
+                in_words=times * group,
+                in_height=rng.randint(1, 7),
+                in_width=width,
+                out_width=width // stride,
+                out_height=rng.randint(1, 5),
+                stride=stride,
+                kernel_height=height,
+                kernel_width=3 if padding == 2 else rng.randint(padding + 1, 3),
+                pad_top=rng.randrange(height),
+                pad_left=padding,
+                parameters=512 + number * 768,
+                out_base=3000 + number * 256,
+            )
+        )
+    run(name, instructions, paces(rng))
+
+
+def test_pixels_that_share_cycles_take_a_cycle_each_time():
+    """Narrow rows are as quick as wide ones of as many words."""
+    fields = {**SAME, "in_height": 12, "in_words": 3, "out_height": 12, "split": 2}
+    _, asked, written = run("g4d4", [depthwise(**fields, in_width=24, out_width=24)])
+    assert len(asked) == 3 * (12 * 6 + 17) and len(written) == 3 * 12 * 6
+    assert asked == list(range(asked[0], asked[0] + len(asked)))
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_rate(name):
     """Groups without a gap: a pixel a cycle, and the parameters between them."""
@@ -227,15 +272,34 @@ FAULTS = [
     {"pad_top": -1},
     {"pad_left": -1},
     {"in_width": DEPTHWISE_COLUMNS + 1},
+    {"split": 1},
+]
+
+JOINED = {**SAME, "in_height": 4, "in_width": 8, "in_words": 3, "out_height": 4, "out_width": 8}
+UNFIT = [
+    {"split": 3},
+    {"split": 1},  # three words are no odd multiple of two
+    {"in_words": 4},
+    {"in_words": 2},
+    {"in_width": 6, "out_width": 6},
+    {"out_width": 7},
+    {"out_width": 4},
+    {"stride": 2},
+    {"in_width": 12, "stride": 3, "out_width": 4},
+    {"kernel_width": 4},
 ]
 
 
-@pytest.mark.parametrize("changes", FAULTS)
-def test_faults(changes):
-    bench = bench_of("g2")
-    feature = Feature(NANO, np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [("g2", SHAPES[0] | changes) for changes in FAULTS]
+    + [("g4d4", JOINED | {"split": 2} | changes) for changes in UNFIT],
+)
+def test_faults(name, fields):
+    bench = bench_of(name)
+    feature = Feature(CONFIGS[name], np.random.default_rng(0))
     result = bench.run(
-        [depthwise(**SHAPES[0] | changes)],
+        [depthwise(**fields)],
         [
             *reads(bench.dut.features, feature, always),
             *writes(bench.dut.results, feature, always),

@@ -25,6 +25,8 @@ CONFIG = DnaConfig(
     weight_fifo_words=4,
 )
 BITS = 8 * ROWS
+OFFSETS = (0, 7)
+"""Of the words of the scattered ports, which are writer 3 and reader 2 here."""
 ADDRESS = 6
 
 
@@ -52,11 +54,12 @@ class Window:
 
 @dataclass
 class Access:
-    """Of consecutive words; a write if there are any words."""
+    """Of words at offsets; a write if there are any words."""
 
     address: int
     enable: int
     words: list = field(default_factory=list)
+    offsets: tuple = tuple(range(WORDS))
 
     @property
     def bits(self):
@@ -66,7 +69,8 @@ class Access:
         return (value << WORDS | self.enable) << ADDRESS | self.address
 
     def places(self):
-        return [(i, (self.address + i) % SIZE) for i in range(WORDS) if self.enable >> i & 1]
+        places = [(i, (self.address + offset) % SIZE) for i, offset in enumerate(self.offsets)]
+        return [(i, place) for i, place in places if self.enable >> i & 1]
 
     @property
     def banks(self):
@@ -95,7 +99,7 @@ class Bench:
     """
 
     def __init__(self):
-        self.dut = FeatureMemory(CONFIG, readers=2)
+        self.dut = FeatureMemory(CONFIG, readers=2, scattered=True)
         self.simulator = Simulator(self.dut)
         self.simulator.add_clock(1e-6)
         self.simulator.add_testbench(self.testbench)
@@ -120,7 +124,14 @@ class Bench:
         memory = [{0} for _ in range(SIZE)]
         on_the_way = {key: {} for key in self.requests}
         dut = self.dut
-        kinds = {"windows": [dut.window], "writers": dut.writers, "readers": dut.readers}
+        kinds = {
+            "windows": [dut.window],
+            "writers": [*dut.writers, dut.scattered_writer],
+            "readers": [*dut.readers, dut.scattered_reader],
+        }
+        for port in (dut.scattered_writer, dut.scattered_reader):
+            for word, offset in enumerate(OFFSETS):
+                ctx.set(port.offsets[word], offset)
         ports = {(kind, index): kinds[kind][index] for kind, index in self.requests}
         expected = {key: deque() for key in ports}
         offered = dict.fromkeys(ports, False)
@@ -203,11 +214,12 @@ def bench():
     return Bench()
 
 
-def random_write(draw, low=0, high=SIZE):
+def random_write(draw, low=0, high=SIZE, **more):
     return Access(
         draw.randrange(low, high),
         draw.randrange(1, 1 << WORDS),
         [draw.getrandbits(BITS) for _ in range(WORDS)],
+        **more,
     )
 
 
@@ -221,17 +233,20 @@ def random_window(draw):
     return Window(addresses, enable, draw.getrandbits(8))
 
 
-def random_read(draw):
-    return Access(draw.randrange(SIZE), draw.randrange(1, 1 << WORDS))
+def random_read(draw, **more):
+    return Access(draw.randrange(SIZE), draw.randrange(1, 1 << WORDS), **more)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_random_clients_against_a_list_of_words(bench, seed):
     draw = random.Random(seed)
     requests = {
-        ("writers", i): [random_write(draw, 20 * i, 20 * i + 19) for _ in range(60)]
+        ("writers", i): [random_write(draw, 14 * i, 14 * i + 13) for _ in range(60)]
         for i in range(3)
     }
+    scattered = {"offsets": OFFSETS}
+    requests["writers", 3] = [random_write(draw, 42, 57, **scattered) for _ in range(60)]
+    requests["readers", 2] = [random_read(draw, **scattered) for _ in range(60)]
     requests |= {("windows", 0): [random_window(draw) for _ in range(80)]}
     requests |= {("readers", i): [random_read(draw) for _ in range(60)] for i in range(2)}
     run = bench.run(requests, pace=[1.0, 0.7, 0.4][seed % 3], seed=seed, cycles=600)
@@ -252,6 +267,16 @@ def test_clients_of_different_banks_do_not_wait(bench):
     write = [Access(4 * i % SIZE, 3, [1, 2]) for i in range(30)]  # banks 0 and 1
     read = [Access(4 * i % SIZE + 2, 3) for i in range(30)]  # banks 2 and 3
     bench.run({("writers", 2): write, ("readers", 0): read}, cycles=30 + FEATURE_READ_LATENCY)
+
+
+def test_a_request_gets_what_is_free_before_the_rest(bench):
+    """Banks 0 and 1 all the time, and beside them 1 and 2, or 3 and 0: 0 and 1 take 3 in 2."""
+    count = 40
+    write = [Access(4 * i % 32, 3, [i, 2]) for i in range(count)]
+    read = [Access(32 + (4 * i + 1 + 2 * (i & 1)) % 32, 3) for i in range(count)]
+    run = bench.run({("writers", 1): write, ("readers", 1): read}, cycles=2 * count + 20)
+    taken = run.taken_at.values()
+    assert max(cycles[-1] for cycles in taken) < 1.6 * count
 
 
 def test_the_first_and_the_last_in_the_order_go_first_in_turn(bench):

@@ -87,9 +87,10 @@ def test_corners(bench, multiplier, offset):
 
 
 def test_rate_and_latency(bench):
+    """The pixels of a mean come beside the channels of the one before, but for the last pixel."""
     groups = np.ones((2, 20, 8), np.int8)
     transfers = check(bench, groups, 1 / 20, 0.0)
-    cycles = transfers["pixels"].cycles
-    assert cycles[:20] == list(range(cycles[0], cycles[0] + 20))
-    assert transfers["results"].cycles[0] == cycles[19] + 8 + MeanUnit.PIPELINE + 1
-    assert cycles[20] == transfers["results"].cycles[0] + 1
+    cycles, results = transfers["pixels"].cycles, transfers["results"].cycles
+    assert cycles[:39] == list(range(cycles[0], cycles[0] + 39))
+    assert cycles[39] == results[0] + 1
+    assert [results[0] - cycles[19], results[1] - cycles[39]] == [8 + MeanUnit.PIPELINE + 1] * 2

@@ -214,12 +214,13 @@ def test_rate(name):
         first = 3 + POOL_PREPARATION + 1
         assert asked == list(range(first, first + count))
         assert result.activity[Activity.BUSY] >= count
-    # 49 pixels, then the channels of post_words words.
+    # 49 pixels, or the channels of the post_words words before them; or 9 pixels.
     words = 4 * config.post_words
-    _, _, cycles = run(name, [mean_of(7, 7, words, 1 / 49, 0.0)])
-    groups = np.diff(cycles)
-    assert len(cycles) == 4
-    assert set(groups) == {49 + config.lanes + MeanUnit.PIPELINE + 1}
+    for side in (7, 3):
+        _, _, cycles = run(name, [mean_of(side, side, words, 1 / side**2, 0.0)])
+        assert len(cycles) == 4
+        computes = config.lanes + MeanUnit.PIPELINE + 2
+        assert set(np.diff(cycles)) == {max(side * side, computes)}
 
 
 @pytest.mark.parametrize("stopped", range(3))

@@ -110,6 +110,33 @@ def _signed(value):
     return Value.cast(value).shape().signed
 
 
+class Requests(Sink):
+    """Requests to the feature memory, of words that follow each other or are at offsets."""
+
+    def __init__(self, port, chance, take, config):
+        super().__init__(port.requests, chance, take)
+        self.config = config
+        self.offsets = getattr(port, "offsets", None)
+        self.seen = None
+
+    def drive(self, ctx, cycle):
+        super().drive(ctx, cycle)
+        if self.offsets is not None:
+            self.seen = ctx.get(Value.cast(self.offsets))
+
+    def places(self, address, enable):
+        """Where each word is, None for those that are not enabled."""
+        bits, count = self.config.feature_address_bits, self.config.post_words
+        offsets = range(count) if self.seen is None else unpack(self.seen, *[bits] * count)
+        places = [
+            address + offset if enable >> index & 1 else None
+            for index, offset in enumerate(offsets)
+        ]
+        banks = [place % self.config.modules for place in places if place is not None]
+        assert len(set(banks)) == len(banks), "two words of one bank"
+        return places
+
+
 def writes(port, feature, chance):
     """Models for a port with ``FeatureWriteSignature``."""
     config = feature.config
@@ -119,13 +146,13 @@ def writes(port, feature, chance):
         address, enable, data = unpack(bits, config.feature_address_bits, count, 8 * rows * count)
         assert enable, "wrote nothing"
         words = bits_words(data, count, rows)
-        for index in range(count):
-            if enable >> index & 1:
-                assert address + index < config.feature_words
-                feature.words[address + index] = words[index]
-                feature.written[address + index] += 1
+        for place, word in zip(sink.places(address, enable), words, strict=True):
+            if place is not None:
+                assert place < config.feature_words
+                feature.words[place] = word
+                feature.written[place] += 1
 
-    sink = Sink(port.requests, chance, take)
+    sink = Requests(port, chance, take, config)
     return [sink, Pending(port.pending, sink)]
 
 
@@ -159,12 +186,13 @@ def reads(port, feature, chance, latency=2, nothing=False):
         address, enable = unpack(bits, config.feature_address_bits, count)
         assert enable or nothing, "read nothing"
         words = np.random.default_rng(cycle).integers(-128, 128, (count, rows)).astype(np.int8)
-        for index in range(count):
-            if enable >> index & 1:
-                words[index] = feature.words[address + index]
+        for index, place in enumerate(sink.places(address, enable)):
+            if place is not None:
+                words[index] = feature.words[place]
         responses.push(word_bits(words), cycle)
 
-    return [Sink(port.requests, chance, take), responses]
+    sink = Requests(port, chance, take, config)
+    return [sink, responses]
 
 
 class Dram:

@@ -363,6 +363,39 @@ def test_broken_programs(body, message):
         run(*body)
 
 
+FOUR = dataclasses.replace(NANO, modules=4, rows=2, columns=2, lanes=8, depthwise_words=4)
+JOINED = {
+    "in_words": 3,
+    "in_height": 2,
+    "in_width": 8,
+    "kernel_height": 3,
+    "kernel_width": 3,
+    "stride": 1,
+    "pad_top": 1,
+    "pad_left": 1,
+    "out_height": 2,
+    "out_width": 8,
+    "split": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"split": 3}, "8 pixels do not share 4 words"),
+        ({"split": 1}, "3 words are no odd multiple of 2"),
+        ({"in_words": 2}, "2 words are no odd multiple of 1"),
+        ({"in_width": 6, "out_width": 6}, "rows of 6 columns are not whole 4 pixels"),
+        ({"out_width": 7}, "rows of 8 columns are not whole 4 pixels"),
+        ({"in_width": 12, "stride": 3, "out_width": 4}, "do not share a window of this width or"),
+        ({"kernel_width": 4}, "do not share a window of this width or stride"),
+    ],
+)
+def test_pixels_that_cannot_share_cycles(changes, message):
+    with pytest.raises(ProgramError, match=message):
+        run(op(Opcode.DEPTHWISE, **JOINED | changes), config=FOUR)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

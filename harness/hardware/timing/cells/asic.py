@@ -236,19 +236,16 @@ class Asic:
                 if clock is None or gates.crosses():
                     return msgspec.json.encode(_Boxed()).decode()
                 self._progress(f"{name}: timing")
-                found = sta.through(clock, folder, {c: b[2] for c, b in borders.items()})
+                found = sta.at_pins(clock, folder, {pin: b[2] for pin, b in borders.items()})
                 paths = sta.longest(clock, folder, ENDS)
+            outside = {pin.partition("/")[0] for pin in borders}
             box = Box(
-                "clk", {}, {}, round(sum(gates.area(c) for c in gates.gates if c not in borders), 1)
+                "clk", {}, {}, round(sum(gates.area(c) for c in gates.gates if c not in outside), 1)
             )
-            for cell, (port, place, starts) in borders.items():
+            for border, (port, place, starts) in borders.items():
                 pin = plain(port if ports[port][1] == 1 else f"{port}_{place}")
-                path = found.get(cell)
-                if starts:
-                    box.setups[pin] = round(path.ns - path.launch, 4) if path else 0.0
-                else:
-                    box.delays[pin] = round(path.ns - path.setup, 4) if path else 0.0
-            inside = [p for p in paths if p.start not in borders and p.end not in borders]
+                (box.setups if starts else box.delays)[pin] = found.get(border, 0.0)
+            inside = [p for p in paths if p.start not in outside and p.end not in outside]
             judged = self._judged(module, name, netlist, gates, stubs, inside)
             return msgspec.json.encode(_Boxed(box, judged)).decode()
 

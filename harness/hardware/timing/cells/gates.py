@@ -117,7 +117,7 @@ class Gates:
             name = f"b{len(self.sources)}"
             self.gates[name] = Gate(kind, pins)
             self.sources[name] = f"{port}[{place}] outside"
-            self._borders[name] = (str(port), int(place), driven)
+            self._borders[f"{name}/{out if driven else data}"] = (str(port), int(place), driven)
 
     def crosses(self) -> bool:
         """Whether logic leads from a port to a port, both with registers at the border."""
@@ -141,7 +141,7 @@ class Gates:
         return False
 
     def borders(self) -> dict[str, tuple[str, int, bool]]:
-        """By register at the border: port and place, and whether it is outside of an input."""
+        """By pin (``cell/pin``) of a register outside: port and place, and whether of an input."""
         return dict(self._borders)
 
     def _register(self) -> tuple[str, str, str, str]:

@@ -19,11 +19,12 @@ LIBRARIES = ("cells.lib", "boxes.lib")
 _PERIOD = 100.0
 """Nanoseconds of the clock that OpenSTA is told; the slack says what it could be."""
 _ERRORS = re.compile(r"^(?:Error|ERROR).*|^Warning: .*(?:not found|no definition).*", re.M)
-_STAGE = re.compile(r"^ +-?[\d.]+ +(-?[\d.]+) +[v^] (\S+)/(\S+) \(\S+\)", re.M)
-_SETUP = re.compile(r"(-?[\d.]+) +-?[\d.]+ +library setup time")
+_STAGE = re.compile(r"^ +-?[\d.]+ +-?[\d.]+ +[v^] (\S+)/(\S+) \(\S+\)", re.M)
 _SLACK = re.compile(r"(-?[\d.]+) +slack")
 _START = re.compile(r"^Startpoint: (\S+)", re.M)
 _END = re.compile(r"^Endpoint: (\S+)", re.M)
+_AT_PIN = re.compile(r" r \S+:(-?[\d.]+) f \S+:(-?[\d.]+)")
+"""Earliest and latest time of both edges, of which the latest counts."""
 _VERSION = re.compile(r"\d[\d.]*")
 
 
@@ -34,16 +35,12 @@ class StaPath(msgspec.Struct, frozen=True):
         ns: what it takes, set-up included.
         start, end: its first and last cell.
         stages: cell and pin of what it goes through.
-        launch: of ``ns``: from the clock to the output of the first cell.
-        setup: of ``ns``: that of the last cell.
     """
 
     ns: float
     start: str
     end: str
     stages: list[tuple[str, str]]
-    launch: float
-    setup: float
 
 
 def version() -> str:
@@ -74,29 +71,26 @@ def longest(clock: str, folder: Path, count: int) -> list[StaPath]:
     return [_path(part) for part in re.split(r"^(?=Startpoint:)", log, flags=re.M)[1:]]
 
 
-def through(clock: str, folder: Path, cells: Mapping[str, bool]) -> dict[str, StaPath]:
-    """The longest path from or to each of some registers, where there is one.
+def at_pins(clock: str, folder: Path, pins: Mapping[str, bool]) -> dict[str, float]:
+    """What the longest path takes in ns, of each of some pins of registers that has one.
 
     Args:
         clock, folder: as of :func:`longest`.
-        cells: registers, and whether paths begin there.
+        pins: ``cell/pin``, and whether paths begin there: then it is the time from the pin to the
+            end of a path, set-up included, else that from the clock to the pin.
 
     Raises:
         DnaError: as of :func:`longest`.
     """
-    commands = []
-    for cell, starts in cells.items():
-        ends = f"-from [get_cells {cell}] -to [get_clocks clk]"
-        begins = f"-from [get_clocks clk] -to [get_cells {cell}]"
-        commands += [
-            f'puts "=== {cell}"',
-            f"report_checks {ends if starts else begins} -format full -fields {{net}} -digits 4",
-        ]
-    log = _script(clock, folder, commands)
+    commands = ["set sta_report_default_digits 4"]
+    for pin, starts in pins.items():
+        commands += [f'puts "=== {pin}"', f"report_{'required' if starts else 'arrival'} {pin}"]
     found = {}
-    for part in re.split(r"^=== ", log, flags=re.M)[1:]:
-        if "Startpoint:" in part:
-            found[part.split()[0]] = _path(part)
+    for part in re.split(r"^=== ", _script(clock, folder, commands), flags=re.M)[1:]:
+        pin = part.split(maxsplit=1)[0]
+        times = [float(time) for both in _AT_PIN.findall(part) for time in both]
+        if times:
+            found[pin] = round(_PERIOD - min(times) if pins[pin] else max(times), 4)
     return found
 
 
@@ -120,16 +114,13 @@ def _script(clock: str, folder: Path, commands: list[str]) -> str:
 
 def _path(text: str) -> StaPath:
     start, end, slack = _START.search(text), _END.search(text), _SLACK.search(text)
-    stages, setup = list(_STAGE.finditer(text)), _SETUP.search(text)
     if start is None or end is None or slack is None:
         raise DnaError(f"OpenSTA reports a path that dna cannot read: {text[:200]}")
     return StaPath(
         ns=round(_PERIOD - float(slack[1]), 4),
         start=start[1],
         end=end[1],
-        stages=[(found[2], found[3]) for found in stages],
-        launch=next((float(s[1]) for s in stages if s[2] == start[1] and float(s[1]) > 0), 0.0),
-        setup=-float(setup[1]) if setup else 0.0,
+        stages=_STAGE.findall(text),
     )
 
 

@@ -27,6 +27,8 @@ _SIGNED = re.compile(r"^(  wire [^\n]*)signed ", re.M)
 _SOURCE = re.compile(r'^ *attribute \\src "[^"]*"\n', re.M)
 _INDEX = re.compile(r"(?<=[^\s\]])\[(\d+)\]")
 _OWN_NUMBER = re.compile(r"\$\d+$")
+_LARGE = 100_000
+"""Characters of a module's RTLIL: about 500 cells."""
 _MULTIPLIES = re.compile(r"^  cell \$mul ", re.M)
 
 
@@ -35,10 +37,12 @@ class Design:
 
     Args:
         modules: from :func:`harness.hardware.verilog.design`.
+        hardware: digest of the sources that they were made from.
     """
 
-    def __init__(self, modules: dict[str, HardwareModule]) -> None:
+    def __init__(self, modules: dict[str, HardwareModule], hardware: str = "") -> None:
         self.modules = modules
+        self.hardware = hardware
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -109,16 +113,29 @@ class Design:
         )
 
     def arrays(self, at_least: int) -> frozenset[str]:
-        """Modules that multiply and of which there are ``at_least`` so many: judged once."""
+        """Modules that are judged once: they multiply, and there are ``at_least`` so many of them.
+
+        So is a module that is there more than once and holds so many of them, or is large.
+        """
         multiplies: dict[str, bool] = {}
         for name in reversed(self.modules):
             module = self.modules[name]
             multiplies[name] = bool(_MULTIPLIES.search(module.rtlil)) or any(
                 multiplies[inner] for inner in module.instances.values()
             )
-        return frozenset(
+        often = {
             name for name, count in self.counts.items() if count >= at_least and multiplies[name]
-        )
+        }
+        large = {
+            name
+            for name, module in self.modules.items()
+            if self.counts[name] > 1
+            and (
+                len(module.rtlil) >= _LARGE
+                or sum(inner in often for inner in module.instances.values()) >= at_least
+            )
+        }
+        return frozenset(often | large)
 
     def ports(self, module: str) -> dict[str, tuple[str, int]]:
         """By name, the ports of a module: ``input`` or ``output``, and bits."""
@@ -175,13 +192,14 @@ def _black_box(module: HardwareModule) -> str:
 
 def elaborate(config: DnaConfig, progress: Callable[[str], None]) -> Design:
     """The design of ``config``; kept, since a large one takes a minute."""
-    key = cache.digest("rtlil", hardware(), config.digest)
+    sources = hardware()  # now: judging takes minutes, in which somebody may change them
+    key = cache.digest("rtlil", sources, config.digest)
 
     def make() -> str:
         progress(f"elaborating {config.name}")
         return verilog.text(verilog.design(config))
 
-    return Design(verilog.read_design(cache.text(key, make)))
+    return Design(verilog.read_design(cache.text(key, make)), sources)
 
 
 def hardware() -> str:

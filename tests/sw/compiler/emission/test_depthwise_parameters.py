@@ -10,8 +10,8 @@ from sw.compiler.layers import Depthwise, Plane, Window
 
 
 @pytest.mark.parametrize(("height", "width"), [(3, 3), (1, 1), (5, 3), (2, 7), (7, 7)])
-@pytest.mark.parametrize("words", [1, 2])
-def test_every_byte_is_where_the_machine_reads_it(height, width, words):
+@pytest.mark.parametrize(("words", "split"), [(1, 0), (2, 0), (2, 1)])
+def test_every_byte_is_where_the_machine_reads_it(height, width, words, split):
     config = dataclasses.replace(PRESETS["nano"], modules=4, lanes=8, depthwise_words=words)
     rng, channels, zero_point = np.random.default_rng(height), 14, -3
     plane = Plane("x", 9, 9, channels, -(-channels // config.rows))
@@ -30,7 +30,9 @@ def test_every_byte_is_where_the_machine_reads_it(height, width, words):
         bias=bias,
         multiplier=scale,
         fields={},
+        split=split,
     )
+    words >>= split
     content = depthwise_parameters(config, layer)
     groups = -(-plane.words // words)
     assert content.shape == (groups, parameter_rows(height, width), words * config.rows)

@@ -11,7 +11,8 @@ from sw.compiler.lowering import lower
 from sw.errors import DnaError
 from sw.graph_builder import GraphBuilder, Output, Window
 from sw.operations import Padding
-from tests.support.graphs import ones
+from tests.support.graphs import ones, random_image
+from tests.support.programs import check_program
 
 NANO = PRESETS["nano"]
 
@@ -60,6 +61,37 @@ def test_the_engine_takes_what_fits_it(changes):
 def test_what_does_not_fit_it_is_dense(changes):
     (layer,) = lower(graph_of(**changes), NANO)
     assert isinstance(layer, Convolution)
+
+
+WIDE = dataclasses.replace(NANO, modules=4, lanes=16, depthwise_words=4)
+SAME = (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("split", "channels", "width", "stride", "changes"),
+    [
+        (2, 4, 8, 1, {}),
+        (1, 8, 8, 1, {}),
+        (2, 12, 8, 1, {}),
+        (0, 16, 8, 1, {}),
+        (2, 20, 12, 1, {}),
+        (1, 24, 6, 1, {}),
+        (2, 12, 8, 2, {"padding": (0, 1, 0, 1)}),
+        (0, 12, 6, 1, {}),  # no whole number of four pixels
+        (0, 12, 9, 3, {}),
+        (0, 12, 8, 1, {"padding": (0, 0, 0, 0)}),  # fewer results than pixels
+        (0, 12, 8, 1, {"kernel": (5, 5), "padding": (2, 2, 2, 2)}),
+        (2, 12, 8, 1, {"kernel": (5, 3), "padding": (2, 2, 1, 1)}),
+    ],
+)
+def test_pixels_of_few_words_share_cycles(split, channels, width, stride, changes):
+    fields = {"padding": SAME, **changes}
+    graph = graph_of((8, width, channels), stride=(stride, stride), **fields)
+    (layer,) = lower(graph, WIDE)
+    assert layer.split == split
+    (plain,) = lower(graph, NANO)
+    assert plain.split == 0
+    check_program(graph, WIDE, random_image(np.random.default_rng(channels), graph))
 
 
 def test_an_addition_behind_it_is_a_layer_of_its_own():

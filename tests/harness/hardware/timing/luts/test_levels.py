@@ -9,7 +9,7 @@ from harness.hardware.timing.luts import levels as counting
 from harness.hardware.timing.luts.levels import Levels
 from harness.hardware.timing.netlist.borders import Borders
 from sw.errors import DnaError
-from tests.support.timing_designs import Array, Chain, Pair, design
+from tests.support.timing_designs import Array, Arrays, Chain, Pair, design
 
 CHAINS = {
     "six": ("xor", 6, 1.0),
@@ -81,6 +81,18 @@ def test_what_is_there_often_is_judged_once(monkeypatch):
     # Paths through the box are told by its instances, and so are those inside of it.
     ways = {(path.start.split(".")[0], path.end[:2]) for path in found[4].paths if not path.open}
     assert ("element_0", "o[") in ways
+
+
+def test_arrays_of_what_is_there_often_are_judged_once(monkeypatch):
+    machine = design(Arrays(count=2, elements=4))
+    boxes = {5: {"dna.array_0.element_0"}, 4: {"dna.array_0.element_0", "dna.array_0"}}
+    found = {}
+    for often, expected in boxes.items():
+        monkeypatch.setattr(counting, "OFTEN", often)
+        assert machine.arrays(often) == expected
+        found[often] = Levels(machine, lambda text: None).block("machine").block
+    assert found[4].levels == found[5].levels > 1
+    assert design(Arrays(count=1, elements=4)).arrays(4) == {"dna.array_0.element_0"}
 
 
 def test_what_is_kept_is_not_judged_again(monkeypatch):

