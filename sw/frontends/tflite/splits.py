@@ -47,7 +47,7 @@ def _number(code: Any) -> int:
 
 
 def _is_split(model: Any, operator: Any) -> bool:
-    return _number(model.operatorCodes[operator.opcodeIndex]) == _SPLIT
+    return bool(_number(model.operatorCodes[operator.opcodeIndex]) == _SPLIT)
 
 
 def _parts(model: Any, operator: Any) -> list[Any] | None:
