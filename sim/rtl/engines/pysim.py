@@ -206,7 +206,7 @@ class PysimSimulator(Simulator):
         self._busy = bool(pins["busy"])
         for source, port in _TRACES.items():
             if self._record_writes and pins[f"{port}__valid"]:
-                fields = ("address", "enable", "words")
+                fields = ("address", "offsets", "enable", "words")
                 write = {field: pins[f"{port}__{field}"] for field in fields}
                 self._writes.append((self._cycle, source, write))
         if self._busy:
