@@ -16,7 +16,7 @@ from sw.frontends.tflite.packing import opened, packed
 Int8 = npt.NDArray[np.int8]
 
 EXACT_ANYWHERE = BUILT_IN | {
-    "PRELU",
+    *("PRELU", "SPLIT"),
     *("MAX_POOL_2D", "PAD", "PADV2", "RESHAPE", "SQUEEZE", "EXPAND_DIMS"),
     *("SHAPE", "STRIDED_SLICE", "PACK"),
     *("TRANSPOSE", "SOFTMAX", "LOG_SOFTMAX", "ARG_MAX", "QUANTIZE", "DEQUANTIZE"),

@@ -45,7 +45,9 @@ MULTIPLICATION = Operator(
             instead_of={"DIV": "MUL"},
         ),
         "onnx": Spelling(absent="not read yet"),
-        "pytorch": Spelling(names=("aten.mul.Tensor", "aten.mul_.Tensor"), note="of two maps"),
+        "pytorch": Spelling(
+            names=("aten.mul.Tensor", "aten.mul_.Tensor"), note="of two maps, or a map and a pixel"
+        ),
     },
     operands=2,
     constraints=(constraints.ONE_SHAPE,),
@@ -93,10 +95,11 @@ FUNCTION = Operator(
             names=(
                 *("aten.sigmoid.default", "aten.tanh.default"),
                 *("aten.hardswish.default", "aten.hardswish_.default"),
+                *("aten.hardsigmoid.default", "aten.hardsigmoid_.default"),
                 *("aten.leaky_relu.default", "aten.leaky_relu_.default"),
                 *("aten.silu.default", "aten.silu_.default"),
             ),
-            note="SiLU is a product with its sigmoid",
+            note="SiLU is a product with its sigmoid, a hard sigmoid relu6(x + 3) / 6",
         ),
     },
     shape=shapes.same,

@@ -34,9 +34,9 @@ SLICE = Operator(
     machine="POOL copies; of channels, where it does not begin with a word, a convolution",
     spelling={
         "tflite": Spelling(
-            names=("SLICE", "STRIDED_SLICE"),
-            note="step 1; of shapes any",
-            instead_of={"SPLIT": "STRIDED_SLICE", "SPLIT_V": "STRIDED_SLICE"},
+            names=("SLICE", "STRIDED_SLICE", "SPLIT"),
+            note="step 1; of shapes any; a part of SPLIT is a SLICE",
+            instead_of={"SPLIT_V": "SPLIT"},
         ),
         "onnx": _ABSENT,
         "pytorch": _ABSENT,

@@ -253,8 +253,7 @@ ACTIVATION = Operator(
             ),
             note="bounds 0 and 6",
             instead_of={
-                f"aten.{kind}.default": _FUSED_TORCH
-                for kind in (*("prelu", "hardsigmoid", "gelu", "elu"),)
+                f"aten.{kind}.default": _FUSED_TORCH for kind in (*("prelu", "gelu", "elu"),)
             },
         ),
     },

@@ -199,6 +199,7 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
         for code in ("SUB", "MINIMUM", "MAXIMUM")
     },
     "PRELU": [lambda net: _end(net, net.prelu(_map(net)))],
+    "SPLIT": [lambda net: _end(net, net.add(*net.split(_end(net, net.input((1, 6, 5, 4))), 3, 2)))],
     "RESIZE_BILINEAR": [
         lambda net: _end(net, net.resize_bilinear(_map(net), (2, 1), "half")),
         lambda net: _end(net, net.resize_bilinear(_map(net), (2, 2), "aligned")),

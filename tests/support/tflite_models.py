@@ -244,6 +244,17 @@ class Maker(TfliteWriter):
         self.operator(code, [x.index, *given], y.index, options)
         return y
 
+    def split(self, x: Made, axis: int, count: int) -> list[Made]:
+        """SPLIT into equal parts."""
+        shape = list(x.shape)
+        shape[axis] //= count
+        given = self.constant(f"axis{len(self.tensors)}", np.array(axis, np.int32))
+        parts = [self.made(shape, x.scale, x.zero_point) for _ in range(count)]
+        options = schema.SplitOptionsT(numSplits=count)
+        self.operator(CODE.SPLIT, [given, x.index], parts[0].index, options)
+        self.operators[-1].outputs = np.array([part.index for part in parts], np.int32)
+        return parts
+
     def resize_nearest(self, x: Made, factor, half: bool = False) -> Made:
         size = [n * f for n, f in zip(x.shape[1:3], factor, strict=True)]
         y = self.made((1, *size, x.shape[3]), x.scale, x.zero_point)

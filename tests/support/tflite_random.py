@@ -170,6 +170,8 @@ class Draw:
 
     def slice(self) -> Made:
         axis = int(self.net.rng.choice([1, 2, 3, 3]))
+        if self.x.shape[axis] % 2 == 0 and self.net.rng.integers(3) == 0:
+            return self.net.concatenate(self.net.split(self.x, axis, 2)[::-1], axis)
         begin = int(self.net.rng.integers(self.x.shape[axis]))
         count = int(self.net.rng.integers(1, self.x.shape[axis] - begin + 1))
         return self.net.slice(self.x, begin, count, bool(self.net.rng.integers(2)), axis)

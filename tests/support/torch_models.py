@@ -48,8 +48,12 @@ EXAMPLES: dict[str, Callable[[], nn.Module]] = {
     ),
     "fully connected": lambda: Around(_same),
     "addition": lambda: Around(lambda x: x + functional.max_pool2d(x, 1)),
-    "multiplication": lambda: Around(lambda x: x * functional.max_pool2d(x, 1)),
-    "function": lambda: Around(nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(0.1), nn.Sigmoid()),
+    "multiplication": lambda: Around(
+        lambda x: functional.adaptive_avg_pool2d(functional.max_pool2d(x, 2, 1), 1) * x
+    ),
+    "function": lambda: Around(
+        nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(0.1), nn.Sigmoid(), nn.Hardsigmoid()
+    ),
     "concatenation": lambda: Around(lambda x: torch.cat([x, nn.functional.max_pool2d(x, 1)], 1)),
     "nearest resize": lambda: Around(nn.Upsample(scale_factor=2)),
     "max-pool": lambda: Around(_same, nn.MaxPool2d((3, 2), (2, 1))),

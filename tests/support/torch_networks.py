@@ -59,6 +59,19 @@ class MobileNetV2(nn.Module):
         return self.classifier(torch.flatten(x, 1))
 
 
+class Squeeze(nn.Module):
+    """Howard et al., Searching for MobileNetV3, 2019: channels weighed by what their means say."""
+
+    def __init__(self, channels):
+        super().__init__()
+        inner = _round(channels / 4)
+        self.down, self.up = nn.Conv2d(channels, inner, 1), nn.Conv2d(inner, channels, 1)
+
+    def forward(self, x):
+        y = nn.functional.relu(self.down(nn.functional.adaptive_avg_pool2d(x, 1)))
+        return nn.functional.hardsigmoid(self.up(y)) * x
+
+
 class TwoHeads(nn.Module):
     """A detector in small: two maps of one backbone."""
 

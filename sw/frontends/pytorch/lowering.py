@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,11 +21,12 @@ from torch.fx import GraphModule, Node
 
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantizer as rules
+from sw.frontends.pytorch.functions import FUNCTIONS, SIGMOID, SIXTH, SIXTHS, THREE
 from sw.frontends.tflite.functions import function_table
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
-from sw.numerics import Activation, Function
-from sw.operations import Lookup, Padding, Pair
+from sw.numerics import Activation, Function, WithConstant
+from sw.operations import Lookup, Padding, Pair, Scalar
 from sw.operators import nearest
 from sw.operators.constraints import SPATIAL
 
@@ -32,15 +34,6 @@ Array = npt.NDArray[Any]
 
 UINT8_TO_INT8 = -128
 MAX_BIAS = 2**30
-SIGMOID = (1 / 256, -128)
-"""Scale and zero point of a sigmoid within another function, as LiteRT has them."""
-FUNCTIONS: dict[str, Function] = {
-    "sigmoid": "logistic",
-    "tanh": "tanh",
-    "hardswish": "hard_swish",
-    "leaky_relu": "leaky_relu",
-}
-"""What the graph calls PyTorch's functions."""
 INPUT = "input"
 
 _Q = torch.ops.quantized_decomposed
@@ -236,8 +229,10 @@ class _Lowering:
         return self._builder.add(self._name(node), *inputs, self._output(node))
 
     def _multiply(self, node: Node) -> str:
-        inputs = self._input(node, 0), self._input(node, 1)
-        return self._builder.multiply(self._name(node), *inputs, self._output(node))
+        inputs = [self._input(node, 0), self._input(node, 1)]
+        # The second one may be a pixel for all of the first.
+        inputs.sort(key=lambda name: -math.prod(self._builder.tensor(name).shape))
+        return self._builder.multiply(self._name(node), inputs[0], inputs[1], self._output(node))
 
     def _function(self, node: Node) -> str:
         name, x, output = self._name(node), self._input(node), self._output(node)
@@ -245,20 +240,36 @@ class _Lowering:
         if kind == "silu":
             gate = self._looked_up(f"{name}.sigmoid", x, "logistic", Output(*SIGMOID))
             return self._builder.multiply(name, x, gate, output)
+        if kind == "hardsigmoid":  # relu6(x + 3) / 6
+            shifted = self._looked_up(f"{name}.shifted", x, "add", Output(*SIXTHS), 0.0, THREE)
+            return self._looked_up(name, shifted, "mul", output, 0.0, SIXTH)
         (alpha,) = _arguments(node, 1, 0.01) if kind == "leaky_relu" else (0.0,)
         return self._looked_up(name, x, FUNCTIONS[kind], output, float(alpha))
 
     def _looked_up(
-        self, name: str, x: str, function: Function, output: Output, alpha: float = 0.0
+        self,
+        name: str,
+        x: str,
+        function: Function | WithConstant,
+        output: Output,
+        alpha: float = 0.0,
+        constant: Scalar | None = None,
     ) -> str:
         source = self._builder.tensor(x)
         ends = (source.scale, source.zero_point), (output.scale, output.zero_point)
         try:
-            table = function_table(function, *ends, alpha)
+            table = function_table(function, *ends, alpha, constant)
         except DnaError as error:
             raise DnaError(f"unsupported operator {name}: {error}") from error
         slope = float(np.float32(alpha))
-        operation = Lookup(name=name, inputs=(x,), output=name, function=function, alpha=slope)
+        operation = Lookup(
+            name=name,
+            inputs=(x,),
+            output=name,
+            function=function,
+            alpha=slope,
+            constant=constant,
+        )
         return self._builder.lookup(operation, table, output)
 
     def _concatenation(self, node: Node) -> str:

@@ -51,7 +51,10 @@ FIXED = {
         quant_max=255,
         qscheme=torch.per_tensor_affine,
     )
-    for name, scale, zero_point in (("sigmoid", 1 / 256, 0), ("tanh", 1 / 128, 128))
+    for name, scale, zero_point in (
+        *(("sigmoid", 1 / 256, 0), ("hardsigmoid", 1 / 256, 0), ("hardsigmoid_", 1 / 256, 0)),
+        ("tanh", 1 / 128, 128),
+    )
 }
 """Results whose quantization LiteRT prescribes."""
 WEIGHT = QuantizationSpec(

@@ -45,6 +45,8 @@ class Copies(Operands):
 
     def channel_slice(self, operator: TfliteOperator, name: str) -> Built:
         """SLICE and STRIDED_SLICE, an axis after the other."""
+        if operator.code == "SPLIT":
+            operator.refuse("no plain one", "a constant axis, equal parts")
         value = self.held(operator)
         self.same_quantization(operator)
         begin, end = (

@@ -35,7 +35,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "INT64": np.dtype("<i8"),
     "FLOAT32": np.dtype("<f4"),
 }
-_DAMAGE = (
+DAMAGE = (
     struct.error,
     ArithmeticError,
     AttributeError,
@@ -111,7 +111,7 @@ def read(content: bytes, what: str) -> TfliteModel:
         subgraphs = len(_present(model.subgraphs))
         if subgraphs == 1:
             return _Reader(content, model).model()
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DnaError(
             f"{what} is damaged or truncated: an offset in it leads nowhere; export it again"
         ) from error

@@ -23,6 +23,7 @@ TABLES = {
     "NEG": "NegOptions",
     "CONCATENATION": "ConcatenationOptions",
     "SLICE": "SliceOptions",
+    "SPLIT": "SplitOptions",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "RESIZE_BILINEAR": "ResizeBilinearOptions",
     "MAX_POOL_2D": "Pool2DOptions",

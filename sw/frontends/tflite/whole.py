@@ -13,6 +13,7 @@ from sw.frontends.tflite.importer import Imported
 from sw.frontends.tflite.packing import cut
 from sw.frontends.tflite.partition import Partition, partition
 from sw.frontends.tflite.runtime import check_loads
+from sw.frontends.tflite.splits import without_splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ def import_file(path: Path) -> ImportedFile:
             supported.
     """
     try:
-        content = path.read_bytes()
+        content = without_splits(path.read_bytes())
     except OSError as error:
         raise DnaError(f"cannot read {path}: {error.strerror}") from error
     model = read(content, str(path))

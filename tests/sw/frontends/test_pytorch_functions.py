@@ -10,6 +10,7 @@ pytest.importorskip("torch", reason=skips.not_installed("quantize"))
 import torch
 from torch import nn
 
+from hw.config import PRESETS
 from sim.compare.engines import Comparer
 from sim.quantization import quantize as to_int8
 from sim.runtime import Runtime
@@ -17,7 +18,8 @@ from sw import artifact
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantize
 from sw.operations import Concatenation, Lookup, Multiply, ResizeNearest
-from tests.support.torch_networks import block, random_statistics
+from tests.support.programs import check_program
+from tests.support.torch_networks import Squeeze, block, random_statistics
 
 SIZE = 16
 
@@ -58,6 +60,27 @@ def test_a_neck():
     assert np.square(got - right).mean() < 0.01 * np.square(right).mean()
     compared = Comparer(graph).image(to_int8(image, network.manifest.input))
     assert sum(row.mismatches for row in compared) == 0
+
+
+def test_squeeze_and_excite():
+    squeezed = (block(3, 8, 3, 2, activation=nn.Hardswish), Squeeze(8), nn.Conv2d(8, 4, 1))
+    model = random_statistics(nn.Sequential(*squeezed))
+    given = images(2)
+    graph = quantize(model, given)
+    shapes = {
+        tuple(tensor.shape for tensor in graph.operands(operation))
+        for operation in graph.operations
+        if isinstance(operation, Multiply)
+    }
+    assert any(right[:2] == (1, 1) != left[:2] for left, right in shapes)
+    network = artifact.make(graph, model="v3", framework="pytorch", preprocessing=None)
+    with torch.no_grad():
+        right = model(torch.from_numpy(given[0]).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    (got,) = Runtime(network).infer(given[0]).values()
+    assert np.square(got - right).mean() < 0.02 * np.square(right).mean()
+    image = to_int8(given[0], network.manifest.input)
+    assert sum(row.mismatches for row in Comparer(graph).image(image)) == 0
+    check_program(graph, PRESETS["nano"], image)
 
 
 class Joined(nn.Module):
