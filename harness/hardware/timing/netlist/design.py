@@ -12,6 +12,7 @@ from pathlib import Path
 import hw
 from harness.hardware import verilog
 from harness.hardware.timing import cache
+from harness.hardware.timing.netlist.names import numbered_by_module
 from harness.hardware.verilog import TOP, HardwareModule
 from hw.config import DnaConfig
 from sw.errors import DnaError
@@ -41,7 +42,7 @@ class Design:
     """
 
     def __init__(self, modules: dict[str, HardwareModule], hardware: str = "") -> None:
-        self.modules = modules
+        self.modules = numbered_by_module(modules)
         self.hardware = hardware
 
     @cached_property
