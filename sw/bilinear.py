@@ -19,6 +19,8 @@ from sw.graph_builder import GraphBuilder, Output, Weights, Window
 Way = Literal["plain", "aligned", "half"]
 """Where the result's pixels lie in the source."""
 
+MAX_FACTOR = 8
+"""What is larger has windows that no engine of the machine takes."""
 _STEPS = 4
 """Of the weights: one step more is less than a half, and more than nothing."""
 _LARGEST = 127 // _STEPS
@@ -32,7 +34,7 @@ def bilinear_factor(size: int, result: int, way: Way) -> int | None:
     factor, rest = divmod(result, size)
     if way == "aligned":
         factor, rest = divmod(result - 1, size - 1)
-    if rest or factor < 1 or factor & (factor - 1):
+    if rest or not 1 <= factor <= MAX_FACTOR or factor & (factor - 1):
         return None
     return factor
 

@@ -55,6 +55,7 @@ def test_what_is_no_power_of_two_or_too_heavy_is_none():
     assert bilinear_factor(4, 12, "half") is None
     assert bilinear_factor(4, 9, "plain") is None
     assert bilinear_factor(4, 7, "aligned") == 2
+    assert bilinear_factor(4, 64, "plain") is None
     assert bilinear_factor(5, 5, "half") == 1
     builder = GraphBuilder("x", (3, 3, 2), 1.0, 0)
     assert bilinear(builder, "y", "x", (2, 2), "half") == "y"

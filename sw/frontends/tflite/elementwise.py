@@ -90,8 +90,10 @@ class Elementwise(Operands):
     def parametric(self, operator: TfliteOperator, name: str) -> Built:
         """PRELU, with a constant for each channel."""
         found = self._constant_operand(operator)
-        if found is None or found[0] != 1 or operator.outputs[0] in self.unsigned:
-            operator.refuse("slopes that are no constant, or UINT8", "INT8 with constant slopes")
+        if found is None or found[0] != 1:
+            operator.refuse("slopes that are no constant", "constant slopes")
+        if operator.outputs[0] in self.unsigned:
+            operator.refuse("UINT8 slopes", "INT8")
         value, tensor = self.map(operator), found[1]
         slopes, output = self._for_channels(operator, value, tensor), self.output(operator)
         source = self.builder.tensor(value.name)

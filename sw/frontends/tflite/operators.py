@@ -206,7 +206,9 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
         """AVERAGE_POOL_2D."""
         value, window = self.pool_window(operator)
         activation = self.activation_of(operator)
-        if operator.outputs[0] in self.unsigned:  # halves go up there, and not away from zero
+        odd = math.prod(window.kernel) % 2 == 1 and window.padding == Padding()
+        if operator.outputs[0] in self.unsigned and not odd:
+            # Halves go up there, and not away from zero; of an odd count there are none.
             if window.padding != Padding():
                 operator.refuse("UINT8 with padding", "padding VALID, or INT8")
             output = self.output(operator, activation)
