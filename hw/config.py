@@ -40,7 +40,7 @@ class DnaConfig:
             together. A power of two, at least 8 and at most ``modules * columns``.
         feature_words: words of the feature memory, all banks together; a word is ``rows`` bytes.
             A power of two, at most as many as the instruction set addresses.
-        weight_fifo_words: DRAM words that the weight FIFO holds. A power of two.
+        weight_fifo_words: DRAM words that the weight FIFO holds. A power of two, at least 2.
         burst_words: DRAM words of the longest burst; bursts are aligned to as many, and so never
             cross 4 KiB. A power of two, at most 256 words of a port and at most 4096 bytes.
         outstanding_bursts: bursts that each reader of the memory, and the writer, may have under
@@ -86,6 +86,9 @@ class DnaConfig:
                 raise ValueError(f"{field.name} must be a power of two, not {value!r}")
         if self.rows < 2:
             raise ValueError(f"rows must be at least 2, not {self.rows!r}")
+        if self.weight_fifo_words < 2:
+            words = self.weight_fifo_words
+            raise ValueError(f"weight_fifo_words must be at least 2, not {words!r}")
         if self.columns != self.rows:
             raise ValueError(f"columns must equal rows ({self.rows}), not {self.columns!r}")
         if self.modules > 8:

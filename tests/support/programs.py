@@ -56,7 +56,7 @@ def random_config(rng: np.random.Generator, feature_words: int | None = None) ->
         accumulation_depth=power(1, 64),
         dram_bytes_per_cycle=power(8, min(modules * rows, 64)),
         feature_words=feature_words or power(max(256, 2 * modules), 8192),
-        weight_fifo_words=power(1, 64),
+        weight_fifo_words=max(2, power(1, 64)),
         depthwise_words=int(rng.choice([0, power(1, lanes // rows)])),
     )
 

@@ -429,7 +429,7 @@ def test_a_post_without_a_convolution_never_starts():
 def test_weights_in_front_of_a_convolution_must_fit_the_fifo():
     """WEIGHTS that are dispatched before the CONV that takes them block the program."""
     body, dram = convolution()
-    small = dataclasses.replace(NANO, weight_fifo_words=1)
+    small = dataclasses.replace(NANO, weight_fifo_words=2)
     weights = [op(Opcode.WEIGHTS, dram=8 * n, length=1) for n in range(body[0]["length"])]
     run(weights[0], *body[1:], *weights[1:], config=small, dram=dram)
     with pytest.raises(ProgramError, match="cannot go on"):
