@@ -35,7 +35,8 @@ class DnaConfig:
         lanes: channels that the post-processing stream (requantize, residual) handles per cycle.
             A power of two from ``columns`` to ``modules * columns``.
         accumulation_depth: pixels in one accumulation tile; a bank holds two tiles so that one
-            drains while the other accumulates. A power of two that fits the instruction set.
+            drains while the other accumulates. A power of two, at least 2, that fits the
+            instruction set.
         dram_bytes_per_cycle: width of the path to external memory (a DRAM word) in bytes, all ports
             together. A power of two, at least 8 and at most ``modules * columns``.
         feature_words: words of the feature memory, all banks together; a word is ``rows`` bytes.
@@ -44,7 +45,8 @@ class DnaConfig:
         burst_words: DRAM words of the longest burst; bursts are aligned to as many, and so never
             cross 4 KiB. A power of two, at most 256 words of a port and at most 4096 bytes.
         outstanding_bursts: bursts that each reader of the memory, and the writer, may have under
-            way, shared evenly by the ports. A power of two, at least ``dram_ports``.
+            way, shared evenly by the ports. A power of two, at least ``dram_ports``, and of at
+            least two words altogether.
         dram_ports: AXI4 ports to the external memory: 1, 2 or 4. Each is ``port_bytes`` wide, at
             least 4 and at most 128 bytes.
         port_granule_bytes: of the memory window, so many bytes in turn belong to each port. A power
@@ -86,9 +88,9 @@ class DnaConfig:
                 raise ValueError(f"{field.name} must be a power of two, not {value!r}")
         if self.rows < 2:
             raise ValueError(f"rows must be at least 2, not {self.rows!r}")
-        if self.weight_fifo_words < 2:
-            words = self.weight_fifo_words
-            raise ValueError(f"weight_fifo_words must be at least 2, not {words!r}")
+        for name in ("accumulation_depth", "weight_fifo_words"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"{name} must be at least 2, not {getattr(self, name)!r}")
         if self.columns != self.rows:
             raise ValueError(f"columns must equal rows ({self.rows}), not {self.columns!r}")
         if self.modules > 8:
@@ -142,6 +144,11 @@ class DnaConfig:
         if self.outstanding_bursts < self.dram_ports:
             raise ValueError(
                 f"outstanding_bursts must be at least dram_ports ({self.dram_ports}), "
+                f"not {self.outstanding_bursts!r}"
+            )
+        if self.outstanding_bursts * self.burst_words < 2:
+            raise ValueError(
+                "outstanding_bursts must be at least 2 if burst_words is 1, "
                 f"not {self.outstanding_bursts!r}"
             )
         burst = self.burst_words * self.dram_bytes_per_cycle

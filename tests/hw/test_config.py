@@ -26,6 +26,16 @@ def test_the_limits_are_those_of_the_instruction_set():
         ({"depthwise_words": 8}, "depthwise_words must be at most lanes / rows .4., not 8"),
         ({"depthwise_words": 3}, "depthwise_words must be a power of two, not 3"),
         ({"weight_fifo_words": 1}, "weight_fifo_words must be at least 2, not 1"),
+        ({"accumulation_depth": 1}, "accumulation_depth must be at least 2, not 1"),
+        (
+            {
+                "burst_words": 1,
+                "outstanding_bursts": 1,
+                "dram_ports": 1,
+                "dram_bytes_per_cycle": 64,
+            },
+            "outstanding_bursts must be at least 2 if burst_words is 1, not 1",
+        ),
         ({"modules": 0}, "modules must be a power of two, not 0"),
         ({"port_granule_bytes": 512}, "at least that of the longest burst .1024., not 512"),
     ],

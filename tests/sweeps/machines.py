@@ -104,6 +104,6 @@ def _random(seed: int, number: int) -> DnaConfig:
         name=RANDOM[number],
         dram_ports=ports,
         burst_words=1 << burst_bits,
-        outstanding_bursts=ports << int(rng.integers(5)),
+        outstanding_bursts=max(2, ports << int(rng.integers(5))),
         port_granule_bytes=burst_bytes << int(rng.integers((4096 // burst_bytes).bit_length())),
     )
