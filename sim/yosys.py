@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT
 
 from sw.errors import DnaError
 from sw.host import children
@@ -47,23 +46,14 @@ def run(script: str, folder: Path, progress: Callable[[str], None] | None = None
         DnaError: Yosys failed; the message holds its own.
     """
     (folder / _SCRIPT).write_text(script)
-    lines = []
-    with children.started(
-        [sys.executable, "-c", _CALL],
-        cwd=folder,
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if progress is not None and (started := _PASS.match(line)):
-                progress(started[1])
-    log = "".join(lines)
-    if process.returncode:
-        errors = [*_ERROR.findall(log), log.strip().rpartition("\n")[2] or process.returncode]
+
+    def tell(line: str) -> None:
+        if progress is not None and (started := _PASS.match(line)):
+            progress(started[1])
+
+    code, log = children.follow([sys.executable, "-c", _CALL], folder, tell)
+    if code:
+        errors = [*_ERROR.findall(log), log.strip().rpartition("\n")[2] or code]
         raise DnaError(f"yosys failed: {errors[0]}")
     return log
 

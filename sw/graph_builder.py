@@ -23,17 +23,9 @@ __all__ = ["GraphBuilder", "Output", "Weights", "Window"]
 
 
 class GraphBuilder(OperationBuilder):
-    """Builds a :class:`sw.graph.Graph` operation by operation, checking and deriving as it goes.
+    """An :class:`OperationBuilder` that also adds what is made of operations, and changes some.
 
-    Every method that adds an operation names its output tensor after the operation and returns
-    that name.
-
-    Args:
-        name, shape, scale, zero_point: of the input tensor.
-
-    Raises:
-        DnaError: a scale, shape or value is not what the contract allows; the message names the
-            operation.
+    Arguments, names of outputs and errors are those of :class:`OperationBuilder`.
     """
 
     def identity(

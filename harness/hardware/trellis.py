@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from subprocess import DEVNULL, PIPE, STDOUT
 
 from sw.errors import DnaError
 from sw.host import children, extras
@@ -46,21 +45,13 @@ def run(
     Raises:
         DnaError: it failed, with the reason that it gives.
     """
-    lines = []
-    with children.started(
-        [sys.executable, "-c", _CALL, f"run_{tool}", *arguments],
-        cwd=folder,
-        stdin=DEVNULL,
-        stdout=PIPE,
-        stderr=STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if step := _STEP.match(line):
-                progress(step[1].rstrip(". "))
-    if process.returncode:
-        log = "".join(lines)
+
+    def tell(line: str) -> None:
+        if step := _STEP.match(line):
+            progress(step[1].rstrip(". "))
+
+    command = [sys.executable, "-c", _CALL, f"run_{tool}", *arguments]
+    code, log = children.follow(command, folder, tell)
+    if code:
         found = _ERROR.search(log)
         raise DnaError(f"{what}: {found[0] if found else log.strip().rpartition(chr(10))[2]}")

@@ -124,6 +124,16 @@ class LoopNest:
         """Of these maps POOL copies parts, each map once."""
         return ()
 
+    @property
+    def whole(self) -> bool:
+        """Whether rows go to other rows, so that there are no stripes."""
+        return False
+
+    @property
+    def repeated(self) -> Plane | None:
+        """The other operand, if it is one pixel for all of the target."""
+        return None
+
     @functools.cached_property
     def tensors(self) -> frozenset[str]:
         """Names of what it reads and writes."""

@@ -19,7 +19,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -135,6 +136,30 @@ def run(
     with started(command, own_group=own_group, **options) as process:
         output, errors = process.communicate(input)
     return subprocess.CompletedProcess(list(command), process.returncode, output, errors)
+
+
+def follow(
+    command: Sequence[str | os.PathLike[str]], folder: Path, tell: Callable[[str], None]
+) -> tuple[int, str]:
+    """Run a command in ``folder``, which reads nothing, and give each line to ``tell`` as it comes.
+
+    Returns:
+        The exit code, and all that was printed, errors too.
+    """
+    lines = []
+    with started(
+        command,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            tell(line)
+    return process.returncode, "".join(lines)
 
 
 def end_with_parent() -> None:

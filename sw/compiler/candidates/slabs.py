@@ -65,15 +65,13 @@ def slabs(config: DnaConfig, layer: Layer, choice: Choice, in_dram: Set[str]) ->
     in_rows = max(stripe.in_rows for stripe in choice.stripes)
     rows = max(stripe.rows for stripe in choice.stripes)
     of_source = extent(in_rows, source_row, source_pitch) if source.tensor in in_dram else 0
-    whole = isinstance(layer, Copy) and layer.whole
     gathered = sum(
-        (plane.height if whole else in_rows) * plane.row_words
+        (plane.height if layer.whole else in_rows) * plane.row_words
         for plane in layer.gathered
         if plane.tensor in in_dram
     )
-    repeated = layer.repeated if isinstance(layer, Convolution) else None
-    if repeated is not None and repeated.tensor in in_dram:
-        gathered += repeated.row_words + in_rows * (source_pitch - source_row)
+    if layer.repeated is not None and layer.repeated.tensor in in_dram:
+        gathered += layer.repeated.row_words + in_rows * (source_pitch - source_row)
     if isinstance(layer, Copy):
         of_source = 0
     return Slabs(

@@ -38,7 +38,7 @@ def stripe_sizes(layer: Layer) -> list[int]:
     if isinstance(layer, MaxPool) and layer.row_by_row:
         return [1]
     count = units(layer)
-    if isinstance(layer, Copy) and layer.whole:
+    if layer.whole:
         return [count]
     return sorted({-(-count // parts) for parts in range(1, count + 1)}, reverse=True)
 

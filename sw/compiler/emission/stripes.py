@@ -34,7 +34,7 @@ def placed_stripe(plan: Plan, number: int) -> PlacedStripe:
     residual = target  # it is loaded to where the sum will be
     if plan.residual is not None:
         residual = _row(plan.residual, stripe.row)
-    if isinstance(plan.layer, Convolution) and plan.layer.repeated is not None:
+    if plan.layer.repeated is not None:
         residual = _repeated(plan, stripe, number)
     return PlacedStripe(stripe, source, target, residual, tuple(_operands(plan, stripe, number)))
 
@@ -52,8 +52,7 @@ def _operands(plan: Plan, stripe: Stripe, number: int) -> Iterator[Place]:
             yield _row(place, stripe.in_row)
             continue
         yield Place(base, plane.row_words)
-        whole = isinstance(layer, Copy) and layer.whole
-        base += (plane.height if whole else stripe.in_rows) * plane.row_words
+        base += (plane.height if layer.whole else stripe.in_rows) * plane.row_words
 
 
 def _repeated(plan: Plan, stripe: Stripe, number: int) -> Place:

@@ -85,7 +85,7 @@ def load(
         if at is None:
             tensor = dram[plane.tensor]
             cut = _plain_cut(step, tensor, plane, plane.words)
-            seen = range(plane.height) if isinstance(layer, Copy) and layer.whole else rows
+            seen = range(plane.height) if layer.whole else rows
             steps.append(_load_rows(step, tensor, seen, place, cut))
     if layer.gathered:
         return steps
