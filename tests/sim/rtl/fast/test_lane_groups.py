@@ -6,9 +6,11 @@ import pytest
 from hw import rtlil
 from hw.config import PRESETS
 from hw.conv.systolic_array import SystolicArray
+from sim import yosys
 from sim.memory.stalls import Stalls
+from sim.rtl.fast.lane_delays import with_delays
 from sim.rtl.fast.lane_kinds import find_kinds
-from tests.sim.rtl.fast.lanes import COLUMNS, ROWS, Lanes
+from tests.sim.rtl.fast.lanes import COLUMNS, ROWS, STAGES, Lanes
 from tests.sim.rtl.streams.engines import ENGINES, open_engine
 
 
@@ -37,6 +39,14 @@ def test_bits_and_cycles_are_those_of_the_simulator(seed, closed, stalls):
 
 def test_cells_that_pass_an_input_on_are_left_alone():
     assert find_kinds(rtlil.convert(Lanes(seed=0, passes=1))) == []
+
+
+def test_chains_of_registers_become_a_loop():
+    text = yosys.transform(rtlil.convert(Lanes(seed=0)), "proc\nflatten\nopt_clean", "write_rtlil")
+    flat, kinds = with_delays(text, [])
+    assert [(kind.module, instances(flat, kind)) for kind in kinds] == [
+        ("\\delay_13", ROWS * (STAGES - 1))
+    ]
 
 
 def test_an_array_is_its_cells():
