@@ -19,6 +19,7 @@ from sim.yosys import unexpected
 
 _NAME = re.compile(r"[\\$][^\s{}]+")
 _CLOCK = "\\clk"
+_LONG_BODY = 100  # lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,13 +122,16 @@ class Groups:
                 code.members.append(f"{storage(register.width)} {array}[{max(count, 1)}];")
                 code.setup.append(f"std::fill_n({array}, {count}, {register.init:#x}ull);")
                 arrays.append(f"auto *r_{place} = {array};")
-            code.step += [
+            loop = [
                 "{",
                 *arrays,
                 "#pragma GCC ivdep",
                 f"for (int i = 0; i < {count}; i++) {{",
+                kind.lane.body,
+                "}",
+                "}",
             ]
-            code.step += [kind.lane.body, "}", "}"]
+            code.step += self._unless_still(code, number, loop)
         for name in self._published:
             output, width = self._outputs[name], self._wires.wires[name].width
             value = f"uint64_t(r_{output.kind}_{output.register}[{output.instance}])"
@@ -135,6 +139,36 @@ class Groups:
                 f"lane_set(top.{member(self._pins[name])}, {value} >> {output.low}, {width});"
             )
         return code.text()
+
+    def _unless_still(self, code: Code, number: int, loop: list[str]) -> list[str]:
+        """The loop, not executed while nothing can change: inputs and registers are what they were.
+
+        Comparing costs less than the loop only if much is computed.
+        """
+        lane = self._kinds[number].lane
+        if lane.body.count("\n") < _LONG_BODY:
+            return loop
+        inputs = [f"in_{number}_{place}" for place in range(len(lane.inputs))]
+        registers = [f"r_{number}_{place}" for place in range(len(lane.registers))]
+        for array in (*inputs, *registers):
+            code.members.append(f"decltype({array}) old_{array};")
+        code.members += [f"bool still_{number} = false;"]
+        kept = [f"std::memcpy(old_{array}, {array}, sizeof {array});" for array in registers]
+        seen = [f"std::memcpy(old_{array}, {array}, sizeof {array});" for array in inputs]
+        return [
+            f"const bool same_{number} = {_equal(inputs)};",
+            f"if (!same_{number}) {{",
+            *seen,
+            f"still_{number} = false;",
+            "}",
+            f"if (!still_{number}) {{",
+            f"if (same_{number}) {{",
+            *kept,
+            "}",
+            *loop,
+            f"still_{number} = same_{number} && {_equal(registers)};",
+            "}",
+        ]
 
     def _feed(self, code: Code, array: str, element: str, seen: list[tuple[Chunk, ...]]) -> None:
         """Give an input of all instances what they see."""
@@ -203,6 +237,11 @@ class Groups:
             parts.append(f"{part} << {position}")
             position += chunk.width
         return " | ".join(parts), not any(chunk.wire for chunk in chunks)
+
+
+def _equal(arrays: list[str]) -> str:
+    """C++ that compares arrays with what was kept of them."""
+    return " && ".join(f"!std::memcmp({array}, old_{array}, sizeof {array})" for array in arrays)
 
 
 def _take_cells(
