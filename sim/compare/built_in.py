@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from sw.frontends.tflite import Imported
-from sw.frontends.tflite.file import TfliteModel
-from sw.frontends.tflite.packing import opened, part
+from sw.frontends.tflite.file.packing import opened, part
+from sw.frontends.tflite.file.reader import TfliteModel
 
 Int8 = npt.NDArray[np.int8]
 

@@ -12,7 +12,7 @@ from sim.functional.tflite_judge import TfliteJudge
 from sim.reference import ReferenceModel
 from sw.errors import DnaError
 from sw.frontends.tflite import Imported, Step
-from sw.frontends.tflite.file import TfliteModel
+from sw.frontends.tflite.file.reader import TfliteModel
 
 Int8 = npt.NDArray[np.int8]
 

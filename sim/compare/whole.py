@@ -14,8 +14,8 @@ from sim.host import HostModel, WholeModel
 from sw.artifact import Artifact
 from sw.artifact.host import as_held
 from sw.frontends.tflite import ImportedFile
+from sw.frontends.tflite.file.packing import cut
 from sw.frontends.tflite.hosting import borders, file_part
-from sw.frontends.tflite.packing import cut
 
 FLOATS = (-1.0, 1.0)
 """Between these are the random values of a float input."""

@@ -14,8 +14,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite.functions import function_operands, function_options
-from sw.frontends.tflite.writer import TfliteWriter
+from sw.frontends.tflite.file.writer import TfliteWriter
+from sw.frontends.tflite.operators.functions import function_operands, function_options
 from sw.graph import Graph
 from sw.numerics import Activation
 from sw.operations import (

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from sw.errors import DnaError
-from sw.frontends.tflite.runtime import reason
+from sw.frontends.tflite.file.runtime import reason
 from sw.numerics import Function
 
 Int8 = npt.NDArray[np.int8]

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from sim.functional.litert import BUILT_IN, LiteRT
 from sw.frontends.tflite import Imported
-from sw.frontends.tflite.file import TfliteModel
-from sw.frontends.tflite.packing import opened, packed
+from sw.frontends.tflite.file.packing import opened, packed
+from sw.frontends.tflite.file.reader import TfliteModel
 
 Int8 = npt.NDArray[np.int8]
 

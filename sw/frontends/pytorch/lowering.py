@@ -22,7 +22,7 @@ from torch.fx import GraphModule, Node
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantizer as rules
 from sw.frontends.pytorch.functions import FUNCTIONS, SIGMOID, SIXTH, SIXTHS, THREE
-from sw.frontends.tflite.functions import function_table
+from sw.frontends.tflite.operators.functions import function_table
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import Activation, Function, WithConstant

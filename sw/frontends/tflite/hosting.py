@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sw.artifact.host import HEAD, INPUT, TAIL, Host, HostPart, HostTensor
 from sw.errors import DnaError
-from sw.frontends.tflite.operator import TfliteOperator
-from sw.frontends.tflite.packing import cut
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.file.packing import cut
 from sw.frontends.tflite.partition import Partition
 from sw.host import children
 

@@ -16,12 +16,12 @@ import dataclasses
 from typing import NoReturn
 
 from sw.errors import DnaError
-from sw.frontends.tflite.axes import Axes
-from sw.frontends.tflite.entry import INPUT
-from sw.frontends.tflite.file import TfliteModel
-from sw.frontends.tflite.operator import OperatorError, TfliteOperator
-from sw.frontends.tflite.operators import HANDLERS, Translation
-from sw.frontends.tflite.unsigned import signed
+from sw.frontends.tflite.file.operator import OperatorError, TfliteOperator
+from sw.frontends.tflite.file.reader import TfliteModel
+from sw.frontends.tflite.operators.axes import Axes
+from sw.frontends.tflite.operators.entry import INPUT
+from sw.frontends.tflite.operators.handlers import HANDLERS, Translation
+from sw.frontends.tflite.operators.unsigned import signed
 from sw.graph import Graph
 from sw.operations import Padding
 from sw.operators import find, nearest

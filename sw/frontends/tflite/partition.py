@@ -13,9 +13,9 @@ import math
 from collections.abc import Iterator
 
 from sw.errors import DnaError
-from sw.frontends.tflite.file import TfliteModel
+from sw.frontends.tflite.file.operator import OperatorError, TfliteOperator
+from sw.frontends.tflite.file.reader import TfliteModel
 from sw.frontends.tflite.importer import Imported, import_model
-from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.operators import find
 
 LEAST_SHARE = 0.9

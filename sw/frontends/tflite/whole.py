@@ -7,13 +7,13 @@ from pathlib import Path
 
 from sw.artifact.host import Host
 from sw.errors import DnaError
-from sw.frontends.tflite.file import TfliteModel, read
+from sw.frontends.tflite.file.packing import cut
+from sw.frontends.tflite.file.reader import TfliteModel, read
+from sw.frontends.tflite.file.runtime import check_loads
+from sw.frontends.tflite.file.splits import without_splits
 from sw.frontends.tflite.hosting import check_runs, host_of
 from sw.frontends.tflite.importer import Imported
-from sw.frontends.tflite.packing import cut
 from sw.frontends.tflite.partition import Partition, partition
-from sw.frontends.tflite.runtime import check_loads
-from sw.frontends.tflite.splits import without_splits
 
 
 @dataclasses.dataclass(frozen=True)

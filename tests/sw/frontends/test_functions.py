@@ -7,7 +7,7 @@ import pytest
 
 from sim.functional.litert import LiteRT
 from sw.errors import DnaError
-from sw.frontends.tflite.functions import function_table
+from sw.frontends.tflite.operators.functions import function_table
 from sw.numerics import Function
 from sw.operations import Scalar
 from tests.support.tflite_models import Maker

@@ -12,8 +12,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 from sw import numerics
 from sw.errors import DnaError
-from sw.frontends.tflite.runtime import reason
-from sw.frontends.tflite.writer import TfliteWriter
+from sw.frontends.tflite.file.runtime import reason
+from sw.frontends.tflite.file.writer import TfliteWriter
 from sw.numerics import BYTES, Function, WithConstant
 from sw.operations import Scalar
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from sw.frontends.tflite.packing import packed
+from sw.frontends.tflite.file.packing import packed
 
 Array = npt.NDArray[Any]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from sw.bilinear import Way, bilinear, bilinear_factor
-from sw.frontends.tflite.operands import Operands, Value
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.operators.operands import Operands, Value
 from sw.operators.shapes import MAP_RANK, axes_of
 
 Built = tuple[str, tuple[int, ...]]

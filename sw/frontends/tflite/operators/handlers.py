@@ -12,15 +12,15 @@ from ai_edge_litert import schema_py_generated as schema
 
 from sw import numerics
 from sw.errors import DnaError
-from sw.frontends.tflite.copies import Built, Copies
-from sw.frontends.tflite.elementwise import Elementwise
-from sw.frontends.tflite.entry import Entry, is_a
-from sw.frontends.tflite.functions import function_table
-from sw.frontends.tflite.host import Host
-from sw.frontends.tflite.operands import Value
-from sw.frontends.tflite.operator import OperatorError, TfliteOperator
-from sw.frontends.tflite.shapes import ShapeArithmetic
-from sw.frontends.tflite.wide import WideWeights, is_wide, upward_average, wide_depthwise
+from sw.frontends.tflite.file.operator import OperatorError, TfliteOperator
+from sw.frontends.tflite.operators.copies import Built, Copies
+from sw.frontends.tflite.operators.elementwise import Elementwise
+from sw.frontends.tflite.operators.entry import Entry, is_a
+from sw.frontends.tflite.operators.functions import function_table
+from sw.frontends.tflite.operators.host import Host
+from sw.frontends.tflite.operators.operands import Value
+from sw.frontends.tflite.operators.shapes import ShapeArithmetic
+from sw.frontends.tflite.operators.wide import WideWeights, is_wide, upward_average, wide_depthwise
 from sw.graph_builder import Weights, Window
 from sw.numerics import Function
 from sw.operations import Lookup, Padding

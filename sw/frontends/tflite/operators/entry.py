@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 
 from sw.errors import DnaError
-from sw.frontends.tflite.axes import Axes
-from sw.frontends.tflite.file import DYNAMIC, TfliteTensor
-from sw.frontends.tflite.operands import Value
-from sw.frontends.tflite.operator import TfliteOperator
-from sw.frontends.tflite.passage import TRANSPOSE, Passage
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.file.reader import DYNAMIC, TfliteTensor
+from sw.frontends.tflite.operators.axes import Axes
+from sw.frontends.tflite.operators.operands import Value
+from sw.frontends.tflite.operators.passage import TRANSPOSE, Passage
 from sw.graph_builder import GraphBuilder
 from sw.operators import find
 

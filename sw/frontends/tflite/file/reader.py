@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite.fields import unread
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.file.fields import unread
+from sw.frontends.tflite.file.operator import TfliteOperator
 
 Array = npt.NDArray[Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from sw.errors import DnaError
-from sw.frontends.tflite.fields import says_nothing
+from sw.frontends.tflite.file.fields import says_nothing
 
 TABLES = {
     "CONV_2D": "Conv2DOptions",

@@ -12,9 +12,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite.file import DAMAGE, FILE_IDENTIFIER, TfliteModel
-from sw.frontends.tflite.file import read as read_file
-from sw.frontends.tflite.packing import opened, packed
+from sw.frontends.tflite.file.packing import opened, packed
+from sw.frontends.tflite.file.reader import DAMAGE, FILE_IDENTIFIER, TfliteModel
+from sw.frontends.tflite.file.reader import read as read_file
 
 _SPLIT, _SLICE = schema.BuiltinOperator.SPLIT, schema.BuiltinOperator.SLICE
 
@@ -131,6 +131,6 @@ def read(content: bytes, what: str) -> TfliteModel:
     many operators as it has results.
 
     Raises:
-        DnaError: as :func:`sw.frontends.tflite.file.read`.
+        DnaError: as :func:`sw.frontends.tflite.file.reader.read`.
     """
     return read_file(without_splits(content), what)

@@ -9,7 +9,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from sw.frontends.tflite.file import FILE_IDENTIFIER, outside
+from sw.frontends.tflite.file.reader import FILE_IDENTIFIER, outside
 
 BUFFER_ALIGNMENT = 16  # the schema's force_align of Buffer.data
 TABLE_BYTES = 1 << 20  # first guess at the room for everything but the arrays
