@@ -9,14 +9,14 @@ Feature maps are int8 [height, width, channels]; flat tensors are int8 [channels
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sw.errors import DnaError
-from sw.graph import Graph
+from sw.graph import NOTHING, Graph
 from sw.operations import (
     Add,
     AveragePool2D,
@@ -363,24 +363,30 @@ class ReferenceModel:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
-    def run_all(self, image: Int8) -> dict[str, Int8]:
+    def run_all(
+        self,
+        image: Int8,
+        further: Mapping[str, Int8] = NOTHING,
+    ) -> dict[str, Int8]:
         """Every tensor of the graph for one image.
 
         Args:
             image: int8 of the shape of the graph's input.
+            further: of other inputs, by name; a state that is not there has its initial value.
 
         Returns:
-            The tensors by name, the input included.
+            The tensors by name, the inputs included.
         """
-        values = {self.graph.input: image}
+        given = self.graph.fed(image, further)
+        values: dict[str, Int8] = dict(zip(self.graph.inputs, given, strict=True))
         for operation in self.graph.operations:
             inputs = [values[name] for name in operation.inputs]
             values[operation.output] = run_operation(self.graph, operation, inputs)
         return values
 
-    def outputs(self, image: Int8) -> list[Int8]:
-        """All outputs of the graph for one image, in its order; ``image`` as for ``run_all``."""
-        values = self.run_all(image)
+    def outputs(self, image: Int8, further: Mapping[str, Int8] = NOTHING) -> list[Int8]:
+        """All outputs of the graph for one image, in its order; arguments as for ``run_all``."""
+        values = self.run_all(image, further)
         return [values[name] for name in self.graph.outputs]
 
     def run(self, batch: Int8) -> Int8:

@@ -76,6 +76,12 @@ class OperationBuilder:
         self._graph.tensors[name] = tensor
         return tensor
 
+    def further_input(self, name: str, shape: tuple[int, ...], scale: float, zero: int) -> str:
+        """Add an input besides the first one."""
+        self._tensor(name, shape, scale, zero)
+        self._graph.further = (*self._graph.further, name)
+        return name
+
     def tensor(self, name: str) -> Tensor:
         """The tensor called ``name``.
 

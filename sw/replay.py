@@ -54,9 +54,16 @@ def check_graph(graph: Graph) -> None:
     # What overflows is refused by the builder.
     with np.errstate(all="ignore"):
         builder = GraphBuilder(source.name, source.shape, source.scale, source.zero_point)
+        for name in graph.further:
+            more = _tensor(graph, name)
+            builder.further_input(name, more.shape, more.scale, more.zero_point)
         for operation in graph.operations:
             _replay(builder, graph, operation)
-        right = builder.finish(*graph.outputs)
+        for state in graph.states:
+            if f"{state.source}.initial" not in graph.constants:
+                raise DnaError(f"there is no constant '{state.source}.initial'")
+            builder.carry(state.source, state.target, graph.constants[f"{state.source}.initial"])
+        right = builder.finish(*graph.answers)
     _compare(graph, right)
 
 

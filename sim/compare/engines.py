@@ -7,6 +7,7 @@ it computes (docs/numerics.md).
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -81,6 +82,7 @@ class Comparer:
     """
 
     def __init__(self, graph: Graph) -> None:
+        self._graph = graph
         self._operations = [operation.output for operation in graph.operations]
         self._engines = {
             "functional": FunctionalModel(graph).run_all,
@@ -92,10 +94,12 @@ class Comparer:
         """Compare the outputs of every operation for one image.
 
         Args:
-            image: int8 of the shape of the graph's input.
+            image: int8 of the shape of the graph's input; further inputs, state too, are random.
         """
-        judged = dict(zip(self._operations, self._judge.run(image), strict=True))
-        results = {name: run(image) for name, run in self._engines.items()}
+        further = random_further(self._graph, image)
+        given = self._graph.fed(image, further)
+        judged = dict(zip(self._operations, self._judge.run(*given), strict=True))
+        results = {name: run(image, further) for name, run in self._engines.items()}
         comparisons = []
         for operation in self._operations:
             comparison = Comparison(operation)
@@ -103,6 +107,15 @@ class Comparer:
                 compare_output(comparison, name, results[name][operation], judged[operation])
             comparisons.append(comparison)
         return comparisons
+
+
+def random_further(graph: Graph, image: Int8) -> dict[str, Int8]:
+    """Random values for the inputs besides the first, by name; of one image always the same."""
+    rng = np.random.default_rng(zlib.crc32(image.tobytes()))
+    return {
+        name: rng.integers(-128, 128, graph.tensors[name].shape, dtype=np.int8)
+        for name in graph.further
+    }
 
 
 def compare_output(comparison: Comparison, engine: str, got: Int8, expected: Int8) -> None:

@@ -320,7 +320,8 @@ class _Emitter(TfliteWriter):
         """The whole file."""
         names = [operation.output for operation in self.graph.operations]
         outputs = names if every_tensor else self.graph.outputs
-        return self.file([self.index[self.graph.input]], [self.index[name] for name in outputs])
+        given = [self.index[name] for name in self.graph.inputs]
+        return self.file(given, [self.index[name] for name in outputs])
 
 
 WRITERS: dict[type[Operation], Callable[[_Emitter, Any], None]] = {

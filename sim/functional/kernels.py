@@ -107,10 +107,11 @@ class Kernels:
         layers = list(self._plan(reuse=not every_tensor))
         self._compute = self._start((Layer * len(layers))(*layers), threads)
 
-    def run(self, image: Int8) -> list[Int8]:
+    def run(self, image: Int8, *further: Int8) -> list[Int8]:
         """The outputs for one image, as :meth:`sim.functional.litert.LiteRT.run` gives them."""
-        source = self._memory[self._graph.input].view
-        np.bitwise_xor(image.view(np.uint8).reshape(source.shape), UNSIGNED, out=source)
+        for name, values in zip(self._graph.inputs, (image, *further), strict=True):
+            source = self._memory[name].view
+            np.bitwise_xor(values.view(np.uint8).reshape(source.shape), UNSIGNED, out=source)
         self._compute()
         return [
             (self._memory[name].view ^ UNSIGNED)
@@ -154,7 +155,7 @@ class Kernels:
         for operation in graph.operations:
             if operation.name not in absorbed:
                 steps.append((operation, self._fused.get(operation.name)))
-        last_use = dict.fromkeys((*graph.outputs, graph.input), len(steps))
+        last_use = dict.fromkeys((*graph.outputs, *graph.inputs), len(steps))
         for i, (operation, add) in enumerate(steps):
             for name in (*operation.inputs, *(add.inputs if add else ())):
                 last_use[name] = max(last_use.get(name, 0), i)
@@ -170,7 +171,8 @@ class Kernels:
                 waiting.pop() if waiting else Memory(graph.tensors[name], self._borders[name])
             )
 
-        allocate(graph.input)
+        for name in graph.inputs:
+            allocate(name)
         for i, (operation, add) in enumerate(steps):
             allocate((add or operation).output)
             yield from self._layers(operation, add)

@@ -24,7 +24,8 @@ from sw.operators.row import Operator, Spelling
 
 _CONV = {field.name: field.range[1] for field in FORMATS[Opcode.CONV].fields}
 _KERNELS = (
-    f"strides to {_CONV['stride']}, kernels to {_CONV['kernel_height']} x {_CONV['kernel_width']}"
+    f"strides to {_CONV['stride']}, kernels to {_CONV['kernel_height']} x {_CONV['kernel_width']}, "
+    "larger ones where there is one window only"
 )
 _FUSED_ONNX = "Relu or Clip to 0..6 right behind Conv, Gemm, Add or a pooling"
 _FUSED_TORCH = "a ReLU or ReLU6 right behind a convolution, linear layer, sum or pooling"

@@ -1,6 +1,6 @@
 """TFLite: full-integer flatbuffers."""
 
-from sw.frontends.tflite.file.splits import read
+from sw.frontends.tflite.file.opening import read
 from sw.frontends.tflite.importer import Imported, Step, import_model
 from sw.frontends.tflite.whole import ImportedFile, import_file
 

@@ -44,6 +44,11 @@ def opened(content: bytes) -> Any:
     return model
 
 
+def number_of(code: Any) -> int:
+    """The operator that an ``OperatorCodeT`` names; old files have it in another field."""
+    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
+
+
 def cut(
     content: bytes, operators: Collection[int], inputs: Sequence[int], outputs: Sequence[int]
 ) -> bytes:
