@@ -25,6 +25,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -314,6 +315,13 @@ def _resize_nearest(_graph: Graph, operation: ResizeNearest, inputs: list[Int8])
     return inputs[0].repeat(down, axis=0).repeat(across, axis=1)
 
 
+def _interleave(_graph: Graph, operation: Interleave, inputs: list[Int8]) -> Int8:
+    down, across = operation.factor
+    height, width, channels = inputs[0].shape
+    turns = np.stack(inputs).reshape(down, across, height, width, channels)
+    return turns.transpose(2, 0, 3, 1, 4).reshape(height * down, width * across, channels)
+
+
 def _max_pool(_graph: Graph, operation: MaxPool2D, inputs: list[Int8]) -> Int8:
     return max_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
 
@@ -338,6 +346,7 @@ RULES: dict[type[Operation], Callable[[Graph, Any, list[Int8]], Int8]] = {
     Concatenation: _concatenate,
     Slice: _slice,
     ResizeNearest: _resize_nearest,
+    Interleave: _interleave,
     MaxPool2D: _max_pool,
     AveragePool2D: _average_pool,
     Mean: _mean,

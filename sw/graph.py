@@ -19,14 +19,12 @@ from sw import numerics
 from sw.errors import DnaError
 from sw.operations import (
     AveragePool2D,
-    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
     MaxPool2D,
+    Moved,
     Operation,
-    ResizeNearest,
-    Slice,
     Tensor,
     Weighted,
 )
@@ -202,9 +200,7 @@ class Graph(msgspec.Struct):
             return True
         for operation in self.operations:
             if operation.output == name:
-                if isinstance(
-                    operation, MaxPool2D | AveragePool2D | Concatenation | Slice | ResizeNearest
-                ):
+                if isinstance(operation, MaxPool2D | AveragePool2D | Moved):
                     return all(self.at_least_zero_point(each) for each in operation.inputs)
                 return bool(getattr(operation, "lo", numerics.INT8_MIN) >= zero_point)
         return False

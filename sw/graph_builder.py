@@ -59,6 +59,17 @@ class GraphBuilder(OperationBuilder):
         self._graph.tensors[x] = msgspec.structs.replace(self._graph.tensors[x], shape=shape)
         return True
 
+    def selected(self, name: str, x: str, order: Sequence[int]) -> str:
+        """Add a convolution that changes no value: some channels of a map, in any order."""
+        source = self.tensor(x)
+        values = np.eye(source.shape[-1], dtype=np.int8)[list(order)]
+        weights = Weights(
+            values=values[:, None, None],
+            bias=np.zeros(len(values), np.int32),
+            scale=np.ones(len(values), np.float32),
+        )
+        return self.conv2d(name, x, weights, Output(source.scale, source.zero_point))
+
     def widened(self, name: str, x: str, before: int, after: int, padding: Padding) -> str:
         """Add a convolution that puts channels of zeros around those that there are."""
         source = self.tensor(x)

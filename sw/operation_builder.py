@@ -24,6 +24,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -263,6 +264,11 @@ class OperationBuilder:
     def resize_nearest(self, name: str, x: str, factor: Pair) -> str:
         """Repeat every pixel ``factor`` times, (rows, columns)."""
         return self._append(ResizeNearest(name=name, inputs=(x,), output=name, factor=factor))
+
+    def interleave(self, name: str, inputs: Sequence[str], factor: Pair) -> str:
+        """Put pixels of maps in turns, (rows, columns); the output keeps scale and zero point."""
+        operation = Interleave(name=name, inputs=tuple(inputs), output=name, factor=factor)
+        return self._append(operation)
 
     def pool(self, kind: type[MaxPool2D | AveragePool2D], name: str, x: str, window: Window) -> str:
         """Add a pooling; the output keeps the input's scale and zero point."""

@@ -24,6 +24,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -153,6 +154,10 @@ def _resize(builder: GraphBuilder, _graph: Graph, resize: ResizeNearest, _output
     return builder.resize_nearest(resize.name, resize.inputs[0], resize.factor)
 
 
+def _interleave(builder: GraphBuilder, _graph: Graph, turns: Interleave, _output: Output) -> str:
+    return builder.interleave(turns.name, turns.inputs, turns.factor)
+
+
 def _max_pool(builder: GraphBuilder, _graph: Graph, pool: MaxPool2D, _output: Output) -> str:
     return builder.max_pool2d(pool.name, pool.inputs[0], _window(pool))
 
@@ -177,6 +182,7 @@ REPLAYS: Mapping[type[Operation], Replayed] = {
     Concatenation: _concatenate,
     Slice: _slice,
     ResizeNearest: _resize,
+    Interleave: _interleave,
     MaxPool2D: _max_pool,
     AveragePool2D: _average,
     Mean: _mean,

@@ -26,6 +26,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -233,6 +234,39 @@ class _Emitter(TfliteWriter):
             schema.ResizeNearestNeighborOptionsT(),
         )
 
+    def interleave(self, operation: Interleave) -> None:
+        """CONCATENATION of channels, which puts pixels in turns, and of rows as channels."""
+        _, across = operation.factor
+        height, width, channels = self.graph.operands(operation)[0].shape
+        wide = width * across * channels
+        rows = []
+        for first in range(0, len(operation.inputs), across):
+            name = f"{operation.name}.{first}"
+            maps = [self.index[each] for each in operation.inputs[first : first + across]]
+            joint = self.passing(operation, name, (height, width, across * channels))
+            self.joined(maps, joint)
+            rows.append(self.passing(operation, f"{name}.flat", (height, 1, wide)))
+            self.reshaped(joint, rows[-1], (1, height, 1, wide), name)
+        joint = self.passing(operation, f"{operation.name}.rows", (height, 1, len(rows) * wide))
+        self.joined(rows, joint)
+        shape = (1, *self.graph.result(operation).shape)
+        self.reshaped(joint, self.index[operation.output], shape, operation.name)
+
+    def passing(self, operation: Interleave, name: str, shape: tuple[int, ...]) -> int:
+        """A tensor between its operators, with the quantization of the result."""
+        return self.activation_tensor(name, shape, self.graph.result(operation))
+
+    def joined(self, maps: Sequence[int], result: int) -> None:
+        """CONCATENATION of the channels of maps."""
+        options = schema.ConcatenationOptionsT(axis=MAP_RANK)
+        self.operator(CODE.CONCATENATION, maps, result, options)
+
+    def reshaped(self, x: int, result: int, shape: tuple[int, ...], name: str) -> None:
+        """RESHAPE."""
+        array = np.array(shape, np.int32)
+        constant = self.constant(f"{name}.shape", array)
+        self.operator(CODE.RESHAPE, [x, constant], result, schema.ReshapeOptionsT(newShape=array))
+
     def pool(self, operation: MaxPool2D | AveragePool2D) -> None:
         """MAX_POOL_2D or AVERAGE_POOL_2D."""
         mode, x = self.padded(operation)
@@ -335,6 +369,7 @@ WRITERS: dict[type[Operation], Callable[[_Emitter, Any], None]] = {
     Concatenation: _Emitter.concatenation,
     Slice: _Emitter.channel_slice,
     ResizeNearest: _Emitter.resize_nearest,
+    Interleave: _Emitter.interleave,
     MaxPool2D: _Emitter.pool,
     AveragePool2D: _Emitter.pool,
     Mean: _Emitter.mean,

@@ -14,7 +14,10 @@ from sw.numerics import Function
 
 Int8 = npt.NDArray[np.int8]
 DELEGATE = "DELEGATE"
-COPIES = ("CONCATENATION", "SLICE", "STRIDED_SLICE", "RESIZE_NEAREST_NEIGHBOR")
+COPIES = (
+    *("CONCATENATION", "SLICE", "STRIDED_SLICE", "RESIZE_NEAREST_NEIGHBOR"),
+    *("DEPTH_TO_SPACE", "RESHAPE"),
+)
 BUILT_IN = frozenset(
     {
         "AVERAGE_POOL_2D",

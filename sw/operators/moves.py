@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sw.operations import Concatenation, ResizeNearest, Slice
+from sw.operations import Concatenation, Interleave, ResizeNearest, Slice
 from sw.operators import constraints, shapes
 from sw.operators.row import Operator, Spelling
 
@@ -62,6 +62,28 @@ RESIZE_NEAREST = Operator(
         "pytorch": Spelling(names=("aten.upsample_nearest2d.vec",)),
     },
     constraints=(constraints.SPATIAL, constraints.FACTOR),
+    shape=shapes.repeated,
+    keeps_quantization=True,
+)
+
+INTERLEAVING = Operator(
+    name="interleaving",
+    operation=Interleave,
+    accepts="channels as pixels between pixels",
+    graph="a slice for each place of a pixel, and these in turns",
+    machine="POOL copies, once for each place of a pixel",
+    spelling={
+        "tflite": Spelling(
+            names=("DEPTH_TO_SPACE",), instead_of={"SPACE_TO_DEPTH": "CONV_2D with a stride"}
+        ),
+        "onnx": Spelling(names=("DepthToSpace",), instead_of={"SpaceToDepth": "Conv"}),
+        "pytorch": Spelling(
+            names=("aten.pixel_shuffle.default",),
+            instead_of={"aten.pixel_unshuffle.default": "aten.conv2d with a stride"},
+        ),
+    },
+    operands=0,
+    constraints=(constraints.SPATIAL, constraints.FACTOR, constraints.IN_TURNS),
     shape=shapes.repeated,
     keeps_quantization=True,
 )

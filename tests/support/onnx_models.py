@@ -127,8 +127,25 @@ def _classified(net: FloatNetwork, x: str) -> str:
 EXAMPLES: dict[str, Callable[[FloatNetwork, str], str]] = {
     "convolution": lambda net, x: net.conv(x, 4, 8, 3, strides=[2, 1], pads=[1, 0, 2, 1]),
     "depthwise convolution": lambda net, x: net.conv(x, 16, 8, 3, 8, strides=[1, 2]),
+    "grouped convolution": lambda net, x: net.conv(x, 6, 8, 3, 2, pads=[1, 0, 1, 1]),
+    "transposed convolution": lambda net, x: net.conv(
+        net.node(
+            "ConvTranspose",
+            x,
+            net.weights(8, 4, 3, 2),
+            net.weights(4),
+            strides=[2, 1],
+            pads=[1, 0, 0, 1],
+        ),
+        4,
+        4,
+        1,
+    ),
     "fully connected": _classified,
     "addition": lambda net, x: net.node("Add", x, net.conv(x, 8, 8, 1)),
+    "interleaving": lambda net, x: net.conv(
+        net.node("DepthToSpace", x, blocksize=2, mode="CRD"), 4, 2, 3
+    ),
     "max-pool": lambda net, x: net.node("MaxPool", x, kernel_shape=[3, 2], strides=[2, 1]),
     "average-pool": lambda net, x: net.node("AveragePool", x, kernel_shape=[3, 2], strides=[1, 2]),
     "mean": lambda net, x: net.node("GlobalAveragePool", x),
@@ -145,6 +162,10 @@ EXAMPLES: dict[str, Callable[[FloatNetwork, str], str]] = {
     "softmax": lambda net, x: net.node("Softmax", _classified(net, x)),
 }
 """An operator of each row of the table, behind a convolution with 8 channels and what it needs."""
+
+
+FLOAT_ALONE = ("transposed convolution",)
+"""What ONNX Runtime's quantizer leaves float in the QOperator form."""
 
 
 def save_example(folder: Path, name: str, form: str, kind: str = "QUInt8") -> Path:

@@ -234,7 +234,7 @@ class Values:
             return node.kind
         value = self.values.get(node.input(0))
         channels = self.build.tensor(value.name).shape[-1] if isinstance(value, Value) else 0
-        return f"{node.kind} (group = {'channels' if groups == channels else groups})"
+        return f"{node.kind} ({'group = channels' if groups == channels else 'groups'})"
 
     def activation_input(self, node: Node, position: int) -> Value:
         """An activation with its scale and zero point behind it, which must be those it has."""

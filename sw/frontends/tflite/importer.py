@@ -26,6 +26,8 @@ from sw.graph import Graph
 from sw.operations import Padding
 from sw.operators import find, nearest
 
+GROUPED = "CONV_2D (groups)"
+
 
 @dataclasses.dataclass(frozen=True)
 class Step:
@@ -141,7 +143,8 @@ class _Importer(Translation):
 
     def check_file(self) -> None:
         """Refuse operators that there are not here, and what no runtime should take."""
-        missing = [each for each in self.model.operators if find("tflite", each.code) is None]
+        found = {each.index: find("tflite", self.spelled(each)) for each in self.model.operators}
+        missing = [each for each in self.model.operators if found[each.index] is None]
         if missing:
             code = missing[0].code
             others = sorted({each.code for each in missing} - {code})
@@ -167,11 +170,19 @@ class _Importer(Translation):
                 operator.refuse(f"{tensor.name!r}: {tensor.fault}", "the same without it")
             written.add(tensor.index)
 
+    def spelled(self, operator: TfliteOperator) -> str:
+        """What the table of operators calls an operator."""
+        if operator.code != "CONV_2D" or len(operator.inputs) < 2 or min(operator.inputs[:2]) < 0:
+            return operator.code
+        shapes = [self.model.tensors[index].shape for index in operator.inputs[:2]]
+        fewer = shapes[0][-1:] != shapes[1][-1:] and all(len(shape) == 4 for shape in shapes)
+        return GROUPED if fewer else operator.code
+
     def step(self, operator: TfliteOperator) -> Step:
         index = operator.outputs[0]
         reads = tuple(self.values[i].name for i in operator.inputs if i in self.values)
         if operator.index not in self.arrived:
-            row = find("tflite", operator.code)
+            row = find("tflite", self.spelled(operator))
             assert row is not None
             try:
                 HANDLERS[row.name](self, operator)

@@ -10,6 +10,8 @@ from sw.frontends.tflite.file.fields import says_nothing
 
 TABLES = {
     "CONV_2D": "Conv2DOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions",
+    "DEPTH_TO_SPACE": "DepthToSpaceOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "ADD": "AddOptions",
