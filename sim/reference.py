@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sim import moves
 from sw.errors import DnaError
 from sw.graph import NOTHING, Graph
 from sw.operations import (
@@ -36,7 +37,6 @@ from sw.operations import (
     ResizeNearest,
     Slice,
 )
-from sw.operators.shapes import MAP_RANK
 
 Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
@@ -301,27 +301,6 @@ def _lookup(graph: Graph, operation: Lookup, inputs: list[Int8]) -> Int8:
     return look_up(inputs[0], graph.constant(operation, "table"))
 
 
-def _concatenate(_graph: Graph, operation: Concatenation, inputs: list[Int8]) -> Int8:
-    return np.concatenate(inputs, axis=operation.axis - MAP_RANK)
-
-
-def _slice(_graph: Graph, operation: Slice, inputs: list[Int8]) -> Int8:
-    chosen = range(operation.begin, operation.begin + operation.count)
-    return inputs[0].take(chosen, axis=operation.axis - MAP_RANK)
-
-
-def _resize_nearest(_graph: Graph, operation: ResizeNearest, inputs: list[Int8]) -> Int8:
-    down, across = operation.factor
-    return inputs[0].repeat(down, axis=0).repeat(across, axis=1)
-
-
-def _interleave(_graph: Graph, operation: Interleave, inputs: list[Int8]) -> Int8:
-    down, across = operation.factor
-    height, width, channels = inputs[0].shape
-    turns = np.stack(inputs).reshape(down, across, height, width, channels)
-    return turns.transpose(2, 0, 3, 1, 4).reshape(height * down, width * across, channels)
-
-
 def _max_pool(_graph: Graph, operation: MaxPool2D, inputs: list[Int8]) -> Int8:
     return max_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
 
@@ -343,10 +322,10 @@ RULES: dict[type[Operation], Callable[[Graph, Any, list[Int8]], Int8]] = {
     Multiply: _multiply,
     Extremum: _extremum,
     Lookup: _lookup,
-    Concatenation: _concatenate,
-    Slice: _slice,
-    ResizeNearest: _resize_nearest,
-    Interleave: _interleave,
+    Concatenation: moves.concatenate,
+    Slice: moves.slice_of,
+    ResizeNearest: moves.resize_nearest,
+    Interleave: moves.interleave,
     MaxPool2D: _max_pool,
     AveragePool2D: _average_pool,
     Mean: _mean,
