@@ -79,6 +79,16 @@ def _padding_mode(operation: Windowed, source: Tensor, target: Tensor) -> int | 
     return int(schema.Padding.SAME) if same else None
 
 
+def _sees_padding_alone(operation: Windowed, source: Tensor, target: Tensor) -> bool:
+    """Whether a window is behind the edge of a map, where PAD has values and nothing has any."""
+    fronts = (operation.padding.top, operation.padding.left)
+    return any(
+        front >= operation.kernel[axis]
+        or (target.shape[axis] - 1) * operation.stride[axis] - front >= source.shape[axis]
+        for axis, front in enumerate(fronts)
+    )
+
+
 class _Emitter(TfliteWriter):
     """Writes the operations of a graph."""
 
@@ -336,6 +346,11 @@ class _Emitter(TfliteWriter):
                 "use SAME padding or put a ReLU in front"
             )
         pads = operation.padding
+        if isinstance(operation, MaxPool2D) and _sees_padding_alone(operation, source, target):
+            raise DnaError(
+                f"{operation.name}: TFLite cannot pad a max-pool so far that a window sees nothing "
+                "else"
+            )
         amounts = np.array(
             [[0, 0], [pads.top, pads.bottom], [pads.left, pads.right], [0, 0]], np.int32
         )

@@ -39,7 +39,10 @@ SLICE = Operator(
             instead_of={"SPLIT_V": "SPLIT"},
         ),
         "onnx": _ABSENT,
-        "pytorch": _ABSENT,
+        "pytorch": Spelling(
+            names=("aten.slice.Tensor",),
+            note="step 1; aten.chunk and aten.split are one for each part",
+        ),
     },
     constraints=(constraints.CHANNELS_THERE,),
     shape=shapes.sliced,

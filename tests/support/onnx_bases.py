@@ -26,6 +26,10 @@ From 21 on ONNX Runtime puts uint8 QuantizeLinear nodes behind int8 views, and t
 """
 
 
+FLOAT_ONLY = {("DepthToSpace", 10)}
+"""What ONNX Runtime moves no bytes with."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Schema:
     """What an operator has in the opsets that share it.
@@ -66,7 +70,8 @@ def schemas() -> list[Schema]:
         ]
         newest = NEWEST.get(item.name, 20)
         opset = min([newest, *(version - 1 for version in newer)])
-        if item.domain == "" and opset >= OLDEST and item.since_version <= newest:
+        there = (item.name, opset) not in FLOAT_ONLY
+        if there and item.domain == "" and opset >= OLDEST and item.since_version <= newest:
             schema = _schema(item, opset)
             found[schema.operator, schema.inputs, schema.attributes] = schema
     own = [
@@ -185,6 +190,20 @@ def _convolved(net: Network) -> list[onnx.ModelProto]:
         weights = net.node("DequantizeLinear", values, net.constant(0.005, np.float32))
         return [net.end(net.target(x, weights, pads=[1] * 4))]
     return [net.end(net.target(x, net.weights(4, 4, 3, 3), net.bias(4), pads=[1] * 4))]
+
+
+def _widened(net: Network) -> list[onnx.ModelProto]:
+    """A transposed convolution."""
+    if net.schema.opset < 13:
+        values = net.constant(net.rng.integers(-127, 128, (4, 4, 3, 3)), np.int8)
+        weights = net.node("DequantizeLinear", values, net.constant(0.005, np.float32))
+        return [net.end(net.target(net.edge(), weights, strides=[2, 1]))]
+    weights = net.weights(4, 4, 3, 3, axis=1)
+    return [net.end(net.target(net.edge(), weights, net.bias(4), strides=[2, 1], pads=[1] * 4))]
+
+
+def _spread(net: Network) -> list[onnx.ModelProto]:
+    return [net.end(net.target(net.edge(), blocksize=2), "x")]
 
 
 def _gemm(net: Network) -> list[onnx.ModelProto]:
@@ -339,6 +358,8 @@ def _integer(net: Network) -> list[onnx.ModelProto]:
 
 BASES = {
     **dict.fromkeys(("Conv",), _convolved),
+    "ConvTranspose": _widened,
+    "DepthToSpace": _spread,
     **dict.fromkeys(("Gemm", "MatMul"), _gemm),
     **dict.fromkeys(("Add",), _add),
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),

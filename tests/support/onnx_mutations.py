@@ -38,12 +38,15 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "axis": [LEFT_OUT, 0, 1, 2, 3, -1, -2, -3],
     "beta": [1.0, 0.5, 0.0],
     "block_size": [0, 1, 2, 3],
+    "blocksize": [0, 1, 2, 3],
     "keepdims": [0, 1],
     "max": [LEFT_OUT, 6.0, 3.0, 1.0],
     "min": [LEFT_OUT, 0.0, -1.0, 0.5],
     "mode": ["constant", "reflect", "edge", "wrap"],
     "noop_with_empty_axes": [0, 1],
     "opset": [1, 11, 13],
+    "output_padding": [LEFT_OUT, [0, 0], [1, 0], [1, 1]],
+    "output_shape": [LEFT_OUT, [11, 6], [1, 4, 11, 6]],
     "output_dtype": [
         *(0, TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.INT4),
         *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.FLOAT8E4M3FN),
@@ -80,6 +83,7 @@ OF_OPERATOR: dict[tuple[str, str], list[Any]] = {
         *([0, 1, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0], [0, 0, 2, 0, 0, 1, 0, 3]),
     ],
     ("Pad", "value"): [0.0, 1.0, -0.2],
+    ("DepthToSpace", "mode"): ["DCR", "CRD"],
 }
 """Values where an operator has a field of another kind by the same name."""
 INPUTS: dict[tuple[str, str], list[Any]] = {

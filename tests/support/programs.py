@@ -303,7 +303,7 @@ class RandomNetwork:
         parts = [x, x]
         if listed("convolution"):
             kernel = [1, 1]
-            kernel[axis] = int(self.rng.integers(1, (height, width)[axis] + 1))
+            kernel[axis] = int(self.rng.integers(1, min((height, width)[axis], 15) + 1))
             windows = (Window((1, 1)), Window((kernel[0], kernel[1])))
             parts = [self.conv(x, 7, window, output) for window in windows]
         if self.rng.random() < 0.3:

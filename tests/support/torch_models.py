@@ -61,6 +61,10 @@ EXAMPLES: dict[str, Callable[[], nn.Module]] = {
         nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(0.1), nn.Sigmoid(), nn.Hardsigmoid()
     ),
     "concatenation": lambda: Around(lambda x: torch.cat([x, nn.functional.max_pool2d(x, 1)], 1)),
+    "slice": lambda: Around(
+        lambda x: torch.cat([*x.chunk(4, 1)[::-1], x[:, 1:3], *x.split([3, 5], 1)], 1),
+        nn.Conv2d(18, 4, 3),
+    ),
     "nearest resize": lambda: Around(nn.Upsample(scale_factor=2)),
     "interleaving": lambda: Around(_same, nn.PixelShuffle(2)),
     "max-pool": lambda: Around(_same, nn.MaxPool2d((3, 2), (2, 1))),

@@ -29,6 +29,7 @@ from sw.numerics import INT8_MAX, INT8_MIN, Function, WithConstant
 from sw.operations import Lookup, Padding, Scalar
 from sw.operators import nearest
 from sw.operators.constraints import SPATIAL
+from sw.operators.shapes import MAP_RANK
 
 
 def lower(converted: GraphModule, shape: tuple[int, ...]) -> Graph:
@@ -147,6 +148,23 @@ class _Lowering(Weighted):
         tensors = [self.tensors[source] for source in rules.sources(node)]
         return self.builder.concatenate(name, tensors)
 
+    def _slice(self, node: Node) -> str:
+        name, x = self.name(node), self.input(node)
+        axis, begin, end, step = arguments(node, 1, 0, None, None, 1)
+        shape = self.builder.tensor(x).shape
+        rank = node.meta["val"].ndim
+        inner = {0: None, 1: 2, 2: 0, 3: 1}[axis % rank]
+        extent = 1 if inner is None else shape[inner - MAP_RANK]
+        first, last, _ = slice(begin, end).indices(extent)
+        if (first, last) == (0, extent) and step == 1:
+            return x
+        if step != 1 or (len(shape), rank) != (MAP_RANK, 4) or inner is None or first >= last:
+            raise DnaError(
+                f"unsupported operator {name}: {first} to {last} by {step} of axis {axis}; "
+                "nearest: step 1 along an axis of the map"
+            )
+        return self.builder.slice_channels(name, x, first, last - first, inner)
+
     def _nearest(self, node: Node) -> str:
         name, x = self.name(node), self.input(node)
         height, width, _ = self.builder.tensor(x).shape
@@ -247,6 +265,7 @@ HANDLERS: dict[str, Callable[[_Lowering, Node], str]] = {
     "multiplication": _Lowering._multiply,
     "function": _Lowering._function,
     "concatenation": _Lowering._concatenation,
+    "slice": _Lowering._slice,
     "nearest resize": _Lowering._nearest,
     "interleaving": _Lowering._pixel_shuffle,
     "max-pool": _Lowering._max_pool,

@@ -25,6 +25,7 @@ from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from sw.errors import DnaError
 from sw.frontends.pytorch.observer import LeastErrorObserver
+from sw.frontends.pytorch.splits import without_splits
 from sw.numerics import Activation
 from sw.operators import Operator, find, nearest
 
@@ -209,6 +210,10 @@ def _is_computed(operand: object) -> bool:
 
 class DnaQuantizer(Quantizer):  # type: ignore[misc]
     """Activations uint8 per tensor, asymmetric; weights int8 per output channel, symmetric."""
+
+    def transform_for_annotation(self, model: GraphModule) -> GraphModule:
+        """Nodes with several results as one for each."""
+        return without_splits(model)
 
     def annotate(self, model: GraphModule) -> GraphModule:
         """Say of every operation how its inputs and its output are quantized.

@@ -285,8 +285,8 @@ class OverwrittenView(nn.Module):
         (nn.Sequential(nn.Conv2d(4, 4, 1), nn.Flatten(2)), "only from dimension 1 to the last"),
         (nn.Sequential(nn.Conv2d(4, 4, 1), nn.Linear(6, 2)), "only on a flat tensor"),
         (OverwrittenView(), r"unsupported operator add .*: it overwrites a value"),
-        (Around(lambda y, _: y, dilation=2), "conv: convolution with dilation"),
-        (Around(lambda y, _: y, groups=2), "groups 2"),
+        (nn.ConvTranspose2d(4, 4, 2, groups=2), "groups 2, dilation"),
+        (Around(lambda y, _: y[:, ::2]), "0 to 4 by 2 of axis 1; nearest: step 1"),
         (
             Around(lambda y, _: functional.max_pool2d(y, 2, ceil_mode=True)),
             "max-pool with dilation or ceil_mode",
@@ -311,7 +311,7 @@ class OverwrittenView(nn.Module):
             Around(lambda y, _: functional.pad(y, (1, 1, 1, 1), mode="reflect")),
             "padding .* of mode reflect",
         ),
-        (Around(lambda y, _: functional.pad(y, (1, 1, 1, 1), value=2.0)), "padding .* with 2.0"),
+        (Around(lambda y, _: functional.pad(y, (1, 1, 1, 1, 1, 1), value=2.0)), "with 2.0"),
         (Around(lambda y, _: functional.dropout(y, training=True)), "dropout while training"),
         (
             nn.Sequential(nn.Conv2d(4, 4, 1), nn.Flatten(), nn.Softmax(1), nn.Linear(144, 2)),
