@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch.fx import GraphModule, Node
 
+from sw import numerics
 from sw.composed.padded import padded
 from sw.composed.shuffled import depth_to_space
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantizer as rules
-from sw.frontends.pytorch.functions import FUNCTIONS, SIGMOID, SIXTH, SIXTHS, THREE
+from sw.frontends.pytorch.functions import FUNCTIONS, NEAR_ZERO, SIGMOID, SIXTH, SIXTHS, THREE
 from sw.frontends.pytorch.nodes import DEQUANTIZE_CHANNELS, INPUT, arguments, pads_of, pair_of
 from sw.frontends.pytorch.weighted import Weighted
 from sw.frontends.tflite.operators.functions import function_table
@@ -109,6 +110,10 @@ class _Lowering(Weighted):
             gate = self._looked_up(f"{name}.sigmoid", x, "logistic", Output(*SIGMOID))
             return self.builder.multiply(name, x, gate, output)
         if kind == "hardsigmoid":  # relu6(x + 3) / 6
+            ratio = self.builder.tensor(x).scale / SIXTHS[0]
+            if not numerics.MIN_ADD_RATIO <= ratio < numerics.MAX_ADD_RATIO:
+                # A sum cannot reach so far; what lies beyond 4 is 0 or 1 anyway.
+                x = self._looked_up(f"{name}.near", x, "quantize", Output(*NEAR_ZERO))
             shifted = self._looked_up(f"{name}.shifted", x, "add", Output(*SIXTHS), 0.0, THREE)
             return self._looked_up(name, shifted, "mul", output, 0.0, SIXTH)
         (alpha,) = arguments(node, 1, 0.01) if kind == "leaky_relu" else (0.0,)
