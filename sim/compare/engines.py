@@ -52,6 +52,7 @@ class Comparison:
         built_in: of LiteRT's values, how many its own kernels, without the delegate, compute in
             another way from the same operands; None where that was not tried.
         largest: the largest such difference, in steps.
+        differ: of ``mismatches``, how many are whose.
     """
 
     operation: str
@@ -60,6 +61,7 @@ class Comparison:
     first: Difference | None = None
     built_in: int | None = None
     largest: int = 0
+    differ: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def add(self, other: Comparison) -> None:
         """Count another comparison of the same operation in."""
@@ -69,6 +71,8 @@ class Comparison:
         if other.built_in is not None:
             self.built_in = (self.built_in or 0) + other.built_in
         self.largest = max(self.largest, other.largest)
+        for engine, count in other.differ.items():
+            self.differ[engine] = self.differ.get(engine, 0) + count
 
 
 class Comparer:
@@ -122,7 +126,9 @@ def compare_output(comparison: Comparison, engine: str, got: Int8, expected: Int
     """Count the values of one output in; ``got`` and ``expected`` have the same shape."""
     differing = got != expected
     comparison.values += expected.size
-    comparison.mismatches += int(np.count_nonzero(differing))
+    count = int(np.count_nonzero(differing))
+    comparison.mismatches += count
+    comparison.differ[engine] = comparison.differ.get(engine, 0) + count
     if comparison.first is None and differing.any():
         where = tuple(int(i) for i in np.argwhere(differing)[0])
         comparison.first = Difference(engine, where, int(got[where]), int(expected[where]))
