@@ -21,7 +21,6 @@ from sw import artifact
 from sw.compiler import compile_graph
 from sw.frontends.pytorch import quantize
 from tests.support import torch_papers
-from tests.support.torch_networks import random_statistics
 
 NANO = PRESETS["nano"]
 SIZE = 32
@@ -45,7 +44,7 @@ def _one_thread():
 @pytest.fixture(scope="module", params=NETWORKS)
 def quantized(request):
     """A network, its integer graph, an image, and that as the graph takes it."""
-    model = random_statistics(NETWORKS[request.param]())
+    model = torch_papers.settled(NETWORKS[request.param]())
     images = np.random.default_rng(0).normal(0, 1, (4, SIZE, SIZE, 3)).astype(np.float32)
     graph = quantize(model, list(images))
     made = artifact.make(graph, model="x", framework="pytorch", preprocessing=None)
