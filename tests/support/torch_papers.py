@@ -208,17 +208,21 @@ def settled(model, size=64, seed=0):
     They see smooth noise. Without it activations grow from layer to layer as in no trained network.
     """
     random_statistics(model, seed)
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.randn((8, 3, size // 8, size // 8), generator=generator)
-    images = functional.interpolate(coarse, size=(size, size), mode="bilinear")
     norms = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean of all that they see
     model.train()
     with torch.no_grad():
-        model(images)
+        model(smooth_noise(8, size, seed))
     return model.eval()
+
+
+def smooth_noise(count, size, seed):
+    """Images [count, 3, size, size] whose neighbours are like one another."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn((count, 3, size // 8, size // 8), generator=generator)
+    return functional.interpolate(coarse, size=(size, size), mode="bilinear")
 
 
 def mobilenet_v3_large():
