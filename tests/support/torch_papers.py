@@ -202,39 +202,16 @@ class Detector(nn.Module):
         return tuple(each for head, found in maps for each in head(found))
 
 
-def settled(model, size=64, seed=0):
-    """``model`` with random weights, its normalizations as after training: of what they see.
-
-    They see smooth noise. Without it activations grow from layer to layer as in no trained network.
-    """
-    random_statistics(model, seed)
-    norms = [each for each in model.modules() if isinstance(each, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean of all that they see
-    model.train()
-    with torch.no_grad():
-        model(smooth_noise(8, size, seed))
-    return model.eval()
-
-
-def smooth_noise(count, size, seed):
-    """Images [count, 3, size, size] whose neighbours are like one another."""
-    generator = torch.Generator().manual_seed(seed)
-    coarse = torch.randn((count, 3, size // 8, size // 8), generator=generator)
-    return functional.interpolate(coarse, size=(size, size), mode="bilinear")
-
-
 def mobilenet_v3_large():
     """What ``dna quantize --model`` calls."""
-    return settled(MobileNetV3Large())
+    return random_statistics(MobileNetV3Large())
 
 
 def efficientnet_lite0():
     """Likewise."""
-    return settled(EfficientNetLite0())
+    return random_statistics(EfficientNetLite0())
 
 
 def detector():
     """Likewise."""
-    return settled(Detector())
+    return random_statistics(Detector())
