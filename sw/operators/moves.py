@@ -17,7 +17,9 @@ CONCATENATION = Operator(
     "behind that",
     spelling={
         "tflite": Spelling(names=("CONCATENATION",)),
-        "onnx": _ABSENT,
+        "onnx": Spelling(
+            names=("Concat",), note="parts quantized as the result is, else convolutions do it"
+        ),
         "pytorch": Spelling(names=("aten.cat.default",), note="along the channels"),
     },
     operands=0,
@@ -38,7 +40,7 @@ SLICE = Operator(
             note="step 1; of shapes any; a part of SPLIT is a SLICE",
             instead_of={"SPLIT_V": "SPLIT"},
         ),
-        "onnx": _ABSENT,
+        "onnx": Spelling(names=("Slice", "Split"), note="step 1"),
         "pytorch": Spelling(
             names=("aten.slice.Tensor",),
             note="step 1; aten.chunk and aten.split are one for each part",
@@ -61,7 +63,11 @@ RESIZE_NEAREST = Operator(
             note="no aligned corners",
             instead_of={"RESIZE_BICUBIC": "RESIZE_BILINEAR"},
         ),
-        "onnx": _ABSENT,
+        "onnx": Spelling(
+            names=("Resize (nearest)",),
+            note="half_pixel with round_prefer_floor, or asymmetric with floor",
+            instead_of={"Resize (cubic)": "Resize of mode linear", "Upsample": "Resize"},
+        ),
         "pytorch": Spelling(names=("aten.upsample_nearest2d.vec",)),
     },
     constraints=(constraints.SPATIAL, constraints.FACTOR),
@@ -101,7 +107,9 @@ RESIZE_BILINEAR = Operator(
         "tflite": Spelling(
             names=("RESIZE_BILINEAR",), note="half pixels or not, and aligned corners"
         ),
-        "onnx": _ABSENT,
+        "onnx": Spelling(
+            names=("Resize (linear)",), note="half_pixel, asymmetric or align_corners; QDQ"
+        ),
         "pytorch": _ABSENT,
     },
     keeps_quantization=True,

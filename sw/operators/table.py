@@ -82,10 +82,6 @@ DEPTHWISE = Operator(
         ),
         "onnx": Spelling(
             names=("Conv (group = channels)", "QLinearConv (group = channels)"),
-            instead_of={
-                "Mul": "Conv with as many groups as channels and a 1x1 kernel, for a constant "
-                "factor",
-            },
         ),
         "pytorch": Spelling(
             names=("aten.conv2d.default (groups = channels)",),
@@ -372,7 +368,7 @@ SHAPES = Operator(
             names=("Constant",),
             note="what exporters compute from shapes is folded by ONNX Runtime's preprocessing",
             instead_of=dict.fromkeys(
-                ("Shape", "Gather", "Concat", "Slice", "Cast"),
+                ("Shape", "Gather", "Cast"),
                 "constants; run onnxruntime.quantization.preprocess first",
             ),
         ),

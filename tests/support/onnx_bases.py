@@ -26,7 +26,7 @@ From 21 on ONNX Runtime puts uint8 QuantizeLinear nodes behind int8 views, and t
 """
 
 
-FLOAT_ONLY = {("DepthToSpace", 10)}
+FLOAT_ONLY = {("DepthToSpace", 10), ("Resize", 10)}
 """What ONNX Runtime moves no bytes with."""
 
 
@@ -214,9 +214,36 @@ def _gemm(net: Network) -> list[onnx.ModelProto]:
     return [net.end(net.target(x, weights, net.bias(4, "c"), transB=1))]
 
 
-def _add(net: Network) -> list[onnx.ModelProto]:
+def _joined(net: Network) -> list[onnx.ModelProto]:
     x = net.edge()
+    if net.schema.operator == "Concat":
+        return [net.end(net.target(x, net.mapped(x), axis=1))]
     return [net.end(net.target(x, net.mapped(x)))]
+
+
+def _part(net: Network) -> list[onnx.ModelProto]:
+    """Some channels."""
+    if net.schema.operator == "Slice":
+        bounds = [net.constant([value], np.int64) for value in (1, 3, 1, 1)]
+        return [net.end(net.target(net.edge(), *bounds), "x")]
+    by_attribute = "split" in net.schema.attributes
+    sizes = [] if by_attribute else [net.constant([1, 3], np.int64)]
+    x = net.target(net.edge(), *sizes, axis=1, **({"split": [1, 3]} if by_attribute else {}))
+    net.nodes[-1].output.append("rest")
+    return [net.end(x, "x")]
+
+
+def _resized(net: Network) -> list[onnx.ModelProto]:
+    made = []
+    for mode, coordinates, rounding in (
+        ("nearest", "asymmetric", "floor"),
+        ("linear", "half_pixel", "round_prefer_floor"),
+    ):
+        each = Network(net.schema, net.shape)
+        scales = each.constant([1, 1, 2, 2], np.float32)
+        extra = {"coordinate_transformation_mode": coordinates, "nearest_mode": rounding}
+        made.append(each.end(each.target(each.edge(), "", scales, mode=mode, **extra), "x"))
+    return made
 
 
 def _pool(net: Network) -> list[onnx.ModelProto]:
@@ -330,7 +357,7 @@ def _integer(net: Network) -> list[onnx.ModelProto]:
     """The QOperator form."""
     kind, first = net.schema.operator, ("x_scale", "x_zero")
     q, last = net.quantize("image", "x"), ("y_scale", "y_zero")
-    if kind == "QLinearAdd":
+    if kind in ("QLinearAdd", "QLinearMul"):
         c = net.quantize(net.conv(net.dequantize(q, "x")), "c")
         u = net.target(q, *first, c, "c_scale", "c_zero", *last)
     elif kind == "QLinearGlobalAveragePool":
@@ -361,7 +388,9 @@ BASES = {
     "ConvTranspose": _widened,
     "DepthToSpace": _spread,
     **dict.fromkeys(("Gemm", "MatMul"), _gemm),
-    **dict.fromkeys(("Add",), _add),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Max", "Min", "Concat"), _joined),
+    **dict.fromkeys(("Slice", "Split"), _part),
+    "Resize": _resized,
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
     **dict.fromkeys(("GlobalAveragePool", "ReduceMean"), _reduce),
     **dict.fromkeys(("Pad",), _pad),
@@ -376,7 +405,7 @@ BASES = {
     **dict.fromkeys(("Constant",), _constant),
     **dict.fromkeys(
         (
-            *("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd"),
+            *("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearMul"),
             *("QLinearAveragePool", "QLinearGlobalAveragePool"),
         ),
         _integer,

@@ -45,6 +45,7 @@ LAYOUTS = {
     "QLinearMatMul": Layout(output=6, weights=3),
     "QGemm": Layout(output=7, weights=3, bias=6),
     "QLinearAdd": Layout(output=6, activations=2),
+    "QLinearMul": Layout(output=6, activations=2),
     "QLinearAveragePool": Layout(output=3),
     "QLinearGlobalAveragePool": Layout(output=3),
 }

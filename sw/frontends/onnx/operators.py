@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from sw.composed.padded import padded
-from sw.composed.shuffled import depth_to_space
 from sw.errors import DnaError
-from sw.frontends.onnx.convolutions import LAYOUTS, Convolutions, Layout
+from sw.frontends.onnx.convolutions import LAYOUTS, Layout
+from sw.frontends.onnx.moves import Moves
 from sw.frontends.onnx.node import Node
 from sw.frontends.onnx.values import Constant, Pending, Value
 from sw.graph_builder import Output
@@ -25,7 +25,7 @@ from sw.operations import Padding
 from sw.operators import find
 
 
-class Computation(Convolutions):
+class Computation(Moves):
     """Adds operations to the graph, one node after the other."""
 
     def compute(self, node: Node) -> None:
@@ -33,13 +33,15 @@ class Computation(Convolutions):
         if node.kind in LAYOUTS:
             self.integer(node, LAYOUTS[node.kind])
             return
-        pending = Pending(node, tuple(self.operand(node, name) for name in node.inputs if name))
-        self.values[node.outputs[0]] = pending
+        inputs = tuple(self.operand(node, name) for name in node.inputs if name)
         kind = self.quantized.get(node.input(0))
-        if kind is not None:  # a float operator that moves bytes, in the QOperator form
-            tensor = self.build.tensor(self.read(node, node.input(0)).name)
-            self.finish(pending, tensor.scale, tensor.zero_point, node.outputs[0])
-            self.quantized[node.outputs[0]] = kind
+        for part, output in enumerate(node.outputs if node.kind == "Split" else node.outputs[:1]):
+            pending = Pending(node, inputs, part=part)
+            self.values[output] = pending
+            if kind is not None:  # a float operator that moves bytes, in the QOperator form
+                tensor = self.build.tensor(self.read(node, node.input(0)).name)
+                self.finish(pending, tensor.scale, tensor.zero_point, output)
+                self.quantized[output] = kind
 
     def integer(self, node: Node, layout: Layout) -> None:
         """An operator of the QOperator form, as the float one between its quantizations."""
@@ -81,21 +83,13 @@ class Computation(Convolutions):
         if (tensor.scale, tensor.zero_point) != (float(np.float32(scale)), zero_point):
             node.refuse("its output has another scale than its input", "the same")
         layout = LAYOUTS.get(node.kind)
-        node.finish(len(node.inputs) if layout else _INPUTS.get(node.kind, 1))
+        several = node.kind in ("Concat", "Max", "Min")
+        read = len(node.inputs) if layout or several else _INPUTS.get(node.kind, 1)
+        node.finish(read, len(node.outputs) if node.kind == "Split" else 1)
         self.values[output] = self.views[name] = made
         self.tensors[name] = output
 
     # Builders.
-
-    def interleaving(self, pending: Pending, name: str, _output: Output) -> Value:
-        """DepthToSpace."""
-        node, factor = pending.node, pending.node.attribute("blocksize", 0)
-        mode = node.attribute("mode", "DCR")
-        if mode not in ("DCR", "CRD"):
-            node.refuse(f"mode {mode}", "DCR or CRD")
-        source = self.source(pending)
-        made = depth_to_space(self.build, name, source, factor, channels_first=mode == "CRD")
-        return Value(made)
 
     def fully_connected(self, pending: Pending, name: str, output: Output) -> Value:
         """Gemm and MatMul of one row."""
@@ -116,17 +110,6 @@ class Computation(Convolutions):
             matrix = matrix.reshape(len(matrix), -1)
         weights = dataclasses.replace(weights, values=np.ascontiguousarray(matrix))
         return Value(self.build.fully_connected(name, value.name, weights, output))
-
-    def addition(self, pending: Pending, name: str, output: Output) -> Value:
-        """Add of two activations."""
-        left: Value = pending.inputs[0]
-        right = pending.inputs[1]
-        if not isinstance(right, Value):
-            pending.node.refuse("it adds a constant", "two activations")
-        if (left.flat, left.last) != (right.flat, right.last):
-            pending.node.refuse("it adds a map and a flat tensor", "two of one shape and order")
-        made = self.build.add(name, left.name, right.name, output)
-        return dataclasses.replace(left, name=made)
 
     def max_pool(self, pending: Pending, name: str, output: Output) -> Value:
         """MaxPool."""
@@ -161,14 +144,18 @@ class Computation(Convolutions):
     def mean(self, pending: Pending, name: str, output: Output) -> Value:
         """GlobalAveragePool, and ReduceMean of height and width."""
         node, keep = pending.node, True
+        inner: tuple[int, ...] = (0, 1)
         if node.kind == "ReduceMean":
             axes = self.axes(node)
-            if axes is None or {axis % 4 for axis in axes} != {2, 3}:
-                node.refuse(f"axes {axes}", "axes 2 and 3, height and width")
+            over = {axis % 4 for axis in axes or []}
             keep = bool(node.attribute("keepdims", 1))
+            if axes is None or not over or not over <= {2, 3} or (len(over) == 1 and not keep):
+                node.refuse(f"axes {axes}", "axes 2 and 3, height and width, or one that stays")
+            inner = tuple(sorted(axis - 2 for axis in over))
             node.attribute("noop_with_empty_axes", 0)
         node.expect("channels_last", 0)
-        return Value(self.build.mean(name, self.source(pending), output, keep_dims=keep))
+        source = self.source(pending)
+        return Value(self.build.mean(name, source, output, keep_dims=keep, axes=inner))
 
     def padding(self, pending: Pending, name: str, output: Output) -> Value:
         """Pad with zeros."""
@@ -219,6 +206,11 @@ _INPUTS = {
     "Add": 2,
     "Pad": 3,
     "ReduceMean": 2,
+    "Sub": 2,
+    "Mul": 2,
+    "Slice": 5,
+    "Split": 2,
+    "Resize": 4,
 }
 """Inputs that builders of the float form read, where it is not one."""
 
@@ -231,6 +223,12 @@ BUILDERS: dict[str, Builder] = {
     "interleaving": Computation.interleaving,
     "fully connected": Computation.fully_connected,
     "addition": Computation.addition,
+    "multiplication": Computation.multiplication,
+    "extremum": Computation.extremum,
+    "concatenation": Computation.concatenation,
+    "slice": Computation.slice,
+    "nearest resize": Computation.resize,
+    "bilinear resize": Computation.resize,
     "max-pool": Computation.max_pool,
     "average-pool": Computation.average_pool,
     "mean": Computation.mean,

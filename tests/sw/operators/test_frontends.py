@@ -124,7 +124,7 @@ def test_onnx_examples_have_onnx_runtime_s_values(name, onnx_files):
         images = [noise(rng, imported.graph) for _ in range(3)]
         for found in OnnxMeasurer(path, imported).measure(images):
             exact = found.kind in ("Conv2D", "MaxPool2D", "FullyConnected")
-            assert found.differing <= (0 if exact else 0.02 * found.values)
+            assert found.differing <= (0 if exact else 0.03 * found.values)
             assert found.largest <= 1
 
 
