@@ -176,6 +176,7 @@ class Computation(Moves):
         if any((*before[:2], *after[:2])):
             node.refuse("padding of batch or channels", "height and width")
         pads = Padding(before[2], after[2], before[3], after[3])
+        source = self.requantized(f"{name}.in", source, output)
         if value == output.zero_point or pads == Padding():
             return Value(self.build.identity(name, source, padding=pads))
         return Value(padded(self.build, name, source, pads, value))
