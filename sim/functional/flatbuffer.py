@@ -190,10 +190,18 @@ class _Emitter(TfliteWriter):
         )
 
     def multiplication(self, operation: Multiply) -> None:
-        """MUL."""
+        """MUL; of a value with itself another view is the second one.
+
+        LiteRT has a table for such a square, which rounds in another way.
+        """
+        left, right = (self.index[name] for name in operation.inputs)
+        if left == right:
+            source = self.graph.operands(operation)[0]
+            right = self.activation_tensor(f"{operation.name}.again", source.shape, source)
+            self.reshaped(left, right, (1, *source.shape), f"{operation.name}.again")
         self.operator(
             CODE.MUL,
-            [self.index[name] for name in operation.inputs],
+            [left, right],
             self.index[operation.output],
             schema.MulOptionsT(fusedActivationFunction=ACTIVATIONS[operation.activation]),
         )

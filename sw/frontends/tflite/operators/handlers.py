@@ -17,7 +17,7 @@ from sw.frontends.tflite.operators.convolutions import Convolutions
 from sw.frontends.tflite.operators.copies import Built
 from sw.frontends.tflite.operators.elementwise import Elementwise
 from sw.frontends.tflite.operators.entry import Entry, is_a
-from sw.frontends.tflite.operators.functions import function_table
+from sw.frontends.tflite.operators.functions import function_table, squares_by_the_rule
 from sw.frontends.tflite.operators.host import Host
 from sw.frontends.tflite.operators.operands import Value
 from sw.frontends.tflite.operators.shapes import ShapeArithmetic
@@ -84,6 +84,15 @@ class Translation(Entry, Host, ShapeArithmetic, Convolutions, Elementwise):
             value, weights = factors
             return self.builder.depthwise_conv2d(name, value.name, weights, output), value.shape
         a, b, _ = self.two(operator, name)
+        if a.name == b:
+            source, unsigned = self.builder.tensor(b), operator.outputs[0] in self.unsigned
+            ends = (source.scale, source.zero_point), (output.scale, output.zero_point)
+            if not squares_by_the_rule(*ends, output.activation, unsigned=unsigned):
+                operator.refuse(
+                    "a value times itself with products half way between two steps, which LiteRT "
+                    "rounds in another way there",
+                    "another scale of the result",
+                )
         return self.builder.multiply(name, a.name, b, output), a.shape
 
     def function(self, operator: TfliteOperator, name: str) -> Built:
