@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -81,14 +82,17 @@ def _load_several(path: Path, manifest: Manifest) -> Given:
     if manifest.host.head is not None:
         raise DnaError(f"{manifest.model} takes several inputs and has a part in front of them")
     places = {FIRST: manifest.input, **manifest.further}
+    arrays: dict[str, npt.NDArray[Any]] = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive) if isinstance(archive, np.lib.npyio.NpzFile) else {}
-    except (OSError, ValueError, EOFError, MemoryError, OverflowError) as error:
+        read = np.load(path, allow_pickle=False)
+        if isinstance(read, np.lib.npyio.NpzFile):
+            with read as archive:
+                arrays = dict(archive)
+    except (OSError, ValueError, EOFError, MemoryError, OverflowError, BadZipFile) as error:
         raise DnaError(f"cannot read {path}: {error}") from error
     if arrays.keys() != places.keys():
         raise DnaError(
-            f"{path} has the arrays {', '.join(arrays) or 'of none (.npz)'}; the network takes "
+            f"{path} has the arrays {', '.join(arrays) or 'of no .npz'}; the network takes "
             f"{', '.join(places)}"
         )
     given = {name: _quantized(arrays[name], path, where) for name, where in places.items()}

@@ -161,9 +161,17 @@ def test_several_inputs_are_given_by_name(tmp_path):
     assert runner.invoke(dna, words).exit_code == 0
     words = ["verify", tmp_path / "n", "--engine", "interpreter", "--image", both]
     assert runner.invoke(dna, [str(word) for word in words]).exit_code == 0
-    words[-1] = one
-    result = runner.invoke(dna, [str(word) for word in words])
-    assert "the network takes input, input2" in str(result.exception)
+    np.save(tmp_path / "alone.npy", arrays["input"])
+    (tmp_path / "note.npz").write_text("no archive")
+    for wrong, said in (
+        (one, "has the arrays input; the network takes input, input2"),
+        (tmp_path / "alone.npy", "the network takes input, input2"),
+        (tmp_path / "note.npz", "cannot read"),
+    ):
+        words[-1] = wrong
+        result = runner.invoke(dna, [str(word) for word in words])
+        assert isinstance(result.exception, DnaError)
+        assert said in str(result.exception)
 
 
 @pytest.mark.parametrize(
