@@ -50,7 +50,7 @@ CONVOLUTION = Operator(
         ),
         "onnx": Spelling(
             names=("Conv", "QLinearConv"),
-            note="explicit pads, no dilation; once for each quantization of the result",
+            note="explicit pads; dilated as in TFLite; once for each quantization of the result",
             instead_of={"ConvInteger": "QLinearConv"},
         ),
         "pytorch": Spelling(
