@@ -21,8 +21,9 @@ ADDITION = Operator(
         ),
         "onnx": Spelling(names=("Add", "QLinearAdd", "Sub"), instead_of={"Sum": "Add"}),
         "pytorch": Spelling(
-            names=("aten.add.Tensor", "aten.add_.Tensor"),
-            instead_of={"aten.sub.Tensor": "aten.add"},
+            names=(
+                *("aten.add.Tensor", "aten.add_.Tensor", "aten.sub.Tensor", "aten.sub_.Tensor"),
+            ),
         ),
     },
     operands=2,

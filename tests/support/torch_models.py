@@ -69,7 +69,9 @@ EXAMPLES: dict[str, Callable[[], nn.Module]] = {
     "interleaving": lambda: Around(_same, nn.PixelShuffle(2)),
     "max-pool": lambda: Around(_same, nn.MaxPool2d((3, 2), (2, 1))),
     "average-pool": lambda: Around(_same, nn.AvgPool2d(3, 1, 1, count_include_pad=False)),
-    "mean": lambda: Around(_same, nn.AdaptiveAvgPool2d(1)),
+    "mean": lambda: Around(
+        lambda x: (x - functional.adaptive_avg_pool2d(x, 1)).mean(2, keepdim=True)
+    ),
     "padding": lambda: Around(_same, nn.ZeroPad2d((1, 0, 2, 1)), nn.Conv2d(8, 4, 3)),
     "activation": lambda: Around(nn.ReLU6()),
     "view": lambda: Around(lambda x: x.view(x.size(0), -1), nn.Dropout(), nn.Linear(576, 6)),

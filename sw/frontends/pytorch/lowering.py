@@ -94,8 +94,14 @@ class _Lowering(Weighted):
         return self.builder.finish(*dict.fromkeys(self.tensors[output] for output in outputs))
 
     def _add(self, node: Node) -> str:
-        inputs = self.input(node, 0), self.input(node, 1)
-        return self.builder.add(self.name(node), *inputs, self.output(node))
+        name, subtract = self.name(node), str(node.target).startswith("aten.sub")
+        a, b = self.input(node, 0), self.input(node, 1)
+        sizes = [math.prod(self.builder.tensor(each).shape) for each in (a, b)]
+        if sizes[0] < sizes[1]:
+            if subtract:
+                raise DnaError(f"unsupported operator {name}: a pixel minus a map")
+            a, b = b, a
+        return self.builder.add(name, a, b, self.output(node), subtract=subtract)
 
     def _multiply(self, node: Node) -> str:
         inputs = [self.input(node, 0), self.input(node, 1)]
@@ -190,14 +196,20 @@ class _Lowering(Weighted):
     def _mean(self, node: Node) -> str:
         name = self.name(node)
         extent: Any = node.args[1]
+        over = {2, 3} if pair_of(extent) == (1, 1) else set()
         if node.target is torch.ops.aten.mean.dim:
-            whole = {axis % 4 for axis in extent} == {2, 3}
-        else:
-            whole = pair_of(extent) == (1, 1)
-        if not whole:
-            raise DnaError(f"unsupported operator {name}: only the mean over the whole map")
-        spatial = any(self._is_spatial(reader) for reader in self.readers(node))
+            over = {axis % 4 for axis in extent}
+        (keep,) = arguments(node, 2, False)
         output = Output(*self.quantization(node))
+        if len(over) == 1 and over <= {2, 3} and keep:
+            inner = (over.pop() - 2,)
+            return self.builder.mean(name, self.input(node), output, keep_dims=True, axes=inner)
+        if over != {2, 3}:
+            raise DnaError(
+                f"unsupported operator {name}: only the mean over the whole map, or over rows or "
+                "columns that stay in its shape"
+            )
+        spatial = any(self._is_spatial(reader) for reader in self.readers(node))
         return self.builder.mean(name, self.input(node), output, keep_dims=spatial)
 
     def _is_spatial(self, node: Node) -> bool:
