@@ -14,7 +14,7 @@ from sim.functional import FunctionalModel
 from sw.artifact import Artifact
 from sw.artifact.host import HEAD, INPUT, TAIL, HostPart, HostTensor, as_held, as_seen
 from sw.errors import DnaError
-from sw.graph import Graph
+from sw.graph import NOTHING, Graph
 from sw.host.extras import needs
 
 Values = npt.NDArray[Any]
@@ -112,15 +112,21 @@ class Machine(Protocol):
 
     graph: Graph
 
-    def outputs(self, image: npt.NDArray[np.int8]) -> list[npt.NDArray[np.int8]]:
-        """All outputs of the graph for one image."""
+    def outputs(
+        self,
+        image: npt.NDArray[np.int8],
+        further: Mapping[str, npt.NDArray[np.int8]] = NOTHING,
+    ) -> list[npt.NDArray[np.int8]]:
+        """All outputs of the graph for one image, and its other inputs by name."""
         ...
 
 
 class WholeModel:
-    """A network with what the host does in front of the machine and behind it.
+    """A network with what the host does: in front of the machine, behind it, from call to call.
 
-    An instance serves one caller at a time.
+    An instance serves one caller at a time. What a network carries from call to call is here: a
+    call begins with what the last one ended with, the first one, and one behind :meth:`reset`, with
+    the network's own values.
 
     Args:
         network: the artifact.
@@ -140,12 +146,18 @@ class WholeModel:
         }
         self._head, self._tail = host.head, host.tail
         self.host_seconds = 0.0
+        self.reset()
 
-    def outputs(self, given: Values) -> dict[str, Values]:
+    def reset(self) -> None:
+        """Let the next call be a first one."""
+        self._carried: dict[str, Values] = self._graph.initial()
+
+    def outputs(self, given: Values, further: Mapping[str, Values] = NOTHING) -> dict[str, Values]:
         """The file's outputs by name; without a tail the machine's maps, int8.
 
         Args:
             given: one input: of the head's type and shape, or int8 of the graph's.
+            further: the graph's other inputs by name, int8; those that are carried are not given.
 
         Raises:
             DnaError: it has another size or type, or a runtime cannot run its part.
@@ -160,10 +172,15 @@ class WholeModel:
         else:
             values[self._graph.input] = given
         self.host_seconds = time.perf_counter() - started
-        maps = self._machine.outputs(values[self._graph.input])
+        values |= {**self._carried, **further}
+        more = {name: values[name] for name in self._graph.further if name in values}
+        maps = self._machine.outputs(values[self._graph.input], more)
         found: dict[str, Values] = dict(zip(self._graph.outputs, maps, strict=True))
+        for state in self._graph.states:
+            shape = self._graph.tensors[state.source].shape
+            self._carried[state.source] = found[state.target].reshape(shape)
         if self._tail is None:
-            return found
+            return {name: found[name] for name in self._graph.answers}
         started = time.perf_counter()
         answers = self._parts[TAIL].run(values | found)
         self.host_seconds += time.perf_counter() - started

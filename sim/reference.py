@@ -9,14 +9,15 @@ Feature maps are int8 [height, width, channels]; flat tensors are int8 [channels
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sim import moves
 from sw.errors import DnaError
-from sw.graph import Graph
+from sw.graph import NOTHING, Graph
 from sw.operations import (
     Add,
     AveragePool2D,
@@ -25,6 +26,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -35,7 +37,6 @@ from sw.operations import (
     ResizeNearest,
     Slice,
 )
-from sw.operators.shapes import MAP_RANK
 
 Int8 = npt.NDArray[np.int8]
 Int32 = npt.NDArray[np.int32]
@@ -300,20 +301,6 @@ def _lookup(graph: Graph, operation: Lookup, inputs: list[Int8]) -> Int8:
     return look_up(inputs[0], graph.constant(operation, "table"))
 
 
-def _concatenate(_graph: Graph, operation: Concatenation, inputs: list[Int8]) -> Int8:
-    return np.concatenate(inputs, axis=operation.axis - MAP_RANK)
-
-
-def _slice(_graph: Graph, operation: Slice, inputs: list[Int8]) -> Int8:
-    chosen = range(operation.begin, operation.begin + operation.count)
-    return inputs[0].take(chosen, axis=operation.axis - MAP_RANK)
-
-
-def _resize_nearest(_graph: Graph, operation: ResizeNearest, inputs: list[Int8]) -> Int8:
-    down, across = operation.factor
-    return inputs[0].repeat(down, axis=0).repeat(across, axis=1)
-
-
 def _max_pool(_graph: Graph, operation: MaxPool2D, inputs: list[Int8]) -> Int8:
     return max_pool2d(inputs[0], operation.kernel, operation.stride, operation.padding)
 
@@ -335,9 +322,10 @@ RULES: dict[type[Operation], Callable[[Graph, Any, list[Int8]], Int8]] = {
     Multiply: _multiply,
     Extremum: _extremum,
     Lookup: _lookup,
-    Concatenation: _concatenate,
-    Slice: _slice,
-    ResizeNearest: _resize_nearest,
+    Concatenation: moves.concatenate,
+    Slice: moves.slice_of,
+    ResizeNearest: moves.resize_nearest,
+    Interleave: moves.interleave,
     MaxPool2D: _max_pool,
     AveragePool2D: _average_pool,
     Mean: _mean,
@@ -363,24 +351,30 @@ class ReferenceModel:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
-    def run_all(self, image: Int8) -> dict[str, Int8]:
+    def run_all(
+        self,
+        image: Int8,
+        further: Mapping[str, Int8] = NOTHING,
+    ) -> dict[str, Int8]:
         """Every tensor of the graph for one image.
 
         Args:
             image: int8 of the shape of the graph's input.
+            further: of other inputs, by name; a state that is not there has its initial value.
 
         Returns:
-            The tensors by name, the input included.
+            The tensors by name, the inputs included.
         """
-        values = {self.graph.input: image}
+        given = self.graph.fed(image, further)
+        values: dict[str, Int8] = dict(zip(self.graph.inputs, given, strict=True))
         for operation in self.graph.operations:
             inputs = [values[name] for name in operation.inputs]
             values[operation.output] = run_operation(self.graph, operation, inputs)
         return values
 
-    def outputs(self, image: Int8) -> list[Int8]:
-        """All outputs of the graph for one image, in its order; ``image`` as for ``run_all``."""
-        values = self.run_all(image)
+    def outputs(self, image: Int8, further: Mapping[str, Int8] = NOTHING) -> list[Int8]:
+        """All outputs of the graph for one image, in its order; arguments as for ``run_all``."""
+        values = self.run_all(image, further)
         return [values[name] for name in self.graph.outputs]
 
     def run(self, batch: Int8) -> Int8:

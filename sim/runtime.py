@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +16,7 @@ from sim.reference import ReferenceModel
 from sw import artifact
 from sw.artifact import Artifact, Manifest
 from sw.errors import DnaError
+from sw.graph import NOTHING
 from sw.operations import Lookup
 
 Engine = Literal["functional", "reference"]
@@ -55,7 +57,7 @@ class Runtime:
             and operation.function == "logistic"
             for operation in network.graph.operations
         )
-        self._quantization = dict(zip(network.graph.outputs, self.manifest.outputs, strict=True))
+        self._quantization = dict(zip(network.graph.answers, self.manifest.outputs, strict=True))
         self._model: FunctionalModel | ReferenceModel
         if engine == "functional":
             self._model = FunctionalModel(network.graph, threads)
@@ -79,6 +81,9 @@ class Runtime:
     def run(self, batch: npt.NDArray[Any]) -> Float32:
         """Logits of a batch of preprocessed images.
 
+        Of a network that carries maps from call to call each image is a call, and the first one
+        follows the last one of the run before (:meth:`reset`).
+
         Args:
             batch: float32 [N, height, width, channels] as the manifest's preprocessing leaves
                 them, or int8 of that shape, already quantized. Where the host runs a part in front
@@ -89,26 +94,38 @@ class Runtime:
 
         Raises:
             DnaError: ``batch`` has another type or shape, or contains NaN; or the answer is not one
-                map of the machine (:meth:`infer`).
+                map of the machine, or the network takes several inputs (:meth:`infer`).
         """
+        if self.manifest.further:
+            raise DnaError(
+                f"{self.manifest.model} takes {', '.join(self.manifest.further)} besides its first "
+                "input; take Runtime.infer"
+            )
         if not self.manifest.answer_shape:
             raise DnaError(
                 f"the answer of {self.manifest.model} is made by the host, or several maps; take "
                 "Runtime.infer"
             )
         batch = self._taken(batch)
-        if self.manifest.host.head is None:
+        if self.manifest.host.head is None and not self.manifest.carries:
             values = self._model.run(batch)
         else:
             values = np.stack([self._whole.outputs(each)[self._output] for each in batch])
         output = dequantize(values, self.manifest.output)
         return output.reshape(len(output), -1) if self.manifest.classifies else output
 
-    def infer(self, given: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+    def reset(self) -> None:
+        """Let the next call be a first one, of a network that carries maps from call to call."""
+        self._whole.reset()
+
+    def infer(
+        self, given: npt.NDArray[Any], further: Mapping[str, npt.NDArray[Any]] = NOTHING
+    ) -> dict[str, npt.NDArray[Any]]:
         """All that the network says of one input, by the name of the output.
 
         Args:
             given: as one of those that :meth:`run` takes.
+            further: of a network of several inputs the others by name, float32 or int8.
 
         Returns:
             The file's outputs as its own runtime has them; where the host runs nothing behind the
@@ -117,12 +134,20 @@ class Runtime:
         Raises:
             DnaError: ``given`` has another type or shape, or contains NaN.
         """
-        outputs = self._whole.outputs(self._taken(given[np.newaxis])[0])
+        more = {name: self._quantized(name, values) for name, values in further.items()}
+        outputs = self._whole.outputs(self._taken(given[np.newaxis])[0], more)
         if self.manifest.host.tail is not None:
             return outputs
         return {
             name: dequantize(values, self._quantization[name]) for name, values in outputs.items()
         }
+
+    def _quantized(self, name: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """A further input as the machine takes it."""
+        if name not in self.manifest.further:
+            names = ", ".join(self.manifest.further) or "none besides the first"
+            raise DnaError(f"the network has no input {name!r}; it has {names}")
+        return quantize(values, self.manifest.further[name]) if values.dtype.kind == "f" else values
 
     def _taken(self, batch: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Inputs as the whole network takes them: int8, or what the host's head takes."""

@@ -7,7 +7,8 @@ what these are, and :class:`sw.graph_builder.GraphBuilder` puts them together. L
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -18,31 +19,49 @@ from sw import numerics
 from sw.errors import DnaError
 from sw.operations import (
     AveragePool2D,
-    Concatenation,
     Conv2D,
     DepthwiseConv2D,
     FullyConnected,
     MaxPool2D,
+    Moved,
     Operation,
-    ResizeNearest,
-    Slice,
     Tensor,
     Weighted,
 )
 
 Array = npt.NDArray[Any]
 
+NOTHING: Mapping[str, Array] = MappingProxyType({})
+"""No further inputs."""
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A map that is carried from call to call.
+
+    Its constant ``<source>.initial``, int8 of the source's shape, is what the first call begins
+    with.
+
+    Attributes:
+        source: the input that a call begins with.
+        target: the tensor that the next one begins with, value by value in the order of the bytes.
+    """
+
+    source: str
+    target: str
+
 
 class Graph(msgspec.Struct):
     """A quantized network.
 
     Attributes:
-        input: name of the input tensor.
+        input: name of the input tensor; of several the first.
         output: name of the output tensor (logits); of several the first.
         tensors: every tensor by name.
         operations: in execution order; each output is written once, before it is read.
         constants: arrays by name; see the operations.
         others: names of further output tensors.
+        further: names of further input tensors, those of ``states`` included.
+        states: what is carried from call to call.
     """
 
     input: str
@@ -51,11 +70,54 @@ class Graph(msgspec.Struct):
     operations: list[Operation]
     constants: dict[str, Array]
     others: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
+    states: tuple[State, ...] = ()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Names of the output tensors that are asked for."""
+        return (self.output, *self.others)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of all output tensors."""
-        return (self.output, *self.others)
+        """Names of all output tensors: behind the answers what the next call begins with."""
+        return tuple(dict.fromkeys([*self.answers, *(state.target for state in self.states)]))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of all input tensors."""
+        return (self.input, *self.further)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of the input tensors that no call leaves to the next one."""
+        carried = {state.source for state in self.states}
+        return tuple(name for name in self.inputs if name not in carried)
+
+    def initial(self) -> dict[str, Array]:
+        """What the first call begins with, by the name of the input."""
+        return {state.source: self.constants[f"{state.source}.initial"] for state in self.states}
+
+    def fed(self, image: Array, further: Mapping[str, Array]) -> list[Array]:
+        """All inputs in order, int8; a state that is not given has its initial value.
+
+        Raises:
+            DnaError: one is missing, or has another type or shape.
+        """
+        values = {**self.initial(), **further, self.input: image}
+        for name in values.keys() - set(self.inputs):
+            raise DnaError(f"the network has no input {name!r}")
+        for name in self.inputs:
+            shape = self.tensors[name].shape
+            if name not in values:
+                raise DnaError(f"the network takes {name!r} too, int8 of shape {shape}")
+            array, place = values[name], "" if len(self.given) == 1 else f" as {name!r}"
+            if array.dtype != np.int8 or array.shape != shape:
+                raise DnaError(
+                    f"the network takes int8 images of shape {shape}{place}, not {array.dtype} of "
+                    f"shape {array.shape}"
+                )
+        return [values[name] for name in self.inputs]
 
     def constant(self, operation: Operation, what: str) -> Array:
         """The array ``what`` of an operation."""
@@ -97,7 +159,7 @@ class Graph(msgspec.Struct):
 
     @property
     def sources(self) -> list[str]:
-        """The tensors that no operation computes, ``input`` first: of a whole network only that."""
+        """The tensors that no operation computes, ``input`` first: of a network its inputs."""
         computed = {operation.output for operation in self.operations}
         read = (name for operation in self.operations for name in operation.inputs)
         return list(dict.fromkeys([self.input, *(name for name in read if name not in computed)]))
@@ -138,9 +200,7 @@ class Graph(msgspec.Struct):
             return True
         for operation in self.operations:
             if operation.output == name:
-                if isinstance(
-                    operation, MaxPool2D | AveragePool2D | Concatenation | Slice | ResizeNearest
-                ):
+                if isinstance(operation, MaxPool2D | AveragePool2D | Moved):
                     return all(self.at_least_zero_point(each) for each in operation.inputs)
                 return bool(getattr(operation, "lo", numerics.INT8_MIN) >= zero_point)
         return False

@@ -6,6 +6,7 @@ with constants that follow from what it is for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -14,7 +15,7 @@ import numpy as np
 from sw import numerics
 from sw.descriptions import Output, Weights, Window
 from sw.errors import DnaError
-from sw.graph import Array, Graph
+from sw.graph import Array, Graph, State
 from sw.numerics import Activation
 from sw.operation_builder import OperationBuilder
 from sw.operations import AveragePool2D, Conv2D, MaxPool2D, Padding
@@ -57,6 +58,17 @@ class GraphBuilder(OperationBuilder):
         shape = (*self._graph.tensors[x].shape[:-1], len(order))
         self._graph.tensors[x] = msgspec.structs.replace(self._graph.tensors[x], shape=shape)
         return True
+
+    def selected(self, name: str, x: str, order: Sequence[int]) -> str:
+        """Add a convolution that changes no value: some channels of a map, in any order."""
+        source = self.tensor(x)
+        values = np.eye(source.shape[-1], dtype=np.int8)[list(order)]
+        weights = Weights(
+            values=values[:, None, None],
+            bias=np.zeros(len(values), np.int32),
+            scale=np.ones(len(values), np.float32),
+        )
+        return self.conv2d(name, x, weights, Output(source.scale, source.zero_point))
 
     def widened(self, name: str, x: str, before: int, after: int, padding: Padding) -> str:
         """Add a convolution that puts channels of zeros around those that there are."""
@@ -147,12 +159,40 @@ class GraphBuilder(OperationBuilder):
         self.pool(kind, pooled, x, window)
         return self.identity(name, pooled, activation=activation) if bounded else name
 
+    def carry(self, source: str, target: str, initial: Array) -> None:
+        """Let the next call begin with tensor ``target`` where this one began with ``source``.
+
+        Args:
+            source: a further input.
+            target: of its scale, zero point and number of values.
+            initial: int8 of the shape of ``source``, what the first call begins with.
+
+        Raises:
+            DnaError: ``source`` is no input of its own, or the others do not fit it.
+        """
+        before, after, key = self.tensor(source), self.tensor(target), f"{source}.initial"
+        if source not in self._graph.further or key in self._graph.constants:
+            raise DnaError(f"{source!r} is no further input, or carried twice")
+        if target in self._graph.inputs:
+            raise DnaError(f"{source!r} would be carried from {target!r}, which is an input")
+        if (before.scale, before.zero_point, math.prod(before.shape)) != (
+            *(after.scale, after.zero_point, math.prod(after.shape)),
+        ):
+            raise DnaError(f"{target!r} is not what {source!r} can be carried from")
+        if initial.dtype != np.int8 or initial.shape != before.shape:
+            raise DnaError(f"{source!r} begins with {initial.dtype} of shape {initial.shape}")
+        self._graph.constants[key] = np.ascontiguousarray(initial)
+        self._graph.states = (*self._graph.states, State(source, target))
+
     def finish(self, output: str, *others: str) -> Graph:
         """The graph, ending at tensor ``output``, and at ``others``.
 
         Raises:
-            DnaError: one is not computed, or named twice.
+            DnaError: one is not computed, or named twice; or a further input is not read.
         """
+        unread = set(self._graph.further) - set(self._graph.sources)
+        if unread:
+            raise DnaError(f"the input {min(unread)!r} is read by no operation")
         outputs = (output, *others)
         for name in outputs:
             self.tensor(name)

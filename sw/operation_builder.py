@@ -24,6 +24,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -75,6 +76,12 @@ class OperationBuilder:
         )
         self._graph.tensors[name] = tensor
         return tensor
+
+    def further_input(self, name: str, shape: tuple[int, ...], scale: float, zero: int) -> str:
+        """Add an input besides the first one."""
+        self._tensor(name, shape, scale, zero)
+        self._graph.further = (*self._graph.further, name)
+        return name
 
     def tensor(self, name: str) -> Tensor:
         """The tensor called ``name``.
@@ -257,6 +264,11 @@ class OperationBuilder:
     def resize_nearest(self, name: str, x: str, factor: Pair) -> str:
         """Repeat every pixel ``factor`` times, (rows, columns)."""
         return self._append(ResizeNearest(name=name, inputs=(x,), output=name, factor=factor))
+
+    def interleave(self, name: str, inputs: Sequence[str], factor: Pair) -> str:
+        """Put pixels of maps in turns, (rows, columns); the output keeps scale and zero point."""
+        operation = Interleave(name=name, inputs=tuple(inputs), output=name, factor=factor)
+        return self._append(operation)
 
     def pool(self, kind: type[MaxPool2D | AveragePool2D], name: str, x: str, window: Window) -> str:
         """Add a pooling; the output keeps the input's scale and zero point."""

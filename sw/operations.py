@@ -165,6 +165,16 @@ class ResizeNearest(_Operation, frozen=True, tag="resize_nearest"):
     factor: Pair
 
 
+class Interleave(_Operation, frozen=True, tag="interleave"):
+    """Pixels of maps of one shape in turns; scale and zero point stay.
+
+    Of rows y and columns x of the result, input ``(y % factor[0]) * factor[1] + x % factor[1]`` has
+    pixel (y // factor[0], x // factor[1]).
+    """
+
+    factor: Pair
+
+
 class MaxPool2D(_Operation, frozen=True, tag="max_pool2d"):
     """Maximum over a window; padding never wins."""
 
@@ -209,11 +219,14 @@ Operation = (
     | Concatenation
     | Slice
     | ResizeNearest
+    | Interleave
     | MaxPool2D
     | AveragePool2D
     | Mean
 )
 Joint = Add | Multiply | Extremum
 """Of two tensors of one shape, or of which the second is one pixel, for all of the first."""
+Moved = Concatenation | Slice | ResizeNearest | Interleave
+"""What moves values and changes none."""
 Weighted = Conv2D | FullyConnected
 Windowed = Conv2D | DepthwiseConv2D | MaxPool2D | AveragePool2D

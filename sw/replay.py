@@ -24,6 +24,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -54,9 +55,16 @@ def check_graph(graph: Graph) -> None:
     # What overflows is refused by the builder.
     with np.errstate(all="ignore"):
         builder = GraphBuilder(source.name, source.shape, source.scale, source.zero_point)
+        for name in graph.further:
+            more = _tensor(graph, name)
+            builder.further_input(name, more.shape, more.scale, more.zero_point)
         for operation in graph.operations:
             _replay(builder, graph, operation)
-        right = builder.finish(*graph.outputs)
+        for state in graph.states:
+            if f"{state.source}.initial" not in graph.constants:
+                raise DnaError(f"there is no constant '{state.source}.initial'")
+            builder.carry(state.source, state.target, graph.constants[f"{state.source}.initial"])
+        right = builder.finish(*graph.answers)
     _compare(graph, right)
 
 
@@ -146,6 +154,10 @@ def _resize(builder: GraphBuilder, _graph: Graph, resize: ResizeNearest, _output
     return builder.resize_nearest(resize.name, resize.inputs[0], resize.factor)
 
 
+def _interleave(builder: GraphBuilder, _graph: Graph, turns: Interleave, _output: Output) -> str:
+    return builder.interleave(turns.name, turns.inputs, turns.factor)
+
+
 def _max_pool(builder: GraphBuilder, _graph: Graph, pool: MaxPool2D, _output: Output) -> str:
     return builder.max_pool2d(pool.name, pool.inputs[0], _window(pool))
 
@@ -170,6 +182,7 @@ REPLAYS: Mapping[type[Operation], Replayed] = {
     Concatenation: _concatenate,
     Slice: _slice,
     ResizeNearest: _resize,
+    Interleave: _interleave,
     MaxPool2D: _max_pool,
     AveragePool2D: _average,
     Mean: _mean,

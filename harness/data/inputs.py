@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,12 @@ from sw.preprocessing import Preprocessing
 
 Int8 = npt.NDArray[np.int8]
 
+Given = tuple[npt.NDArray[Any], dict[str, Int8]]
+"""The first input of a call, and the others by name."""
+
 SUFFIX = ".npy"
+FIRST = "input"
+"""What the first of several inputs is called in a file."""
 
 
 def load_input(manifest: Manifest, path: Path) -> npt.NDArray[Any]:
@@ -45,6 +51,66 @@ def load_input(manifest: Manifest, path: Path) -> npt.NDArray[Any]:
     if kind.kind in "iu":
         real = np.clip(np.rint(real), np.iinfo(kind).min, np.iinfo(kind).max)
     return real.astype(kind)
+
+
+def load_calls(manifest: Manifest, path: Path) -> list[Given]:
+    """What a network is called with from a file: one input, or a sequence.
+
+    Args:
+        path: as for :func:`load_input`. Of a network that carries maps from call to call a
+            ``.npy`` may hold several inputs, one behind the other along its first axis; of a
+            network of several inputs it is an ``.npz`` with an array for each, by name.
+
+    Returns:
+        Of each call the first input, as :func:`load_input` has it, and the others by name, int8.
+
+    Raises:
+        DnaError: as :func:`load_input`, or an input is missing.
+    """
+    if manifest.further:
+        return [_load_several(path, manifest)]
+    shape = manifest.given_shape
+    if manifest.carries and manifest.host.head is None and path.suffix.lower() == SUFFIX:
+        array = _read(path)
+        one = array.ndim < 2 or _longer(array.shape) == _longer(shape)
+        if not one and _longer(array.shape[1:]) == _longer(shape):
+            return [(_quantized(each, path, manifest.input), {}) for each in array]
+    return [(load_input(manifest, path), {})]
+
+
+def _load_several(path: Path, manifest: Manifest) -> Given:
+    if manifest.host.head is not None:
+        raise DnaError(f"{manifest.model} takes several inputs and has a part in front of them")
+    places = {FIRST: manifest.input, **manifest.further}
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    try:
+        read = np.load(path, allow_pickle=False)
+        if isinstance(read, np.lib.npyio.NpzFile):
+            with read as archive:
+                arrays = dict(archive)
+    except (OSError, ValueError, EOFError, MemoryError, OverflowError, BadZipFile) as error:
+        raise DnaError(f"cannot read {path}: {error}") from error
+    if arrays.keys() != places.keys():
+        raise DnaError(
+            f"{path} has the arrays {', '.join(arrays) or 'of no .npz'}; the network takes "
+            f"{', '.join(places)}"
+        )
+    given = {name: _quantized(arrays[name], path, where) for name, where in places.items()}
+    return given.pop(FIRST), given
+
+
+def check_alone(manifest: Manifest) -> None:
+    """Fail where inputs must not depend on one another and a network takes one at a time.
+
+    Raises:
+        DnaError: the network takes several inputs, or carries maps from call to call.
+    """
+    if manifest.further or manifest.carries:
+        what = "carries maps from call to call" if manifest.carries else "takes several inputs"
+        raise DnaError(
+            f"{manifest.model} {what}, and here every input stands alone; `dna run` and "
+            "`dna verify` take it"
+        )
 
 
 def check_file(manifest: Manifest, path: Path) -> None:
@@ -88,7 +154,10 @@ def load_array(path: Path, quantization: Quantization) -> Int8:
     Raises:
         DnaError: the file cannot be read, or has another type or shape, or contains NaN.
     """
-    array = _read(path)
+    return _quantized(_read(path), path, quantization)
+
+
+def _quantized(array: npt.NDArray[Any], path: Path, quantization: Quantization) -> Int8:
     _check_array(array, path, quantization)
     array = array.reshape(tuple(quantization.shape))
     if array.dtype == np.float32:

@@ -14,6 +14,8 @@ from sw import artifact, operators
 from sw.frontends.tflite import ImportedFile, import_file
 
 RANDOM_INPUTS = 2
+CALLS = 8
+"""Of a network that carries maps from call to call, one after the other."""
 
 
 def imported_tflite(path: Path) -> tuple[ImportedFile, dict[str, Any]]:
@@ -28,7 +30,7 @@ def imported_tflite(path: Path) -> tuple[ImportedFile, dict[str, Any]]:
     images = random_inputs(graph.tensors[graph.input].shape, RANDOM_INPUTS)
     rows = total(comparer.image(image) for image in images)
     compared = [(f"operator {row.operation}", row.values, row.mismatches) for row in rows]
-    if file.host.parts:
+    if file.host.parts or graph.states:
         compared += [(f"output {name!r}", n, wrong) for name, n, wrong in _answers(path, file)]
     macs, on_machine = divided.macs, divided.on_machine
     return file, {
@@ -62,7 +64,7 @@ def _answers(path: Path, file: ImportedFile) -> list[tuple[str, int, int]]:
         models=file.models,
     )
     whole = WholeComparer(path.read_bytes(), file, network)
-    for seed in range(RANDOM_INPUTS):
+    for seed in range(CALLS if network.manifest.carries else RANDOM_INPUTS):
         whole.compare(seed)
     return [(each.name, each.values, each.differing) for each in whole.answered]
 

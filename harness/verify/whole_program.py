@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class _Case:
-    """What is run, and what should come out: every tensor by the functional model."""
+    """What is run, and what should come out: every tensor by the functional model.
+
+    Inputs besides the first are among these.
+    """
 
     program: Program
     pixels: npt.NDArray[np.int8]
@@ -42,6 +45,7 @@ def verify_whole(
     graph: Graph,
     program: Program,
     pixels: npt.NDArray[np.int8],
+    further: Tensors,
     *,
     simulator: str | None,
     memory: MemoryModel,
@@ -53,6 +57,7 @@ def verify_whole(
     Args:
         graph, program: the network, and what it was compiled to.
         pixels: int8, the network's input; of a program of several images, of each of them.
+        further: its other inputs by name; a state that is not there has its initial value.
         simulator: of the RTL, as for :func:`sim.rtl.registry.open_simulator`; None: the interpreter
             alone.
         memory: how the memory behaves.
@@ -73,11 +78,11 @@ def verify_whole(
 
     images = pixels[None] if program.images == 1 else pixels
     model, judge = FunctionalModel(graph), LiteRT(emit(graph))
-    runs = [model.run_all(image) for image in images]
+    runs = [model.run_all(image, further) for image in images]
     litert = sum(
         int((judged.reshape(-1) != run[name].reshape(-1)).sum())
         for image, run in zip(images, runs, strict=True)
-        for name, judged in zip(graph.outputs, judge.run(image), strict=True)
+        for name, judged in zip(graph.outputs, judge.run(*graph.fed(image, further)), strict=True)
     )
     case = _Case(program, pixels, together(runs))
     interpreted, seconds = _interpret(case)
@@ -101,6 +106,52 @@ def verify_whole(
     if simulator is not None and interpreted.mismatches:
         _print_line(f"the program is wrong, whatever runs it, so {simulator} was not started")
     return figures, result.values > 0 and result.mismatches == 0 and litert == 0
+
+
+def verify_calls(
+    graph: Graph,
+    program: Program,
+    calls: Sequence[tuple[npt.NDArray[np.int8], Tensors]],
+    **options: Any,
+) -> tuple[dict[str, Any], bool]:
+    """Run, compare and print one call after the other of a network that carries maps.
+
+    Args:
+        graph, program: as for :func:`verify_whole`.
+        calls: of each the input, and the others that are given.
+        options: of :func:`verify_whole`.
+
+    Returns:
+        The figures for JSON: those of the last call, sums of what was compared and of the cycles,
+        and the figures of each call (``calls``); and whether no value of any call differs.
+
+    Raises:
+        DnaError: as :func:`verify_whole`.
+    """
+    from sim.functional import FunctionalModel
+
+    model, carried = FunctionalModel(graph), dict(graph.initial())
+    figures: list[dict[str, Any]] = []
+    right = True
+    for number, (pixels, given) in enumerate(calls):
+        if len(calls) > 1:
+            _print_line(f"call {number}")
+        further = {**carried, **given}
+        found, passed = verify_whole(graph, program, pixels, further, **options)
+        figures.append(found)
+        right &= passed
+        if not graph.states:
+            continue
+        outputs = dict(zip(graph.outputs, model.outputs(pixels, further), strict=True))
+        for state in graph.states:
+            shape = graph.tensors[state.source].shape
+            carried[state.source] = outputs[state.target].reshape(shape)
+    if len(calls) == 1:
+        return figures[0], right
+    sums = {name: sum(each[name] for each in figures) for name in ("values", "mismatches")}
+    if figures[0]["cycles"] is not None:
+        sums["cycles"] = sum(each["cycles"] for each in figures)
+    return {**figures[-1], **sums, "calls": figures}, right
 
 
 def _print_line(text: str) -> None:

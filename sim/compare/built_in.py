@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from sw.frontends.tflite import Imported
-from sw.frontends.tflite.file import TfliteModel
-from sw.frontends.tflite.packing import opened, part
+from sw.frontends.tflite.file.packing import opened, part
+from sw.frontends.tflite.file.reader import TfliteModel
 
 Int8 = npt.NDArray[np.int8]
 
@@ -32,13 +32,18 @@ class BuiltInKernels:
         self._runners: dict[int, Any] = {}
 
     def difference(
-        self, index: int, image: Int8, judged: Mapping[int, Int8]
+        self,
+        index: int,
+        image: Int8,
+        further: Mapping[str, Int8],
+        judged: Mapping[int, Int8],
     ) -> tuple[int, int] | None:
         """In how many values an operator's own kernel differs from the delegate, and by how much.
 
         Args:
             index: the operator.
             image: int8, the graph's input.
+            further: its other inputs by name.
             judged: what LiteRT computes with its delegate, int8, by index of the tensor.
 
         Returns:
@@ -49,6 +54,8 @@ class BuiltInKernels:
         known = written | set(self._model.inputs)
         reads = list(dict.fromkeys(i for i in operator.inputs if i in known))
         given: dict[int, Int8] = dict(judged)
+        names = self._imported.graph.further
+        given |= {i: further[name] for i, name in zip(self._imported.further, names, strict=True)}
         if self._imported.arrival.in_order:
             given[self._imported.input] = image
         if len(operator.outputs) != 1 or not all(i in given for i in reads):

@@ -7,6 +7,7 @@ it computes (docs/numerics.md).
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -51,6 +52,7 @@ class Comparison:
         built_in: of LiteRT's values, how many its own kernels, without the delegate, compute in
             another way from the same operands; None where that was not tried.
         largest: the largest such difference, in steps.
+        differ: of ``mismatches``, how many are whose.
     """
 
     operation: str
@@ -59,6 +61,7 @@ class Comparison:
     first: Difference | None = None
     built_in: int | None = None
     largest: int = 0
+    differ: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def add(self, other: Comparison) -> None:
         """Count another comparison of the same operation in."""
@@ -68,6 +71,8 @@ class Comparison:
         if other.built_in is not None:
             self.built_in = (self.built_in or 0) + other.built_in
         self.largest = max(self.largest, other.largest)
+        for engine, count in other.differ.items():
+            self.differ[engine] = self.differ.get(engine, 0) + count
 
 
 class Comparer:
@@ -81,6 +86,7 @@ class Comparer:
     """
 
     def __init__(self, graph: Graph) -> None:
+        self._graph = graph
         self._operations = [operation.output for operation in graph.operations]
         self._engines = {
             "functional": FunctionalModel(graph).run_all,
@@ -92,10 +98,12 @@ class Comparer:
         """Compare the outputs of every operation for one image.
 
         Args:
-            image: int8 of the shape of the graph's input.
+            image: int8 of the shape of the graph's input; further inputs, state too, are random.
         """
-        judged = dict(zip(self._operations, self._judge.run(image), strict=True))
-        results = {name: run(image) for name, run in self._engines.items()}
+        further = random_further(self._graph, image)
+        given = self._graph.fed(image, further)
+        judged = dict(zip(self._operations, self._judge.run(*given), strict=True))
+        results = {name: run(image, further) for name, run in self._engines.items()}
         comparisons = []
         for operation in self._operations:
             comparison = Comparison(operation)
@@ -105,11 +113,22 @@ class Comparer:
         return comparisons
 
 
+def random_further(graph: Graph, image: Int8) -> dict[str, Int8]:
+    """Random values for the inputs besides the first, by name; of one image always the same."""
+    rng = np.random.default_rng(zlib.crc32(image.tobytes()))
+    return {
+        name: rng.integers(-128, 128, graph.tensors[name].shape, dtype=np.int8)
+        for name in graph.further
+    }
+
+
 def compare_output(comparison: Comparison, engine: str, got: Int8, expected: Int8) -> None:
     """Count the values of one output in; ``got`` and ``expected`` have the same shape."""
     differing = got != expected
     comparison.values += expected.size
-    comparison.mismatches += int(np.count_nonzero(differing))
+    count = int(np.count_nonzero(differing))
+    comparison.mismatches += count
+    comparison.differ[engine] = comparison.differ.get(engine, 0) + count
     if comparison.first is None and differing.any():
         where = tuple(int(i) for i in np.argwhere(differing)[0])
         comparison.first = Difference(engine, where, int(got[where]), int(expected[where]))

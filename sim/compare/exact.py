@@ -7,7 +7,8 @@ closely as float32 can tell: the difference is explained there, and nowhere else
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,11 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
+    Moved,
     Multiply,
     Operation,
     ResizeNearest,
@@ -38,6 +41,7 @@ Float64 = npt.NDArray[np.float64]
 
 BIAS_SCALE_ERROR = 1e-6
 """Relative, of the scale of a bias; as far as the importer takes one that a quantizer rounded."""
+NOTHING: Mapping[str, tuple[Float64, Float64]] = MappingProxyType({})
 _UNIT = 2.0**-24
 """Relative error of one rounding to float32."""
 _DEVIATION = 6.0
@@ -137,6 +141,7 @@ EXACT: dict[type[Operation], Callable[[Graph, Any, list[Int8]], tuple[Float64, F
     Concatenation: _as_it_is,
     Slice: _as_it_is,
     ResizeNearest: _as_it_is,
+    Interleave: _as_it_is,
     MaxPool2D: _as_it_is,
     AveragePool2D: _average_pool,
     Mean: _mean,
@@ -144,21 +149,55 @@ EXACT: dict[type[Operation], Callable[[Graph, Any, list[Int8]], tuple[Float64, F
 """Of each class of operations: its exact result in steps, and how far float32 may be from it."""
 
 
+Passing = Mapping[str, tuple[Float64, Float64]]
+"""By name of a result that only other operations read: what it is exactly, and how far it is off.
+
+Where an operator of a file is made of several operations, what lies between them is not there to be
+compared, and what moves its values has its borders between steps."""
+
+
+def exact(
+    graph: Graph, operation: Operation, inputs: list[Int8], passing: Passing = NOTHING
+) -> tuple[Float64, Float64]:
+    """The exact result of an operation in steps, within its bounds, and how far float32 may be off.
+
+    Args:
+        graph, operation: the operation.
+        inputs: int8, its operands.
+        passing: exact values of some of them.
+    """
+    if isinstance(operation, Moved) and passing.keys() & set(operation.inputs):
+        parts = [
+            passing.get(name, (values.astype(np.float64), np.zeros(values.shape)))
+            for name, values in zip(operation.inputs, inputs, strict=True)
+        ]
+        rule: Any = reference.RULES[type(operation)]
+        value, error = (rule(graph, operation, [part[n] for part in parts]) for n in range(2))
+        return value, error
+    value, error = EXACT[type(operation)](graph, operation, inputs)
+    lo, hi = getattr(operation, "lo", INT8_MIN), getattr(operation, "hi", INT8_MAX)
+    return np.clip(value, lo, hi), error
+
+
 def unexplained(
-    graph: Graph, operation: Operation, inputs: list[Int8], got: Int8, other: Int8
+    graph: Graph,
+    operation: Operation,
+    inputs: list[Int8],
+    got: Int8,
+    other: Int8,
+    passing: Passing = NOTHING,
 ) -> int:
     """How many values of ``got`` and ``other`` differ although rounding cannot be why.
 
     Args:
         inputs: int8, the operands of both.
         got, other: int8, of the shape of the result.
+        passing: as for :func:`exact`.
     """
     differing = got != other
     if not differing.any():
         return 0
-    value, error = EXACT[type(operation)](graph, operation, inputs)
-    lo, hi = getattr(operation, "lo", INT8_MIN), getattr(operation, "hi", INT8_MAX)
-    value = np.clip(value, lo, hi)
+    value, error = exact(graph, operation, inputs, passing)
     reach = 0.5 + error + _SINGLE * _UNIT * _STEPS
     near = (np.abs(got - value) <= reach) & (np.abs(other - value) <= reach)
     return int(np.count_nonzero(differing & ~near))

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sim.compare.exact import unexplained
+from sim.compare.exact import exact, unexplained
 from sim.compare.onnx_session import OnnxSession
 from sim.reference import ReferenceModel, run_operation
 from sw.errors import DnaError
@@ -134,13 +134,16 @@ class OnnxMeasurer:
         sums = {op.name: Measured(op.name, type(op).__name__) for op in graph.operations}
         for image in images:
             tensors = self.tensors(image)
+            passing: dict[str, Any] = {}
             for operation, inputs, output in self._operations(tensors):
                 got = run_operation(graph, operation, inputs)
                 distance = np.abs(got.astype(np.int32) - output)
                 found = sums[operation.name]
                 found.values += distance.size
                 found.differing += int(np.count_nonzero(distance))
-                found.unexplained += unexplained(graph, operation, inputs, got, output)
+                found.unexplained += unexplained(graph, operation, inputs, got, output, passing)
+                if operation.output not in tensors:
+                    passing[operation.output] = exact(graph, operation, inputs, passing)
                 found.largest = max(found.largest, int(distance.max()))
         return list(sums.values())
 

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sim.compare.built_in import BuiltInKernels
-from sim.compare.engines import Comparison, compare_output
+from sim.compare.engines import Comparison, compare_output, random_further
 from sim.functional import FunctionalModel
 from sim.functional.tflite_judge import TfliteJudge
 from sim.reference import ReferenceModel
 from sw.errors import DnaError
 from sw.frontends.tflite import Imported, Step
-from sw.frontends.tflite.file import TfliteModel
+from sw.frontends.tflite.file.reader import TfliteModel
 
 Int8 = npt.NDArray[np.int8]
 
@@ -42,7 +42,7 @@ class TfliteComparer:
             "functional": FunctionalModel(imported.graph).run_all,
             "reference": ReferenceModel(imported.graph).run_all,
         }
-        self._repeated = imported.repeated
+        self._graph, self._repeated = imported.graph, imported.repeated
         self._judge = TfliteJudge(content, model, imported)
         self._kernels = BuiltInKernels(content, model, imported) if built_in else None
 
@@ -50,13 +50,14 @@ class TfliteComparer:
         """Compare what every operator of the file computes for one image.
 
         Args:
-            image: int8 of the shape of the graph's input.
+            image: int8 of the shape of the graph's input; further inputs, state too, are random.
 
         Raises:
             DnaError: LiteRT makes a tensor of another size, or fails.
         """
-        judged = self._judge.run(image)
-        results = {name: run(image) for name, run in self._engines.items()}
+        further = random_further(self._graph, image)
+        judged = self._judge.run(image, further)
+        results = {name: run(image, further) for name, run in self._engines.items()}
         comparisons = []
         for step in self._steps:
             comparison = Comparison(operator_name(step))
@@ -73,7 +74,7 @@ class TfliteComparer:
                     )
                 compare_output(comparison, name, got.reshape(expected.shape), expected)
             if self._kernels is not None:
-                found = self._kernels.difference(step.index, image, judged)
+                found = self._kernels.difference(step.index, image, further, judged)
                 if found is not None:
                     comparison.built_in, comparison.largest = found
             comparisons.append(comparison)

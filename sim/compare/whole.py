@@ -9,13 +9,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from sim.functional.tflite_judge import fed
+from sim.functional.tflite_judge import fed, fed_further, with_outputs
 from sim.host import HostModel, WholeModel
 from sw.artifact import Artifact
 from sw.artifact.host import as_held
 from sw.frontends.tflite import ImportedFile
 from sw.frontends.tflite.hosting import borders, file_part
-from sw.frontends.tflite.packing import cut
 
 FLOATS = (-1.0, 1.0)
 """Between these are the random values of a float input."""
@@ -53,15 +52,18 @@ class WholeComparer:
         self._part = file_part(file.divided)
         self._tail = network.manifest.host.tail is not None
         if not self._tail:  # the answer is that of the machine
-            self._part = msgspec.structs.replace(self._part, outputs=borders(file.divided))
-            every = range(len(file.divided.whole.operators))
-            content = cut(content, every, file.divided.whole.inputs, file.imported.outputs)
+            self._part = msgspec.structs.replace(
+                self._part, outputs=(*self._part.outputs, *borders(file.divided))
+            )
+            content = with_outputs(content, file.imported.outputs)
         self._right = HostModel(self._part, content)
         self._ours = WholeModel(network)
-        self.answered = [Answered(output.name) for output in self._part.outputs]
+        asked = self._part.outputs
+        self._asked = asked if self._tail else asked[-len(file.imported.outputs) :]
+        self.answered = [Answered(output.name) for output in self._asked]
 
     def compare(self, seed: int) -> None:
-        """Compare the outputs for a random input."""
+        """Compare the outputs for a random input; what is carried is that of the calls before."""
         rng = np.random.default_rng(seed)
         given = self._part.inputs[0]
         if self._network.manifest.host.head is not None:
@@ -70,9 +72,17 @@ class WholeComparer:
             shape = self._network.manifest.input.shape
             mine = random_values(rng, np.dtype(np.int8), shape)
             theirs = fed(self._file.model, self._file.imported, mine)
-        right = self._right.run({given.name: theirs})
-        ours = self._ours.outputs(mine)
-        for answered, tensor in zip(self.answered, self._part.outputs, strict=True):
+        graph, model, imported = self._network.graph, self._file.model, self._file.imported
+        further, fitting = {}, {given.name: theirs}
+        for name, part in zip(graph.given[1:], self._part.inputs[1:], strict=True):
+            values = random_values(rng, np.dtype(np.int8), graph.tensors[name].shape)
+            further[name] = fitting[part.name] = values
+            if part.type not in ("int8", "uint8"):
+                number = graph.inputs.index(name)
+                fitting[part.name] = fed_further(model, imported, number, values)
+        right = self._right.run(fitting)
+        ours = self._ours.outputs(mine, further)
+        for answered, tensor in zip(self.answered, self._asked, strict=True):
             a, b = right[answered.name], ours[answered.name]
             if not self._tail:
                 a, b = as_held(a, tensor), b.reshape(-1)

@@ -14,8 +14,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite.functions import function_operands, function_options
-from sw.frontends.tflite.writer import TfliteWriter
+from sw.frontends.tflite.file.writer import TfliteWriter
+from sw.frontends.tflite.operators.functions import function_operands, function_options
 from sw.graph import Graph
 from sw.numerics import Activation
 from sw.operations import (
@@ -26,6 +26,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -76,6 +77,16 @@ def _padding_mode(operation: Windowed, source: Tensor, target: Tensor) -> int | 
     if valid:
         return int(schema.Padding.VALID)
     return int(schema.Padding.SAME) if same else None
+
+
+def _sees_padding_alone(operation: Windowed, source: Tensor, target: Tensor) -> bool:
+    """Whether a window is behind the edge of a map, where PAD has values and nothing has any."""
+    fronts = (operation.padding.top, operation.padding.left)
+    return any(
+        front >= operation.kernel[axis]
+        or (target.shape[axis] - 1) * operation.stride[axis] - front >= source.shape[axis]
+        for axis, front in enumerate(fronts)
+    )
 
 
 class _Emitter(TfliteWriter):
@@ -179,10 +190,18 @@ class _Emitter(TfliteWriter):
         )
 
     def multiplication(self, operation: Multiply) -> None:
-        """MUL."""
+        """MUL; of a value with itself another view is the second one.
+
+        LiteRT has a table for such a square, which rounds in another way.
+        """
+        left, right = (self.index[name] for name in operation.inputs)
+        if left == right:
+            source = self.graph.operands(operation)[0]
+            right = self.activation_tensor(f"{operation.name}.again", source.shape, source)
+            self.reshaped(left, right, (1, *source.shape), f"{operation.name}.again")
         self.operator(
             CODE.MUL,
-            [self.index[name] for name in operation.inputs],
+            [left, right],
             self.index[operation.output],
             schema.MulOptionsT(fusedActivationFunction=ACTIVATIONS[operation.activation]),
         )
@@ -232,6 +251,39 @@ class _Emitter(TfliteWriter):
             self.index[operation.output],
             schema.ResizeNearestNeighborOptionsT(),
         )
+
+    def interleave(self, operation: Interleave) -> None:
+        """CONCATENATION of channels, which puts pixels in turns, and of rows as channels."""
+        _, across = operation.factor
+        height, width, channels = self.graph.operands(operation)[0].shape
+        wide = width * across * channels
+        rows = []
+        for first in range(0, len(operation.inputs), across):
+            name = f"{operation.name}.{first}"
+            maps = [self.index[each] for each in operation.inputs[first : first + across]]
+            joint = self.passing(operation, name, (height, width, across * channels))
+            self.joined(maps, joint)
+            rows.append(self.passing(operation, f"{name}.flat", (height, 1, wide)))
+            self.reshaped(joint, rows[-1], (1, height, 1, wide), name)
+        joint = self.passing(operation, f"{operation.name}.rows", (height, 1, len(rows) * wide))
+        self.joined(rows, joint)
+        shape = (1, *self.graph.result(operation).shape)
+        self.reshaped(joint, self.index[operation.output], shape, operation.name)
+
+    def passing(self, operation: Interleave, name: str, shape: tuple[int, ...]) -> int:
+        """A tensor between its operators, with the quantization of the result."""
+        return self.activation_tensor(name, shape, self.graph.result(operation))
+
+    def joined(self, maps: Sequence[int], result: int) -> None:
+        """CONCATENATION of the channels of maps."""
+        options = schema.ConcatenationOptionsT(axis=MAP_RANK)
+        self.operator(CODE.CONCATENATION, maps, result, options)
+
+    def reshaped(self, x: int, result: int, shape: tuple[int, ...], name: str) -> None:
+        """RESHAPE."""
+        array = np.array(shape, np.int32)
+        constant = self.constant(f"{name}.shape", array)
+        self.operator(CODE.RESHAPE, [x, constant], result, schema.ReshapeOptionsT(newShape=array))
 
     def pool(self, operation: MaxPool2D | AveragePool2D) -> None:
         """MAX_POOL_2D or AVERAGE_POOL_2D."""
@@ -302,6 +354,11 @@ class _Emitter(TfliteWriter):
                 "use SAME padding or put a ReLU in front"
             )
         pads = operation.padding
+        if isinstance(operation, MaxPool2D) and _sees_padding_alone(operation, source, target):
+            raise DnaError(
+                f"{operation.name}: TFLite cannot pad a max-pool so far that a window sees nothing "
+                "else"
+            )
         amounts = np.array(
             [[0, 0], [pads.top, pads.bottom], [pads.left, pads.right], [0, 0]], np.int32
         )
@@ -320,7 +377,8 @@ class _Emitter(TfliteWriter):
         """The whole file."""
         names = [operation.output for operation in self.graph.operations]
         outputs = names if every_tensor else self.graph.outputs
-        return self.file([self.index[self.graph.input]], [self.index[name] for name in outputs])
+        given = [self.index[name] for name in self.graph.inputs]
+        return self.file(given, [self.index[name] for name in outputs])
 
 
 WRITERS: dict[type[Operation], Callable[[_Emitter, Any], None]] = {
@@ -334,6 +392,7 @@ WRITERS: dict[type[Operation], Callable[[_Emitter, Any], None]] = {
     Concatenation: _Emitter.concatenation,
     Slice: _Emitter.channel_slice,
     ResizeNearest: _Emitter.resize_nearest,
+    Interleave: _Emitter.interleave,
     MaxPool2D: _Emitter.pool,
     AveragePool2D: _Emitter.pool,
     Mean: _Emitter.mean,

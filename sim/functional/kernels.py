@@ -43,6 +43,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -107,10 +108,11 @@ class Kernels:
         layers = list(self._plan(reuse=not every_tensor))
         self._compute = self._start((Layer * len(layers))(*layers), threads)
 
-    def run(self, image: Int8) -> list[Int8]:
+    def run(self, image: Int8, *further: Int8) -> list[Int8]:
         """The outputs for one image, as :meth:`sim.functional.litert.LiteRT.run` gives them."""
-        source = self._memory[self._graph.input].view
-        np.bitwise_xor(image.view(np.uint8).reshape(source.shape), UNSIGNED, out=source)
+        for name, values in zip(self._graph.inputs, (image, *further), strict=True):
+            source = self._memory[name].view
+            np.bitwise_xor(values.view(np.uint8).reshape(source.shape), UNSIGNED, out=source)
         self._compute()
         return [
             (self._memory[name].view ^ UNSIGNED)
@@ -154,7 +156,7 @@ class Kernels:
         for operation in graph.operations:
             if operation.name not in absorbed:
                 steps.append((operation, self._fused.get(operation.name)))
-        last_use = dict.fromkeys((*graph.outputs, graph.input), len(steps))
+        last_use = dict.fromkeys((*graph.outputs, *graph.inputs), len(steps))
         for i, (operation, add) in enumerate(steps):
             for name in (*operation.inputs, *(add.inputs if add else ())):
                 last_use[name] = max(last_use.get(name, 0), i)
@@ -170,7 +172,8 @@ class Kernels:
                 waiting.pop() if waiting else Memory(graph.tensors[name], self._borders[name])
             )
 
-        allocate(graph.input)
+        for name in graph.inputs:
+            allocate(name)
         for i, (operation, add) in enumerate(steps):
             allocate((add or operation).output)
             yield from self._layers(operation, add)
@@ -199,6 +202,9 @@ class Kernels:
         return copy.ctypes.data_as(ctypes.POINTER(np.ctypeslib.as_ctypes_type(copy.dtype)))
 
     def _layers(self, operation: Operation, fused: Add | None) -> Iterator[Layer]:
+        if isinstance(operation, Interleave):
+            yield from self._in_turns(operation)
+            return
         if not isinstance(operation, Concatenation):
             yield self._layer(operation, fused)
             return
@@ -213,6 +219,19 @@ class Kernels:
                 layer.output = section(layer.output, operation.axis, at, extent)
                 self._copy(layer)
             at += extent
+            yield layer
+
+    def _in_turns(self, operation: Interleave) -> Iterator[Layer]:
+        """A copy for each map: rows a factor apart, and pixels as channels of wider ones."""
+        down, across = operation.factor
+        for number, name in enumerate(operation.inputs):
+            row, column = divmod(number, across)
+            layer = Layer(input=self._map(name), output=self._map(operation.output))
+            target = section(layer.output, 0, row, layer.output.height - row)
+            target.height, target.row = layer.input.height, target.row * down
+            target.width, target.channels = layer.input.width, target.channels * across
+            layer.output = target
+            self._copy(layer, at=column * layer.input.channels, count=layer.input.channels)
             yield layer
 
     def _layer(self, operation: Operation, fused: Add | None) -> Layer:
@@ -273,7 +292,7 @@ class Kernels:
     def _resize_nearest(self, layer: Layer, operation: ResizeNearest) -> None:
         self._copy(layer, factor=operation.factor)
 
-    def _concatenation(self, layer: Layer, operation: Concatenation) -> None:
+    def _several(self, layer: Layer, operation: Concatenation | Interleave) -> None:
         raise AssertionError(f"{operation.name} is a copy for each input")
 
     def _max_pool(self, layer: Layer, _operation: MaxPool2D) -> None:
@@ -367,9 +386,10 @@ FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {
     Multiply: Kernels._multiply,
     Extremum: Kernels._extremum,
     Lookup: Kernels._lookup,
-    Concatenation: Kernels._concatenation,
+    Concatenation: Kernels._several,
     Slice: Kernels._slice,
     ResizeNearest: Kernels._resize_nearest,
+    Interleave: Kernels._several,
     MaxPool2D: Kernels._max_pool,
     AveragePool2D: Kernels._average_pool,
     Mean: Kernels._mean,

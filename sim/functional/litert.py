@@ -9,12 +9,15 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from sw.errors import DnaError
-from sw.frontends.tflite.runtime import reason
+from sw.frontends.tflite.file.runtime import reason
 from sw.numerics import Function
 
 Int8 = npt.NDArray[np.int8]
 DELEGATE = "DELEGATE"
-COPIES = ("CONCATENATION", "SLICE", "STRIDED_SLICE", "RESIZE_NEAREST_NEIGHBOR")
+COPIES = (
+    *("CONCATENATION", "SLICE", "STRIDED_SLICE", "RESIZE_NEAREST_NEIGHBOR"),
+    *("DEPTH_TO_SPACE", "RESHAPE"),
+)
 BUILT_IN = frozenset(
     {
         "AVERAGE_POOL_2D",
@@ -33,7 +36,7 @@ The delegate declines a maximum over a window of 1 x 1, for example.
 
 
 class LiteRT:
-    """A flatbuffer with one input, loaded and checked to run in the delegate.
+    """A flatbuffer, loaded and checked to run in the delegate.
 
     LiteRT's built-in kernels give other bits than XNNPACK's, so an operator that the delegate
     declines would silently change the network.
@@ -55,8 +58,8 @@ class LiteRT:
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise DnaError(f"LiteRT cannot load the network: {reason(error)}") from error
-        source = self._interpreter.get_input_details()[0]
-        self._input, self._shape = source["index"], source["shape"]
+        sources = self._interpreter.get_input_details()
+        self._inputs = [(source["index"], source["shape"]) for source in sources]
         self._outputs = [item["index"] for item in self._interpreter.get_output_details()]
         self._check_delegation()
 
@@ -83,18 +86,20 @@ class LiteRT:
                 "an operator is not supported or its scales are out of range"
             )
 
-    def run(self, image: npt.NDArray[Any]) -> list[Int8]:
+    def run(self, image: npt.NDArray[Any], *further: npt.NDArray[Any]) -> list[Int8]:
         """The outputs for one image.
 
         Args:
             image: of the type and shape of the input, with or without a batch of 1; int8, unless
                 the model quantizes for itself.
+            further: inputs, likewise, in the order of the model.
 
         Returns:
             Arrays without a batch of 1, in the order of the model's outputs; int8, unless the model
             dequantizes for itself.
         """
-        self._interpreter.set_tensor(self._input, image.reshape(self._shape))
+        for (index, shape), values in zip(self._inputs, (image, *further), strict=True):
+            self._interpreter.set_tensor(index, values.reshape(shape))
         try:
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:

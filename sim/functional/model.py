@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from sim.functional import kernels
 from sim.functional.isa import chosen
 from sw.errors import DnaError
-from sw.graph import Graph
+from sw.graph import NOTHING, Graph
 
 Int8 = npt.NDArray[np.int8]
 
@@ -18,8 +19,13 @@ Int8 = npt.NDArray[np.int8]
 class Engine(Protocol):
     """What computes the outputs of one image."""
 
-    def run(self, image: Int8) -> list[Int8]:
-        """The outputs for one image, without batch dimensions, in the order of the graph."""
+    def run(self, image: Int8, *further: Int8) -> list[Int8]:
+        """The outputs for one image, without batch dimensions, in the order of the graph.
+
+        Args:
+            image: the input.
+            further: inputs, in the order of the graph.
+        """
         ...
 
 
@@ -60,6 +66,9 @@ class FunctionalModel:
     def run(self, batch: Int8) -> Int8:
         """The output of the graph for a batch; of several the first.
 
+        Each image is a first call: of a network that carries maps from call to call with those
+        that the first one begins with.
+
         Args:
             batch: int8 [images, *input shape].
 
@@ -71,40 +80,40 @@ class FunctionalModel:
         """
         self._check(batch, batch.shape[1:])
         # One image at a time: a batch in one call is no faster (docs/numerics.md).
-        outputs = [self._engine.run(image)[0] for image in batch]
+        outputs = [self._engine.run(*self.graph.fed(image, NOTHING))[0] for image in batch]
         shape = self.graph.tensors[self.graph.output].shape
         return np.stack(outputs) if outputs else np.zeros((0, *shape), np.int8)
 
-    def outputs(self, image: Int8) -> list[Int8]:
+    def outputs(self, image: Int8, further: Mapping[str, Int8] = NOTHING) -> list[Int8]:
         """All outputs of the graph for one image, in its order.
 
         Args:
             image: int8 of the shape of the graph's input.
+            further: of other inputs, by name; a state that is not there has its initial value.
 
         Raises:
-            DnaError: ``image`` has another type or shape.
+            DnaError: an input is missing, or has another type or shape.
         """
-        self._check(image, image.shape)
-        return self._engine.run(image)
+        return self._engine.run(*self.graph.fed(image, further))
 
-    def run_all(self, image: Int8) -> dict[str, Int8]:
+    def run_all(self, image: Int8, further: Mapping[str, Int8] = NOTHING) -> dict[str, Int8]:
         """Every tensor of the graph for one image.
 
         Args:
-            image: int8 of the shape of the graph's input.
+            image, further: as for :meth:`outputs`.
 
         Returns:
-            The tensors by name, the input included.
+            The tensors by name, the inputs included.
 
         Raises:
-            DnaError: ``image`` has another type or shape.
+            DnaError: as :meth:`outputs`.
         """
-        self._check(image, image.shape)
+        given = self.graph.fed(image, further)
         if self._every_tensor is None:
             self._every_tensor = self._make(every_tensor=True)
-        outputs = self._every_tensor.run(image)
-        names = [operation.output for operation in self.graph.operations]
-        return {self.graph.input: image, **dict(zip(names, outputs, strict=True))}
+        outputs = self._every_tensor.run(*given)
+        names = [*self.graph.inputs, *(operation.output for operation in self.graph.operations)]
+        return dict(zip(names, [*given, *outputs], strict=True))
 
     def _check(self, array: Int8, image_shape: tuple[int, ...]) -> None:
         expected = self.graph.tensors[self.graph.input].shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from sim.functional.litert import BUILT_IN, LiteRT
 from sw.frontends.tflite import Imported
-from sw.frontends.tflite.file import TfliteModel
-from sw.frontends.tflite.packing import opened, packed
+from sw.frontends.tflite.file.packing import opened, packed
+from sw.frontends.tflite.file.reader import TfliteModel, TfliteTensor
+from sw.graph import NOTHING
 
 Int8 = npt.NDArray[np.int8]
 
@@ -61,22 +62,28 @@ class TfliteJudge:
         if self._last != model.outputs:
             self._plain = LiteRT(with_outputs(content, self._last), built_in=EXACT_ANYWHERE)
 
-    def run(self, image: Int8) -> dict[int, Int8]:
+    def run(self, image: Int8, further: Mapping[str, Int8] = NOTHING) -> dict[int, Int8]:
         """The tensors of the file by index, and the graph's output as the model alone has it.
 
         Args:
             image: int8, the graph's input.
+            further: other inputs of the graph by name, as for
+                :meth:`sim.functional.FunctionalModel.outputs`.
 
         Returns:
             int8 arrays without a batch of 1.
         """
-        given = fed(self._model, self._imported, image)
-        outputs = [_signed(output) for output in self._whole.run(given)]
+        _, *more = self._imported.graph.fed(image, further)
+        given = [
+            fed(self._model, self._imported, image),
+            *(fed_further(self._model, self._imported, n, each) for n, each in enumerate(more, 1)),
+        ]
+        outputs = [_signed(output) for output in self._whole.run(*given)]
         results = dict(zip(self.tensors, outputs[-len(self.tensors) :], strict=True))
-        answers = [_signed(output) for output in self._file.run(given)]
+        answers = [_signed(output) for output in self._file.run(*given)]
         self.answer, alone = answers[0], answers
         if self._plain is not None:
-            alone = [_signed(output) for output in self._plain.run(given)[-len(self._last) :]]
+            alone = [_signed(output) for output in self._plain.run(*given)[-len(self._last) :]]
         same = all(map(np.array_equal, answers, outputs))
         same &= all(np.array_equal(a, results[i]) for a, i in zip(alone, self._last, strict=True))
         if not same:
@@ -101,9 +108,29 @@ def fed(model: TfliteModel, imported: Imported, image: Int8) -> npt.NDArray[np.g
     axes = imported.arrival
     places = np.lib.stride_tricks.as_strided(shaped, axes.extents, axes.steps)
     places[...] = image.reshape(axes.extents)
-    if source.type == "UINT8":
+    return _as_type(shaped, source.type, entry)
+
+
+def fed_further(
+    model: TfliteModel, imported: Imported, number: int, values: Int8
+) -> npt.NDArray[np.generic]:
+    """An input of the graph besides the first as the model takes it.
+
+    Args:
+        model, imported: what became of the file.
+        number: of the input, 1 for the one behind the first.
+        values: int8 of its shape.
+    """
+    source = model.tensors[model.inputs[number]]
+    entry = model.tensors[imported.further[number - 1]]
+    return _as_type(values.reshape(source.shape), source.type, entry)
+
+
+def _as_type(shaped: Int8, kind: str, entry: TfliteTensor) -> npt.NDArray[np.generic]:
+    """An input in the type of the file."""
+    if kind == "UINT8":
         return (shaped.view(np.uint8) ^ 128).astype(np.uint8)
-    if source.type == "FLOAT32":
+    if kind == "FLOAT32":
         zero_point = entry.zero_points[0] - (128 if entry.type == "UINT8" else 0)
         real = shaped.astype(np.float32) - np.float32(zero_point)
         return np.asarray(real * entry.scales[0], np.float32)

@@ -115,10 +115,12 @@ def make(
             logits to be named, or the preprocessing does not fit the input.
     """
     check_host(host, graph)
-    source, target, *others = (
+    further = graph.given[1:]
+    edges = [
         Quantization(tensor.scale, tensor.zero_point, tensor.shape)
-        for tensor in (graph.tensors[name] for name in (graph.input, *graph.outputs))
-    )
+        for tensor in (graph.tensors[name] for name in (*further, graph.input, *graph.answers))
+    ]
+    source, target, *others = edges[len(further) :]
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         model=model,
@@ -129,6 +131,8 @@ def make(
         class_names=[],
         written_by=VERSION,
         others=tuple(others),
+        further=dict(zip(further, edges, strict=False)),
+        carries=bool(graph.states),
         host=host,
     )
     if isinstance(preprocessing, str):

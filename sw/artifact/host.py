@@ -88,7 +88,7 @@ def check_host(host: Host, graph: Graph) -> None:
             raise DnaError(f"the host's head does not make {graph.input!r}")
         if [each.name for each in host.head.inputs] != [INPUT]:
             raise DnaError("the host's head does not read the file's input")
-    given = {graph.input, *graph.outputs, *([INPUT] if host.head else ())}
+    given = {*graph.inputs, *graph.outputs, *([INPUT] if host.head else ())}
     for part in host.parts.values():
         for tensor in (*part.inputs, *part.outputs):
             _check_tensor(tensor, graph)

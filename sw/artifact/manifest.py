@@ -81,6 +81,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         input: quantization and shape of the input tensor.
         output: quantization and shape of the logits; of several outputs, of the first.
         others: quantization and shape of further outputs of the machine.
+        further: quantization and shape of further inputs that the user gives, by name.
+        carries: whether maps are carried from call to call.
         host: what the host runs in front of the machine and behind it.
         class_names: one per logit; none where the answer is no row of logits.
         class_offset: logits in front of class 0 (:mod:`sw.classes`); None: nobody has said.
@@ -101,6 +103,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     target: Target | None = None
     written_by: str = ""
     others: tuple[Quantization, ...] = ()
+    further: dict[str, Quantization] = {}
+    carries: bool = False
     host: Host = Host()
 
     @property

@@ -61,6 +61,8 @@ class _GraphFile(msgspec.Struct, forbid_unknown_fields=True):
     tensors: Any
     operations: Any
     others: tuple[str, ...] = ()
+    further: Any = ()
+    states: Any = ()
 
 
 def load(path: Path) -> Artifact:
@@ -124,14 +126,17 @@ def _check_edges(manifest: Manifest, graph: Graph, path: Path) -> None:
         check_host(manifest.host, graph)
     except DnaError as error:
         raise DnaError(f"{path / MANIFEST} is damaged: {error}") from error
-    if len(manifest.outputs) != len(graph.outputs):
+    if len(manifest.outputs) != len(graph.answers):
         raise DnaError(
             f"{path / MANIFEST} is damaged: it has {len(manifest.outputs)} outputs, {GRAPH} has "
-            f"{len(graph.outputs)}"
+            f"{len(graph.answers)}"
         )
+    if tuple(manifest.further) != graph.given[1:] or manifest.carries != bool(graph.states):
+        raise DnaError(f"{path / MANIFEST} is damaged: its inputs are not those of {GRAPH}")
     for what, said, name in (
         ("input", manifest.input, graph.input),
-        *(("output", *each) for each in zip(manifest.outputs, graph.outputs, strict=True)),
+        *((f"input {name!r}", said, name) for name, said in manifest.further.items()),
+        *(("output", *each) for each in zip(manifest.outputs, graph.answers, strict=True)),
     ):
         tensor = graph.tensors[name]
         if said != Quantization(tensor.scale, tensor.zero_point, tensor.shape):

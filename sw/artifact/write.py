@@ -38,6 +38,8 @@ def _plain(graph: Graph) -> bytes:
         "tensors": graph.tensors,
         "operations": graph.operations,
         "others": graph.others,
+        **({"further": graph.further} if graph.further else {}),
+        **({"states": graph.states} if graph.states else {}),
     }
     return msgspec.json.format(msgspec.json.encode(builtins), indent=1)
 

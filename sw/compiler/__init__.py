@@ -55,6 +55,8 @@ def compile_graph(
     """
     if not 1 <= images <= MOST_IMAGES:
         raise DnaError(f"a program computes 1 to {MOST_IMAGES} images, not {images}")
+    if images > 1 and graph.further:
+        raise DnaError("the network has several inputs or carries maps: a program computes 1 image")
     platform = Platform(config, bandwidth)
     try:
         program = _program(graph, config, platform, config, images)

@@ -294,10 +294,12 @@ class Copy(LoopNest):
     Attributes:
         parts: in order.
         repeat: how often each pixel is there, (rows, columns).
+        turns: whether these are those of the parts in turns, each once, and not of one part.
     """
 
     parts: tuple[Part, ...]
     repeat: tuple[int, int] = (1, 1)
+    turns: bool = False
     kind = "copy"
 
     @property

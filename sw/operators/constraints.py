@@ -150,6 +150,19 @@ def _factor(proposal: Proposal) -> str | None:
     return None
 
 
+def _in_turns(proposal: Proposal) -> str | None:
+    first, count = proposal.source, math.prod(proposal.operation.factor)
+    if len(proposal.inputs) != count:
+        return f"{len(proposal.inputs)} maps for {count} places"
+    for other in proposal.inputs[1:]:
+        if (other.shape, other.scale, other.zero_point) != (
+            *(first.shape, first.scale, first.zero_point),
+        ):
+            return f"{other.name!r} has another shape, scale or zero point than {first.name!r}"
+    return None
+
+
+IN_TURNS = Constraint("a map for each place, of one shape, scale and zero point", _in_turns)
 JOINABLE = Constraint(
     "several that differ along one axis only, with one scale and zero point", _joinable
 )

@@ -19,10 +19,11 @@ ADDITION = Operator(
             note="of a map and one number a function",
             instead_of={"ADD_N": "ADD"},
         ),
-        "onnx": Spelling(names=("Add", "QLinearAdd"), instead_of={"Sub": "Add", "Sum": "Add"}),
+        "onnx": Spelling(names=("Add", "QLinearAdd", "Sub"), instead_of={"Sum": "Add"}),
         "pytorch": Spelling(
-            names=("aten.add.Tensor", "aten.add_.Tensor"),
-            instead_of={"aten.sub.Tensor": "aten.add"},
+            names=(
+                *("aten.add.Tensor", "aten.add_.Tensor", "aten.sub.Tensor", "aten.sub_.Tensor"),
+            ),
         ),
     },
     operands=2,
@@ -44,7 +45,11 @@ MULTIPLICATION = Operator(
             "convolution",
             instead_of={"DIV": "MUL"},
         ),
-        "onnx": Spelling(absent="not read yet"),
+        "onnx": Spelling(
+            names=("Mul", "QLinearMul"),
+            note="of two maps, or a map and a pixel",
+            instead_of={"Div": "Mul"},
+        ),
         "pytorch": Spelling(
             names=("aten.mul.Tensor", "aten.mul_.Tensor"), note="of two maps, or a map and a pixel"
         ),
@@ -66,7 +71,9 @@ EXTREMUM = Operator(
             names=("MAXIMUM", "MINIMUM"),
             note="of a map and one number a function",
         ),
-        "onnx": Spelling(absent="not read yet"),
+        "onnx": Spelling(
+            names=("Max", "Min"), note="of two; quantized as the result is, else convolutions do it"
+        ),
         "pytorch": Spelling(absent="not read yet"),
     },
     operands=2,

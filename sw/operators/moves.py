@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sw.operations import Concatenation, ResizeNearest, Slice
+from sw.operations import Concatenation, Interleave, ResizeNearest, Slice
 from sw.operators import constraints, shapes
 from sw.operators.row import Operator, Spelling
 
@@ -17,7 +17,9 @@ CONCATENATION = Operator(
     "behind that",
     spelling={
         "tflite": Spelling(names=("CONCATENATION",)),
-        "onnx": _ABSENT,
+        "onnx": Spelling(
+            names=("Concat",), note="parts quantized as the result is, else convolutions do it"
+        ),
         "pytorch": Spelling(names=("aten.cat.default",), note="along the channels"),
     },
     operands=0,
@@ -38,8 +40,11 @@ SLICE = Operator(
             note="step 1; of shapes any; a part of SPLIT is a SLICE",
             instead_of={"SPLIT_V": "SPLIT"},
         ),
-        "onnx": _ABSENT,
-        "pytorch": _ABSENT,
+        "onnx": Spelling(names=("Slice", "Split"), note="step 1"),
+        "pytorch": Spelling(
+            names=("aten.slice.Tensor",),
+            note="step 1; aten.chunk and aten.split are one for each part",
+        ),
     },
     constraints=(constraints.CHANNELS_THERE,),
     shape=shapes.sliced,
@@ -58,10 +63,36 @@ RESIZE_NEAREST = Operator(
             note="no aligned corners",
             instead_of={"RESIZE_BICUBIC": "RESIZE_BILINEAR"},
         ),
-        "onnx": _ABSENT,
+        "onnx": Spelling(
+            names=("Resize (nearest)",),
+            note="half_pixel with round_prefer_floor, or asymmetric with floor",
+            instead_of={"Resize (cubic)": "Resize of mode linear", "Upsample": "Resize"},
+        ),
         "pytorch": Spelling(names=("aten.upsample_nearest2d.vec",)),
     },
     constraints=(constraints.SPATIAL, constraints.FACTOR),
+    shape=shapes.repeated,
+    keeps_quantization=True,
+)
+
+INTERLEAVING = Operator(
+    name="interleaving",
+    operation=Interleave,
+    accepts="channels as pixels between pixels",
+    graph="a slice for each place of a pixel, and these in turns",
+    machine="POOL copies, once for each place of a pixel",
+    spelling={
+        "tflite": Spelling(
+            names=("DEPTH_TO_SPACE",), instead_of={"SPACE_TO_DEPTH": "CONV_2D with a stride"}
+        ),
+        "onnx": Spelling(names=("DepthToSpace",), instead_of={"SpaceToDepth": "Conv"}),
+        "pytorch": Spelling(
+            names=("aten.pixel_shuffle.default",),
+            instead_of={"aten.pixel_unshuffle.default": "aten.conv2d with a stride"},
+        ),
+    },
+    operands=0,
+    constraints=(constraints.SPATIAL, constraints.FACTOR, constraints.IN_TURNS),
     shape=shapes.repeated,
     keeps_quantization=True,
 )
@@ -76,7 +107,9 @@ RESIZE_BILINEAR = Operator(
         "tflite": Spelling(
             names=("RESIZE_BILINEAR",), note="half pixels or not, and aligned corners"
         ),
-        "onnx": _ABSENT,
+        "onnx": Spelling(
+            names=("Resize (linear)",), note="half_pixel, asymmetric or align_corners; QDQ"
+        ),
         "pytorch": _ABSENT,
     },
     keeps_quantization=True,

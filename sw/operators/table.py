@@ -19,12 +19,19 @@ from sw.operators.elementwise import (
     MULTIPLICATION,
     PARAMETRIC,
 )
-from sw.operators.moves import CONCATENATION, RESIZE_BILINEAR, RESIZE_NEAREST, SLICE
+from sw.operators.moves import (
+    CONCATENATION,
+    INTERLEAVING,
+    RESIZE_BILINEAR,
+    RESIZE_NEAREST,
+    SLICE,
+)
 from sw.operators.row import Operator, Spelling
 
 _CONV = {field.name: field.range[1] for field in FORMATS[Opcode.CONV].fields}
 _KERNELS = (
-    f"strides to {_CONV['stride']}, kernels to {_CONV['kernel_height']} x {_CONV['kernel_width']}"
+    f"strides to {_CONV['stride']}, kernels to {_CONV['kernel_height']} x {_CONV['kernel_width']}, "
+    "larger ones where there is one window only"
 )
 _FUSED_ONNX = "Relu or Clip to 0..6 right behind Conv, Gemm, Add or a pooling"
 _FUSED_TORCH = "a ReLU or ReLU6 right behind a convolution, linear layer, sum or pooling"
@@ -39,20 +46,17 @@ CONVOLUTION = Operator(
         "tflite": Spelling(
             names=("CONV_2D",),
             note="SAME and VALID; a dilated one has zeros between its weights",
-            instead_of={"TRANSPOSE_CONV": "CONV_2D", "CONV_3D": "CONV_2D"},
+            instead_of={"CONV_3D": "CONV_2D"},
         ),
         "onnx": Spelling(
             names=("Conv", "QLinearConv"),
-            note="explicit pads, no dilation; once for each quantization of the result",
-            instead_of={"ConvTranspose": "Conv", "ConvInteger": "QLinearConv"},
+            note="explicit pads; dilated as in TFLite; once for each quantization of the result",
+            instead_of={"ConvInteger": "QLinearConv"},
         ),
         "pytorch": Spelling(
             names=("aten.conv2d.default",),
             note="batch normalization behind it is folded",
-            instead_of={
-                "aten.conv2d.padding": "padding in numbers",
-                "aten.conv_transpose2d.input": "aten.conv2d",
-            },
+            instead_of={"aten.conv2d.padding": "padding in numbers"},
         ),
     },
     constraints=(
@@ -78,10 +82,6 @@ DEPTHWISE = Operator(
         ),
         "onnx": Spelling(
             names=("Conv (group = channels)", "QLinearConv (group = channels)"),
-            instead_of={
-                "Mul": "Conv with as many groups as channels and a 1x1 kernel, for a constant "
-                "factor",
-            },
         ),
         "pytorch": Spelling(
             names=("aten.conv2d.default (groups = channels)",),
@@ -94,6 +94,33 @@ DEPTHWISE = Operator(
         constraints.WINDOW,
     ),
     shape=shapes.convolved,
+    takes_activation=True,
+)
+
+GROUPED = Operator(
+    name="grouped convolution",
+    accepts="as a convolution, of any groups",
+    graph="where groups have whole words of channels, slices, a convolution each, and their "
+    "concatenation; else a convolution with zeros for the channels of other groups",
+    machine="what those are",
+    spelling={
+        "tflite": Spelling(names=("CONV_2D (groups)",), note="weights for fewer channels"),
+        "onnx": Spelling(names=("Conv (groups)", "QLinearConv (groups)")),
+        "pytorch": Spelling(names=("aten.conv2d (groups)",)),
+    },
+    takes_activation=True,
+)
+
+TRANSPOSED = Operator(
+    name="transposed convolution",
+    accepts="any stride, kernel and padding, without groups or dilation",
+    graph="a convolution for each of the places that a stride has, and their results in turns",
+    machine="what those are",
+    spelling={
+        "tflite": Spelling(names=("TRANSPOSE_CONV",), note="SAME and VALID"),
+        "onnx": Spelling(names=("ConvTranspose",), note="explicit pads"),
+        "pytorch": Spelling(names=("aten.conv_transpose2d.input",)),
+    },
     takes_activation=True,
 )
 
@@ -206,15 +233,14 @@ MEAN = Operator(
 
 PADDING = Operator(
     name="padding",
-    accepts="height and width, with zeros; in TFLite channels too",
+    accepts="height and width, with zeros or another constant; in TFLite channels too",
     graph="an identity convolution with padding; in TFLite padding of the convolutions behind it, "
     "or of a max-pool whose input is at least its zero point, where it can be; of channels a "
-    "convolution",
-    machine="padding of the next convolution",
+    "convolution; with another constant than the zero point rows and columns of it, joined",
+    machine="padding of the next convolution, or what those are",
     spelling={
         "tflite": Spelling(
             names=("PAD", "PADV2"),
-            note="with the zero point",
             instead_of={"MIRROR_PAD": "PAD"},
         ),
         "onnx": Spelling(names=("Pad",), note="mode constant"),
@@ -342,7 +368,7 @@ SHAPES = Operator(
             names=("Constant",),
             note="what exporters compute from shapes is folded by ONNX Runtime's preprocessing",
             instead_of=dict.fromkeys(
-                ("Shape", "Gather", "Concat", "Slice", "Cast"),
+                ("Shape", "Gather", "Cast"),
                 "constants; run onnxruntime.quantization.preprocess first",
             ),
         ),
@@ -351,8 +377,10 @@ SHAPES = Operator(
 )
 
 TABLE: tuple[Operator, ...] = (
-    *(CONVOLUTION, DEPTHWISE, FULLY_CONNECTED, ADDITION, MULTIPLICATION, EXTREMUM),
+    *(CONVOLUTION, DEPTHWISE, GROUPED, TRANSPOSED, FULLY_CONNECTED),
+    *(ADDITION, MULTIPLICATION, EXTREMUM),
     *(FUNCTION, PARAMETRIC),
-    *(CONCATENATION, SLICE, RESIZE_NEAREST, RESIZE_BILINEAR, MAX_POOL, AVERAGE_POOL, MEAN),
+    *(CONCATENATION, SLICE, RESIZE_NEAREST, INTERLEAVING, RESIZE_BILINEAR),
+    *(MAX_POOL, AVERAGE_POOL, MEAN),
     *(PADDING, ACTIVATION, VIEW, EDGE, SOFTMAX, SHAPES),
 )

@@ -26,6 +26,10 @@ From 21 on ONNX Runtime puts uint8 QuantizeLinear nodes behind int8 views, and t
 """
 
 
+FLOAT_ONLY = {("DepthToSpace", 10), ("Resize", 10)}
+"""What ONNX Runtime moves no bytes with."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Schema:
     """What an operator has in the opsets that share it.
@@ -66,7 +70,8 @@ def schemas() -> list[Schema]:
         ]
         newest = NEWEST.get(item.name, 20)
         opset = min([newest, *(version - 1 for version in newer)])
-        if item.domain == "" and opset >= OLDEST and item.since_version <= newest:
+        there = (item.name, opset) not in FLOAT_ONLY
+        if there and item.domain == "" and opset >= OLDEST and item.since_version <= newest:
             schema = _schema(item, opset)
             found[schema.operator, schema.inputs, schema.attributes] = schema
     own = [
@@ -187,6 +192,20 @@ def _convolved(net: Network) -> list[onnx.ModelProto]:
     return [net.end(net.target(x, net.weights(4, 4, 3, 3), net.bias(4), pads=[1] * 4))]
 
 
+def _widened(net: Network) -> list[onnx.ModelProto]:
+    """A transposed convolution."""
+    if net.schema.opset < 13:
+        values = net.constant(net.rng.integers(-127, 128, (4, 4, 3, 3)), np.int8)
+        weights = net.node("DequantizeLinear", values, net.constant(0.005, np.float32))
+        return [net.end(net.target(net.edge(), weights, strides=[2, 1]))]
+    weights = net.weights(4, 4, 3, 3, axis=1)
+    return [net.end(net.target(net.edge(), weights, net.bias(4), strides=[2, 1], pads=[1] * 4))]
+
+
+def _spread(net: Network) -> list[onnx.ModelProto]:
+    return [net.end(net.target(net.edge(), blocksize=2), "x")]
+
+
 def _gemm(net: Network) -> list[onnx.ModelProto]:
     x = net.flat(net.edge())
     if net.schema.operator == "MatMul":
@@ -195,9 +214,36 @@ def _gemm(net: Network) -> list[onnx.ModelProto]:
     return [net.end(net.target(x, weights, net.bias(4, "c"), transB=1))]
 
 
-def _add(net: Network) -> list[onnx.ModelProto]:
+def _joined(net: Network) -> list[onnx.ModelProto]:
     x = net.edge()
+    if net.schema.operator == "Concat":
+        return [net.end(net.target(x, net.mapped(x), axis=1))]
     return [net.end(net.target(x, net.mapped(x)))]
+
+
+def _part(net: Network) -> list[onnx.ModelProto]:
+    """Some channels."""
+    if net.schema.operator == "Slice":
+        bounds = [net.constant([value], np.int64) for value in (1, 3, 1, 1)]
+        return [net.end(net.target(net.edge(), *bounds), "x")]
+    by_attribute = "split" in net.schema.attributes
+    sizes = [] if by_attribute else [net.constant([1, 3], np.int64)]
+    x = net.target(net.edge(), *sizes, axis=1, **({"split": [1, 3]} if by_attribute else {}))
+    net.nodes[-1].output.append("rest")
+    return [net.end(x, "x")]
+
+
+def _resized(net: Network) -> list[onnx.ModelProto]:
+    made = []
+    for mode, coordinates, rounding in (
+        ("nearest", "asymmetric", "floor"),
+        ("linear", "half_pixel", "round_prefer_floor"),
+    ):
+        each = Network(net.schema, net.shape)
+        scales = each.constant([1, 1, 2, 2], np.float32)
+        extra = {"coordinate_transformation_mode": coordinates, "nearest_mode": rounding}
+        made.append(each.end(each.target(each.edge(), "", scales, mode=mode, **extra), "x"))
+    return made
 
 
 def _pool(net: Network) -> list[onnx.ModelProto]:
@@ -311,7 +357,7 @@ def _integer(net: Network) -> list[onnx.ModelProto]:
     """The QOperator form."""
     kind, first = net.schema.operator, ("x_scale", "x_zero")
     q, last = net.quantize("image", "x"), ("y_scale", "y_zero")
-    if kind == "QLinearAdd":
+    if kind in ("QLinearAdd", "QLinearMul"):
         c = net.quantize(net.conv(net.dequantize(q, "x")), "c")
         u = net.target(q, *first, c, "c_scale", "c_zero", *last)
     elif kind == "QLinearGlobalAveragePool":
@@ -339,8 +385,12 @@ def _integer(net: Network) -> list[onnx.ModelProto]:
 
 BASES = {
     **dict.fromkeys(("Conv",), _convolved),
+    "ConvTranspose": _widened,
+    "DepthToSpace": _spread,
     **dict.fromkeys(("Gemm", "MatMul"), _gemm),
-    **dict.fromkeys(("Add",), _add),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Max", "Min", "Concat"), _joined),
+    **dict.fromkeys(("Slice", "Split"), _part),
+    "Resize": _resized,
     **dict.fromkeys(("MaxPool", "AveragePool"), _pool),
     **dict.fromkeys(("GlobalAveragePool", "ReduceMean"), _reduce),
     **dict.fromkeys(("Pad",), _pad),
@@ -355,7 +405,7 @@ BASES = {
     **dict.fromkeys(("Constant",), _constant),
     **dict.fromkeys(
         (
-            *("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd"),
+            *("QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearMul"),
             *("QLinearAveragePool", "QLinearGlobalAveragePool"),
         ),
         _integer,

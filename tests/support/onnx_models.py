@@ -13,6 +13,7 @@ from onnxruntime.quantization import (
     QuantType,
     quantize_static,
 )
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
 
 SHAPE = (1, 3, 17, 14)
 FORMS = [(form, kind) for form in ("QDQ", "QOperator") for kind in ("QUInt8", "QInt8")]
@@ -91,6 +92,12 @@ def save_float(path: Path, *, flatten_map: bool = False) -> Path:
     return net.save(logits, path, (1, 10))
 
 
+def _kinds(form: str) -> list[str]:
+    """What the quantizer takes by itself, and in the QDQ form more."""
+    kinds = {*QLinearOpsRegistry, *QDQRegistry}
+    return sorted(kinds | set(MORE)) if form == "QDQ" else sorted(kinds)
+
+
 def quantized(
     float_file: Path, form: str, kind: str, *, symmetric: bool = False, **extra: Any
 ) -> Path:
@@ -109,6 +116,7 @@ def quantized(
         per_channel=True,
         activation_type=QuantType[kind],
         weight_type=QuantType.QInt8,
+        op_types_to_quantize=_kinds(form),
         extra_options={"ActivationSymmetric": symmetric, **extra},
     )
     return path
@@ -124,11 +132,55 @@ def _classified(net: FloatNetwork, x: str) -> str:
     return net.node("Gemm", flat, net.weights(5, 8), net.weights(5), transB=1)
 
 
+def _cut(net: FloatNetwork, x: str) -> str:
+    """Rows of what is put together of parts of the channels in another order."""
+    sizes = net.constant([3, 5], np.int64)
+    net.nodes.append(helper.make_node("Split", [x, sizes], ["first", "rest"], axis=1))
+    joint = net.node("Concat", "rest", "first", axis=1)
+    bounds = [net.constant([value], np.int64) for value in (2, 9, 2)]
+    return net.conv(net.node("Slice", joint, *bounds), 4, 8, 1)
+
+
+def _resized(net: FloatNetwork, x: str, mode: str, coordinates: str) -> str:
+    scales = net.constant([1, 1, 2, 2])
+    extra = {"mode": mode, "coordinate_transformation_mode": coordinates}
+    if mode == "nearest":
+        extra["nearest_mode"] = "floor"
+    return net.node("Resize", x, "", scales, **extra)
+
+
 EXAMPLES: dict[str, Callable[[FloatNetwork, str], str]] = {
     "convolution": lambda net, x: net.conv(x, 4, 8, 3, strides=[2, 1], pads=[1, 0, 2, 1]),
     "depthwise convolution": lambda net, x: net.conv(x, 16, 8, 3, 8, strides=[1, 2]),
+    "grouped convolution": lambda net, x: net.conv(x, 6, 8, 3, 2, pads=[1, 0, 1, 1]),
+    "transposed convolution": lambda net, x: net.conv(
+        net.node(
+            "ConvTranspose",
+            x,
+            net.weights(8, 4, 3, 2),
+            net.weights(4),
+            strides=[2, 1],
+            pads=[1, 0, 0, 1],
+        ),
+        4,
+        4,
+        1,
+    ),
     "fully connected": _classified,
     "addition": lambda net, x: net.node("Add", x, net.conv(x, 8, 8, 1)),
+    "interleaving": lambda net, x: net.conv(
+        net.node("DepthToSpace", x, blocksize=2, mode="CRD"), 4, 2, 3
+    ),
+    "multiplication": lambda net, x: net.node("Mul", x, net.conv(x, 8, 8, 1)),
+    "extremum": lambda net, x: net.conv(
+        net.node("Max", x, net.node("Min", x, net.conv(x, 8, 8, 1))), 4, 8, 1
+    ),
+    "concatenation": lambda net, x: net.conv(
+        net.node("Concat", x, net.conv(x, 5, 8, 1), axis=1), 4, 13, 1
+    ),
+    "slice": lambda net, x: _cut(net, x),
+    "nearest resize": lambda net, x: net.conv(_resized(net, x, "nearest", "asymmetric"), 4, 8, 1),
+    "bilinear resize": lambda net, x: net.conv(_resized(net, x, "linear", "half_pixel"), 4, 8, 1),
     "max-pool": lambda net, x: net.node("MaxPool", x, kernel_shape=[3, 2], strides=[2, 1]),
     "average-pool": lambda net, x: net.node("AveragePool", x, kernel_shape=[3, 2], strides=[1, 2]),
     "mean": lambda net, x: net.node("GlobalAveragePool", x),
@@ -145,6 +197,16 @@ EXAMPLES: dict[str, Callable[[FloatNetwork, str], str]] = {
     "softmax": lambda net, x: net.node("Softmax", _classified(net, x)),
 }
 """An operator of each row of the table, behind a convolution with 8 channels and what it needs."""
+
+
+FLOAT_ALONE = (
+    *("transposed convolution", "extremum", "concatenation", "slice"),
+    "bilinear resize",
+)
+"""What ONNX Runtime's quantizer leaves float in the QOperator form, or has an operator for that is
+not read or not taken."""
+MORE = ("Sub", "Max", "Min", "PRelu")
+"""What it quantizes if it is asked to."""
 
 
 def save_example(folder: Path, name: str, form: str, kind: str = "QUInt8") -> Path:

@@ -38,12 +38,29 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "axis": [LEFT_OUT, 0, 1, 2, 3, -1, -2, -3],
     "beta": [1.0, 0.5, 0.0],
     "block_size": [0, 1, 2, 3],
+    "blocksize": [0, 1, 2, 3],
+    "antialias": [0, 1],
+    "coordinate_transformation_mode": [
+        *("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"),
+        *("half_pixel_symmetric", "tf_crop_and_resize", "tf_half_pixel_for_nn"),
+    ],
+    "cubic_coeff_a": [-0.75, 0.5],
+    "exclude_outside": [0, 1],
+    "extrapolation_value": [0.0, 3.0],
+    "keep_aspect_ratio_policy": ["stretch", "not_larger", "not_smaller"],
+    "nearest_mode": ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"],
+    "num_outputs": [LEFT_OUT, 2, 3],
+    "split": [LEFT_OUT, [2, 2], [3, 1], [4, 0], [1, 1, 2]],
+    "starts": [[0], [1], [-2]],
+    "ends": [[3], [99], [-1]],
     "keepdims": [0, 1],
     "max": [LEFT_OUT, 6.0, 3.0, 1.0],
     "min": [LEFT_OUT, 0.0, -1.0, 0.5],
     "mode": ["constant", "reflect", "edge", "wrap"],
     "noop_with_empty_axes": [0, 1],
     "opset": [1, 11, 13],
+    "output_padding": [LEFT_OUT, [0, 0], [1, 0], [1, 1]],
+    "output_shape": [LEFT_OUT, [11, 6], [1, 4, 11, 6]],
     "output_dtype": [
         *(0, TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.INT4),
         *(TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.FLOAT8E4M3FN),
@@ -80,6 +97,10 @@ OF_OPERATOR: dict[tuple[str, str], list[Any]] = {
         *([0, 1, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0], [0, 0, 2, 0, 0, 1, 0, 3]),
     ],
     ("Pad", "value"): [0.0, 1.0, -0.2],
+    ("DepthToSpace", "mode"): ["DCR", "CRD"],
+    ("Resize", "mode"): ["nearest", "linear", "cubic"],
+    ("Resize", "axes"): [LEFT_OUT, [2, 3], [3, 2], [0, 1, 2, 3]],
+    ("Slice", "axes"): [LEFT_OUT, [1], [2], [3], [-1], [0]],
 }
 """Values where an operator has a field of another kind by the same name."""
 INPUTS: dict[tuple[str, str], list[Any]] = {
@@ -97,6 +118,20 @@ INPUTS: dict[tuple[str, str], list[Any]] = {
         np.array(x)
         for x in ([1, 144], [-1, 144], [0, -1], [1, 36, 4], [4, 36], [1, 4, 6, 6], [1, 6, 6, 4])
     ],
+    ("Concat", "inputs"): [],
+    ("Max", "data_0"): [],
+    ("Min", "data_0"): [],
+    ("Resize", "roi"): [np.zeros(8, np.float32), np.zeros(0, np.float32)],
+    ("Resize", "scales"): [
+        np.float32([1, channels, down, across])
+        for channels, down, across in ((1, 2, 1), (1, 4, 2), (1, 3, 3), (2, 2, 2), (1, 0.5, 2))
+    ],
+    ("Resize", "sizes"): [np.array(x) for x in ([1, 4, 12, 12], [1, 4, 6, 24], [1, 4, 18, 7])],
+    ("Slice", "starts"): [np.array(x) for x in ([0], [-3], [9])],
+    ("Slice", "ends"): [np.array(x) for x in ([4], [2], [99], [-1], [0])],
+    ("Slice", "axes"): [np.array(x) for x in ([1], [2], [3], [0], [-1])],
+    ("Slice", "steps"): [np.array(x) for x in ([1], [2], [-1])],
+    ("Split", "split"): [np.array(x) for x in ([2, 2], [3, 1], [4, 0], [1, 2])],
     ("Squeeze", "axes"): [np.array(x) for x in _AXES],
     ("Unsqueeze", "axes"): [np.array(x) for x in _AXES],
 }

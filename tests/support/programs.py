@@ -1,5 +1,6 @@
 """Random networks and machines for the compiler, and the check that a program computes them."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import get_args
@@ -13,7 +14,7 @@ from sim.reference import ReferenceModel
 from sim.verify.interpreter import interpret_program
 from sw.compiler import Program, compile_graph
 from sw.errors import DnaError
-from sw.frontends.tflite.functions import function_table
+from sw.frontends.tflite.operators.functions import function_table
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import Function
@@ -302,7 +303,7 @@ class RandomNetwork:
         parts = [x, x]
         if listed("convolution"):
             kernel = [1, 1]
-            kernel[axis] = int(self.rng.integers(1, (height, width)[axis] + 1))
+            kernel[axis] = int(self.rng.integers(1, min((height, width)[axis], 15) + 1))
             windows = (Window((1, 1)), Window((kernel[0], kernel[1])))
             parts = [self.conv(x, 7, window, output) for window in windows]
         if self.rng.random() < 0.3:
@@ -335,6 +336,21 @@ class RandomNetwork:
         most = max(1, min(3, 3000 // (height * width * channels)))
         factor = tuple(int(n) for n in self.rng.integers(1, most + 1, 2))
         self.spatial.append(self.builder.resize_nearest(self.name("resize"), x, factor))
+        return self.spatial[-1]
+
+    def in_turns(self, x: str) -> str:
+        """``x`` and others of its form: its rows or columns from another one on, or itself."""
+        height, width, channels = self.builder.tensor(x).shape
+        most = 3 if height * width * channels < 1500 else 2
+        factor = tuple(int(n) for n in self.rng.integers(1, most, 2))
+        maps = [x]
+        for _ in range(math.prod(factor) - 1):
+            other = x
+            if listed("max-pool") and self.rng.integers(2):
+                window = Window((3, 3), padding=Padding(1, 1, 1, 1))
+                other = self.builder.max_pool2d(self.name("pool"), x, window)
+            maps.append(other)
+        self.spatial.append(self.builder.interleave(self.name("turns"), maps, factor))
         return self.spatial[-1]
 
     def mean(self, x: str, keep_dims: bool | None = None, axes: tuple[int, ...] = (0, 1)) -> str:
@@ -386,6 +402,7 @@ STEPS: dict[str, Draw] = {
     ),
     "slice": lambda net: (net.slice if net.rng.random() < 0.6 else net.section)(net.pick()),
     "nearest resize": lambda net: net.resize(net.pick()),
+    "interleaving": lambda net: net.in_turns(net.pick()),
     "max-pool": lambda net: net.max_pool(net.pick()),
     "average-pool": lambda net: net.average_pool(net.pick()),
     "mean": lambda net: net.mean_of_one_axis(net.pick()),
@@ -478,6 +495,7 @@ LAYERS: dict[str, Callable[[RandomNetwork, Window, int], str | None]] = {
     "concatenation": lambda net, _window, _outputs: net.joint("input", 1),
     "slice": lambda net, _window, _outputs: net.slice("input"),
     "nearest resize": lambda net, _window, _outputs: net.resize("input"),
+    "interleaving": lambda net, _window, _outputs: net.in_turns("input"),
     "max-pool": lambda net, window, _: net.max_pool("input", window),
     "average-pool": lambda net, window, _: net.average_pool("input", window),
     "mean": lambda net, _window, _outputs: _lone_mean(net),

@@ -32,7 +32,7 @@ class Base:
 def operators() -> list[str]:
     """Every operator that the table takes from TFLite."""
     names = (name for row in table.TABLE for name in row.spelling["tflite"].names)
-    return sorted(name for name in names if "(fused)" not in name)
+    return sorted(name for name in names if "(" not in name)  # a part or a form of another one
 
 
 def bases(code: str) -> list[Base]:
@@ -139,6 +139,14 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
         lambda net: _end(net, net.conv(_map(net), 4, (3, 2), mode=SAME)),
         lambda net: net.conv(_start(net), 4, (2, 3), (2, 1), VALID, RELU),
         lambda net: net.conv(_start(net), 4, (2, 2), mode=SAME, dilation=(2, 3)),
+        lambda net: net.conv(net.input((1, 6, 5, 6)), 4, (2, 2), groups=2),
+    ],
+    "TRANSPOSE_CONV": [
+        lambda net: _end(net, net.transposed(_map(net), 4, (3, 2))),
+        lambda net: net.transposed(_start(net), 4, (2, 3), (1, 2), VALID, RELU),
+    ],
+    "DEPTH_TO_SPACE": [
+        lambda net: _end(net, net.depth_to_space(net.conv(_start(net), 8, (1, 1)), 2)),
     ],
     "DEPTHWISE_CONV_2D": [
         lambda net: net.conv(net.depthwise(_start(net), 2, (3, 2)), 4, (1, 1)),
@@ -166,7 +174,10 @@ BASES: dict[str, list[Callable[[Maker], Made]]] = {
         lambda net: net.pad(_map(net), [[0, 0], [1, 0], [0, 2], [0, 0]]),
         lambda net: _end(net, net.pad(_map(net), [[0, 0], [1, 0], [0, 0], [2, 3]])),
     ],
-    "PADV2": [_padded_by_value],
+    "PADV2": [
+        _padded_by_value,
+        lambda net: _end(net, net.pad(_map(net), [[0, 0], [1, 0], [0, 2], [0, 0]], 5)),
+    ],
     "RESHAPE": [
         lambda net: net.fully_connected(net.reshape(_map(net), (1, 90)), 4),
         _reshaped_by_option,

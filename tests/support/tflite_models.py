@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from sw.frontends.tflite.functions import function_options
-from sw.frontends.tflite.writer import TfliteWriter
+from sw.frontends.tflite.file.writer import TfliteWriter
+from sw.frontends.tflite.operators.functions import function_options
 
 CODE = schema.BuiltinOperator
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID
@@ -106,10 +106,19 @@ class Maker(TfliteWriter):
         return (1, *sizes, channels)
 
     def conv(
-        self, x: Made, channels, kernel, stride=(1, 1), mode=SAME, act=NONE, dilation=(1, 1)
+        self,
+        x: Made,
+        channels,
+        kernel,
+        stride=(1, 1),
+        mode=SAME,
+        act=NONE,
+        dilation=(1, 1),
+        groups=1,
     ) -> Made:
+        each = x.shape[3] // groups
         weights, bias, scale = self.weights(
-            x, (channels, *kernel, x.shape[3]), channels, math.prod(kernel) * x.shape[3], 0
+            x, (channels, *kernel, each), channels, math.prod(kernel) * each, 0
         )
         spread = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
         y = self.made(self.windows(x, spread, stride, mode, channels), scale, self.zero_point())
@@ -126,6 +135,41 @@ class Maker(TfliteWriter):
                 fusedActivationFunction=act,
             ),
         )
+        return y
+
+    def transposed(
+        self, x: Made, channels, kernel, stride=(2, 2), mode=SAME, act=NONE, more=(0, 0)
+    ) -> Made:
+        """TRANSPOSE_CONV; of a result that is ``more`` rows and columns longer or shorter."""
+        weights, bias, scale = self.weights(
+            x, (channels, *kernel, x.shape[3]), channels, math.prod(kernel) * x.shape[3], 0
+        )
+        sizes = [
+            (size * step if mode == SAME else (size - 1) * step + extent) + grown
+            for size, extent, step, grown in zip(x.shape[1:3], kernel, stride, more, strict=True)
+        ]
+        shape = (1, *sizes, channels)
+        size = self.constant(f"size{len(self.tensors)}", np.array(shape, np.int32))
+        y = self.made(shape, scale, self.zero_point())
+        self.operator(
+            CODE.TRANSPOSE_CONV,
+            [size, weights, x.index, bias],
+            y.index,
+            schema.TransposeConvOptionsT(
+                padding=mode,
+                strideH=stride[0],
+                strideW=stride[1],
+                fusedActivationFunction=act,
+            ),
+        )
+        return y
+
+    def depth_to_space(self, x: Made, block: int) -> Made:
+        _, height, width, channels = x.shape
+        shape = (1, height * block, width * block, channels // block**2)
+        y = self.made(shape, x.scale, x.zero_point)
+        options = schema.DepthToSpaceOptionsT(blockSize=block)
+        self.operator(CODE.DEPTH_TO_SPACE, [x.index], y.index, options)
         return y
 
     def depthwise(self, x: Made, times, kernel, stride=(1, 1), mode=SAME, act=NONE) -> Made:
@@ -341,12 +385,21 @@ class Maker(TfliteWriter):
         self.operator(CODE.MEAN, [x.index, axes], y.index, schema.ReducerOptionsT(keepDims=keep))
         return y
 
-    def pad(self, x: Made, amounts) -> Made:
+    def pad(self, x: Made, amounts, value: int | None = None) -> Made:
+        """PAD, or with a value PADV2."""
         amounts = np.array(amounts, np.int32)
         paddings = self.constant(f"paddings{len(self.tensors)}", amounts)
         shape = tuple(int(n) for n in np.array(x.shape) + amounts.sum(axis=1))
         y = self.made(shape, x.scale, x.zero_point)
-        self.operator(CODE.PAD, [x.index, paddings], y.index, schema.PadOptionsT())
+        if value is None:
+            self.operator(CODE.PAD, [x.index, paddings], y.index, schema.PadOptionsT())
+            return y
+        filler = self.constant(
+            f"filler{len(self.tensors)}",
+            np.array(value, np.int8),
+            quantization=self.quantization([x.scale], [x.zero_point]),
+        )
+        self.operator(CODE.PADV2, [x.index, paddings, filler], y.index, schema.PadV2OptionsT())
         return y
 
     def reshape(self, x: Made, shape) -> Made:
@@ -424,6 +477,8 @@ def _example(*operators: Callable[[Maker, Made], Made], edge: str = "int8") -> b
 EXAMPLES: dict[str, Callable[[], bytes]] = {
     "convolution": lambda: _example(lambda net, x: net.conv(x, 5, (3, 2), (2, 1))),
     "depthwise convolution": lambda: _example(lambda net, x: net.depthwise(x, 2, (3, 3))),
+    "grouped convolution": lambda: _example(lambda net, x: net.conv(x, 6, (3, 2), groups=2)),
+    "transposed convolution": lambda: _example(lambda net, x: net.transposed(x, 5, (3, 2))),
     "fully connected": lambda: _example(lambda net, x: net.fully_connected(x, 5)),
     "addition": lambda: _example(lambda net, x: net.add(x, x)),
     "multiplication": lambda: _example(lambda net, x: net.multiply(x, net.function(x, "logistic"))),
@@ -434,6 +489,7 @@ EXAMPLES: dict[str, Callable[[], bytes]] = {
     "concatenation": lambda: _example(lambda net, x: net.concatenate([x, x])),
     "slice": lambda: _example(lambda net, x: net.slice(x, 1, 2, False)),
     "nearest resize": lambda: _example(lambda net, x: net.resize_nearest(x, (2, 3))),
+    "interleaving": lambda: _example(lambda net, x: net.depth_to_space(x, 2)),
     "max-pool": lambda: _example(
         lambda net, x: net.pool(x, CODE.MAX_POOL_2D, (2, 3), (1, 2), SAME)
     ),

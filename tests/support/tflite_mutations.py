@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from sw.frontends.tflite.packing import packed
+from sw.frontends.tflite.file.packing import packed
 from tests.support.tflite_bases import Base
 from tests.support.tflite_values import VALUES, Together, constants, replacements
 

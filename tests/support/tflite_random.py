@@ -59,6 +59,10 @@ def random_activation(rng: np.random.Generator) -> int:
     return int(rng.choice([NONE, NONE, RELU, RELU6] if listed("activation") else [NONE]))
 
 
+MOST_PIXELS = 200
+"""Of a map that an operator makes larger."""
+
+
 class Draw:
     """What a random operator is made of: ``x`` to read, what else there is, a window that fits.
 
@@ -96,6 +100,41 @@ class Draw:
                 self.x, self.channels, kernel, (1, 1), self.mode, self.act, dilation
             )
         return self.net.conv(self.x, self.channels, self.kernel, self.stride, self.mode, self.act)
+
+    def grouped(self) -> Made:
+        """Of what has no groups a depthwise convolution."""
+        channels = self.x.shape[3]
+        groups = [n for n in range(2, channels) if channels % n == 0]
+        if not groups:
+            return self.depthwise() if listed("depthwise convolution") else self.x
+        count = int(self.net.rng.choice(groups))
+        outputs = count * int(self.net.rng.integers(1, 4))
+        return self.net.conv(
+            self.x, outputs, self.kernel, self.stride, self.mode, self.act, groups=count
+        )
+
+    def transposed(self) -> Made:
+        """Of what is not too large yet."""
+        rng = self.net.rng
+        if math.prod(self.x.shape[1:3]) > MOST_PIXELS:
+            return self.convolution() if listed("convolution") else self.x
+        kernel, stride = (tuple(int(n) for n in rng.integers(1, 4, 2)) for _ in range(2))
+        if self.mode == SAME:
+            kernel = tuple(max(pair) for pair in zip(kernel, stride, strict=True))
+            more = [-int(rng.integers(0, step)) for step in stride]
+        else:
+            more = [int(rng.integers(0, step)) for step in stride]
+        return self.net.transposed(self.x, self.channels, kernel, stride, self.mode, self.act, more)
+
+    def interleaving(self) -> Made:
+        """Behind a convolution that makes the channels."""
+        if math.prod(self.x.shape[1:3]) > MOST_PIXELS:
+            return self.convolution() if listed("convolution") else self.x
+        block = int(self.net.rng.integers(1, 4))
+        channels = block**2 * int(self.net.rng.integers(1, 5))
+        x = self.net.conv(self.x, channels, (1, 1)) if listed("convolution") else self.x
+        block = block if x is not self.x else 1
+        return self.net.depth_to_space(x, block)
 
     def depthwise(self) -> Made:
         times = int(self.net.rng.integers(1, 3)) if self.x.shape[3] < 12 else 1
@@ -188,6 +227,8 @@ class Draw:
         amounts = self.net.rng.integers(0, 3, (4, 2))
         amounts[0] = 0
         amounts[3] *= int(self.net.rng.integers(3) == 0)
+        if self.net.rng.integers(3) == 0 and not amounts[3].any():
+            return self.net.pad(self.x, amounts, int(self.net.rng.integers(-128, 128)))
         self.x = self.net.pad(self.x, amounts)
         if listed("max-pool") and self.net.rng.integers(2):
             kernel = self.fitting([max(k, 3) for k in self.kernel])  # more than padding
@@ -205,6 +246,9 @@ class Draw:
 DRAWS: dict[str, Callable[[Draw], Made]] = {
     "convolution": Draw.convolution,
     "depthwise convolution": Draw.depthwise,
+    "grouped convolution": Draw.grouped,
+    "transposed convolution": Draw.transposed,
+    "interleaving": Draw.interleaving,
     "addition": Draw.addition,
     "multiplication": Draw.multiplication,
     "extremum": Draw.extremum,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sw.errors import DnaError
 from sw.frontends.tflite import Imported, import_model, read
-from sw.frontends.tflite.file import TfliteModel
-from sw.frontends.tflite.runtime import check_loads
+from sw.frontends.tflite.file.reader import TfliteModel
+from sw.frontends.tflite.file.runtime import check_loads
 
 
 def import_whole(path: Path) -> tuple[TfliteModel, Imported]:

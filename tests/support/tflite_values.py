@@ -196,6 +196,7 @@ OPTIONS: dict[str, Values] = {
     "filterWidth": always(0, 1, 2, 3, 7, -1),
     "fusedActivationFunction": always(*range(7)),
     "halfPixelCenters": _FLAG,
+    "blockSize": always(1, 2, 3, 0, -1),
     "keepDims": _FLAG,
     "keepNumDims": _FLAG,
     "newAxisMask": _MASK,

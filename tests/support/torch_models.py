@@ -46,6 +46,12 @@ EXAMPLES: dict[str, Callable[[], nn.Module]] = {
     "depthwise convolution": lambda: Around(
         _same, nn.Conv2d(8, 16, 3, (1, 2), 1, groups=8, bias=False), nn.BatchNorm2d(16)
     ),
+    "grouped convolution": lambda: Around(
+        _same, nn.Conv2d(8, 6, 3, 1, 1, groups=2), nn.BatchNorm2d(6)
+    ),
+    "transposed convolution": lambda: Around(
+        _same, nn.ConvTranspose2d(8, 4, (3, 2), 2, 1, output_padding=1), nn.ReLU()
+    ),
     "fully connected": lambda: Around(_same),
     "addition": lambda: Around(lambda x: x + functional.max_pool2d(x, 1)),
     "multiplication": lambda: Around(
@@ -55,10 +61,17 @@ EXAMPLES: dict[str, Callable[[], nn.Module]] = {
         nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(0.1), nn.Sigmoid(), nn.Hardsigmoid()
     ),
     "concatenation": lambda: Around(lambda x: torch.cat([x, nn.functional.max_pool2d(x, 1)], 1)),
+    "slice": lambda: Around(
+        lambda x: torch.cat([*x.chunk(4, 1)[::-1], x[:, 1:3], *x.split([3, 5], 1)], 1),
+        nn.Conv2d(18, 4, 3),
+    ),
     "nearest resize": lambda: Around(nn.Upsample(scale_factor=2)),
+    "interleaving": lambda: Around(_same, nn.PixelShuffle(2)),
     "max-pool": lambda: Around(_same, nn.MaxPool2d((3, 2), (2, 1))),
     "average-pool": lambda: Around(_same, nn.AvgPool2d(3, 1, 1, count_include_pad=False)),
-    "mean": lambda: Around(_same, nn.AdaptiveAvgPool2d(1)),
+    "mean": lambda: Around(
+        lambda x: (x - functional.adaptive_avg_pool2d(x, 1)).mean(2, keepdim=True)
+    ),
     "padding": lambda: Around(_same, nn.ZeroPad2d((1, 0, 2, 1)), nn.Conv2d(8, 4, 3)),
     "activation": lambda: Around(nn.ReLU6()),
     "view": lambda: Around(lambda x: x.view(x.size(0), -1), nn.Dropout(), nn.Linear(576, 6)),

@@ -3,7 +3,7 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from sw.frontends.tflite.packing import opened, packed
+from sw.frontends.tflite.file.packing import opened, packed
 from tests.support.tflite_models import CODE
 
 INT8, UINT8 = schema.TensorType.INT8, schema.TensorType.UINT8

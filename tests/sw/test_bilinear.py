@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sim.reference import ReferenceModel
-from sw.bilinear import bilinear, bilinear_factor
+from sw.composed.bilinear import bilinear, bilinear_factor
 from sw.errors import DnaError
 from sw.graph_builder import GraphBuilder
 
@@ -62,7 +62,7 @@ def test_what_is_no_power_of_two_or_too_heavy_is_none():
 
 
 def test_the_weights_fit_or_it_is_refused(monkeypatch):
-    monkeypatch.setattr("sw.bilinear._LARGEST", 3)
+    monkeypatch.setattr("sw.composed.bilinear._LARGEST", 3)
     builder = GraphBuilder("x", (3, 3, 2), 1.0, 0)
     with pytest.raises(DnaError, match="bilinear resize by"):
         bilinear(builder, "y", "x", (2, 2), "half")

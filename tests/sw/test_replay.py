@@ -39,6 +39,7 @@ def network() -> Graph:
     builder.concatenate("joint", ["function", "sum"])
     builder.slice_channels("part", "joint", 3, 4)
     builder.resize_nearest("resized", "part", (2, 1))
+    builder.interleave("turns", ["part", "part"], (1, 2))
     builder.max_pool2d("largest", "product", Window((2, 2), (2, 2)))
     builder.average_pool2d("average", "largest", Window((2, 2)))
     builder.mean("mean", "average", Output(0.5, 2))
@@ -108,6 +109,9 @@ FIELDS = [
     ("part", "begin", 5, "channels 5 to 9 are not among 8"),
     ("part", "count", 0, "are not among"),
     ("resized", "factor", (0, 1), "a factor of"),
+    ("turns", "factor", (2, 2), "2 maps for 4 places"),
+    ("turns", "inputs", ("part", "joint"), "another shape"),
+    ("turns", "factor", (2, 1), "the tensor is"),
     ("largest", "kernel", (0, 0), "sees nothing"),
     ("largest", "kernel", (9, 9), "does not fit"),
     ("average", "kernel", (2**20, 1), "does not fit"),

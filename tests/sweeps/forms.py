@@ -181,6 +181,11 @@ FORMS: Mapping[str, Mapping[str, Form]] = {
         "of rows": lambda it: it.operation.factor[0] > 1,
         "of columns": lambda it: it.operation.factor[1] > 1,
     },
+    "interleaving": {
+        "of rows": lambda it: it.operation.factor[0] > 1,
+        "of columns": lambda it: it.operation.factor[1] > 1,
+        "of one twice": _twice_among,
+    },
     "max-pool": WINDOWS,
     "average-pool": {
         **WINDOWS,

@@ -98,7 +98,14 @@ def interpreted(model: Model, made: Path, folder: Path) -> Model:
         return dataclasses.replace(model, wrong=f"it does not compile: {said}")
     manifest = artifact.load(made).manifest
     kind = np.dtype("int8" if manifest.host.head is None else manifest.host.head.inputs[0].type)
-    np.save(given, random_values(np.random.default_rng(0), kind, manifest.given_shape))
+    rng = np.random.default_rng(0)
+    first = random_values(rng, kind, manifest.given_shape)
+    if manifest.further:
+        given = folder / "given.npz"
+        more = {name: random_values(rng, kind, it.shape) for name, it in manifest.further.items()}
+        np.savez(given, input=first, **more)
+    else:
+        np.save(given, first)
     code, said = dna(
         *("verify", str(program), "--engine", "interpreter", "--image", str(given)),
         *("--json", str(figures)),

@@ -22,6 +22,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -237,6 +238,9 @@ REBUILD: dict[type[Operation], Callable[[Rebuilt], str]] = {
         *it.names, it.operation.begin, it.operation.count, it.operation.axis
     ),
     ResizeNearest: lambda it: it.builder.resize_nearest(*it.names, it.operation.factor),
+    Interleave: lambda it: it.builder.interleave(
+        it.operation.name, it.operation.inputs, it.operation.factor
+    ),
     Lookup: lambda it: it.builder.lookup(
         it.operation, it.graph.constant(it.operation, "table"), it.output
     ),

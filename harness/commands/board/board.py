@@ -59,7 +59,7 @@ def run(
     from harness.board.device import BoardMachine
     from harness.board.simulated import SimulatedLink
     from harness.board.sources import read_description
-    from harness.data.inputs import load_input
+    from harness.data.inputs import check_alone, load_input
     from harness.host.terminal import Console
     from sim.driver import Driver
     from sim.functional import FunctionalModel
@@ -74,6 +74,7 @@ def run(
     program, graph = program_of(loaded, artifact), loaded.graph
     if HEAD in loaded.host:
         raise DnaError(f"{artifact} has a part in front of the machine, which boards do not run")
+    check_alone(loaded.manifest)
     inputs = [(path, load_input(loaded.manifest, path)) for path in images]
     model = FunctionalModel(graph)
     console, results, differ = Console(), [], 0

@@ -131,6 +131,7 @@ def command(
     """  # noqa: D301 (click reads the escape)
     from harness.data import fetch
     from harness.data.datasets import Dataset
+    from harness.data.inputs import check_alone
     from harness.host import computer
     from harness.host.terminal import Console
     from harness.loadgen import session
@@ -143,6 +144,7 @@ def command(
 
     check_writable(json_file)
     network = artifacts.load(artifact)
+    check_alone(network.manifest)
     _check_options(timing)
     if scheduler is not None and not accuracy:
         raise DnaError("--scheduler goes with --accuracy: a cluster's speed is no machine's")

@@ -119,6 +119,7 @@ def build(
     """
     from harness.data import fetch
     from harness.data.datasets import Dataset
+    from harness.data.inputs import check_alone
     from harness.hardware.timing import clock as clocks
     from harness.mlperf import resnet50
     from harness.mlperf.audit import compliance_scripts
@@ -130,6 +131,7 @@ def build(
     round_ = rounds.find(round_name)
     said = system.read(system_file)
     network = artifacts.load(artifact)
+    check_alone(network.manifest)
     proof = None if timing in ("host", "modelled") else Path(timing).absolute()
     if timing != "host":
         clocks.chosen(artifacts.program_of(network, artifact).config, proof, clock)

@@ -25,12 +25,15 @@ def command(artifact: Path, output: Path, batch: bool) -> None:
     Example:
       dna pack resnet50.micro -o build/firmware
     """  # noqa: D301 (click reads the escape)
+    from harness.data.inputs import check_alone
     from harness.hardware.driver import headers
     from sw import artifact as artifacts
     from sw.host import files
 
     chosen = artifacts.batch_of if batch else artifacts.program_of
-    program = chosen(artifacts.load(artifact), artifact)
+    network = artifacts.load(artifact)
+    check_alone(network.manifest)
+    program = chosen(network, artifact)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

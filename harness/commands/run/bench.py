@@ -64,12 +64,15 @@ def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Pa
     check_installed()
     from harness.bench import measure
     from harness.bench.figures import figures as of_results
+    from harness.data.inputs import check_alone
     from harness.host import computer
     from harness.host.terminal import Console
     from sw.artifact import load
 
     check_writable(json_file)
-    graph = load(artifact).graph
+    network = load(artifact)
+    check_alone(network.manifest)
+    graph = network.graph
     if max(threads) > computer.cpus():
         raise DnaError(f"--threads {max(threads)} is more than the {computer.cpus()} CPUs here")
     images = measure.noise(graph, measure.CHECKED_IMAGES)

@@ -9,10 +9,12 @@ import click
 
 from harness.commands.common import PATH, check_writable, json_option, write_json
 from harness.commands.numbers import RANDOM_INPUTS, WORKERS, Count
+from harness.verify import INTERPRETER
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from harness.host.terminal import Console
+    from harness.verify.side_by_side import Machine
     from sim.compare.engines import Comparison
 
 DIFFERENT = 1
@@ -40,12 +42,27 @@ UNKNOWN = ("docs/numerics.md", "its own")
 @click.option(
     "--random", "noise", type=Count("inputs", RANDOM_INPUTS), metavar="N", help="N random inputs."
 )
+@click.option(
+    "--config",
+    "config_name",
+    metavar="NAME",
+    help="Also compile it for this machine and run its program on the first input.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice([INTERPRETER, "cxxrtl", "pysim"]),
+    default=INTERPRETER,
+    show_default=True,
+    help="With --config: how far, the program without hardware alone, or the hardware in RTL too.",
+)
 @click.option("--jobs", type=WORKERS, help="Processes. Default: all CPUs.")
 @json_option
 def command(
     model: Path,
     inputs: tuple[Path, ...],
     noise: int | None,
+    config_name: str | None,
+    engine: str,
     jobs: int | None,
     json_file: Path | None,
 ) -> None:
@@ -54,7 +71,8 @@ def command(
     MODEL is an artifact, or a .tflite or .onnx file, which then runs in its own runtime as it is:
     functional model and reference against LiteRT with its delegate, whose values are the contract.
     Of a .tflite file every operator also runs in LiteRT's own kernels, without the delegate, on the
-    same operands; of an .onnx file in ONNX Runtime. Where these differ, the table says in which
+    same operands; of an .onnx file in ONNX Runtime. One table has them side by side, and with
+    --config what the compiled program computes too. Where runtimes differ, another says in which
     operator, by how many steps, and which rule is whose.
 
     An INPUT is a photograph or a .npy file. Without any, an artifact takes all photographs of `dna
@@ -66,24 +84,42 @@ def command(
       dna compare resnet50.dna cat.jpg --json compared.json
       dna compare mobilenet.tflite --random 10
       dna compare resnet50.onnx
+      dna compare mobilenet.tflite --config micro --engine cxxrtl
     """  # noqa: D301 (click reads the escape)
     from harness.host import computer
     from harness.host.terminal import Console, Table, counted
     from harness.verify import operators
-    from sim.compare.engines import total
+    from harness.verify.side_by_side import on_the_machine, table_of
+    from sim.compare.engines import ENGINES, total
 
     check_writable(json_file)
+    rtl = None if engine == INTERPRETER else engine
+    if rtl is not None and config_name is None:
+        raise DnaError(f"--engine {engine} runs a machine: --config NAME says which")
     if model.suffix == ONNX:
-        _onnx(model, inputs, noise or operators.RANDOM_INPUTS, json_file)
+        machine = (config_name, rtl)
+        _onnx(model, inputs, noise or operators.RANDOM_INPUTS, machine, json_file)
         return
     compared = operators.read(model)
     chosen = operators.inputs(compared, inputs, noise)
     with counted(Console(stderr=True), "comparing", len(chosen)) as done:
         rows = total(operators.compare(compared, chosen, jobs or computer.cpus(), done))
+    ran = config_name and on_the_machine(compared.graph, config_name, chosen[0], rtl)
     values = sum(row.values for row in rows)
     mismatches = sum(row.mismatches for row in rows)
 
     console = Console()
+    lines = [
+        {
+            "name": row.operation,
+            "values": row.values // len(ENGINES),
+            "tensor": compared.origins[row.operation][-1],
+            **{name: row.differ.get(name, 0) for name in ENGINES},
+            "LiteRT, no delegate": row.built_in,
+        }
+        for row in rows
+    ]
+    console.print(table_of(lines, ran or None))
     if mismatches:
         table = Table("operator", "values", "mismatches", "first difference", "quantization")
         for row in rows:
@@ -112,13 +148,21 @@ def command(
                     "mismatches": row.mismatches,
                     "built_in_differ": row.built_in,
                     "built_in_largest": row.largest,
+                    **_of_machine(ran or None, compared.origins[row.operation][-1]),
                 }
                 for row in rows
             ],
         },
     )
-    if mismatches:
+    if mismatches or (ran and ran.mismatches):
         raise SystemExit(DIFFERENT)
+
+
+def _of_machine(machine: Machine | None, tensor: str) -> dict[str, int | None]:
+    """What differs on the machine at a tensor, for JSON."""
+    if machine is None:
+        return {}
+    return {f"{engine}_differ": machine.of(engine, tensor) for engine in machine.engines}
 
 
 def _print_built_in(console: Console, rows: list[Comparison]) -> None:
@@ -146,15 +190,29 @@ def _print_built_in(console: Console, rows: list[Comparison]) -> None:
     )
 
 
-def _onnx(model: Path, inputs: tuple[Path, ...], count: int, json_file: Path | None) -> None:
+def _onnx(
+    model: Path,
+    inputs: tuple[Path, ...],
+    count: int,
+    machine: tuple[str | None, str | None],
+    json_file: Path | None,
+) -> None:
     """An ONNX file: ONNX Runtime against the graph, and the graph in our engines and in LiteRT."""
     from harness.host.terminal import Console, Table
     from harness.verify.onnx_file import compared_onnx
+    from harness.verify.side_by_side import table_of
 
     if inputs:
         raise DnaError("an .onnx file is compared on random inputs: --random N")
-    figures = compared_onnx(model, count)
+    figures, ran = compared_onnx(model, count, *machine)
     console = Console()
+    names = ("name", "values", "functional", "reference", "ONNX Runtime", "tensor")
+    keys = ("name", "onnx_values", "functional_differ", "reference_differ", "onnx_differ", "tensor")
+    lines = [
+        {name: row[key] for name, key in zip(names, keys, strict=True)}
+        for row in figures["operators"]
+    ]
+    console.print(table_of(lines, ran))
     table = Table(
         "operation", "kind", "values", "differ", "largest", "the contract", "ONNX Runtime"
     )
@@ -178,5 +236,5 @@ def _onnx(model: Path, inputs: tuple[Path, ...], count: int, json_file: Path | N
     for fault in figures["faults"]:
         click.echo(f"error: {fault}", err=True)
     write_json(json_file, {"model": str(model), "inputs": count, **figures})
-    if figures["mismatches"] or figures["faults"]:
+    if figures["mismatches"] or figures["faults"] or (ran and ran.mismatches):
         raise SystemExit(DIFFERENT)

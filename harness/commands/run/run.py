@@ -41,16 +41,21 @@ def command(
 ) -> None:
     """Run ARTIFACT on photographs, or arrays in .npy files, and print the likeliest classes.
 
+    Of a network that carries maps from call to call (a keyword spotter) the files are calls, one
+    after the other, and a .npy may hold a sequence of them along its first axis. Of a network of
+    several inputs a file is an .npz with an array for each.
+
     Of a network with several outputs, or whose answer the host makes (boxes), all outputs of its
     file are printed, and are in the JSON file; `dna deployed` writes them as arrays. Classes are
     counted from 0 behind a background, which is -1, where a network has one. A photograph that
     cannot be used does not stop the others: it is named, and the exit code is 2.
 
     \b
-    Example:
+    Examples:
       dna run resnet50.dna cat.jpg dog.jpg --json seen.json
+      dna run alexa.dna features.npy
     """  # noqa: D301 (click reads the escape)
-    from harness.data.inputs import SUFFIX, load_input, preprocessing_of
+    from harness.data.inputs import SUFFIX, load_calls, preprocessing_of
     from harness.host import computer
     from harness.host.between import softmax
     from harness.host.terminal import Console
@@ -60,28 +65,29 @@ def command(
     check_writable(json_file)
     runtime = Runtime.load(artifact, simulator, threads=computer.cpus())
     manifest, offset = runtime.manifest, runtime.manifest.class_offset
-    if manifest.answer_shape:
+    several = manifest.carries or (manifest.further and not manifest.classifies)
+    named = bool(manifest.answer_shape) and not several
+    if named:
         check_classes(manifest.model, manifest.answer_shape)
-    if any(path.suffix.lower() != SUFFIX for path in images):
+    if not manifest.further and any(path.suffix.lower() != SUFFIX for path in images):
         preprocessing_of(manifest)
     results: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
     console, errors = Console(), Console(stderr=True)
     for path in images:
         try:
-            image = load_input(manifest, path)
+            calls = load_calls(manifest, path)
         except DnaError as error:
             errors.fail(str(error))
             failures.append({"file": str(path), "error": str(error)})
             continue
         with errors.status(f"running {path}"):
-            answers = {} if manifest.answer_shape else runtime.infer(image)
-        if answers:
+            answers = [runtime.infer(*call) for call in calls]
+        if not named:
             _print_outputs(console, path, answers)
-            results.append({"file": str(path), "outputs": _outputs(answers)})
+            results += [{"file": str(path), "outputs": _outputs(each)} for each in answers]
             continue
-        with errors.status(f"running {path}"):
-            answer = runtime.run(image[None])[0].reshape(-1)
+        answer = next(iter(answers[0].values())).reshape(-1)
         probabilities = answer if runtime.gives_probabilities else softmax(answer)
         best = (-probabilities).argsort(kind="stable")[:top]
         classes = [
@@ -123,13 +129,16 @@ def _outputs(answers: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _print_outputs(console: Console, path: Path, answers: dict[str, Any]) -> None:
+def _print_outputs(console: Console, path: Path, calls: list[dict[str, Any]]) -> None:
     from harness.host.terminal import Table
 
-    table = Table("output", "type", "shape", "least", "greatest", title=str(path))
-    for name, values in answers.items():
-        ends = (f"{values.min():g}", f"{values.max():g}") if values.size else ("", "")
-        table.add_row(name, str(values.dtype), str(list(values.shape)), *ends)
+    columns = ("output", "type", "shape", "least", "greatest")
+    table = Table(*(("call",) if len(calls) > 1 else ()), *columns, title=str(path))
+    for number, answers in enumerate(calls):
+        for name, values in answers.items():
+            ends = (f"{values.min():g}", f"{values.max():g}") if values.size else ("", "")
+            row = (name, str(values.dtype), str(list(values.shape)), *ends)
+            table.add_row(*((str(number),) if len(calls) > 1 else ()), *row)
     console.print(table)
 
 

@@ -170,9 +170,9 @@ def command(
         )
     images = images or (_first_photograph(),)
     count = program.images if program is not None else 1
-    if len(images) > count:
+    if len(images) > count and not (network.manifest.carries and whole):
         raise DnaError(f"{len(images)} images are too many: it computes {count} at a time")
-    pixels = _pixels(network, images, count)
+    calls = _calls(network, images, count)
     memory = _memory(memory_seed, memory_name, clock_mhz)
     window = None if waves is None or cycles is None else Waves(waves, *cycles)
     repeat = ["dna", "verify", str(artifact), "--engine", engine]
@@ -190,12 +190,12 @@ def command(
         repeat += ["--memory-seed", str(memory_seed)]
     named = {"image": ", ".join(map(str, images))}
     if program is not None and whole:
-        from harness.verify.whole_program import verify_whole
+        from harness.verify.whole_program import verify_calls
 
-        figures, passed = verify_whole(
+        figures, passed = verify_calls(
             network.graph,
             program,
-            pixels,
+            calls,
             simulator=None if engine == INTERPRETER else engine,
             memory=memory,
             waves=window,
@@ -210,7 +210,7 @@ def command(
 
     tasks = tasks_of(
         network.graph,
-        FunctionalModel(network.graph).run_all(pixels),
+        FunctionalModel(network.graph).run_all(*calls[0]),
         layers or "*",
         config=config,
         simulator=engine,
@@ -309,20 +309,22 @@ def _first_photograph() -> Path:
     return photographs()[0][0]
 
 
-def _pixels(network: Artifact, images: tuple[Path, ...], count: int) -> Any:
-    """The network's input, int8, of one image or of ``count`` images of which no two are equal.
+def _calls(network: Artifact, images: tuple[Path, ...], count: int) -> list[Any]:
+    """Of each call the network's input, int8, and its others by name.
 
-    Where there are fewer, they come again, each time turned by one more column.
+    A call is one image or ``count`` images of which no two are equal: where there are fewer, they
+    come again, each time turned by one more column. Of a network that carries maps from call to
+    call the images are calls.
     """
     import numpy as np
 
-    from harness.data.inputs import load_input
+    from harness.data.inputs import load_calls
     from sim.host import entered
 
-    given = [entered(network, load_input(network.manifest, image)) for image in images]
+    read = [call for image in images for call in load_calls(network.manifest, image)]
+    given = [entered(network, pixels) for pixels, _ in read]
     if count == 1:
-        return given[0]
+        return [(pixels, more) for pixels, (_, more) in zip(given, read, strict=True)]
     axis = min(1, given[0].ndim - 1)
-    return np.stack(
-        [np.roll(given[n % len(given)], n // len(given), axis=axis) for n in range(count)]
-    )
+    turned = [np.roll(given[n % len(given)], n // len(given), axis=axis) for n in range(count)]
+    return [(np.stack(turned), {})]

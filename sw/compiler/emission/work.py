@@ -115,7 +115,8 @@ def max_pool(step: StepMaker, layer: MaxPool, placed: PlacedStripe) -> list[Step
 
 def copy(step: StepMaker, layer: Copy, placed: PlacedStripe) -> list[Step]:
     """A stripe of copies."""
-    return _copies(step, layer, layer.parts, layer.target, placed, placed.target, layer.repeat)
+    target = (layer.target, placed, placed.target)
+    return _copies(step, layer, layer.parts, *target, layer.repeat, turns=layer.turns)
 
 
 def gather(step: StepMaker, layer: Convolution, placed: PlacedStripe) -> list[Step]:
@@ -131,17 +132,20 @@ def _copies(
     placed: PlacedStripe,
     target: Place,
     repeat: tuple[int, int] = (1, 1),
+    *,
+    turns: bool = False,
 ) -> list[Step]:
     """A MAX_POOL over single pixels for each part, and each place of a pixel in ``plane``."""
     (down, across), rows = repeat, placed.stripe.in_rows
     places = dict(zip(layer.gathered, placed.operands, strict=True))
     steps = []
-    for part in parts:
+    for number, part in enumerate(parts):
         source = places[part.plane]
         if part.area is not None:
             steps.append(step(Opcode.MAX_POOL, _area_fields(part, part.area, source, target)))
             continue
-        for row, column in itertools.product(range(down), range(across)):
+        every = list(itertools.product(range(down), range(across)))
+        for row, column in every[number : number + 1] if turns else every:
             fields = {
                 "in_base": source.base + part.first,
                 "in_pitch": source.pitch,

@@ -108,7 +108,8 @@ def _work(platform: Platform, layer: Layer, choice: Choice) -> tuple[list[int], 
                 depthwise_cycles(config, layer, stripe) for stripe in choice.stripes
             ], "depthwise"
         case Copy():
-            words = sum(-(-part.words // config.post_words) for part in layer.parts)
+            parts = layer.parts[:1] if layer.turns else layer.parts
+            words = sum(-(-part.words // config.post_words) for part in parts)
             if layer.whole:
                 pixels = sum(
                     part.area.rows * part.area.columns * -(-part.words // config.post_words)

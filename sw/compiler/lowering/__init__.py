@@ -22,7 +22,7 @@ from hw.config import DnaConfig
 from sw.compiler.layers import Layer
 from sw.compiler.lowering.context import Context, check_extents
 from sw.compiler.lowering.convolution import conv2d, depthwise_conv2d, fully_connected
-from sw.compiler.lowering.copies import channel_slice, concatenation, resize_nearest
+from sw.compiler.lowering.copies import channel_slice, concatenation, interleave, resize_nearest
 from sw.compiler.lowering.elementwise import add, function, multiply
 from sw.compiler.lowering.fusion import Fusion
 from sw.compiler.lowering.pooling import average_pool2d, max_pool2d, mean
@@ -36,6 +36,7 @@ from sw.operations import (
     DepthwiseConv2D,
     Extremum,
     FullyConnected,
+    Interleave,
     Lookup,
     MaxPool2D,
     Mean,
@@ -59,6 +60,7 @@ LOWERINGS: Mapping[type[Operation], Lowering] = {
     Concatenation: concatenation,
     Slice: channel_slice,
     ResizeNearest: resize_nearest,
+    Interleave: interleave,
     MaxPool2D: max_pool2d,
     AveragePool2D: average_pool2d,
     Mean: mean,

@@ -15,7 +15,24 @@ from sw.operations import Conv2D, DepthwiseConv2D, FullyConnected
 def conv2d(context: Context, operation: Conv2D, number: int) -> Convolution:
     """A convolution."""
     weights = context.graph.constant(operation, "weights")
-    return _convolution(context, operation, number, window_of(operation), weights)
+    return _windowed(context, operation, number, weights)
+
+
+def _windowed(
+    context: Context, operation: Conv2D | DepthwiseConv2D, number: int, weights: Array
+) -> Convolution:
+    """A convolution; with a window larger than the machine's, of one place, as one flat pixel."""
+    source = context.plane(context.graph.operands(operation)[0])
+    target = context.plane(context.graph.result(operation))
+    alone = target.height == target.width == 1
+    if max(operation.kernel) <= LIMITS["kernel_height"] or not alone:
+        return _convolution(context, operation, number, window_of(operation), weights)
+    padding = operation.padding
+    seen = weights[:, padding.top :, padding.left :][:, : source.height, : source.width]
+    whole = np.zeros((len(weights), source.height, source.width, source.channels), np.int8)
+    whole[:, : seen.shape[1], : seen.shape[2]] = seen
+    flat, weights = _flat(source, whole, context.config.rows)
+    return _convolution(context, operation, number, Window(1, 1), weights, flat)
 
 
 def depthwise_conv2d(
@@ -25,7 +42,7 @@ def depthwise_conv2d(
     if fits(context.graph, context.config, operation):
         return _depthwise(context, operation, number)
     weights = context.graph.dense_weights(operation)
-    return _convolution(context, operation, number, window_of(operation), weights)
+    return _windowed(context, operation, number, weights)
 
 
 def _depthwise(context: Context, operation: DepthwiseConv2D, number: int) -> Depthwise:

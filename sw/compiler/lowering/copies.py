@@ -10,7 +10,7 @@ import numpy as np
 from sw.compiler.layers import Area, Convolution, Copy, Part, Plane, Window
 from sw.compiler.lowering.context import Common, Context
 from sw.numerics import INT8_MAX, INT8_MIN
-from sw.operations import Concatenation, ResizeNearest, Slice
+from sw.operations import Concatenation, Interleave, ResizeNearest, Slice
 
 _CHANNELS = 2
 """The axis within pixels."""
@@ -88,3 +88,15 @@ def resize_nearest(context: Context, operation: ResizeNearest, number: int) -> C
     plane = common["source"]
     part = Part(plane, 0, plane.words, 0)
     return Copy(**common, window=Window(1, 1), parts=(part,), repeat=operation.factor)
+
+
+def interleave(context: Context, operation: Interleave, number: int) -> Copy:
+    """Maps whose pixels take turns."""
+    planes = [context.plane(tensor) for tensor in context.graph.operands(operation)]
+    return Copy(
+        **context.common(operation, number),
+        window=Window(1, 1),
+        parts=tuple(Part(plane, 0, plane.words, 0) for plane in planes),
+        repeat=operation.factor,
+        turns=True,
+    )

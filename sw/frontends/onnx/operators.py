@@ -13,45 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from sw.composed.padded import padded
 from sw.errors import DnaError
-from sw.frontends.onnx.entry import TO_FIRST, Entry
+from sw.frontends.onnx.convolutions import LAYOUTS, Layout
+from sw.frontends.onnx.moves import Moves
 from sw.frontends.onnx.node import Node
-from sw.frontends.onnx.values import Array, Constant, Pending, Value
-from sw.graph_builder import Output, Weights, Window
-from sw.operations import Padding, Pair
+from sw.frontends.onnx.values import Constant, Pending, Value
+from sw.graph_builder import Output
+from sw.numerics import INT8_MAX, INT8_MIN
+from sw.operations import Padding
 from sw.operators import find
 
-BIAS_SCALE_ERROR = 1e-6
-"""Relative; quantizers round the product of two scales in their own ways."""
 
-
-@dataclasses.dataclass(frozen=True)
-class _Layout:
-    """Positions of inputs of an operator of the QOperator form.
-
-    Attributes:
-        output: scale of its result; the zero point is behind it.
-        weights, bias: of a weighted operator; the scales stand behind the weights.
-        activations: how many come first, each with scale and zero point.
-    """
-
-    output: int
-    weights: int | None = None
-    bias: int | None = None
-    activations: int = 1
-
-
-LAYOUTS = {
-    "QLinearConv": _Layout(output=6, weights=3, bias=8),
-    "QLinearMatMul": _Layout(output=6, weights=3),
-    "QGemm": _Layout(output=7, weights=3, bias=6),
-    "QLinearAdd": _Layout(output=6, activations=2),
-    "QLinearAveragePool": _Layout(output=3),
-    "QLinearGlobalAveragePool": _Layout(output=3),
-}
-
-
-class Computation(Entry):
+class Computation(Moves):
     """Adds operations to the graph, one node after the other."""
 
     def compute(self, node: Node) -> None:
@@ -59,15 +33,17 @@ class Computation(Entry):
         if node.kind in LAYOUTS:
             self.integer(node, LAYOUTS[node.kind])
             return
-        pending = Pending(node, tuple(self.operand(node, name) for name in node.inputs if name))
-        self.values[node.outputs[0]] = pending
+        inputs = tuple(self.operand(node, name) for name in node.inputs if name)
         kind = self.quantized.get(node.input(0))
-        if kind is not None:  # a float operator that moves bytes, in the QOperator form
-            tensor = self.build.tensor(self.read(node, node.input(0)).name)
-            self.finish(pending, tensor.scale, tensor.zero_point, node.outputs[0])
-            self.quantized[node.outputs[0]] = kind
+        for part, output in enumerate(node.outputs if node.kind == "Split" else node.outputs[:1]):
+            pending = Pending(node, inputs, part=part)
+            self.values[output] = pending
+            if kind is not None:  # a float operator that moves bytes, in the QOperator form
+                tensor = self.build.tensor(self.read(node, node.input(0)).name)
+                self.finish(pending, tensor.scale, tensor.zero_point, output)
+                self.quantized[output] = kind
 
-    def integer(self, node: Node, layout: _Layout) -> None:
+    def integer(self, node: Node, layout: Layout) -> None:
         """An operator of the QOperator form, as the float one between its quantizations."""
         inputs: list[Any] = []
         for position in range(0, 3 * layout.activations, 3):
@@ -107,37 +83,13 @@ class Computation(Entry):
         if (tensor.scale, tensor.zero_point) != (float(np.float32(scale)), zero_point):
             node.refuse("its output has another scale than its input", "the same")
         layout = LAYOUTS.get(node.kind)
-        node.finish(len(node.inputs) if layout else _INPUTS.get(node.kind, 1))
+        several = node.kind in ("Concat", "Max", "Min")
+        read = len(node.inputs) if layout or several else _INPUTS.get(node.kind, 1)
+        node.finish(read, len(node.outputs) if node.kind == "Split" else 1)
         self.values[output] = self.views[name] = made
         self.tensors[name] = output
 
     # Builders.
-
-    def source(self, pending: Pending) -> str:
-        """The feature map that an operator reads."""
-        value: Value = pending.inputs[0]
-        if value.flat:
-            pending.node.refuse("its input was flattened", "Flatten in front of Gemm or MatMul")
-        if value.last:
-            pending.node.refuse("its input has the channels last", f"Transpose {TO_FIRST} in front")
-        return value.name
-
-    def convolution(self, pending: Pending, name: str, output: Output) -> Value:
-        """Conv with one group."""
-        weights = self.weights(pending, 4, 0)
-        window = self.window(pending.node, weights.values.shape[2:])
-        weights = dataclasses.replace(weights, values=weights.values.transpose(0, 2, 3, 1))
-        return Value(self.build.conv2d(name, self.source(pending), weights, output, window))
-
-    def depthwise_convolution(self, pending: Pending, name: str, output: Output) -> Value:
-        """Conv with a group for each channel."""
-        weights = self.weights(pending, 4, 0)
-        if weights.values.shape[1] != 1:
-            pending.node.refuse(f"weights {list(weights.values.shape)}", "[out, 1, height, width]")
-        window = self.window(pending.node, weights.values.shape[2:])
-        weights = dataclasses.replace(weights, values=weights.values[:, 0])
-        source = self.source(pending)
-        return Value(self.build.depthwise_conv2d(name, source, weights, output, window))
 
     def fully_connected(self, pending: Pending, name: str, output: Output) -> Value:
         """Gemm and MatMul of one row."""
@@ -158,17 +110,6 @@ class Computation(Entry):
             matrix = matrix.reshape(len(matrix), -1)
         weights = dataclasses.replace(weights, values=np.ascontiguousarray(matrix))
         return Value(self.build.fully_connected(name, value.name, weights, output))
-
-    def addition(self, pending: Pending, name: str, output: Output) -> Value:
-        """Add of two activations."""
-        left: Value = pending.inputs[0]
-        right = pending.inputs[1]
-        if not isinstance(right, Value):
-            pending.node.refuse("it adds a constant", "two activations")
-        if (left.flat, left.last) != (right.flat, right.last):
-            pending.node.refuse("it adds a map and a flat tensor", "two of one shape and order")
-        made = self.build.add(name, left.name, right.name, output)
-        return dataclasses.replace(left, name=made)
 
     def max_pool(self, pending: Pending, name: str, output: Output) -> Value:
         """MaxPool."""
@@ -203,14 +144,18 @@ class Computation(Entry):
     def mean(self, pending: Pending, name: str, output: Output) -> Value:
         """GlobalAveragePool, and ReduceMean of height and width."""
         node, keep = pending.node, True
+        inner: tuple[int, ...] = (0, 1)
         if node.kind == "ReduceMean":
             axes = self.axes(node)
-            if axes is None or {axis % 4 for axis in axes} != {2, 3}:
-                node.refuse(f"axes {axes}", "axes 2 and 3, height and width")
+            over = {axis % 4 for axis in axes or []}
             keep = bool(node.attribute("keepdims", 1))
+            if axes is None or not over or not over <= {2, 3} or (len(over) == 1 and not keep):
+                node.refuse(f"axes {axes}", "axes 2 and 3, height and width, or one that stays")
+            inner = tuple(sorted(axis - 2 for axis in over))
             node.attribute("noop_with_empty_axes", 0)
         node.expect("channels_last", 0)
-        return Value(self.build.mean(name, self.source(pending), output, keep_dims=keep))
+        source = self.source(pending)
+        return Value(self.build.mean(name, source, output, keep_dims=keep, axes=inner))
 
     def padding(self, pending: Pending, name: str, output: Output) -> Value:
         """Pad with zeros."""
@@ -226,95 +171,65 @@ class Computation(Entry):
         filler = pending.inputs[2] if node.input(2) else None
         if isinstance(filler, Value) or (isinstance(filler, np.ndarray) and filler.size != 1):
             node.refuse("padding with more than one value", "zero")
-        if isinstance(filler, Constant):
-            zero = bool((filler.values == filler.zero_point).all())
-        else:
-            kind = self.quantized.get(node.input(0))
-            shift = 128 if kind == np.uint8 else 0
-            target = 0 if kind is None else output.zero_point + shift
-            zero = float(0 if filler is None else filler.item()) == target
-        if not zero:
-            node.refuse("padding with another value than zero", "zero")
+        value = self.filler(pending, filler, output)
         before, after = amounts[:4].tolist(), amounts[4:].tolist()
         if any((*before[:2], *after[:2])):
             node.refuse("padding of batch or channels", "height and width")
         pads = Padding(before[2], after[2], before[3], after[3])
-        return Value(self.build.identity(name, source, padding=pads))
+        source = self.requantized(f"{name}.in", source, output)
+        if value == output.zero_point or pads == Padding():
+            return Value(self.build.identity(name, source, padding=pads))
+        return Value(padded(self.build, name, source, pads, value))
+
+    def filler(self, pending: Pending, filler: Any, output: Output) -> int:
+        """The int8 value that a Pad pads with."""
+        kind = self.quantized.get(pending.node.input(0))
+        if isinstance(filler, Constant):
+            real = (filler.values.astype(np.float64) - filler.zero_point) * filler.scale
+        elif filler is None or kind is None:
+            real = np.zeros(1) if filler is None else filler
+        else:
+            return int(filler.item()) - (128 if kind == np.uint8 else 0)
+        steps = np.rint(np.float32(np.asarray(real).item()) / np.float32(output.scale))
+        return int(np.clip(steps + output.zero_point, INT8_MIN, INT8_MAX))
 
     def activation_alone(self, pending: Pending, name: str, output: Output) -> Value:
         """Relu and Clip between quantizations of their own."""
         return Value(self.build.bounded(name, self.source(pending), output))
 
-    def weights(self, pending: Pending, rank: int, axis: int) -> Weights:
-        """Weights in the file's order, with the scales of the output channels along ``axis``."""
-        node, held = pending.node, pending.inputs[1]
-        if not isinstance(held, Constant) or held.values.dtype != np.int8:
-            node.refuse("weights that are no int8 constants", "int8")
-        if held.values.ndim != rank:
-            node.refuse(f"weights of rank {held.values.ndim}", f"rank {rank}")
-        if np.any(held.zero_point):
-            node.refuse("weights with a zero point", "symmetric ones")
-        channels = held.values.shape[axis]
-        if held.scale.size not in (1, channels) or (
-            held.scale.size > 1 and held.axis % rank != axis
-        ):
-            node.refuse(
-                f"{held.scale.size} weight scales along axis {held.axis}",
-                "one, or one for each output channel",
-            )
-        scale = np.broadcast_to(held.scale, channels).astype(np.float32)
-        return Weights(held.values, self.bias(pending, scale), scale)
 
-    def bias(self, pending: Pending, weight_scale: Array) -> Array:
-        """int32 [channels] at the scale of the accumulator; zeros if there is none."""
-        node, channels = pending.node, len(weight_scale)
-        bias = pending.inputs[2] if len(pending.inputs) > 2 else None
-        if bias is None:
-            return np.zeros(channels, np.int32)
-        if isinstance(bias, Constant):
-            if bias.scale.size > 1 and bias.axis not in (0, -1):
-                node.refuse(f"the scales of the bias along axis {bias.axis}", "axis 0")
-            if bias.scale.size not in (1, channels):
-                node.refuse(f"{bias.scale.size} scales of the bias", "one, or one a channel")
-            expected = np.float32(self.build.tensor(pending.inputs[0].name).scale) * weight_scale
-            if np.any(bias.zero_point) or not np.allclose(
-                bias.scale, expected, rtol=BIAS_SCALE_ERROR, atol=0
-            ):
-                node.refuse("a bias of another scale, or with a zero point", "s_in * s_w, 0")
-            bias = bias.values
-        elif node.kind not in LAYOUTS:
-            node.refuse("a bias that is not int32", "int32, s_in * s_w")
-        if bias.dtype != np.int32 or bias.size != channels:
-            node.refuse("a bias that is not int32", f"int32 [{channels}], s_in * s_w")
-        return np.asarray(bias).reshape(channels)
-
-    def window(self, node: Node, kernel: Any = None) -> Window:
-        """The window of a convolution with this kernel, or of a pooling."""
-        node.expect("auto_pad", "NOTSET")
-        node.expect("ceil_mode", 0)
-        dilations = node.attribute("dilations", [1, 1])
-        if dilations != [1, 1]:
-            node.refuse(f"dilations {dilations}", "1")
-        given = node.attribute("kernel_shape", None if kernel is None else list(kernel))
-        if given is None or len(given) != 2 or kernel not in (None, tuple(given)):
-            node.refuse(f"a kernel of {given}", "two numbers, those of the weights")
-        stride: Pair = tuple(node.attribute("strides", [1, 1]))
-        pads = node.attribute("pads", [0, 0, 0, 0])
-        if len(stride) != 2 or len(pads) != 4:
-            node.refuse(f"strides {list(stride)} and pads {pads}", "two and four numbers")
-        top, left, bottom, right = pads
-        return Window((given[0], given[1]), stride, Padding(top, bottom, left, right))
-
-
-_INPUTS = {"Clip": 3, "Conv": 3, "Gemm": 3, "MatMul": 2, "Add": 2, "Pad": 3, "ReduceMean": 2}
+_INPUTS = {
+    "Clip": 3,
+    "Conv": 3,
+    "ConvTranspose": 3,
+    "Gemm": 3,
+    "MatMul": 2,
+    "Add": 2,
+    "Pad": 3,
+    "ReduceMean": 2,
+    "Sub": 2,
+    "Mul": 2,
+    "Slice": 5,
+    "Split": 2,
+    "Resize": 4,
+}
 """Inputs that builders of the float form read, where it is not one."""
 
 Builder = Callable[[Computation, Pending, str, Output], Value]
 BUILDERS: dict[str, Builder] = {
     "convolution": Computation.convolution,
     "depthwise convolution": Computation.depthwise_convolution,
+    "grouped convolution": Computation.grouped_convolution,
+    "transposed convolution": Computation.transposed_convolution,
+    "interleaving": Computation.interleaving,
     "fully connected": Computation.fully_connected,
     "addition": Computation.addition,
+    "multiplication": Computation.multiplication,
+    "extremum": Computation.extremum,
+    "concatenation": Computation.concatenation,
+    "slice": Computation.slice,
+    "nearest resize": Computation.resize,
+    "bilinear resize": Computation.resize,
     "max-pool": Computation.max_pool,
     "average-pool": Computation.average_pool,
     "mean": Computation.mean,

@@ -65,11 +65,19 @@ class Constant:
 
 @dataclasses.dataclass(frozen=True)
 class Pending:
-    """A float operator whose result has yet to be quantized."""
+    """A float operator whose result has yet to be quantized.
+
+    Attributes:
+        node: it.
+        inputs: what it reads.
+        activation: behind it.
+        part: which of several results.
+    """
 
     node: Node
     inputs: tuple[Any, ...]
     activation: Activation = "none"
+    part: int = 0
 
     def output(self, scale: float, zero_point: int) -> Output:
         """How the result is quantized, with the activation behind the operator."""
@@ -229,12 +237,14 @@ class Values:
 
     def spelled(self, node: Node) -> str:
         """What the table of operators calls a node."""
+        if node.kind == "Resize":
+            return f"Resize ({node.attribute('mode', 'nearest')})"
         groups = node.attribute("group", 1) if node.kind in ("Conv", "QLinearConv") else 1
         if groups == 1:
             return node.kind
         value = self.values.get(node.input(0))
         channels = self.build.tensor(value.name).shape[-1] if isinstance(value, Value) else 0
-        return f"{node.kind} (group = {'channels' if groups == channels else groups})"
+        return f"{node.kind} ({'group = channels' if groups == channels else 'groups'})"
 
     def activation_input(self, node: Node, position: int) -> Value:
         """An activation with its scale and zero point behind it, which must be those it has."""

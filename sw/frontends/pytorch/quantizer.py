@@ -25,13 +25,18 @@ from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from sw.errors import DnaError
 from sw.frontends.pytorch.observer import LeastErrorObserver
+from sw.frontends.pytorch.splits import without_splits
 from sw.numerics import Activation
 from sw.operators import Operator, find, nearest
 
-WEIGHTED = ("convolution", "depthwise convolution", "fully connected")
+WEIGHTED = (
+    *("convolution", "depthwise convolution", "grouped convolution", "transposed convolution"),
+    "fully connected",
+)
 CONVOLUTION = torch.ops.aten.conv2d.default
 DROPOUT = torch.ops.aten.dropout.default
 OF_TWO = {"addition": "sum", "multiplication": "product"}
+GROUPED = "aten.conv2d (groups)"
 GROUPS = 6
 """Position of a convolution's argument."""
 
@@ -57,13 +62,16 @@ FIXED = {
     )
 }
 """Results whose quantization LiteRT prescribes."""
-WEIGHT = QuantizationSpec(
-    dtype=torch.int8,
-    observer_or_fake_quant_ctr=PerChannelMinMaxObserver,
-    quant_min=-127,
-    quant_max=127,
-    qscheme=torch.per_channel_symmetric,
-    ch_axis=0,
+WEIGHT, WEIGHT_TRANSPOSED = (
+    QuantizationSpec(
+        dtype=torch.int8,
+        observer_or_fake_quant_ctr=PerChannelMinMaxObserver,
+        quant_min=-127,
+        quant_max=127,
+        qscheme=torch.per_channel_symmetric,
+        ch_axis=axis,
+    )
+    for axis in (0, 1)
 )
 
 
@@ -101,7 +109,7 @@ def spelled(node: Node, channels: int | None = None) -> str:
     source = node.args[0]
     if channels is None and isinstance(source, Node):
         channels = source.meta["val"].shape[1]
-    return f"{node.target} (groups = {'channels' if groups == channels else groups})"
+    return f"{node.target} (groups = channels)" if groups == channels else GROUPED
 
 
 def is_a(node: Node, *names: str) -> bool:
@@ -161,9 +169,6 @@ def _fault(node: Node) -> str | None:
     """What is wrong with an operator, as the end of a message; None if nothing is."""
     found = row(node)
     if found is None or found.name == "quantization":
-        if node.target is CONVOLUTION:
-            groups = argument(node, GROUPS, 1)
-            return f": convolution with groups {groups}; nearest: 1, or one for each input channel"
         return f"; nearest: {nearest('pytorch', str(node.target))}"
     source, *_ = sources(node)
     if found.operands > 1 and (node.kwargs or not all(map(_is_computed, node.args))):
@@ -206,6 +211,10 @@ def _is_computed(operand: object) -> bool:
 class DnaQuantizer(Quantizer):  # type: ignore[misc]
     """Activations uint8 per tensor, asymmetric; weights int8 per output channel, symmetric."""
 
+    def transform_for_annotation(self, model: GraphModule) -> GraphModule:
+        """Nodes with several results as one for each."""
+        return without_splits(model)
+
     def annotate(self, model: GraphModule) -> GraphModule:
         """Say of every operation how its inputs and its output are quantized.
 
@@ -227,7 +236,8 @@ class DnaQuantizer(Quantizer):  # type: ignore[misc]
         first, *others = sources(node)
         operands: dict[Any, Any] = {first: ACTIVATION}
         if found.name in WEIGHTED:
-            operands[node.args[1]] = WEIGHT
+            transposed = found.name == "transposed convolution"
+            operands[node.args[1]] = WEIGHT_TRANSPOSED if transposed else WEIGHT
         elif found.operands > 1:
             operands = dict.fromkeys(node.args, ACTIVATION)
         result: Any = ACTIVATION

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sw.artifact.host import HEAD, INPUT, TAIL, Host, HostPart, HostTensor
 from sw.errors import DnaError
-from sw.frontends.tflite.operator import TfliteOperator
-from sw.frontends.tflite.packing import cut
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.file.packing import cut
 from sw.frontends.tflite.partition import Partition
 from sw.host import children
 
@@ -54,7 +54,7 @@ def host_of(content: bytes, divided: Partition) -> tuple[Host, dict[str, bytes]]
     head = tail = None
     graph, whole = divided.imported.graph, divided.whole
     if divided.head:
-        inputs, outputs = whole.inputs, (divided.imported.input,)
+        inputs, outputs = whole.inputs[:1], (divided.imported.input,)
         head = _part(divided, divided.head, inputs, outputs)
         models[HEAD] = cut(content, _indices(divided.head), inputs, outputs)
         made = head.outputs[0]
@@ -66,15 +66,18 @@ def host_of(content: bytes, divided: Partition) -> tuple[Host, dict[str, bytes]]
         )
     if divided.tail:
         inputs = divided.tail_inputs
-        tail = _part(divided, divided.tail, inputs, whole.outputs)
-        models[TAIL] = cut(content, _indices(divided.tail), inputs, whole.outputs)
+        tail = _part(divided, divided.tail, inputs, whole.answers)
+        models[TAIL] = cut(content, _indices(divided.tail), inputs, whole.answers)
     return Host(head, tail), models
 
 
 def file_part(divided: Partition) -> HostPart:
-    """The whole file as something that the host could run; the first input is ``INPUT``."""
+    """The whole file as something that the host could run; the first input is ``INPUT``.
+
+    State is the file's own affair.
+    """
     whole = divided.whole
-    every = _part(divided, whole.operators, whole.inputs, whole.outputs)
+    every = _part(divided, whole.operators, whole.given, whole.answers)
     given = every.inputs[0]
     return HostPart(
         every.runtime,
@@ -85,7 +88,7 @@ def file_part(divided: Partition) -> HostPart:
 
 
 def borders(divided: Partition) -> tuple[HostTensor, ...]:
-    """The tensors of the file that are the machine's outputs."""
+    """The tensors of the file that are the machine's answers."""
     imported = divided.imported
     return tuple(_tensor(divided, index, imported.held) for index in imported.outputs)
 

@@ -16,15 +16,17 @@ import dataclasses
 from typing import NoReturn
 
 from sw.errors import DnaError
-from sw.frontends.tflite.axes import Axes
-from sw.frontends.tflite.entry import INPUT
-from sw.frontends.tflite.file import TfliteModel
-from sw.frontends.tflite.operator import OperatorError, TfliteOperator
-from sw.frontends.tflite.operators import HANDLERS, Translation
-from sw.frontends.tflite.unsigned import signed
+from sw.frontends.tflite.file.operator import OperatorError, TfliteOperator
+from sw.frontends.tflite.file.reader import State, TfliteModel
+from sw.frontends.tflite.operators.axes import Axes
+from sw.frontends.tflite.operators.entry import INPUT
+from sw.frontends.tflite.operators.handlers import HANDLERS, Translation
+from sw.frontends.tflite.operators.unsigned import signed
 from sw.graph import Graph
 from sw.operations import Padding
 from sw.operators import find, nearest
+
+GROUPED = "CONV_2D (groups)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,9 @@ class Imported:
         held: tensors of the file by index that the graph has too, and what they are called there.
         steps: what became of each operator.
         input: index in the file of the tensor that the graph's input is; int8.
-        arrival: how its values lie among those of the file's input, which the host may move.
+        further: likewise of its further inputs.
+        arrival: how the first one's values lie among those of the file's input, which the host may
+            move.
         outputs: indices in the file of the tensors that the graph's outputs are; int8.
         notes: what whoever uses the graph has to know, a sentence each.
         repeated: tensors of the graph that have more channels than in the file, behind so many.
@@ -67,6 +71,7 @@ class Imported:
     held: dict[int, str]
     steps: list[Step]
     input: int
+    further: tuple[int, ...]
     arrival: Axes
     outputs: tuple[int, ...]
     notes: tuple[str, ...]
@@ -89,10 +94,10 @@ class _Importer(Translation):
 
     def run(self) -> Imported:
         self.check_file()
-        entry = self.enter()
-        steps = [self.step(operator) for operator in self.model.operators]
+        entry, *further = self.enter()
+        steps = [self.step(each) for each in self.model.operators]
         borders: dict[str, int] = {}
-        for last in self.model.outputs:
+        for last in self.model.answers:
             output = self.hosted[last].border if last in self.hosted else last
             if output not in self.values:
                 self.refuse_output(last)
@@ -100,12 +105,35 @@ class _Importer(Translation):
         borders.pop(INPUT, None)
         if not borders:
             raise DnaError("the model has no operator that the machine would run")
+        for state in self.model.states:
+            self.carry(state)
         graph = self.builder.finish(*borders)
-        told = [note for last in self.model.outputs for note in self.notes(last)]
-        notes = (*self.arrival_notes, *dict.fromkeys(told))
+        told = [note for last in self.model.answers for note in self.notes(last)]
+        notes = (*self.arrival_notes, *dict.fromkeys(told), *_carried(self.model))
         held = {i: value.name for i, value in self.values.items() if value.padding == Padding()}
         outputs = tuple(borders.values())
-        return Imported(graph, held, steps, entry, self.arrival, outputs, notes, self.repeated)
+        return Imported(
+            graph=graph,
+            held=held,
+            steps=steps,
+            input=entry,
+            further=tuple(further),
+            arrival=self.arrival,
+            outputs=outputs,
+            notes=notes,
+            repeated=self.repeated,
+        )
+
+    def carry(self, state: State) -> None:
+        """Let the next call begin with what this one ends with."""
+        source, target = self.values[state.source], self.values.get(state.target)
+        if target is None or target.padding != Padding() or target.name in self.repeated:
+            raise DnaError(f"variable {state.name} is not computed on the machine")
+        shape = self.builder.tensor(source.name).shape
+        try:
+            self.builder.carry(source.name, target.name, state.initial.reshape(shape))
+        except DnaError as error:
+            raise DnaError(f"variable {state.name}: {error}") from error
 
     def refuse_output(self, index: int) -> NoReturn:
         """Raise a DnaError: nothing that is known here computes an output of the model."""
@@ -115,7 +143,8 @@ class _Importer(Translation):
 
     def check_file(self) -> None:
         """Refuse operators that there are not here, and what no runtime should take."""
-        missing = [each for each in self.model.operators if find("tflite", each.code) is None]
+        found = {each.index: find("tflite", self.spelled(each)) for each in self.model.operators}
+        missing = [each for each in self.model.operators if found[each.index] is None]
         if missing:
             code = missing[0].code
             others = sorted({each.code for each in missing} - {code})
@@ -125,8 +154,8 @@ class _Importer(Translation):
         if self.model.fault:
             raise DnaError(f"{self.model.fault}; nearest: the same without it")
         inputs, outputs = self.model.inputs, self.model.outputs
-        if len(inputs) != 1 or inputs[0] < 0:
-            raise DnaError(f"the model has {len(inputs)} inputs; supported is one")
+        if not inputs or min(inputs) < 0 or len(set(inputs)) != len(inputs):
+            raise DnaError(f"the model has the inputs {list(inputs)}; supported is one, or more")
         if not outputs or min(outputs) < 0 or len(set(outputs)) != len(outputs):
             raise DnaError(f"the model has the outputs {list(outputs)}; supported is one, or more")
         written = set(self.model.inputs)
@@ -141,11 +170,19 @@ class _Importer(Translation):
                 operator.refuse(f"{tensor.name!r}: {tensor.fault}", "the same without it")
             written.add(tensor.index)
 
+    def spelled(self, operator: TfliteOperator) -> str:
+        """What the table of operators calls an operator."""
+        if operator.code != "CONV_2D" or len(operator.inputs) < 2 or min(operator.inputs[:2]) < 0:
+            return operator.code
+        shapes = [self.model.tensors[index].shape for index in operator.inputs[:2]]
+        fewer = shapes[0][-1:] != shapes[1][-1:] and all(len(shape) == 4 for shape in shapes)
+        return GROUPED if fewer else operator.code
+
     def step(self, operator: TfliteOperator) -> Step:
         index = operator.outputs[0]
         reads = tuple(self.values[i].name for i in operator.inputs if i in self.values)
         if operator.index not in self.arrived:
-            row = find("tflite", operator.code)
+            row = find("tflite", self.spelled(operator))
             assert row is not None
             try:
                 HANDLERS[row.name](self, operator)
@@ -156,3 +193,12 @@ class _Importer(Translation):
         merged = value is not None and value.padding != Padding()
         name = None if value is None or merged else value.name
         return Step(operator.index, operator.code, index, name, reads, merged)
+
+
+def _carried(model: TfliteModel) -> list[str]:
+    """What to know of a network with state."""
+    if not model.states:
+        return []
+    size = sum(state.initial.size for state in model.states)
+    names = ", ".join(state.name for state in model.states)
+    return [f"{len(model.states)} maps of {size:,} bytes are carried from call to call: {names}"]

@@ -13,9 +13,9 @@ import math
 from collections.abc import Iterator
 
 from sw.errors import DnaError
-from sw.frontends.tflite.file import TfliteModel
+from sw.frontends.tflite.file.operator import OperatorError, TfliteOperator
+from sw.frontends.tflite.file.reader import TfliteModel
 from sw.frontends.tflite.importer import Imported, import_model
-from sw.frontends.tflite.operator import OperatorError, TfliteOperator
 from sw.operators import find
 
 LEAST_SHARE = 0.9
@@ -72,8 +72,6 @@ def partition(model: TfliteModel) -> Partition:
         DnaError: it cannot be read by its own runtime either, or too little of it can run on the
             machine; one line, of the first operator that is in the way.
     """
-    if len(model.inputs) != 1:
-        raise DnaError(f"the model has {len(model.inputs)} inputs; supported is one")
     try:
         return _divided(model, model, import_model(_restricted(model, model.inputs)), "")
     except OperatorError as error:
@@ -126,7 +124,7 @@ def _computed(imported: Imported) -> frozenset[int]:
 
 def _entries(model: TfliteModel, macs: dict[int, int]) -> Iterator[int]:
     """Where the machine may begin: the file's input, or what the host computes behind it."""
-    yield model.inputs[0]
+    yield from model.inputs[:1]
     for operator in model.operators:
         for index in operator.outputs:
             if index >= 0 and model.tensors[index].type in _TYPES:
@@ -136,10 +134,13 @@ def _entries(model: TfliteModel, macs: dict[int, int]) -> Iterator[int]:
 
 
 def _behind(model: TfliteModel, entry: int, without: set[int]) -> list[TfliteOperator]:
-    """The operators that read nothing but ``entry``, constants, and one another's results."""
+    """The operators that read nothing but inputs, constants, and one another's results.
+
+    The first of the inputs is ``entry``.
+    """
     written = {index for operator in model.operators for index in operator.outputs}
     written.update(model.inputs)
-    there, found = {entry}, []
+    there, found = {entry, *model.inputs[1:]}, []
     for operator in model.operators:
         reads = {index for index in operator.inputs if index in written}
         if reads and reads <= there and operator.index not in without:
@@ -180,7 +181,7 @@ def _largest(
         operators = _behind(model, entry, without)
         if _share(macs, frozenset(each.index for each in operators)) < LEAST_SHARE:
             return None
-        part = _restricted(model, (entry,), operators)
+        part = _restricted(model, (entry, *model.inputs[1:]), operators)
         try:
             imported = import_model(part)
         except OperatorError as error:
@@ -196,13 +197,16 @@ def _divided(whole: TfliteModel, part: TfliteModel, imported: Imported, reason: 
     """What the host has to do around the machine's part."""
     macs = {operator.index: macs_of(whole, operator) for operator in whole.operators}
     held = {i: name for i, name in imported.held.items() if name in imported.graph.outputs}
-    tail, reads = _in_front(whole, whole.outputs, frozenset(held))
+    tail, reads = _in_front(whole, whole.answers, frozenset(held))
     plain = all(_is_left_out(operator) for operator in tail)
-    if plain and len(whole.outputs) == 1 and not set(reads) & set(whole.inputs):
+    if plain and len(whole.answers) == 1 and not set(reads) & set(whole.inputs):
         tail, reads = (), ()
     head: tuple[TfliteOperator, ...] = ()
     if part.inputs != whole.inputs or set(reads) & set(whole.inputs):
-        head, _ = _in_front(whole, (imported.input,), frozenset())
+        head, given = _in_front(whole, (imported.input,), frozenset())
+        others = set(whole.inputs[1:])
+        if others & {*given, *reads} or others & {i for each in head for i in each.inputs}:
+            raise DnaError("the host would need another input than the first one")
     return Partition(whole, part, imported, head, tail, reads, macs, reason)
 
 

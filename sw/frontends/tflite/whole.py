@@ -7,13 +7,13 @@ from pathlib import Path
 
 from sw.artifact.host import Host
 from sw.errors import DnaError
-from sw.frontends.tflite.file import TfliteModel, read
+from sw.frontends.tflite.file.opening import rewritten
+from sw.frontends.tflite.file.packing import cut
+from sw.frontends.tflite.file.reader import TfliteModel, read
+from sw.frontends.tflite.file.runtime import check_loads
 from sw.frontends.tflite.hosting import check_runs, host_of
 from sw.frontends.tflite.importer import Imported
-from sw.frontends.tflite.packing import cut
 from sw.frontends.tflite.partition import Partition, partition
-from sw.frontends.tflite.runtime import check_loads
-from sw.frontends.tflite.splits import without_splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +21,8 @@ class ImportedFile:
     """What became of a file.
 
     Attributes:
-        content: the machine's part as a file; the file itself, if that is all of it.
+        content: the machine's part as a file, without variables; the file itself, if that is all
+            of it.
         model: the machine's part; its indices are those of the whole file.
         imported: its graph.
         divided: what runs where.
@@ -59,16 +60,17 @@ def import_file(path: Path) -> ImportedFile:
             supported.
     """
     try:
-        content = without_splits(path.read_bytes())
+        given = path.read_bytes()
     except OSError as error:
         raise DnaError(f"cannot read {path}: {error.strerror}") from error
-    model = read(content, str(path))
+    content, states = rewritten(given, str(path))
+    model = dataclasses.replace(read(content, str(path)), states=states)
     try:
         divided = partition(model)
         host, models = host_of(content, divided)
         if host.parts:
             check_runs(path)
-        check_loads(content)
+        check_loads(given)
     except DnaError as error:
         raise DnaError(f"{path}: {error}") from error
     part = divided.part

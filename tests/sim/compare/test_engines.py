@@ -23,8 +23,8 @@ def test_an_engine_with_other_bits_is_caught(wrong, monkeypatch):
     run = comparer._engines[wrong]
     name = graph.operations[1].output
 
-    def damaged(image):
-        outputs = dict(run(image))
+    def damaged(image, further):
+        outputs = dict(run(image, further))
         outputs[name] = outputs[name].copy()
         outputs[name].flat[3] ^= 1
         return outputs

@@ -102,7 +102,7 @@ WEIGHTS = np.ones((4, 3, 3, 3), np.int8)
         (
             [
                 node("DequantizeLinear", ["wq", "s"], "w"),
-                node("Conv", ["x", "w"], dilations=[2, 2]),
+                node("Conv", ["x", "w"], dilations=[99, 99]),
                 *out(),
             ],
             (("wq", WEIGHTS),),
@@ -200,7 +200,7 @@ REFUSED = {
     "bias zero point": (conv(bias_zero=1), ["(Conv)", "with a zero point"]),
     "auto_pad": (conv(auto_pad="SAME_UPPER"), ["(Conv)", "auto_pad SAME_UPPER", "NOTSET"]),
     "kernel": (conv(kernel_shape=[2, 3]), ["(Conv)", "a kernel of [2, 3]"]),
-    "groups": (conv(group=2), ["(Conv)", "2 groups", "1, or one a channel"]),
+    "groups": (conv(group=2), ["(Conv)", "of 2 groups", "all"]),
     "negative pads": (conv(pads=[-1, 0, 0, 0]), ["(Conv)", "less than nothing"]),
     "weight axis": (weights_along_another_axis(), ["(Conv)", "axis 1"]),
     "dilated maximum": (pool(dilations=[2, 2]), ["(MaxPool)", "dilations"]),

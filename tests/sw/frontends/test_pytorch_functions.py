@@ -9,9 +9,11 @@ pytest.importorskip("torch", reason=skips.not_installed("quantize"))
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from hw.config import PRESETS
 from sim.compare.engines import Comparer
+from sim.functional import FunctionalModel
 from sim.quantization import quantize as to_int8
 from sim.runtime import Runtime
 from sw import artifact
@@ -102,3 +104,30 @@ class Joined(nn.Module):
 def test_what_the_machine_does_in_another_way_is_refused(function, words):
     with pytest.raises(DnaError, match=words):
         quantize(random_statistics(Joined(function)), images(2))
+
+
+class Steep(nn.Module):
+    """A hard sigmoid of values whose one step is beyond its bend."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)
+
+    def forward(self, x):
+        return self.last(functional.hardsigmoid(self.conv(x)))
+
+
+@pytest.mark.parametrize("factor", [1e4, 1e-4])
+def test_a_hard_sigmoid_of_any_scale(factor):
+    model = random_statistics(Steep())
+    with torch.no_grad():
+        model.conv.weight *= factor
+        model.conv.bias *= factor
+    graph = quantize(model, images(2))
+    network = artifact.make(graph, model="steep", framework="pytorch", preprocessing=None)
+    pixels = to_int8(images()[0], network.manifest.input)
+    assert sum(row.mismatches for row in Comparer(graph).image(pixels)) == 0
+    gates = FunctionalModel(graph).run_all(pixels)[graph.operations[-1].inputs[0]]
+    middle = np.abs(gates) <= 1  # of a half; else of nothing or all
+    assert ((gates <= -127) | (gates >= 126) | middle).mean() > 0.99
+    assert middle.all() == (factor < 1)

@@ -4,7 +4,7 @@ import pytest
 from sim.compare.tflite import TfliteComparer
 from sw.errors import DnaError
 from sw.frontends.tflite import import_model, read
-from sw.frontends.tflite.splits import without_splits
+from sw.frontends.tflite.file.splits import without_splits
 from tests.support.tflite_models import CODE, Maker
 
 

@@ -205,7 +205,7 @@ def far_scales(net, x):
         (weights_with_a_zero_point, ["operator 1 (CONV_2D)", "zero point", "symmetric"]),
         (no_bias, ["operator 1 (CONV_2D)", "no bias", "zeros"]),
         (bias_without_scale, ["operator 1 (CONV_2D)", "bias without scale"]),
-        (grouped, ["operator 1 (CONV_2D)", "1 of 4 channels", "DEPTHWISE_CONV_2D"]),
+        (grouped, ["operator 1 (CONV_2D)", "1 of 4 channels", "no whole groups"]),
         (computed_weights, ["operator 1 (CONV_2D)", "no constant"]),
         (rank_3, ["operator 2 (MAX_POOL_2D)", "rank 3", "rank 4"]),
         (mean_of_channels, ["operator 1 (MEAN)", "axes [3]", "height and width"]),

@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite.packing import packed
+from sw.frontends.tflite.file.packing import packed
 from tests.support.tflite_bases import bases
 from tests.support.tflite_models import CODE, VALID, Maker
 from tests.support.tflite_strict import import_whole

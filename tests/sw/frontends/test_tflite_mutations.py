@@ -73,7 +73,7 @@ def test_another_value_of_a_field_is_computed_or_refused(code, tmp_path):
 
 def test_an_importer_that_overlooks_a_field_is_caught(tmp_path, monkeypatch):
     """The test of the test: some options are taken for those of the network without a change."""
-    from sw.frontends.tflite.operator import TfliteOperator
+    from sw.frontends.tflite.file.operator import TfliteOperator
 
     usual = {"strideH": 1, "fusedActivationFunction": 0, "beta": 1.0}
 

@@ -37,7 +37,9 @@ def onnx_files(tmp_path_factory):
     def files(name):
         if name not in made:
             made[name] = [
-                onnx_models.save_example(folder, name, form) for form in ("QDQ", "QOperator")
+                onnx_models.save_example(folder, name, form)
+                for form in ("QDQ", "QOperator")
+                if form == "QDQ" or name not in onnx_models.FLOAT_ALONE
             ]
         return made[name]
 
@@ -122,7 +124,7 @@ def test_onnx_examples_have_onnx_runtime_s_values(name, onnx_files):
         images = [noise(rng, imported.graph) for _ in range(3)]
         for found in OnnxMeasurer(path, imported).measure(images):
             exact = found.kind in ("Conv2D", "MaxPool2D", "FullyConnected")
-            assert found.differing <= (0 if exact else 0.02 * found.values)
+            assert found.differing <= (0 if exact else 0.03 * found.values)
             assert found.largest <= 1
 
 
@@ -186,7 +188,7 @@ class TestARowThatIsRemoved:
         assert loads
         for functions in loads.values():
             for load in functions:
-                words = r"unsupported operator|not supported|the fused activation|8 groups"
+                words = r"unsupported operator|not supported|the fused activation|[0-9] groups"
                 with pytest.raises(DnaError, match=words):
                     load()
 
@@ -214,16 +216,26 @@ class TestARowThatIsRemoved:
                 assert acts <= {tflite_models.NONE}
 
 
+def _is_grouped(model):
+    def found(operator):
+        shapes = {model.tensors[index].shape[-1:] for index in operator.inputs[:2]}
+        return operator.code == "CONV_2D" and len(shapes) > 1
+
+    return found
+
+
 def test_generators_draw_every_row():
-    drawn, codes = set(), set()
+    drawn, codes, grouped = set(), set(), False
     for seed in range(60):
         rng = np.random.default_rng(seed)
         for draw in (random_network, random_layer):
             drawn |= {type(op) for op in draw(rng).operations}
         model = tflite.read(tflite_random.random_model(rng), "model")
         codes |= {operator.code for operator in model.operators}
+        grouped |= any(map(_is_grouped(model), model.operators))
+    assert grouped
     assert drawn == {row.operation for row in table.TABLE if row.operation is not None}
     assert AveragePool2D in drawn
     for row in table.TABLE:
         names = set(row.spelling["tflite"].names)
-        assert row.name == "activation" or names & codes
+        assert row.name in ("activation", "grouped convolution") or names & codes

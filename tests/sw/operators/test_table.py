@@ -27,7 +27,7 @@ BY_OPERATION = {
     "the sweeps' rebuild": shrinking.REBUILD,
 }
 HANDLERS = {
-    "tflite": "sw.frontends.tflite.operators",
+    "tflite": "sw.frontends.tflite.operators.handlers",
     "onnx": "sw.frontends.onnx.importer",
     "pytorch": "sw.frontends.pytorch.lowering",
 }

@@ -177,7 +177,7 @@ def test_tflite_that_is_imported_wrong_is_no_artifact_unless_kept(
     monkeypatch, capsys, tmp_path, model
 ):
     """With an importer that takes every weight for another, as only the second net can see."""
-    from sw.frontends.tflite import operators
+    from sw.frontends.tflite.operators import handlers as operators
 
     real = operators.Translation.weights
 

@@ -97,3 +97,41 @@ def test_an_onnx_file_is_compared_with_its_own_runtime(monkeypatch, capsys, tmp_
     assert all(row["onnx_values"] > 0 for row in figures["operators"])
     assert "ONNX Runtime, each operation" in capsys.readouterr().out
     assert run(monkeypatch, path, "a.npy") == 2
+
+
+@pytest.mark.parametrize("engine", ["interpreter", "cxxrtl"])
+def test_the_machine_stands_beside_the_runtimes(monkeypatch, capsys, tmp_path, engine):
+    rng, file = np.random.default_rng(2), tmp_path / "compared.json"
+    net = Maker(rng)
+    x = net.conv(net.input((1, 7, 6, 3)), 5, (3, 3))
+    y = net.add(x, net.conv(x, 5, (1, 1)))
+    (tmp_path / "net.tflite").write_bytes(net.finish(net.fully_connected(y, 4)))
+    words = (tmp_path / "net.tflite", "--config", "nano", "--engine", engine, "--json", file)
+    assert run(monkeypatch, *words) == 0
+    rows = json.loads(file.read_text())["operators"]
+    found = [row["interpreter_differ"] for row in rows]
+    assert found.count(None) == 1  # a convolution that the addition's layer computes
+    assert set(found) == {0, None}
+    assert all((f"{engine}_differ" in row) for row in rows)
+    text = capsys.readouterr().out
+    for heading in ("functional", "reference", "LiteRT, no", "interpreter"):
+        assert heading in text
+    assert "in add_2" in text
+
+
+def test_rtl_needs_a_machine(monkeypatch, capsys, network):
+    assert run(monkeypatch, network, "--random", 1, "--engine", "cxxrtl") == 2
+    assert "--config NAME says which" in capsys.readouterr().err
+
+
+def test_an_onnx_file_stands_beside_the_machine(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("onnxruntime", reason=skips.not_installed("bench"))
+    from tests.support.onnx_models import save_quantized
+
+    path, file = save_quantized(tmp_path, "QDQ", "QUInt8"), tmp_path / "compared.json"
+    words = (path, "--random", 1, "--config", "nano", "--json", file)
+    assert run(monkeypatch, *words) == 0
+    rows = json.loads(file.read_text())["operators"]
+    assert {row["functional_differ"] for row in rows} == {0}
+    assert 0 in {row["interpreter_differ"] for row in rows}
+    assert "ONNX Runtime" in capsys.readouterr().out

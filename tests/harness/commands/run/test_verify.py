@@ -60,8 +60,8 @@ def wrong_tensor(monkeypatch):
     """Plants a fault in what is expected of the logits."""
     honest = FunctionalModel.run_all
 
-    def corrupted(self, image):
-        tensors = honest(self, image)
+    def corrupted(self, image, *further):
+        tensors = honest(self, image, *further)
         tensors["logits"] = tensors["logits"] ^ np.eye(10, dtype=np.int8)[4]
         return tensors
 

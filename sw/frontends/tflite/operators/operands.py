@@ -12,9 +12,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from sw import numerics
 from sw.errors import DnaError
-from sw.frontends.tflite.axes import Axes
-from sw.frontends.tflite.file import ACTIVATIONS, DYNAMIC, TfliteModel, TfliteTensor
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.file.reader import ACTIVATIONS, DYNAMIC, TfliteModel, TfliteTensor
+from sw.frontends.tflite.operators.axes import Axes
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import Activation
 from sw.operations import Padding, Pair
@@ -219,7 +219,9 @@ class Operands:
                 "the same for both",
             )
 
-    def weights(self, operator: TfliteOperator, rank: int, dimension: int) -> Weights:
+    def weights(
+        self, operator: TfliteOperator, rank: int, dimension: int, bias: int = 2
+    ) -> Weights:
         """Weights as they stand in the file, a scale for every output channel, and the bias."""
         weights = self.constant(operator, 1, "weights")
         assert weights.data is not None
@@ -236,15 +238,15 @@ class Operands:
         if weights.zero_points.any():
             operator.refuse("weights with a zero point other than 0", "symmetric weights")
         scales = np.broadcast_to(weights.scales, channels).astype(np.float32)
-        return Weights(weights.data, self.bias(operator, channels), scales)
+        return Weights(weights.data, self.bias(operator, channels, bias), scales)
 
-    def bias(self, operator: TfliteOperator, channels: int) -> npt.NDArray[np.int32]:
+    def bias(self, operator: TfliteOperator, channels: int, position: int) -> npt.NDArray[np.int32]:
         """The bias, zeros if a fully connected layer has none."""
-        if operator.input(2) < 0:
+        if operator.input(position) < 0:
             if operator.code == "FULLY_CONNECTED":
                 return np.zeros(channels, np.int32)
             operator.refuse("it has no bias", "a bias of zeros")
-        bias = self.constant(operator, 2, "biases")
+        bias = self.constant(operator, position, "biases")
         assert bias.data is not None
         if bias.type != "INT32" or bias.data.shape != (channels,):
             operator.refuse(
@@ -270,7 +272,9 @@ class Operands:
         pads = value.padding
         same = [(0, 0), (0, 0)]
         if mode == schema.Padding.SAME:
-            same = [_same(value.shape[1 + axis], kernel[axis], stride[axis]) for axis in range(2)]
+            same = [
+                same_padding(value.shape[1 + axis], kernel[axis], stride[axis]) for axis in range(2)
+            ]
         (top, bottom), (left, right) = same
         return Window(
             kernel,
@@ -285,7 +289,7 @@ def host_operators() -> str:
     return ", ".join(name for row in rows for name in row.spelling["tflite"].names)
 
 
-def _same(size: int, kernel: int, stride: int) -> Pair:
+def same_padding(size: int, kernel: int, stride: int) -> Pair:
     """TFLite's SAME: as many outputs as strides begin in the input, the smaller half in front."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2

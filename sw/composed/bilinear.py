@@ -39,11 +39,20 @@ def bilinear_factor(size: int, result: int, way: Way) -> int | None:
     return factor
 
 
-def bilinear(builder: GraphBuilder, name: str, x: str, factor: tuple[int, int], way: Way) -> str:
+def bilinear(
+    builder: GraphBuilder,
+    name: str,
+    x: str,
+    factor: tuple[int, int],
+    way: Way,
+    *,
+    halves_up: bool = True,
+) -> str:
     """Add a bilinear resize.
 
     Args:
         factor: of rows and columns, each from :func:`bilinear_factor`.
+        halves_up: as LiteRT has them; else they go to even.
 
     Raises:
         DnaError: it takes weights that are too large for int8.
@@ -63,7 +72,7 @@ def bilinear(builder: GraphBuilder, name: str, x: str, factor: tuple[int, int], 
     channels = source.shape[2]
     weights = Weights(
         values=np.tile((_STEPS * products).astype(np.int8), (channels, 1, 1)),
-        bias=np.ones(channels, np.int32),  # so that halves go up
+        bias=np.full(channels, int(halves_up), np.int32),
         scale=np.full(channels, 1 / (_STEPS * total), np.float32),
     )
     kernel = (len(taps[0]), len(taps[1]))

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite.fields import unread
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.file.fields import unread
+from sw.frontends.tflite.file.operator import TfliteOperator
 
 Array = npt.NDArray[Any]
 
@@ -78,6 +78,25 @@ class TfliteTensor:
 
 
 @dataclasses.dataclass(frozen=True)
+class State:
+    """A variable of a file.
+
+    Attributes:
+        name: in the file.
+        source: the tensor that a call begins with, an input of the rewritten file.
+        target: the tensor that the next call begins with, an output of it.
+        initial: int8 [...], what the first call begins with.
+        answer: whether the target is an output of the file as its user has it, too.
+    """
+
+    name: str
+    source: int
+    target: int
+    initial: npt.NDArray[np.int8]
+    answer: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class TfliteModel:
     """The only subgraph of a file.
 
@@ -85,6 +104,7 @@ class TfliteModel:
         tensors, operators: in its order.
         inputs, outputs: indices of tensors.
         fault: what it says that nobody reads; empty if nothing.
+        states: which of the inputs and outputs are carried from call to call.
     """
 
     tensors: list[TfliteTensor]
@@ -92,6 +112,19 @@ class TfliteModel:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     fault: str = ""
+    states: tuple[State, ...] = ()
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The inputs that whoever runs the file gives."""
+        carried = {state.source for state in self.states}
+        return tuple(index for index in self.inputs if index not in carried)
+
+    @property
+    def answers(self) -> tuple[int, ...]:
+        """The outputs that whoever runs the file gets."""
+        carried = {state.target for state in self.states if not state.answer}
+        return tuple(index for index in self.outputs if index not in carried)
 
 
 def read(content: bytes, what: str) -> TfliteModel:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 from typing import cast
@@ -11,85 +10,27 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw import numerics
+from sw.composed.padded import padded
 from sw.errors import DnaError
-from sw.frontends.tflite.copies import Built, Copies
-from sw.frontends.tflite.elementwise import Elementwise
-from sw.frontends.tflite.entry import Entry, is_a
-from sw.frontends.tflite.functions import function_table
-from sw.frontends.tflite.host import Host
-from sw.frontends.tflite.operands import Value
-from sw.frontends.tflite.operator import OperatorError, TfliteOperator
-from sw.frontends.tflite.shapes import ShapeArithmetic
-from sw.frontends.tflite.wide import WideWeights, is_wide, upward_average, wide_depthwise
-from sw.graph_builder import Weights, Window
+from sw.frontends.tflite.file.operator import OperatorError, TfliteOperator
+from sw.frontends.tflite.operators.convolutions import Convolutions
+from sw.frontends.tflite.operators.copies import Built
+from sw.frontends.tflite.operators.elementwise import Elementwise
+from sw.frontends.tflite.operators.entry import Entry, is_a
+from sw.frontends.tflite.operators.functions import function_table, squares_by_the_rule
+from sw.frontends.tflite.operators.host import Host
+from sw.frontends.tflite.operators.operands import Value
+from sw.frontends.tflite.operators.shapes import ShapeArithmetic
+from sw.frontends.tflite.operators.wide import upward_average
+from sw.graph_builder import Window
 from sw.numerics import Function
 from sw.operations import Lookup, Padding
 
 Shape = tuple[int, ...]
-MAX_SPREAD = 255
-"""The most rows or columns of a dilated window."""
 
 
-class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise):
+class Translation(Entry, Host, ShapeArithmetic, Convolutions, Elementwise):
     """Adds operations to the graph, one operator after the other."""
-
-    def convolution(self, operator: TfliteOperator, name: str) -> Built:
-        """CONV_2D."""
-        value = self.map(operator)
-        weights = self.weights(operator, 4, 0)
-        inputs, channels = weights.values.shape[3], value.shape[3]
-        if inputs != channels:
-            operator.refuse(
-                f"groups: weights for {inputs} of {channels} channels",
-                "one group, or DEPTHWISE_CONV_2D",
-            )
-        weights = self.dilated(operator, weights)
-        window = self.window(operator, value, weights.values.shape[1:3])
-        output = self.output(operator, self.activation_of(operator))
-        source, weights = self.narrowed(operator, value, weights)
-        return self.computed(self.builder.conv2d(name, source, weights, output, window))
-
-    def depthwise_convolution(self, operator: TfliteOperator, name: str) -> Built:
-        """DEPTHWISE_CONV_2D."""
-        value = self.map(operator)
-        weights = self.dilated(operator, self.weights(operator, 4, 3))
-        shape, channels = weights.values.shape, value.shape[3]
-        if shape[0] != 1 or shape[3] % channels:
-            operator.refuse(
-                f"weights {list(shape)} on {channels} channels",
-                "[1, height, width, a multiple of the channels]",
-            )
-        if operator.option("depthMultiplier") != shape[3] // channels:
-            operator.refuse(
-                f"depthMultiplier {operator.option('depthMultiplier')}", f"{shape[3] // channels}"
-            )
-        window = self.window(operator, value, shape[1:3])
-        output = self.output(operator, self.activation_of(operator))
-        arranged = dataclasses.replace(weights, values=weights.values[0].transpose(2, 0, 1))
-        if is_wide(arranged):
-            return self.computed(
-                wide_depthwise(self.builder, name, value.name, arranged, output, window)
-            )
-        return self.computed(
-            self.builder.depthwise_conv2d(name, value.name, arranged, output, window)
-        )
-
-    def computed(self, name: str) -> Built:
-        """A result whose shape in the file is that of the graph."""
-        return name, (1, *self.builder.tensor(name).shape)
-
-    def dilated(self, operator: TfliteOperator, weights: Weights) -> Weights:
-        """The weights of a convolution, with zeros between them where it is dilated."""
-        down, across = operator.option("dilationHFactor"), operator.option("dilationWFactor")
-        first, height, width, last = weights.values.shape
-        spread = ((height - 1) * down + 1, (width - 1) * across + 1)
-        if min(down, across) < 1 or max(spread) > MAX_SPREAD:
-            operator.refuse(
-                f"dilation {[down, across]} of {[height, width]}", f"at most {MAX_SPREAD} rows"
-            )
-        values = np.zeros((first, *spread, last), weights.values.dtype)
-        values[:, ::down, ::across] = weights.values
-        return dataclasses.replace(weights, values=values)
 
     def fully_connected(self, operator: TfliteOperator, name: str) -> Built:
         """FULLY_CONNECTED."""
@@ -143,6 +84,15 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
             value, weights = factors
             return self.builder.depthwise_conv2d(name, value.name, weights, output), value.shape
         a, b, _ = self.two(operator, name)
+        if a.name == b:
+            source, unsigned = self.builder.tensor(b), operator.outputs[0] in self.unsigned
+            ends = (source.scale, source.zero_point), (output.scale, output.zero_point)
+            if not squares_by_the_rule(*ends, output.activation, unsigned=unsigned):
+                operator.refuse(
+                    "a value times itself with products half way between two steps, which LiteRT "
+                    "rounds in another way there",
+                    "another scale of the result",
+                )
         return self.builder.multiply(name, a.name, b, output), a.shape
 
     def function(self, operator: TfliteOperator, name: str) -> Built:
@@ -257,8 +207,7 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
         value = self.map(operator)
         self.same_quantization(operator)
         amounts = self.integers(operator, 1, "paddings")
-        if operator.code == "PADV2":
-            self.check_filler(operator)
+        filler = self.filler(operator) if operator.code == "PADV2" else None
         if amounts.shape != (4, 2) or amounts[0].any() or (amounts < 0).any():
             operator.refuse(f"amounts {amounts.tolist()}", "PAD of all but the batch, [4, 2]")
         (top, bottom), (left, right) = amounts[1:3].tolist()
@@ -272,6 +221,10 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
             first, last = amounts[3].tolist()
             wider = self.builder.widened(name, value.name, first, last, padding)
             return wider, (*shape[:3], first + channels + last)
+        if filler is not None:
+            if before != Padding() or amounts[3].any():
+                operator.refuse("a padding other than the zero point", "PAD")
+            return padded(self.builder, name, value.name, padding, filler), shape
         readers = self.readers[index]
         taken = readers and all(self.takes(reader, value.name, padding) for reader in readers)
         if taken and index not in self.model.outputs:
@@ -279,8 +232,8 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
             return value.name, shape
         return self.builder.identity(name, value.name, padding=padding), shape
 
-    def check_filler(self, operator: TfliteOperator) -> None:
-        """Refuse a PADV2 that pads with anything but the zero point."""
+    def filler(self, operator: TfliteOperator) -> int | None:
+        """The value that a PADV2 pads with; None if that is the zero point."""
         filler, output = self.constant(operator, 2, "pad values"), self.output(operator)
         same = (
             filler.type == "INT8"
@@ -288,8 +241,10 @@ class Translation(Entry, Host, ShapeArithmetic, WideWeights, Copies, Elementwise
             and filler.zero_points.tolist() == [output.zero_point]
         )
         assert filler.data is not None
-        if not same or filler.data.reshape(-1).tolist() != [output.zero_point]:
-            operator.refuse("a padding other than the zero point", "PAD")
+        if not same or filler.data.size != 1:
+            operator.refuse("a padding of another scale than the map's", "the same")
+        value = int(filler.data.reshape(-1)[0])
+        return None if value == output.zero_point else value
 
     def takes(self, reader: TfliteOperator, name: str, padding: Padding) -> bool:
         """Whether an operator can do the padding of its input itself.
@@ -343,6 +298,8 @@ def _computed(build: Callable[[Translation, TfliteOperator, str], Built]) -> Han
 HANDLERS: dict[str, Handler] = {
     "convolution": _computed(Translation.convolution),
     "depthwise convolution": _computed(Translation.depthwise_convolution),
+    "grouped convolution": _computed(Translation.grouped_convolution),
+    "transposed convolution": _computed(Translation.transposed_convolution),
     "fully connected": _computed(Translation.fully_connected),
     "addition": _computed(Translation.addition),
     "multiplication": _computed(Translation.multiplication),
@@ -352,6 +309,7 @@ HANDLERS: dict[str, Handler] = {
     "concatenation": _computed(Translation.concatenation),
     "slice": Translation.slice_of_any,
     "nearest resize": _computed(Translation.resize_nearest),
+    "interleaving": _computed(Translation.depth_to_space),
     "bilinear resize": _computed(Translation.resize_bilinear),
     "max-pool": _computed(Translation.max_pool),
     "average-pool": _computed(Translation.average_pool),

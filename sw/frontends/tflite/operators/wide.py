@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sw.errors import DnaError
-from sw.frontends.tflite.operands import Operands, Value
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.operators.operands import Operands, Value
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operations import Padding

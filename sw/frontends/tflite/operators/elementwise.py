@@ -7,11 +7,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from sw.frontends.tflite.copies import Built
-from sw.frontends.tflite.file import TfliteTensor
-from sw.frontends.tflite.operands import Operands, Value
-from sw.frontends.tflite.operator import TfliteOperator
-from sw.frontends.tflite.prelu import prelu, prelu_tables
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.file.reader import TfliteTensor
+from sw.frontends.tflite.operators.copies import Built
+from sw.frontends.tflite.operators.operands import Operands, Value
+from sw.frontends.tflite.operators.prelu import prelu, prelu_tables
 from sw.graph_builder import Output, Weights
 from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operations import Scalar

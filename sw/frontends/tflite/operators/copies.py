@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sw.bilinear import Way, bilinear, bilinear_factor
-from sw.frontends.tflite.operands import Operands, Value
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.composed.bilinear import Way, bilinear, bilinear_factor
+from sw.composed.shuffled import depth_to_space
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.operators.operands import Operands, Value
 from sw.operators.shapes import MAP_RANK, axes_of
 
 Built = tuple[str, tuple[int, ...]]
@@ -13,6 +14,10 @@ Built = tuple[str, tuple[int, ...]]
 
 class Copies(Operands):
     """Adds them to the graph."""
+
+    def computed(self, name: str) -> Built:
+        """A result whose shape in the file is that of the graph."""
+        return name, (1, *self.builder.tensor(name).shape)
 
     def held(self, operator: TfliteOperator, position: int = 0) -> Value:
         """An operand that has its shape in the graph, too."""
@@ -104,6 +109,13 @@ class Copies(Operands):
             for axis, extent in enumerate(shape)
         ]
         return [first for first, _, _ in bounds], [last for _, last, _ in bounds]
+
+    def depth_to_space(self, operator: TfliteOperator, name: str) -> Built:
+        """DEPTH_TO_SPACE."""
+        value, block = self.map(operator), operator.option("blockSize")
+        self.same_quantization(operator)
+        made = depth_to_space(self.builder, name, value.name, block, channels_first=False)
+        return self.computed(made)
 
     def resize_nearest(self, operator: TfliteOperator, name: str) -> Built:
         """RESIZE_NEAREST_NEIGHBOR."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from sw import numerics
+from sw.descriptions import Output
 from sw.errors import DnaError
-from sw.frontends.tflite.runtime import reason
-from sw.frontends.tflite.writer import TfliteWriter
-from sw.numerics import BYTES, Function, WithConstant
+from sw.frontends.tflite.file.runtime import reason
+from sw.frontends.tflite.file.writer import TfliteWriter
+from sw.numerics import BYTES, Activation, Function, WithConstant
 from sw.operations import Scalar
 
 Int8 = npt.NDArray[np.int8]
@@ -120,6 +122,62 @@ def function_table(
         DnaError: LiteRT refuses the operator with these numbers.
     """
     _check(function, source, target, constant)
+
+    def write(writer: TfliteWriter, x: int, y: int) -> None:
+        code = getattr(schema.BuiltinOperator, function.upper())
+        reads = function_operands(writer, x, constant)
+        writer.operator(code, reads, y, function_options(function, alpha, constant))
+
+    return _asked(write, function.upper(), source, target, unsigned=unsigned)
+
+
+@functools.cache
+def squares_by_the_rule(
+    source: Quantized, target: Quantized, activation: Activation, *, unsigned: bool
+) -> bool:
+    """Whether LiteRT's product of a value with itself is that of two values that are equal.
+
+    It has a table for it, which is another rule where a product is half way between two steps.
+
+    Args:
+        source, target: of the value and of the product.
+        activation: of the product.
+        unsigned: as for :func:`function_table`.
+
+    Raises:
+        DnaError: LiteRT refuses the operator with these numbers.
+    """
+    scale = numerics.multiply_parameter(source[0], source[0], target[0], "MUL")
+    options = schema.MulOptionsT(fusedActivationFunction=ACTIVATIONS[activation])
+
+    def write(writer: TfliteWriter, x: int, y: int) -> None:
+        writer.operator(schema.BuiltinOperator.MUL, [x, x], y, options)
+
+    table = _asked(write, "MUL", source, target, unsigned=unsigned)
+    values = np.arange(BYTES, dtype=np.uint8).view(np.int8).astype(np.int32) - source[1]
+    steps = np.rint((values * values).astype(np.float32) * scale) + target[1]
+    bounds = Output(*target, activation).bounds
+    return bool(np.array_equal(np.clip(steps, *bounds), table))
+
+
+def _asked(
+    write: Callable[[TfliteWriter, int, int], None],
+    what: str,
+    source: Quantized,
+    target: Quantized,
+    *,
+    unsigned: bool,
+) -> Int8:
+    """What LiteRT makes of all 256 values, by the byte of the value.
+
+    Args:
+        write: adds the operator, from one tensor to another.
+        what: it is called.
+        source, target, unsigned: as for :func:`function_table`.
+
+    Raises:
+        DnaError: LiteRT refuses the operator with these numbers.
+    """
     writer, offset = TfliteWriter(), _OFFSET if unsigned else 0
     shape = (1, 1, BYTES, 1)
     x, y = (
@@ -131,9 +189,7 @@ def function_table(
         )
         for name, (scale, zero_point) in (("x", source), ("y", target))
     )
-    code = getattr(schema.BuiltinOperator, function.upper())
-    reads = function_operands(writer, x, constant)
-    writer.operator(code, reads, y, function_options(function, alpha, constant))
+    write(writer, x, y)
     try:
         interpreter = Interpreter(model_content=writer.file([x], [y]), num_threads=1)
         interpreter.allocate_tensors()
@@ -143,7 +199,7 @@ def function_table(
         interpreter.invoke()
         results = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     except (RuntimeError, ValueError) as error:
-        raise DnaError(f"LiteRT refuses {function.upper()}: {reason(error)}") from error
+        raise DnaError(f"LiteRT refuses {what}: {reason(error)}") from error
     table: Int8 = (results.reshape(BYTES).view(np.uint8) ^ offset).astype(np.uint8).view(np.int8)
     table.setflags(write=False)
     return table

@@ -12,9 +12,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.errors import DnaError
-from sw.frontends.tflite.file import DAMAGE, FILE_IDENTIFIER, TfliteModel
-from sw.frontends.tflite.file import read as read_file
-from sw.frontends.tflite.packing import opened, packed
+from sw.frontends.tflite.file.packing import number_of, opened, packed
+from sw.frontends.tflite.file.reader import DAMAGE, FILE_IDENTIFIER
 
 _SPLIT, _SLICE = schema.BuiltinOperator.SPLIT, schema.BuiltinOperator.SLICE
 
@@ -41,13 +40,8 @@ def without_splits(content: bytes) -> bytes:
         return content
 
 
-def _number(code: Any) -> int:
-    """Old files have it in another field."""
-    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
-
-
 def _is_split(model: Any, operator: Any) -> bool:
-    return bool(_number(model.operatorCodes[operator.opcodeIndex]) == _SPLIT)
+    return bool(number_of(model.operatorCodes[operator.opcodeIndex]) == _SPLIT)
 
 
 def _parts(model: Any, operator: Any) -> list[Any] | None:
@@ -101,7 +95,7 @@ def _parts(model: Any, operator: Any) -> list[Any] | None:
 def _code(model: Any) -> int:
     """Index of the operator code of SLICE, which is added if there is none."""
     for index, code in enumerate(model.operatorCodes):
-        if _number(code) == _SLICE:
+        if number_of(code) == _SLICE:
             return index
     model.operatorCodes.append(
         schema.OperatorCodeT(builtinCode=_SLICE, deprecatedBuiltinCode=_SLICE, version=2)
@@ -122,15 +116,3 @@ def _constant(model: Any, values: Any) -> int:
         )
     )
     return len(tensors) - 1
-
-
-def read(content: bytes, what: str) -> TfliteModel:
-    """Read a flatbuffer; of a SPLIT its parts.
-
-    The tensors of the file keep their indices; those of its operators are as if each SPLIT were as
-    many operators as it has results.
-
-    Raises:
-        DnaError: as :func:`sw.frontends.tflite.file.read`.
-    """
-    return read_file(without_splits(content), what)

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from sw.errors import DnaError
-from sw.frontends.tflite.fields import says_nothing
+from sw.frontends.tflite.file.fields import says_nothing
 
 TABLES = {
     "CONV_2D": "Conv2DOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions",
+    "DEPTH_TO_SPACE": "DepthToSpaceOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "ADD": "AddOptions",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sw.frontends.tflite.operands import Array, Operands
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.operators.operands import Array, Operands
 from sw.operators import nearest
 
 _TYPES = ("INT32", "INT64")

@@ -9,7 +9,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from sw.frontends.tflite.file import FILE_IDENTIFIER, outside
+from sw.frontends.tflite.file.reader import FILE_IDENTIFIER, outside
 
 BUFFER_ALIGNMENT = 16  # the schema's force_align of Buffer.data
 TABLE_BYTES = 1 << 20  # first guess at the room for everything but the arrays
@@ -42,6 +42,11 @@ def opened(content: bytes) -> Any:
             buffer.data = np.frombuffer(outside(content, buffer), np.uint8)
             buffer.offset = buffer.size = 0
     return model
+
+
+def number_of(code: Any) -> int:
+    """The operator that an ``OperatorCodeT`` names; old files have it in another field."""
+    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
 
 
 def cut(

@@ -6,15 +6,16 @@ import math
 from collections.abc import Iterator
 
 from sw.errors import DnaError
-from sw.frontends.tflite.axes import Axes
-from sw.frontends.tflite.file import DYNAMIC, TfliteTensor
-from sw.frontends.tflite.operands import Value
-from sw.frontends.tflite.operator import TfliteOperator
-from sw.frontends.tflite.passage import TRANSPOSE, Passage
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.file.reader import DYNAMIC, TfliteTensor
+from sw.frontends.tflite.operators.axes import Axes
+from sw.frontends.tflite.operators.operands import Value
+from sw.frontends.tflite.operators.passage import TRANSPOSE, Passage
 from sw.graph_builder import GraphBuilder
 from sw.operators import find
 
 INPUT = "input"
+STATE = "state"
 
 
 def is_a(operator: TfliteOperator, name: str) -> bool:
@@ -28,7 +29,7 @@ class Entry(Passage):
 
     Attributes:
         arrived: indices of the operators that the host runs in front of the graph.
-        arrival: how the graph's input lies among the values of the file's.
+        arrival: how the graph's first input lies among the values of the file's.
         arrival_notes: what the host has to do with an input.
     """
 
@@ -36,23 +37,52 @@ class Entry(Passage):
     arrival: Axes
     arrival_notes: list[str]
 
-    def enter(self) -> int:
-        """Begin; the tensor of the file that the graph's input is, int8.
+    def enter(self) -> tuple[int, ...]:
+        """Begin; the tensors of the file that the graph's inputs are, int8.
 
-        It is the file's input, or what QUANTIZE and TRANSPOSE make of it before anything else.
+        They are the file's inputs, or what QUANTIZE makes of these before anything else; of the
+        first one TRANSPOSE, too.
         """
-        index = self.model.inputs[0]
+        self.arrived = set()
+        first, *more = self.model.inputs
+        entries = [self.enter_first(first)]
+        states = {state.source: n for n, state in enumerate(self.model.states, 1)}
+        for number, index in enumerate(more, 2):
+            name = f"{STATE}{states[index]}" if index in states else f"{INPUT}{number}"
+            entries.append(self.enter_further(index, name))
+        return tuple(entries)
+
+    def enter_further(self, index: int, name: str) -> int:
+        """Add an input besides the first one; the tensor of the file that it is, int8."""
+        given = self.model.tensors[index]
+        index, axes, _ = self.arrive_at(index)
+        if not axes.in_order:
+            raise DnaError(
+                f"the input {given.name!r} is moved by a TRANSPOSE; nearest: of the first input"
+            )
+        entry = self.model.tensors[index]
+        shape, scale, zero_point = self.edge(entry)
+        self.builder.further_input(name, shape, scale, zero_point)
+        self.values[index] = Value(name, entry.shape)
+        return index
+
+    def arrive_at(self, index: int) -> tuple[int, Axes, list[TfliteOperator]]:
+        """Take in what the host does with an input.
+
+        Returns:
+            The tensor behind that, which is int8; how its values lie among those of the input; and
+            the operators between the two.
+        """
         tensor = self.model.tensors[index]
         if tensor.data is not None or tensor.fault:
             fault = tensor.fault or "it is a constant"
             raise DnaError(f"the input {tensor.name!r}: {fault}; nearest: the same without it")
         if DYNAMIC in tensor.shape or not tensor.shape or min(tensor.shape) < 1:
             self.refuse_shape(tensor)
-        hosts = self.in_front(index)
-        self.arrived = {operator.index for operator in hosts}
-        self.arrival, self.arrival_notes = Axes.of(tensor.shape), []
+        hosts, axes = self.in_front(index), Axes.of(tensor.shape)
+        self.arrived |= {operator.index for operator in hosts}
         for operator in hosts:
-            self.arrive(operator)
+            axes = self.arrive(operator, axes)
             index = operator.outputs[0]
         entry = self.model.tensors[index]
         if entry.type != "INT8":
@@ -61,13 +91,20 @@ class Entry(Passage):
                 "it; nearest: full-integer quantization, with an INT8 input or a QUANTIZE "
                 "right behind a FLOAT32 or UINT8 one"
             )
+        return index, axes, hosts
+
+    def enter_first(self, index: int) -> int:
+        """Begin with the first input; the tensor of the file that it is, int8."""
+        index, self.arrival, hosts = self.arrive_at(index)
+        self.arrival_notes = []
+        entry = self.model.tensors[index]
         if not self.arrival.in_order:
             moves = ", ".join(str(each) for each in hosts if each.code == TRANSPOSE)
             self.arrival_notes.append(
                 f"{moves} is left to the host; the artifact begins with {entry.name!r}, "
                 f"{list(entry.shape[1:])}"
             )
-        self.builder = self.begin(entry)
+        self.builder = GraphBuilder(INPUT, *self.edge(entry))
         self.values[index] = Value(INPUT, entry.shape)
         return index
 
@@ -99,8 +136,12 @@ class Entry(Passage):
         axes = Axes.of(shape).transposed(self.order(operator, len(shape)))
         return not axes.in_order
 
-    def arrive(self, operator: TfliteOperator) -> None:
-        """Take in an operator that the host runs on the input."""
+    def arrive(self, operator: TfliteOperator, axes: Axes) -> Axes:
+        """Take in an operator that the host runs on an input; how its values lie behind it.
+
+        Args:
+            axes: how they lie in front of it.
+        """
         before = self.model.tensors[operator.input(0)]
         after = self.model.tensors[operator.outputs[0]]
         shape = before.shape
@@ -119,17 +160,18 @@ class Entry(Passage):
         else:
             self.same_quantization(operator)
             shape = self.shape_behind(operator, shape)
-            axes = self.moved(operator, self.arrival, shape)
-            if axes is None:
+            moved = self.moved(operator, axes, shape)
+            if moved is None:
                 operator.refuse(f"it reshapes what is moved to {list(shape)}", "one of both")
-            self.arrival = axes
+            axes = moved
         if after.shape != shape:
             operator.refuse(
                 f"it makes {list(after.shape)} of {list(before.shape)}", f"{list(shape)}"
             )
+        return axes
 
-    def begin(self, tensor: TfliteTensor) -> GraphBuilder:
-        """A builder that starts with the input in the shape in which the first operator takes it.
+    def edge(self, tensor: TfliteTensor) -> tuple[tuple[int, ...], float, int]:
+        """Shape, scale and zero point of an input, in the shape in which an operator takes it.
 
         The bytes of an image in DRAM are the same in every shape.
         """
@@ -142,7 +184,7 @@ class Entry(Passage):
         if shape[:1] != (1,) or DYNAMIC in shape or len(shape) not in (2, 4) or min(shape) < 1:
             self.refuse_shape(tensor)
         inner = (math.prod(shape),) if flat else shape[1:]
-        return GraphBuilder(INPUT, inner, float(tensor.scales[0]), int(tensor.zero_points[0]))
+        return inner, float(tensor.scales[0]), int(tensor.zero_points[0])
 
     def refuse_shape(self, tensor: TfliteTensor) -> None:
         """Raise a DnaError that says which shapes of an input are taken."""

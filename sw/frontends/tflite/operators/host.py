@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from sw.frontends.tflite.operands import Hosted, Operands
-from sw.frontends.tflite.operator import TfliteOperator
+from sw.frontends.tflite.file.operator import TfliteOperator
+from sw.frontends.tflite.operators.operands import Hosted, Operands
 from sw.operations import Padding
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from sw.frontends.tflite.file import TfliteModel, TfliteTensor
+from sw.frontends.tflite.file.reader import TfliteModel, TfliteTensor
 from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operators import find
 

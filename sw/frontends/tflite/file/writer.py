@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from sw.frontends.tflite.packing import packed
+from sw.frontends.tflite.file.packing import packed
 
 Array = npt.NDArray[Any]
 
 SCHEMA_VERSION = 3
+WIDE_CODE = 127
+"""What the older field has of a code that it has no room for."""
 
 TYPES = {
     np.dtype(np.int8): schema.TensorType.INT8,
@@ -74,7 +76,9 @@ class TfliteWriter:
         )
         codes = [
             # A second field held the code while it fitted 7 bits; readers look at the larger one.
-            schema.OperatorCodeT(deprecatedBuiltinCode=code, builtinCode=code, version=1)
+            schema.OperatorCodeT(
+                deprecatedBuiltinCode=min(code, WIDE_CODE), builtinCode=code, version=1
+            )
             for code in self.codes
         ]
         return packed(

@@ -1,0 +1,1 @@
+"""Operators in terms of operations that there are."""

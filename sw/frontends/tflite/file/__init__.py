@@ -1,0 +1,1 @@
+"""The file: what it holds, as plain tensors and operators, and how one is written."""

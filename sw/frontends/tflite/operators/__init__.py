@@ -1,0 +1,1 @@
+"""What becomes of each operator of a file, and what it may read."""
