@@ -2,8 +2,9 @@
 
 It reads text that Yosys writes, RTLIL and the C++ of CXXRTL, and writes C++. What it does:
 
-- :mod:`lane_kinds` finds small modules of which there are many and leaves them out of the flat
-  design; :mod:`lane_code` writes one as the body of a loop, :mod:`lane_groups` and
+- :mod:`lane_kinds` finds modules of which there are many and leaves them out of the flat design,
+  :mod:`lane_delays` chains of registers; :mod:`lane_wires` says what drives which bits of such a
+  module and :mod:`lane_code` writes it as the body of a loop, :mod:`lane_groups` and
   :mod:`lane_feed` what goes into the loops and comes out of them.
 - :mod:`split_eval` cuts the function of a cycle into parts that run only if something that they
   read has changed; :mod:`eval_order` finds an order in which they can.
@@ -16,8 +17,9 @@ RTLIL (:mod:`netlist`):
 
 - Lines begin with ``attribute``, ``wire``, ``cell``, ``parameter``, ``connect`` or ``end``;
   signals are wires of the module, slices of them, constants, and concatenations of these.
-- A module of internal cells that :mod:`lane_code` has no translation for, whose cells drive parts
-  of wires or whose outputs are no registers stays in the flat design.
+- A module of internal cells that :mod:`lane_code` has no translation for, that computes with more
+  than 64 bits or whose outputs are no registers stays in the flat design.
+- A constant that is written as a number has 32 bits.
 - Instances have the clock of the design, and drive whole wires.
 
 C++ (:mod:`cxxrtl_forms`, :mod:`eval_order`):

@@ -17,7 +17,6 @@ from sim.rtl.fast.netlist import Cell, Netlist, Wire, parse
 
 _FLIPFLOP = "$dff"
 _NAME = re.compile(r"[\\$][^\s{}]+")
-_WHOLE = re.compile(r"[\\$][^\s{}]+")
 _BITS_OF_ONE = re.compile(r"[\\$][^\s{}]+(?: \[\d+(?::\d+)?\])?")
 _CELL = re.compile(r"^  cell \$dff (\S+)\n(?:    .*\n)*  end\n", re.MULTILINE)
 _MEMORY = re.compile(r"^  memory .*\n", re.MULTILINE)
@@ -81,7 +80,7 @@ def _read(netlist: Netlist, lanes: Collection[str]) -> Iterator[str]:
     for cell in netlist.cells:
         inside = cell.kind in lanes or cell.name in lanes
         for signal in cell.ports.values():
-            if not (inside and _WHOLE.fullmatch(signal)):
+            if not (inside and _NAME.fullmatch(signal)):
                 yield from _NAME.findall(signal)
     for sides in netlist.connections:
         for signal in sides:
