@@ -7,7 +7,8 @@ fastest one speaks for it. Every variant computes the same integer graph.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sw.graph import Graph
 Int8 = npt.NDArray[np.int8]
 Array = npt.NDArray[Any]
 
+OURS = "functional"
 UNSIGNED = onnx_qdq.SIGNED_TO_UNSIGNED
 
 
@@ -30,11 +32,14 @@ class Session:
         prepare: int8 [height, width, channels] to whatever the contender likes best; not timed.
         infer: what ``prepare`` made to logits as the contender leaves them; this is timed.
         decode: those logits to int8 [classes]; not timed.
+        kernels: what the engine's own records say that convolutions are computed with, the most
+            frequent first; nothing if it keeps none. ``infer`` has run before.
     """
 
     prepare: Callable[[Int8], Any]
     infer: Callable[[Any], Any]
     decode: Callable[[Any], Int8]
+    kernels: Callable[[], list[str]] = list
 
 
 Load = Callable[[Graph, int], Session]
@@ -43,9 +48,16 @@ Load = Callable[[Graph, int], Session]
 
 def _functional(graph: Graph, threads: int) -> Session:
     from sim.functional import FunctionalModel
+    from sim.functional.isa import chosen
 
     model = FunctionalModel(graph, threads)
-    return Session(lambda image: image[np.newaxis], model.run, lambda logits: logits[0])
+    isa = chosen()
+    return Session(
+        lambda image: image[np.newaxis],
+        model.run,
+        lambda logits: logits[0],
+        lambda: [isa.name if isa else "LiteRT"],
+    )
 
 
 def _litert(graph: Graph, threads: int) -> Session:
@@ -54,6 +66,10 @@ def _litert(graph: Graph, threads: int) -> Session:
 
     model = LiteRT(emit(graph), threads)
     return Session(lambda image: image, model.run, lambda outputs: outputs[0])
+
+
+def _frequent(names: Iterable[str]) -> list[str]:
+    return [name for name, _ in Counter(names).most_common()]
 
 
 def _encode(image: Int8, signed: bool) -> Array:
@@ -100,14 +116,25 @@ def _openvino(subsample: bool) -> Load:
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": "f32",  # of what is not int8: bfloat16 is slower here
         }
-        request = core.compile_model(model, "CPU", settings).create_infer_request()
+        compiled = core.compile_model(model, "CPU", settings)
+        request = compiled.create_infer_request()
 
         def infer(image: Any) -> Any:
             request.set_input_tensor(image)
             request.infer()
             return request.get_output_tensor().data
 
-        return Session(lambda image: openvino.Tensor(_encode(image, False)), infer, _decode)
+        def kernels() -> list[str]:
+            records = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
+            return _frequent(
+                str(record["primitiveType"].value)
+                for record in records
+                if str(record["layerType"].value) in ("Convolution", "FullyConnected")
+            )
+
+        return Session(
+            lambda image: openvino.Tensor(_encode(image, False)), infer, _decode, kernels
+        )
 
     return load
 
@@ -117,13 +144,15 @@ def _torch(back_end: str, fuse: bool) -> Load:
         from harness.bench.torch_int8 import TorchModel
 
         model = TorchModel(graph, threads, back_end=back_end, fuse=fuse)
-        return Session(model.prepare, model.infer, model.decode)
+        return Session(
+            model.prepare, model.infer, model.decode, lambda: _frequent(model.implementations())
+        )
 
     return load
 
 
 CONTENDERS: Mapping[str, Mapping[str, Load]] = {
-    "functional": {"": _functional},
+    OURS: {"": _functional},
     "openvino": {
         "plain": _openvino(subsample=False),
         "subsampled": _openvino(subsample=True),

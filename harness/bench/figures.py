@@ -6,28 +6,50 @@ import importlib.metadata
 from pathlib import Path
 from typing import Any
 
-from harness.bench.measure import CHECKED_IMAGES, OURS, Bits, ContenderResult
+from harness.bench.contenders import OURS
+from harness.bench.measure import CHECKED_IMAGES, Bits, ContenderResult
 from harness.bench.packages import PACKAGES
 from harness.host import computer
 
 
 def figures(
-    artifact: Path, results: dict[int, dict[str, ContenderResult]], bits: Bits
+    artifact: Path,
+    results: dict[int, dict[str, ContenderResult]],
+    bits: Bits,
+    *,
+    isa: str | None,
+    macs: int,
+    peaks: dict[int, float],
 ) -> dict[str, Any]:
     """What was measured, for JSON.
+
+    The best peer is the fastest one, with ``isa`` the fastest of those that were limited and whose
+    sums are exact: instructions that saturate do less work. It is None if there is none.
 
     Args:
         artifact: that was run.
         results: by number of threads and contender.
         bits: how the functional model compares with the reference.
+        isa: the instruction set that engines were limited to.
+        macs: multiply-accumulates of an image.
+        peaks: measured multiply-accumulates a second of the instruction set that the functional
+            model used, by number of threads; empty if it has no kernels here.
     """
     speeds = {
         str(count): {contender: result.images_per_s for contender, result in contenders.items()}
         for count, contenders in results.items()
     }
     peers = {
-        count: max((name for name in rates if name != OURS), key=rates.__getitem__)
-        for count, rates in speeds.items()
+        str(count): max(
+            (
+                name
+                for name, result in contenders.items()
+                if name != OURS and (isa is None or (result.limited and result.exact))
+            ),
+            key=speeds[str(count)].__getitem__,
+            default=None,
+        )
+        for count, contenders in results.items()
     }
     return {
         "artifact": str(artifact),
@@ -38,13 +60,25 @@ def figures(
         },
         "images_per_s": speeds,
         "best_peer": peers,
-        "ratio": {count: speeds[count][OURS] / speeds[count][peers[count]] for count in speeds},
+        "ratio": {
+            count: None if peer is None else speeds[count][OURS] / speeds[count][peer]
+            for count, peer in peers.items()
+        },
+        "isa": isa,
+        "macs": macs,
+        "peak_macs_per_s": {str(count): peak for count, peak in peaks.items()},
         "values": bits.values,
         "mismatches": bits.mismatches,
         "details": {
             str(count): {
                 contender: {
                     "variant": result.variant,
+                    "kernels": result.kernels,
+                    "exact": result.exact,
+                    "limited": result.limited,
+                    "share_of_peak": (
+                        result.images_per_s * macs / peaks[count] if count in peaks else None
+                    ),
                     "rounds": result.rounds,
                     "processors": result.processors,
                     "logits": result.logits,

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from harness.bench import limits
 from harness.bench.contenders import CONTENDERS
 from harness.bench.worker import Worker, started
 from sim.functional import FunctionalModel
@@ -22,7 +23,6 @@ from sw.graph import Graph
 Int8 = npt.NDArray[np.int8]
 Say = Callable[[str], None]
 
-OURS = "functional"
 IMAGES_PER_ROUND = 8
 TRIAL_ROUNDS = 3
 CHECKED_IMAGES = 4
@@ -45,6 +45,9 @@ class ContenderResult(msgspec.Struct, frozen=True):
         logits: values compared with the reference, all images together.
         differing: of those, how many differ.
         agreeing: images whose largest logit is the reference's.
+        kernels: what the engine's own records say that it computes convolutions with.
+        exact: its sums of products are right where they are largest.
+        limited: it was held to the instruction set that was asked for.
     """
 
     variant: str
@@ -53,6 +56,9 @@ class ContenderResult(msgspec.Struct, frozen=True):
     logits: int
     differing: int
     agreeing: int
+    kernels: list[str]
+    exact: bool
+    limited: bool
 
     @property
     def images_per_s(self) -> float:
@@ -88,7 +94,13 @@ def check_bits(graph: Graph, images: Int8, say: Say) -> tuple[Int8, Bits]:
 
 
 def compare(
-    artifact: Path, threads: int, rounds: int, images: Int8, expected: Int8, say: Say
+    artifact: Path,
+    threads: int,
+    rounds: int,
+    images: Int8,
+    expected: Int8,
+    say: Say,
+    isa: str | None = None,
 ) -> dict[str, ContenderResult]:
     """Images per second of every contender with ``threads`` threads and batch 1.
 
@@ -98,16 +110,17 @@ def compare(
     Args:
         images: int8 [images, *input shape].
         expected: the reference's logits, int8 [images, classes].
+        isa: the instruction set that engines are limited to, those that can be.
 
     Raises:
-        DnaError: a contender cannot run the network.
+        DnaError: a contender cannot run the network, or this CPU does not have ``isa``.
     """
     with contextlib.ExitStack() as stack:
         chosen: dict[str, tuple[str, Worker]] = {}
         logits: dict[str, Int8] = {}
         for contender in CONTENDERS:
             say(f"{threads} threads: loading {contender}")
-            variant, worker = _fastest(stack, artifact, contender, threads, images)
+            variant, worker = _fastest(stack, artifact, contender, threads, images, isa)
             chosen[contender] = (variant, worker)
             logits[contender] = worker.logits(images)
         speeds: dict[str, list[float]] = {contender: [] for contender in chosen}
@@ -119,6 +132,8 @@ def compare(
                 speeds[contender].append(1 / statistics.median(timing.seconds))
                 wall[contender] += sum(timing.seconds)
                 processor[contender] += timing.processor_seconds
+        kernels = {contender: worker.kernels() for contender, (_, worker) in chosen.items()}
+        exact = {contender: worker.exact() for contender, (_, worker) in chosen.items()}
     return {
         contender: ContenderResult(
             variant=variant,
@@ -127,22 +142,32 @@ def compare(
             logits=expected.size,
             differing=int(np.count_nonzero(logits[contender] != expected)),
             agreeing=int(np.count_nonzero(logits[contender].argmax(1) == expected.argmax(1))),
+            kernels=kernels[contender],
+            exact=exact[contender],
+            limited=isa is not None and contender in limits.LIMITED,
         )
         for contender, (variant, _) in chosen.items()
     }
 
 
 def _fastest(
-    stack: contextlib.ExitStack, artifact: Path, contender: str, threads: int, images: Int8
+    stack: contextlib.ExitStack,
+    artifact: Path,
+    contender: str,
+    threads: int,
+    images: Int8,
+    isa: str | None,
 ) -> tuple[str, Worker]:
     """Start every variant of a contender that loads here and keep the fastest, in ``stack``."""
     candidates: dict[str, tuple[Worker, contextlib.ExitStack]] = {}
     failures = []
     with contextlib.ExitStack() as losers:
-        for variant in CONTENDERS[contender]:
+        for variant in limits.variants(contender, isa):
             own = losers.enter_context(contextlib.ExitStack())
             try:
-                worker = own.enter_context(started(artifact, contender, variant, threads))
+                worker = own.enter_context(
+                    started(artifact, contender, variant, threads, limits.environment(isa))
+                )
                 worker.logits(images[:1])
             except DnaError as error:
                 failures.append(str(error))

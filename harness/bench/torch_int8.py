@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import tempfile
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +21,10 @@ from sw.operations import Add, Conv2D, FullyConnected, MaxPool2D, Mean, Operatio
 Int8 = npt.NDArray[np.int8]
 
 UNSIGNED = 128  # quint8 is int8 plus this
+_STDOUT = 1  # where oneDNN writes its log
+_IMPLEMENTATION = re.compile(
+    r"^onednn_verbose,.*exec,cpu,(?:convolution|inner_product|matmul),([^,]+)", re.MULTILINE
+)
 quantized = torch.ops.quantized
 
 
@@ -51,6 +58,25 @@ class TorchModel:
             for operation in graph.operations
             if operation.name not in absorbed
         ]
+
+    def implementations(self) -> list[str]:
+        """What oneDNN computes each convolution and matrix product with, by its own log.
+
+        The model has run before.
+        """
+        with (
+            tempfile.TemporaryFile("w+") as log,
+            torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON),
+        ):
+            kept = os.dup(_STDOUT)
+            os.dup2(log.fileno(), _STDOUT)
+            try:
+                self.infer(self._values[self._graph.input])
+            finally:
+                os.dup2(kept, _STDOUT)
+                os.close(kept)
+            log.seek(0)
+            return _IMPLEMENTATION.findall(log.read())
 
     def prepare(self, image: Int8) -> torch.Tensor:
         """Int8 [height, width, channels] as quint8 [1, channels, height, width], channels last."""

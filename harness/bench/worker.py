@@ -7,9 +7,10 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,6 +67,16 @@ class Worker:
         answer: Int8 = self._ask("logits", images)
         return answer
 
+    def kernels(self) -> list[str]:
+        """What the engine itself says that it computes convolutions with, after ``logits``."""
+        names: list[str] = self._ask("kernels")
+        return names
+
+    def exact(self) -> bool:
+        """Whether its sums of products are right where they are largest."""
+        right: bool = self._ask("exact")
+        return right
+
     def time(self, images: int) -> Timing:
         """Time so many runs on the first image that ``logits`` got."""
         seconds, processor_seconds = self._ask("time", images)
@@ -73,8 +84,21 @@ class Worker:
 
 
 @contextlib.contextmanager
-def started(artifact: Path, contender: str, variant: str, threads: int) -> Iterator[Worker]:
+def started(
+    artifact: Path,
+    contender: str,
+    variant: str,
+    threads: int,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Worker]:
     """A worker, alive for the length of a ``with`` block.
+
+    Args:
+        artifact: with the network to load.
+        contender: by name.
+        variant: of it, by name.
+        threads: of the engine.
+        variables: of the worker's environment, besides those that are there.
 
     Raises:
         DnaError: the contender cannot load the network.
@@ -82,7 +106,9 @@ def started(artifact: Path, contender: str, variant: str, threads: int) -> Itera
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(
-        target=_serve, args=(theirs, artifact, contender, variant, threads), daemon=True
+        target=_serve,
+        args=(theirs, artifact, contender, variant, threads, dict(variables)),
+        daemon=True,
     )
     process.start()
     theirs.close()
@@ -98,17 +124,25 @@ def started(artifact: Path, contender: str, variant: str, threads: int) -> Itera
 
 
 def _serve(
-    connection: Connection, artifact: Path, contender: str, variant: str, threads: int
+    connection: Connection,
+    artifact: Path,
+    contender: str,
+    variant: str,
+    threads: int,
+    variables: dict[str, str],
 ) -> None:
     """The child: load, then answer until the parent hangs up."""
     children.end_with_parent()
+    os.environ.update(variables)
     # Contenders log to stderr behind Python's back; what goes wrong is said over the connection.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    from harness.bench import limits
     from harness.bench.contenders import CONTENDERS
     from sw.artifact import load
 
     try:
-        session = CONTENDERS[contender][variant](load(artifact).graph, threads)
+        make = CONTENDERS[contender][variant]
+        session = make(load(artifact).graph, threads)
     except Exception as error:  # whatever a foreign library raises belongs in the parent's report
         connection.send((f"{type(error).__name__}: {error}", None))
         return
@@ -125,6 +159,10 @@ def _serve(
                     )
                     for _ in range(WARM_UP_IMAGES):
                         session.infer(prepared[0])
+                elif request == "kernels":
+                    answer = session.kernels()
+                elif request == "exact":
+                    answer = limits.exact(make)
                 else:
                     answer = _time(session.infer, prepared[0], argument)
             except Exception as error:  # as above

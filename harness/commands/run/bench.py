@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,14 +47,30 @@ def _counts(context: click.Context, parameter: click.Parameter, value: str) -> t
     metavar="N,N...",
     help="Thread counts to measure, one after the other.",
 )
+@click.option(
+    "--isa",
+    type=click.Choice(("avx2", "avxvnni", "avx512vnni")),
+    help="Hold the engines that can be limited to these instructions; the others are no peers.",
+)
 @json_option
-def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Path | None) -> None:
+def command(
+    artifact: Path,
+    rounds: int,
+    threads: tuple[int, ...],
+    isa: str | None,
+    json_file: Path | None,
+) -> None:
     """Measure images per second of ARTIFACT in the functional model and in other int8 engines.
 
     Every engine gets the same quantized network, one image at a time, in a process of its own with
     its best settings; they take turns. The functional model's bits are compared with the reference
     in the same run; the others' logits are compared too, to show that they compute the same
     network. Exit code 1 if a bit of the functional model differs.
+
+    The table says by each engine's own records what computes its convolutions,
+    what part that is of a measured loop of nothing but dot products, and
+    whether sums are exact: instructions without VNNI may saturate. LiteRT and
+    ONNX Runtime cannot be limited.
 
     \b
     Example:
@@ -62,14 +79,18 @@ def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Pa
     from harness.bench.packages import check_installed
 
     check_installed()
-    from harness.bench import measure
+    from harness.bench import limits, measure
+    from harness.bench.contenders import OURS
     from harness.bench.figures import figures as of_results
     from harness.data.inputs import check_alone
     from harness.host import computer
     from harness.host.terminal import Console
+    from sim.functional.isa import chosen
+    from sim.functional.peak import peak
     from sw.artifact import load
 
     check_writable(json_file)
+    variables = limits.environment(isa)
     network = load(artifact)
     check_alone(network.manifest)
     graph = network.graph
@@ -77,22 +98,33 @@ def command(artifact: Path, rounds: int, threads: tuple[int, ...], json_file: Pa
         raise DnaError(f"--threads {max(threads)} is more than the {computer.cpus()} CPUs here")
     images = measure.noise(graph, measure.CHECKED_IMAGES)
     results: dict[int, dict[str, ContenderResult]] = {}
+    peaks: dict[int, float] = {}
+    os.environ.update(variables)  # our own bits are checked with the same instructions
+    used = chosen()
     with Console(stderr=True).status("") as status:
         expected, bits = measure.check_bits(graph, images, status.update)
         for count in threads:
             results[count] = measure.compare(
-                artifact, count, rounds, images, expected, status.update
+                artifact, count, rounds, images, expected, status.update, isa
             )
+            if used is not None:
+                peaks[count] = peak(used, count)
     # The timed sessions fuse what the check of every tensor keeps apart: their logits count too.
-    ours = [result[measure.OURS] for result in results.values()]
+    ours = [result[OURS] for result in results.values()]
     bits = bits._replace(
         values=bits.values + sum(result.logits for result in ours),
         mismatches=bits.mismatches + sum(result.differing for result in ours),
     )
-    figures = of_results(artifact, results, bits)
+    macs = sum(map(graph.macs, graph.operations))
+    figures = of_results(artifact, results, bits, isa=isa, macs=macs, peaks=peaks)
     _print(results, figures)
     write_json(json_file, figures)
     click.get_current_context().exit(WRONG_BITS if bits.mismatches else 0)
+
+
+def _kernels(result: ContenderResult, isa: str | None) -> str:
+    limit = "" if isa is None or result.limited else "cannot be limited"
+    return ", ".join(filter(None, (limit, *result.kernels[:2])))
 
 
 def _print(results: dict[int, dict[str, ContenderResult]], figures: dict[str, Any]) -> None:
@@ -102,20 +134,28 @@ def _print(results: dict[int, dict[str, ContenderResult]], figures: dict[str, An
     console = Console()
     for count, contenders in results.items():
         table = Table("engine", "variant", title=f"batch 1, threads: {count}")
-        table.add_columns("images/s", "ms", "CPUs", "logits off", "top-1", right=True)
+        table.add_columns("images/s", "ms", "of peak", "CPUs", "logits off", "top-1", right=True)
+        table.add_columns("sums", "kernels")
+        shares = figures["details"][str(count)]
         for contender, result in contenders.items():
             table.add_row(
                 contender,
                 result.variant,
                 f"{result.images_per_s:.1f}",
                 f"{1000 / result.images_per_s:.2f}",
+                "" if (share := shares[contender]["share_of_peak"]) is None else f"{share:.0%}",
                 f"{result.processors:.2f}",
                 f"{result.differing}/{result.logits}",
                 f"{result.agreeing}/{measure.CHECKED_IMAGES}",
+                "exact" if result.exact else "saturate",
+                _kernels(result, figures["isa"]),
             )
         console.print(table)
         peer, ratio = figures["best_peer"][str(count)], figures["ratio"][str(count)]
-        console.print(f"functional / best peer ({peer}): {ratio:.2f}\n")
+        if peer is None:
+            console.print("no peer was limited and has exact sums\n")
+        else:
+            console.print(f"functional / best peer ({peer}): {ratio:.2f}\n")
     console.print(
         "CPUs: processor time over wall time. Logits off, top-1: against the reference.\n"
         f"functional against reference: {figures['values']:,} values compared, "
