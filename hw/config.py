@@ -226,6 +226,17 @@ PRESETS = {
             depthwise_words=1,
         ),
         DnaConfig(
+            name="ulx3s",
+            modules=4,
+            rows=4,
+            columns=4,
+            lanes=4,
+            accumulation_depth=256,
+            dram_bytes_per_cycle=8,
+            feature_words=32768,
+            weight_fifo_words=64,
+        ),
+        DnaConfig(
             name="micro",
             modules=4,
             rows=8,
@@ -279,4 +290,7 @@ PRESETS = {
         ),
     )
 }
-"""The named machines, smallest first; MAC counts 32, 256, 1024, 4096 and 8192."""
+"""The named machines, smallest first; MAC counts 32, 64, 256, 1024, 4096 and 8192.
+
+ulx3s is for the board of that name: as large as fits its FPGA, memories and multipliers.
+"""

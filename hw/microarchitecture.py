@@ -74,6 +74,9 @@ REQUANTIZER_LATENCY = (
     BIAS_LATENCY + INT_TO_FLOAT_LATENCY + FLOAT_MULTIPLIER_LATENCY + FLOAT_TO_INT_LATENCY + 1
 )
 """The last stage is the clamp."""
+CHOICE_LATENCY = 2
+"""From a word that POST lets in to its requantizers: choice of the bank, beside the read of the
+parameters; then choice between that accumulator and a product."""
 RESIDUAL_LATENCY = 7
 """Differences, products, two halves of their sum, shift, rounding, clamp."""
 JOIN_PRODUCT_LATENCY = 2

@@ -70,7 +70,7 @@ def config_option(function: F) -> F:
         required=True,
         metavar="NAME",
         shell_complete=complete_config,
-        help="nano, micro, small, f100, f200, or a JSON file with the parameters of a machine.",
+        help="nano, ulx3s, micro, small, f100, f200, or a JSON file with a machine's parameters.",
     )(function)
 
 

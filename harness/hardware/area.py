@@ -232,11 +232,12 @@ def parts_of(config: DnaConfig) -> Iterator[Part]:
         sizes=(1, config.lanes),
         # Each lane: a requantizer and an adder, two multipliers of 2 DSP blocks and one of 1; which
         # byte of the table's word, what enters the table, what leaves POST; a product or the
-        # accumulator, its bias and scale; the product, and which of two counts.
+        # accumulator, its bias and scale, and a register behind; the product, and which of two
+        # counts.
         counted=AreaBlock(
             "",
             lut=(16 + 8 + 8 + 8 + 3 * 32) * config.lanes,
-            ff=(11 + 18 + 2) * config.lanes + 8 * config.modules * config.columns,
+            ff=(11 + 18 + 2 + 3 * 32) * config.lanes + 8 * config.modules * config.columns,
             dsp=5 * config.lanes,
         ),
         memories=(

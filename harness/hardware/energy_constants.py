@@ -106,6 +106,7 @@ _DDR = DramEnergy(
     Range(20.3, 20.3, 40.6), "Horowitz, ISSCC 2014: 1.3 to 2.6 nJ for 64 bits of DRAM", True
 )
 DRAM = {
+    "sdr": DramEnergy(Range(40.6, 80.0, 200.0), "3.3 V: twice DDR4's and more; no table", False),
     "ddr3": _DDR,
     "ddr4": _DDR,
     "hbm2": DramEnergy(Range(3.9, 5.5, 7.0), "Jouppi et al., ISCA 2021: 250 to 450 pJ", True),

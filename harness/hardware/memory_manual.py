@@ -27,7 +27,7 @@ def table() -> str:
     lines = [
         ["", *(f"`{dram.name}`" for dram in drams)],
         ["---"] * (len(drams) + 1),
-        ["GB/s", *(f"{dram.gigabytes_per_second:.1f}" for dram in drams)],
+        ["GB/s", *(f"{dram.gigabytes_per_second:.3g}" for dram in drams)],
         ["channels x bits", *(f"{dram.channels} x {dram.width}" for dram in drams)],
         ["banks (groups)", *(f"{dram.banks} ({dram.groups})" for dram in drams)],
         ["row, bytes", *(str(dram.page_bytes) for dram in drams)],

@@ -16,7 +16,7 @@ from hw.control.engine import EngineControl, field_registers, instruction_view
 from hw.interfaces import EngineSignature, FeatureReadSignature, FeatureWriteSignature
 from hw.isa import Join, Opcode, TablePlace
 from hw.memory.parameter_memory import ParameterMemory
-from hw.microarchitecture import POST_WORDS_UNDER_WAY
+from hw.microarchitecture import CHOICE_LATENCY, POST_WORDS_UNDER_WAY
 from hw.post.lookup import LookupTables
 from hw.post.requantize import RequantizerLane
 from hw.post.residual import JOIN_LAYOUT, MAX_SHIFT, MIN_SHIFT, AdderLane
@@ -72,7 +72,7 @@ class PostEngine(wiring.Component):
     on this way has an enable.
 
     Rate: ``post_words`` words of a pixel per cycle. Latency: from pixel to write
-    ``RequantizerLane.LATENCY`` + 2 cycles, ``AdderLane.LATENCY`` more with a residual, but
+    ``RequantizerLane.LATENCY`` + 3 cycles, ``AdderLane.LATENCY`` more with a residual, but
     ``AdderLane.PRODUCT_LATENCY`` with a product of it,
     ``LookupTables.LATENCY`` more with a table.
 
@@ -121,9 +121,10 @@ class PostEngine(wiring.Component):
         multiplies: Value,
         products: list[Value],
     ) -> Signal:
-        """Build the requantizers.
+        """Build the requantizers, and a register in front of each.
 
-        The lanes have signals of their own, as CXXRTL copies all of what is written in parts.
+        That stands behind the memory of the parameters, whose output is late. The lanes have
+        signals of their own, as CXXRTL copies all of what is written in parts.
 
         Args:
             accumulators: of the lanes.
@@ -139,10 +140,23 @@ class PostEngine(wiring.Component):
         m.submodules.requantizers = lanes = Module()
         for lane in range(config.lanes):
             lanes.submodules[f"lane_{lane}"] = requantizer = RequantizerLane()
+            acc, bias, scale = (
+                Signal.like(port, name=f"{name}_{lane}", reset_less=True)
+                for name, port in (
+                    ("acc", requantizer.acc),
+                    ("bias", requantizer.bias),
+                    ("scale", requantizer.scale),
+                )
+            )
+            lanes.d.sync += [
+                acc.eq(Mux(multiplies, products[lane], accumulators[lane])),
+                bias.eq(Mux(multiplies, 0, parameters[lane].bias)),
+                scale.eq(Mux(multiplies, post.scale, parameters[lane].scale)),
+            ]
             m.d.comb += [
-                requantizer.acc.eq(Mux(multiplies, products[lane], accumulators[lane])),
-                requantizer.bias.eq(Mux(multiplies, 0, parameters[lane].bias)),
-                requantizer.scale.eq(Mux(multiplies, post.scale, parameters[lane].scale)),
+                requantizer.acc.eq(acc),
+                requantizer.bias.eq(bias),
+                requantizer.scale.eq(scale),
                 requantizer.zero_point.eq(post.zero_point),
                 requantizer.lo.eq(post.lo),
                 requantizer.hi.eq(post.hi),
@@ -314,12 +328,13 @@ class PostEngine(wiring.Component):
         accumulators = self._chosen(m, step.chunk)
         bytes_of = Cat(accumulator[:8] for accumulator in accumulators)
         requantized = Signal(8 * config.lanes)
-        a = Mux(multiplies, bytes_of, Mux(front, tables.o, requantized))
+        a = Signal(8 * config.lanes)  # as an expression it would be there again in every lane
+        m.d.comb += a.eq(Mux(multiplies, bytes_of, Mux(front, tables.o, requantized)))
         sums, products = self._add(m, post, a, operands.r_data)
         results_of = self._requantize(m, post, accumulators, parameters.word, multiplies, products)
         chosen = Signal()  # accumulators
         multiplied = Signal(AdderLane.PRODUCT_LATENCY)
-        entered = Signal(RequantizerLane.LATENCY)
+        entered = Signal(CHOICE_LATENCY - 1 + RequantizerLane.LATENCY)
         looked_up = Signal(LookupTables.LATENCY)
         added = Signal(AdderLane.LATENCY)
         valid = entered[-1]

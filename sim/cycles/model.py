@@ -106,6 +106,7 @@ def _constants() -> dict[str, int]:
         "PARAMETER_TILES": microarchitecture.PARAMETER_TILES,
         "PARAMETER_BYTES": microarchitecture.PARAMETER_BYTES,
         "REQUANTIZER_LATENCY": microarchitecture.REQUANTIZER_LATENCY,
+        "CHOICE_LATENCY": microarchitecture.CHOICE_LATENCY,
         "RESIDUAL_LATENCY": microarchitecture.RESIDUAL_LATENCY,
         "JOIN_PRODUCT_LATENCY": microarchitecture.JOIN_PRODUCT_LATENCY,
         "POST_WORDS_UNDER_WAY": microarchitecture.POST_WORDS_UNDER_WAY,

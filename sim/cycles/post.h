@@ -176,7 +176,7 @@ public:
             features.take(RESIDUAL_READ);
 
         ended = (written && targets.front().last) || (ended && !finish);
-        bool valid = bit(entered, REQUANTIZER_LATENCY - 1);
+        bool valid = bit(entered, CHOICE_LATENCY + REQUANTIZER_LATENCY - 2);
         bool looked = bit(looked_up, TABLE_LATENCY - 1), sum = bit(added, RESIDUAL_LATENCY - 1);
         bool sums = residual && !multiplies;
         bool adds = sums && (table == FRONT ? looked : valid);

@@ -148,7 +148,7 @@ class MemoryModel:
             told = f"memory of {self.bandwidth * width:.4g} bytes a cycle, "
             told += f"latency {self.latency} cycles"
         else:
-            told = f"memory {self.name} ({self.dram.gigabytes_per_second:.1f} GB/s, modelled)"
+            told = f"memory {self.name} ({self.dram.gigabytes_per_second:.3g} GB/s, modelled)"
         if self.reorder:
             told += ", reads in any order"
         if self.stalls.probability:

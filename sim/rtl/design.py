@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sim import yosys
+from sim.rtl.fast.lane_delays import with_delays
 from sim.rtl.fast.lane_feed import NO_GROUPS
 from sim.rtl.fast.lane_groups import Groups
 from sim.rtl.fast.lane_kinds import find_kinds, hide
@@ -63,7 +64,7 @@ def generate(component: Any, *, waves: bool) -> Source:
         code = NO_GROUPS
     else:
         flat = yosys.transform(hide(text, kinds), _FLATTEN.format(purge=" -purge"), "write_rtlil")
-        groups = Groups(flat, kinds)
+        groups = Groups(*with_delays(flat, kinds))
         source, code = yosys.transform(groups.text, _SPLIT, _NO_DEBUG), groups.code()
     parts = split_eval(source)
     if parts is None:

@@ -52,7 +52,7 @@ FLAGS = (
 IN_FRONT = ("one_row.h", "quick_values.h")
 SOURCES = ("library.py", "design.py", "../yosys.py", "fast")
 # A file of C++ has at least so many characters: declarations are read with each of them.
-_UNIT = 1_000_000
+_UNIT = 500_000
 
 
 def cache_folder() -> Path:

@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -49,6 +50,29 @@ class Chain(wiring.Component):
                     write.en.eq(self.take),
                 ]
                 m.d.sync += after.eq(read.data ^ before)
+        return m
+
+
+class Queues(wiring.Component):
+    """Queues of 32 words, one behind the other.
+
+    Args:
+        count: how many.
+        bits: of a word.
+    """
+
+    def __init__(self, count, bits):
+        self._count, self._bits = count, bits
+        super().__init__({"i": In(bits), "o": Out(bits), "take": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        value = self.i
+        for number in range(self._count):
+            m.submodules[f"queue_{number}"] = queue = SyncFIFO(width=self._bits, depth=32)
+            m.d.comb += [queue.w_data.eq(value), queue.w_en.eq(self.take), queue.r_en.eq(self.take)]
+            value = queue.r_data
+        m.d.comb += self.o.eq(value)
         return m
 
 

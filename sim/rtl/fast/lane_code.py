@@ -7,11 +7,10 @@ each instance; all else is computed in the loop, which the compiler turns into v
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from sim.rtl.fast.netlist import Cell, Netlist, UnsupportedError
-
-_MAX_WIDTH = 64
+from sim.rtl.fast.lane_wires import WORD, Input, Register, Source, Wires
+from sim.rtl.fast.netlist import Cell, Chunk, Netlist, UnsupportedError
 
 
 def storage(width: int) -> str:
@@ -24,202 +23,218 @@ class Lane:
     """A module as the body of a loop over its instances, ``i``.
 
     Attributes:
-        inputs: width of each input but the clock; in the body, the array ``in_NUMBER``.
-        registers: width and initial value of each register by name; in the body, ``r_NUMBER``.
+        inputs: all but the clock; in the body, the array ``in_NUMBER``.
+        registers: all of them; in the body, ``r_NUMBER``.
         outputs: the number of the register behind each output.
         clock: the input that is the clock.
         body: reads and writes element ``i`` of the arrays.
     """
 
-    inputs: dict[str, int]
-    registers: dict[str, tuple[int, int]]
+    inputs: list[Input]
+    registers: list[Register]
     outputs: dict[str, int]
     clock: str
     body: str
 
 
+def _word(width: int) -> int:
+    """Bits of the type to compute ``width`` bits with: vectors hold twice as many halves."""
+    return WORD // 2 if width <= WORD // 2 else WORD
+
+
 class _Translator:
     def __init__(self, netlist: Netlist) -> None:
         self._netlist = netlist
-        if max(wire.width for wire in netlist.wires.values()) > _MAX_WIDTH:
-            raise UnsupportedError("wide wires")
-        self._bits = 32 if max(wire.width for wire in netlist.wires.values()) <= 32 else 64
+        self._wires = Wires(netlist)
         self._lines: list[str] = []
-        self._done: dict[str, str] = {}
+        self._values: dict[Source, str] = {}
         self._open: set[str] = set()
-        self._drivers: dict[str, Cell | str] = {}
-        self._flipflops: list[tuple[str, Cell]] = []
-        for cell in netlist.cells:
-            if cell.kind == "$scopeinfo":
-                continue
-            if cell.kind == "$dff":
-                self._flipflops.append((self._whole(cell.ports["\\Q"]), cell))
-            elif cell.kind in _CELLS:
-                self._drivers[self._whole(cell.ports["\\Y"])] = cell
-            else:
-                raise UnsupportedError(cell.kind)
-        for left, right in netlist.connections:
-            self._drivers[self._whole(left)] = right
 
     def lane(self) -> Lane:
-        netlist = self._netlist
-        if not self._flipflops:
-            raise UnsupportedError("no registers")
-        clocks = {cell.ports["\\CLK"].split()[0] for _, cell in self._flipflops}
-        polarities = {cell.parameters["\\CLK_POLARITY"][-1] for _, cell in self._flipflops}
-        if len(clocks) != 1 or polarities != {"1"}:
-            raise UnsupportedError("clocks")
-        clock = clocks.pop()
-        inputs = {
-            name: wire.width
-            for name, wire in netlist.wires.items()
-            if wire.direction == "input" and name != clock
-        }
-        for number, (name, width) in enumerate(inputs.items()):
-            self._done[name] = self._variable(width, f"in_{number}[i]")
-        numbers = {}
-        for number, (name, _) in enumerate(self._flipflops):
-            numbers[name] = number
-            self._done[name] = self._variable(netlist.wires[name].width, f"r_{number}[i]")
-        for number, (_, cell) in enumerate(self._flipflops):
-            value = self.read(cell.ports["\\D"])
-            self._lines.append(f"const T n_{number} = {value};")
-        for name, number in numbers.items():
-            self._lines.append(f"r_{number}[i] = {storage(netlist.wires[name].width)}(n_{number});")
+        wires = self._wires
+        for number, each in enumerate(wires.inputs):
+            self._values[each] = self._variable(each.width, f"in_{number}[i]")
+        for number, register in enumerate(wires.registers):
+            self._values[register] = self._variable(register.width, f"r_{number}[i]")
+        taken = [self._read(each.data, _word(each.width)) for each in wires.registers]
+        for number, (register, value) in enumerate(zip(wires.registers, taken, strict=True)):
+            self._lines.append(f"r_{number}[i] = {storage(register.width)}({value});")
         outputs = {
-            name: numbers[self._origin(name)]
-            for name, wire in netlist.wires.items()
+            name: self._behind(name)
+            for name, wire in self._netlist.wires.items()
             if wire.direction == "output"
         }
-        registers = {
-            name: (netlist.wires[name].width, netlist.wires[name].init) for name in numbers
-        }
-        body = "\n".join([f"typedef uint{self._bits}_t T;", *self._lines])
-        return Lane(inputs, registers, outputs, clock, body)
+        return Lane(wires.inputs, wires.registers, outputs, wires.clock, "\n".join(self._lines))
 
-    def _origin(self, name: str) -> str:
-        """The register that ``name`` is an alias of."""
-        driver = self._drivers.get(name)
-        if isinstance(driver, str):
-            return self._origin(self._whole(driver))
-        if not any(name == register for register, _ in self._flipflops):
+    def _behind(self, output: str) -> int:
+        """The number of the register that an output shows."""
+        width = self._netlist.wires[output].width
+        (first, *more) = self._wires.bits([Chunk(output, 0, width)])
+        if more or first.low or not isinstance(first.source, Register):
             raise UnsupportedError("an output that is not a register")
-        return name
-
-    def _whole(self, signal: str) -> str:
-        chunks = self._netlist.chunks(signal)
-        if len(chunks) != 1 or not chunks[0].wire or chunks[0].low:
-            raise UnsupportedError(f"drives {signal}")
-        name = chunks[0].wire
-        if chunks[0].width != self._netlist.wires[name].width or name in self._drivers:
-            raise UnsupportedError(f"drives {signal}")
-        return name
+        if first.source.width != width:
+            raise UnsupportedError("an output that is a part of a register")
+        return self._wires.registers.index(first.source)
 
     def _variable(self, width: int, value: str) -> str:
         name = f"v_{len(self._lines)}"
-        self._lines.append(f"const T {name} = {value};  // {width} bits")
+        self._lines.append(f"const uint{_word(width)}_t {name} = {value};  // {width} bits")
         return name
 
-    def _wire(self, name: str) -> str:
-        if name in self._done:
-            return self._done[name]
-        if name in self._open or name not in self._drivers:
-            raise UnsupportedError(f"{name} is in a loop or has no driver")
-        self._open.add(name)
-        driver, width = self._drivers[name], self._netlist.wires[name].width
-        value = self.read(driver) if isinstance(driver, str) else _CELLS[driver.kind](self, driver)
-        self._done[name] = self._variable(width, f"({value}) & {self.mask(width)}")
-        return self._done[name]
+    def _value(self, source: Source) -> str:
+        if source in self._values:
+            return self._values[source]
+        assert isinstance(source, Cell)  # all others have a variable from the beginning
+        if source.name in self._open or source.kind not in _CELLS:
+            raise UnsupportedError(f"a loop, or {source.kind}")
+        self._open.add(source.name)
+        ports = [width for port in source.ports if (width := self.width(source, port))]
+        bits = _word(max(ports))
+        width = self.width(source, "\\Y")
+        value = _CELLS[source.kind](Operands(self, source, bits))
+        self._values[source] = self._variable(width, f"({value}) & {_mask(width, bits)}")
+        return self._values[source]
 
-    def mask(self, width: int) -> str:
-        return f"T({(1 << width) - 1:#x}ull)"
+    def width(self, cell: Cell, port: str) -> int:
+        width = sum(chunk.width for chunk in self._netlist.chunks(cell.ports[port]))
+        if width > WORD:
+            raise UnsupportedError("wide signals")
+        return width
 
-    def width(self, signal: str) -> int:
-        return sum(chunk.width for chunk in self._netlist.chunks(signal))
+    def read(self, cell: Cell, port: str, bits: int) -> str:
+        return self._read(self._netlist.chunks(cell.ports[port]), bits)
 
-    def read(self, signal: str) -> str:
-        """The value of a signal, zeros above its width."""
+    def _read(self, chunks: Sequence[Chunk], bits: int) -> str:
+        """A value of ``bits`` bits, zeros above the width of the signal."""
         parts, position = [], 0
-        for chunk in self._netlist.chunks(signal):
-            if position + chunk.width > self._bits:
-                raise UnsupportedError("wide signals")
-            if chunk.wire:
-                part = self._wire(chunk.wire)
-                if chunk.low:
-                    part = f"{part} >> {chunk.low}"
-                if chunk.low + chunk.width < self._netlist.wires[chunk.wire].width:
-                    part = f"({part} & {self.mask(chunk.width)})"
+        for each in self._wires.bits(chunks):
+            if each.source is None:
+                part = f"uint{bits}_t({each.value:#x}ull)"
             else:
-                part = f"T({chunk.value:#x}ull)"
-            parts.append(f"({part}) << {position}" if position else part)
-            position += chunk.width
+                part, whole = self._value(each.source), self._whole(each.source)
+                if each.low:
+                    part = f"{part} >> {each.low}"
+                if each.low + each.width < whole:
+                    part = f"({part}) & {_mask(each.width, _word(whole))}"
+                part = f"uint{bits}_t({part})"
+            parts.append(f"{part} << {position}" if position else part)
+            position += each.width
         return "(" + " | ".join(f"({part})" for part in parts) + ")"
 
-    def extended(self, cell: Cell, port: str, *, signed: bool) -> str:
-        """The value of a port, sign-extended to the whole of T if ``signed``."""
-        value, width = self.read(cell.ports[port]), self.width(cell.ports[port])
-        if not signed or width == self._bits:
-            return value
-        if width in (8, 16, 32):
-            return f"T(int{self._bits}_t(int{width}_t({value})))"
-        shift = self._bits - width
-        return f"T(int{self._bits}_t({value} << {shift}) >> {shift})"
+    def _whole(self, source: Source) -> int:
+        return self.width(source, "\\Y") if isinstance(source, Cell) else source.width
 
-    def signed(self, cell: Cell) -> bool:
-        names = ("\\A_SIGNED", "\\B_SIGNED")
-        return all(cell.parameters[n][-1] == "1" for n in names if n in cell.parameters)
+
+def _mask(width: int, bits: int) -> str:
+    return f"uint{bits}_t({(1 << width) - 1:#x}ull)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Operands:
+    """What a cell sees at its ports, as C++ of type T."""
+
+    translator: _Translator
+    cell: Cell
+    bits: int
+
+    @property
+    def unsigned(self) -> str:
+        """The type that it is computed with."""
+        return f"uint{self.bits}_t"
 
     @property
     def signed_type(self) -> str:
-        return f"int{self._bits}_t"
+        """The same with a sign."""
+        return f"int{self.bits}_t"
+
+    @property
+    def signs(self) -> list[str]:
+        """For each operand "1" if it has a sign."""
+        names = [name for name in ("\\A_SIGNED", "\\B_SIGNED") if name in self.cell.parameters]
+        return [self.cell.parameters[name][-1] for name in names]
+
+    @property
+    def signed(self) -> bool:
+        """Whether its operands have a sign: all of them, as in Verilog."""
+        return set(self.signs) <= {"1"}
+
+    def width(self, port: str) -> int:
+        """The bits of a port."""
+        return self.translator.width(self.cell, port)
+
+    def read(self, port: str) -> str:
+        """The value of a port, zeros above its width."""
+        return self.translator.read(self.cell, port, self.bits)
+
+    def extended(self, port: str) -> str:
+        """The value of a port, sign-extended to the whole of its type if operands have a sign."""
+        value, width = self.read(port), self.width(port)
+        if not self.signed or width == self.bits:
+            return value
+        if width in (8, 16, 32):
+            return f"{self.unsigned}({self.signed_type}(int{width}_t({value})))"
+        shift = self.bits - width
+        return f"{self.unsigned}({self.signed_type}({value} << {shift}) >> {shift})"
 
 
-def _binary(operator: str) -> Callable[[_Translator, Cell], str]:
+_Form = Callable[[Operands], str]
+
+
+def _binary(operator: str) -> _Form:
     """Cells whose operands are extended to the width of the result."""
-
-    def code(self: _Translator, cell: Cell) -> str:
-        signed = self.signed(cell)
-        left, right = (self.extended(cell, port, signed=signed) for port in ("\\A", "\\B"))
-        return f"{left} {operator} {right}"
-
-    return code
+    return lambda cell: f"{cell.extended(_A)} {operator} {cell.extended(_B)}"
 
 
-def _compare(operator: str) -> Callable[[_Translator, Cell], str]:
+def _compare(operator: str) -> _Form:
     """Cells whose operands are extended to the wider of the two."""
 
-    def code(self: _Translator, cell: Cell) -> str:
-        signed = self.signed(cell)
-        kind = self.signed_type if signed else "T"
-        left, right = (self.extended(cell, port, signed=signed) for port in ("\\A", "\\B"))
-        return f"T({kind}({left}) {operator} {kind}({right}))"
+    def code(cell: Operands) -> str:
+        kind = cell.signed_type if cell.signed else cell.unsigned
+        return f"{kind}({cell.extended(_A)}) {operator} {kind}({cell.extended(_B)})"
 
     return code
 
 
-def _unary(form: str) -> Callable[[_Translator, Cell], str]:
-    def code(self: _Translator, cell: Cell) -> str:
-        return form.format(self.extended(cell, "\\A", signed=self.signed(cell)))
-
-    return code
+def _unary(form: str) -> _Form:
+    return lambda cell: form.format(cell.extended(_A))
 
 
-def _test(form: str) -> Callable[[_Translator, Cell], str]:
+def _test(form: str) -> _Form:
     """Cells that give one bit and see no sign."""
 
-    def code(self: _Translator, cell: Cell) -> str:
-        names = [self.read(cell.ports[port]) for port in ("\\A", "\\B") if port in cell.ports]
-        return form.format(*names, mask=self.mask(self.width(cell.ports["\\A"])))
+    def code(cell: Operands) -> str:
+        names = [cell.read(port) for port in (_A, _B) if port in cell.cell.ports]
+        return form.format(*names, mask=_mask(cell.width(_A), cell.bits))
 
     return code
 
 
-def _mux(self: _Translator, cell: Cell) -> str:
-    chosen, other, select = (self.read(cell.ports[port]) for port in ("\\B", "\\A", "\\S"))
+def _mux(cell: Operands) -> str:
+    chosen, other, select = (cell.read(port) for port in (_B, _A, "\\S"))
     return f"{select} ? {chosen} : {other}"
 
 
-_CELLS: dict[str, Callable[[_Translator, Cell], str]] = {
+def _shift(cell: Operands) -> str:
+    """``$shr`` and ``$shl``: zeros come in, also from a place that C++ has no shift for."""
+    if cell.signs != ["0", "0"]:
+        raise UnsupportedError("a shift of what has a sign")
+    operator = "<<" if cell.cell.kind == "$shl" else ">>"
+    places = cell.read(_B)
+    return f"{places} < {cell.bits} ? {cell.read(_A)} {operator} {places} : 0"
+
+
+def _shift_signed(cell: Operands) -> str:
+    """``$sshr`` of what has a sign: its sign comes in."""
+    if cell.signs != ["1", "0"]:
+        raise UnsupportedError("a shift to a signed place")
+    width, places = cell.width(_A), cell.read(_B)
+    lost = cell.bits - width
+    value = f"{cell.signed_type}({cell.read(_A)} << {lost}) >> {lost}"
+    return f"({value}) >> ({places} < {cell.bits} ? {places} : {cell.bits - 1})"
+
+
+_A, _B = "\\A", "\\B"
+_CELLS: dict[str, _Form] = {
     "$add": _binary("+"),
     "$sub": _binary("-"),
     "$mul": _binary("*"),
@@ -235,13 +250,16 @@ _CELLS: dict[str, Callable[[_Translator, Cell], str]] = {
     "$not": _unary("~{}"),
     "$neg": _unary("-{}"),
     "$pos": _unary("{}"),
-    "$logic_not": _test("T({0} == 0)"),
-    "$logic_and": _test("T({0} != 0 && {1} != 0)"),
-    "$logic_or": _test("T(({0} | {1}) != 0)"),
-    "$reduce_or": _test("T({0} != 0)"),
-    "$reduce_bool": _test("T({0} != 0)"),
-    "$reduce_and": _test("T({0} == {mask})"),
+    "$logic_not": _test("{0} == 0"),
+    "$logic_and": _test("{0} != 0 && {1} != 0"),
+    "$logic_or": _test("({0} | {1}) != 0"),
+    "$reduce_or": _test("{0} != 0"),
+    "$reduce_bool": _test("{0} != 0"),
+    "$reduce_and": _test("{0} == {mask}"),
     "$mux": _mux,
+    "$shl": _shift,
+    "$shr": _shift,
+    "$sshr": _shift_signed,
 }
 
 

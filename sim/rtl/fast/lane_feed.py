@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 # A copy may run over so many places between two that it is for; what belongs there follows.
 _BRIDGE = 2
+_LINES = 250  # of a function
 _Key = tuple[int, int, int]
 NO_GROUPS = """
 struct DnaGroups {
@@ -57,18 +58,31 @@ class Code:
         """All of it, put together."""
         for pin, lines in self.changes.items():
             self.members.append(f"decltype(cxxrtl_design::p_top::{pin}) seen_{pin} = {{}};")
-            self.gather.append(f"if (!(seen_{pin} == top.{pin})) {{\nseen_{pin} = top.{pin};")
-            self.gather += [*lines, "}"]
+            changed = f"if (!(seen_{pin} == top.{pin})) {{\nseen_{pin} = top.{pin};"
+            self.gather.append("\n".join([changed, *lines, "}"]))
         methods = {
-            "explicit DnaGroups": [*self.setup, "publish(top);"],
-            "void gather": self.gather,
+            "explicit DnaGroups": [*_pieces(self.members, "set", self.setup), "publish(top);"],
+            "void gather": _pieces(self.members, "gather", self.gather),
             "void step": [*self.step, "publish(top);"],
-            "void publish": self.publish,
+            "void publish": _pieces(self.members, "publish", self.publish),
         }
         lines = []
         for name, body in methods.items():
             lines += [f"{name}(cxxrtl_design::p_top &top) {{", *body, "}"]
         return "\n".join([_HELPERS, "struct DnaGroups {", *self.members, *lines, "};", ""])
+
+
+def _pieces(members: list[str], name: str, lines: list[str]) -> list[str]:
+    """Calls of functions that do what ``lines`` do: g++ takes ever longer for longer functions."""
+    calls = []
+    for number, start in enumerate(range(0, len(lines), _LINES)):
+        members += [
+            f"__attribute__((noinline)) void {name}_{number}(cxxrtl_design::p_top &top) {{",
+            *lines[start : start + _LINES],
+            "}",
+        ]
+        calls.append(f"{name}_{number}(top);")
+    return calls
 
 
 @dataclasses.dataclass

@@ -13,11 +13,13 @@ from collections.abc import Iterator, Mapping
 from sim.rtl.fast.lane_code import storage
 from sim.rtl.fast.lane_feed import Code, member, progressions, runs
 from sim.rtl.fast.lane_kinds import Kind
-from sim.rtl.fast.netlist import MODULE, Chunk, parse
+from sim.rtl.fast.lane_wires import Input
+from sim.rtl.fast.netlist import MODULE, Chunk, cut, parse
 from sim.yosys import unexpected
 
 _NAME = re.compile(r"[\\$][^\s{}]+")
 _CLOCK = "\\clk"
+_LONG_BODY = 100  # lines
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Groups:
         for number, name in enumerate(self._published):
             self._pins[name] = f"lane_out_{number}"
         self._inputs = [
-            [[self._seen(ports[port]) for ports in members] for port in kind.lane.inputs]
+            [[self._seen(ports[each.port], each) for ports in members] for each in kind.lane.inputs]
             for kind, members in zip(kinds, self._members, strict=True)
         ]
         self.text = "\n".join(self._with_ports(lines))
@@ -73,7 +75,7 @@ class Groups:
                 for port, register in kind.lane.outputs.items():
                     if port not in ports:
                         continue
-                    width, _ = [*kind.lane.registers.values()][register]
+                    width = kind.lane.registers[register].width
                     position = 0
                     for chunk in self._wires.chunks(ports[port]):
                         if chunk.low or chunk.width != self._wires.wires[chunk.wire].width:
@@ -81,9 +83,9 @@ class Groups:
                         yield chunk.wire, _Output(number, register, index, width, position)
                         position += chunk.width
 
-    def _seen(self, signal: str) -> tuple[Chunk, ...]:
-        """What an input sees; what is of the rest of the design gets a pin."""
-        chunks = tuple(self._wires.chunks(signal))
+    def _seen(self, signal: str, seen: Input) -> tuple[Chunk, ...]:
+        """What an input sees of what its port is connected to; the design's own gets a pin."""
+        chunks = tuple(cut(self._wires.chunks(signal), seen.low, seen.width))
         for chunk in chunks:
             if chunk.wire and chunk.wire not in self._outputs:
                 self._pins.setdefault(chunk.wire, f"lane_in_{len(self._pins)}")
@@ -110,23 +112,26 @@ class Groups:
         code = Code()
         for number, (kind, inputs) in enumerate(zip(self._kinds, self._inputs, strict=True)):
             count = len(self._members[number])
-            for port, width in enumerate(kind.lane.inputs.values()):
-                array = f"in_{number}_{port}"
-                code.members.append(f"{storage(width)} {array}[{max(count, 1)}] = {{}};")
-                self._feed(code, array, storage(width), inputs[port])
+            for place, each in enumerate(kind.lane.inputs):
+                array, element = f"in_{number}_{place}", storage(each.width)
+                code.members.append(f"{element} {array}[{max(count, 1)}] = {{}};")
+                self._feed(code, array, element, inputs[place])
             arrays = [f"auto *in_{n} = in_{number}_{n};" for n in range(len(kind.lane.inputs))]
-            for register, (width, init) in enumerate(kind.lane.registers.values()):
-                array = f"r_{number}_{register}"
-                code.members.append(f"{storage(width)} {array}[{max(count, 1)}];")
-                code.setup.append(f"std::fill_n({array}, {count}, {init:#x}ull);")
-                arrays.append(f"auto *r_{register} = {array};")
-            code.step += [
+            for place, register in enumerate(kind.lane.registers):
+                array = f"r_{number}_{place}"
+                code.members.append(f"{storage(register.width)} {array}[{max(count, 1)}];")
+                code.setup.append(f"std::fill_n({array}, {count}, {register.init:#x}ull);")
+                arrays.append(f"auto *r_{place} = {array};")
+            loop = [
                 "{",
                 *arrays,
                 "#pragma GCC ivdep",
                 f"for (int i = 0; i < {count}; i++) {{",
+                kind.lane.body,
+                "}",
+                "}",
             ]
-            code.step += [kind.lane.body, "}", "}"]
+            code.step += self._unless_still(code, number, loop)
         for name in self._published:
             output, width = self._outputs[name], self._wires.wires[name].width
             value = f"uint64_t(r_{output.kind}_{output.register}[{output.instance}])"
@@ -134,6 +139,36 @@ class Groups:
                 f"lane_set(top.{member(self._pins[name])}, {value} >> {output.low}, {width});"
             )
         return code.text()
+
+    def _unless_still(self, code: Code, number: int, loop: list[str]) -> list[str]:
+        """The loop, not executed while nothing can change: inputs and registers are what they were.
+
+        Comparing costs less than the loop only if much is computed.
+        """
+        lane = self._kinds[number].lane
+        if lane.body.count("\n") < _LONG_BODY:
+            return loop
+        inputs = [f"in_{number}_{place}" for place in range(len(lane.inputs))]
+        registers = [f"r_{number}_{place}" for place in range(len(lane.registers))]
+        for array in (*inputs, *registers):
+            code.members.append(f"decltype({array}) old_{array};")
+        code.members += [f"bool still_{number} = false;"]
+        kept = [f"std::memcpy(old_{array}, {array}, sizeof {array});" for array in registers]
+        seen = [f"std::memcpy(old_{array}, {array}, sizeof {array});" for array in inputs]
+        return [
+            f"const bool same_{number} = {_equal(inputs)};",
+            f"if (!same_{number}) {{",
+            *seen,
+            f"still_{number} = false;",
+            "}",
+            f"if (!still_{number}) {{",
+            f"if (same_{number}) {{",
+            *kept,
+            "}",
+            *loop,
+            f"still_{number} = same_{number} && {_equal(registers)};",
+            "}",
+        ]
 
     def _feed(self, code: Code, array: str, element: str, seen: list[tuple[Chunk, ...]]) -> None:
         """Give an input of all instances what they see."""
@@ -150,6 +185,7 @@ class Groups:
                 f"{stop - start} * sizeof({element}));"
             )
         simple: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+        rest: dict[int, tuple[Chunk, ...]] = {}
         for place, chunks in enumerate(seen):
             wire = chunks[0].wire
             if place in links:
@@ -157,9 +193,12 @@ class Groups:
             if len(chunks) == 1 and wire and wire not in self._outputs:
                 simple[wire].append((place, chunks[0].low, chunks[0].width))
                 continue
-            value, constant = self._joined(chunks)
-            target = code.setup if constant and place not in covered else code.gather
-            target.append(f"{array}[{place}] = {element}({value});")
+            rest[place] = chunks
+        for start, stop in self._alike(rest):
+            value, constant = self._joined(rest[start], start)
+            target = code.setup if constant and start not in covered else code.gather
+            loop = f"for (int k = {start}; k < {stop}; k++) "
+            target.append(f"{loop}{array}[k] = {element}({value});")
         for wire, places in simple.items():
             pin = member(self._pins[wire])
             data = f"top.{pin}.data"
@@ -167,23 +206,42 @@ class Groups:
             fresh = covered.isdisjoint(place for place, *_ in places)
             (code.changes[pin] if fresh else code.gather).extend(lines)
 
-    def _joined(self, chunks: tuple[Chunk, ...]) -> tuple[str, bool]:
-        """The value of several chunks, and whether it never changes."""
+    def _alike(self, seen: Mapping[int, tuple[Chunk, ...]]) -> Iterator[tuple[int, int]]:
+        """Places from start to stop that see the same of instances that lie as they do."""
+        start = stop = -1
+        shape = None
+        for place, chunks in seen.items():
+            values = [self._joined((chunk,), place)[0] for chunk in chunks]
+            if place != stop or values != shape:
+                if start >= 0:
+                    yield start, stop
+                start, shape = place, values
+            stop = place + 1
+        if start >= 0:
+            yield start, stop
+
+    def _joined(self, chunks: tuple[Chunk, ...], place: int) -> tuple[str, bool]:
+        """The value of what place ``k`` sees if ``place`` does, and whether it never changes."""
         parts, position = [], 0
         for chunk in chunks:
+            mask = f"{(1 << chunk.width) - 1:#x}ull"
             if not chunk.wire:
                 part = f"{chunk.value:#x}ull"
             elif chunk.wire in self._outputs:
                 output = self._outputs[chunk.wire]
-                part = f"uint64_t(r_{output.kind}_{output.register}[{output.instance}])"
-                low, mask = output.low + chunk.low, (1 << chunk.width) - 1
-                part = f"({part} >> {low} & {mask:#x}ull)"
+                register = f"r_{output.kind}_{output.register}[k + {output.instance - place}]"
+                part = f"(uint64_t({register}) >> {output.low + chunk.low} & {mask})"
             else:
                 pin = member(self._pins[chunk.wire])
                 part = f"lane_bits(top.{pin}.data, {chunk.low}, {chunk.width})"
             parts.append(f"{part} << {position}")
             position += chunk.width
         return " | ".join(parts), not any(chunk.wire for chunk in chunks)
+
+
+def _equal(arrays: list[str]) -> str:
+    """C++ that compares arrays with what was kept of them."""
+    return " && ".join(f"!std::memcmp({array}, old_{array}, sizeof {array})" for array in arrays)
 
 
 def _take_cells(

@@ -10,10 +10,11 @@ between would need another order, and a module with one is left alone.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sim import yosys
 from sim.rtl.fast.lane_code import Lane, translate
@@ -21,9 +22,11 @@ from sim.rtl.fast.netlist import MODULE, UnsupportedError, parse
 
 MIN_INSTANCES = 8
 _SUBMODULE = re.compile(r"^  cell (\\\S+) ", re.MULTILINE)
+_MEMORY = re.compile(r"^  memory ", re.MULTILINE)
 _PORT = re.compile(r"^  wire (?:width \d+ )?(?:input|output) ")
 PASSES = """\
 proc
+flatten
 opt_expr
 opt_merge
 opt_muxtree
@@ -42,31 +45,48 @@ class Kind:
 
 
 def find_kinds(text: str) -> list[Kind]:
-    """The modules in a hierarchical design to take out of it.
+    """The modules in a hierarchical design to take out of it, whole with what is inside them.
 
     Args:
         text: RTLIL of the design, a module before those that it has instances of.
     """
     modules = dict(MODULE.findall(text))
+    below = {name: _SUBMODULE.findall(body) for name, body in modules.items()}
     counts = Counter(dict.fromkeys([*modules][:1], 1))
-    for name, body in modules.items():
-        for below in _SUBMODULE.findall(body):
-            counts[below] += counts[name]
-    candidates = "".join(
-        f"module {name}\n{body}end\n"
-        for name, body in modules.items()
-        if counts[name] >= MIN_INSTANCES
-        and not _SUBMODULE.search(body)
-        and not re.search(r"^  memory ", body, re.MULTILINE)
-    )
+    plain: dict[str, bool] = {}
+    for name in modules:
+        for each in below[name]:
+            counts[each] += counts[name]
+    for name, body in reversed(modules.items()):
+        plain[name] = not _MEMORY.search(body) and all(plain[each] for each in below[name])
+    candidates = [name for name in modules if plain[name] and counts[name] >= MIN_INSTANCES]
+    lanes = _translated({name: modules[name] for name in candidates})
     kinds = []
-    if candidates:
-        for name, body in MODULE.findall(yosys.transform(candidates, PASSES, "write_rtlil")):
-            try:
-                kinds.append(Kind(name, translate(parse(body))))
-            except UnsupportedError:
-                continue
+    for name in candidates:
+        if name in lanes and counts[name] >= MIN_INSTANCES:
+            kinds.append(Kind(name, lanes[name]))
+            _remove(counts, below, name, counts[name])
     return kinds
+
+
+def _translated(modules: Mapping[str, str]) -> dict[str, Lane]:
+    """Those of ``modules`` that can be computed in a loop."""
+    lanes = {}
+    if modules:
+        text = "".join(f"module {name}\n{body}end\n" for name, body in modules.items())
+        for name, body in MODULE.findall(yosys.transform(text, PASSES, "write_rtlil")):
+            with contextlib.suppress(UnsupportedError):
+                lanes[name] = translate(parse(body))
+    return lanes
+
+
+def _remove(
+    counts: Counter[str], below: Mapping[str, list[str]], name: str, instances: int
+) -> None:
+    """Count no longer what is in so many instances of a module."""
+    for each in below[name]:
+        counts[each] -= instances
+        _remove(counts, below, each, instances)
 
 
 def hide(text: str, kinds: Iterable[Kind]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sim.yosys import unexpected
 
@@ -12,6 +12,7 @@ MODULE = re.compile(r"^module (\S+)\n(.*?)^end$", re.MULTILINE | re.DOTALL)
 """A module: its name and its text."""
 
 _CHUNK = re.compile(r"([\\$][^\s{}]+)(?: \[(\d+)(?::(\d+))?\])?|(\d+)'([01xzm-]+)|(-?\d+)")
+_INTEGER = 32  # the width of a constant that is written as a number
 _SIGNAL = re.compile(rf"(?:{_CHUNK.pattern}|[{{}}\s])*")
 
 
@@ -28,10 +29,18 @@ class Chunk:
     width: int
     value: int = 0
 
+    def __str__(self) -> str:
+        if self.wire:
+            return f"{self.wire} [{self.low + self.width - 1}:{self.low}]"
+        return f"{self.width}'{self.value:0{self.width}b}"
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Cell:
-    """A cell: type, name, parameters, and what its ports are connected to, as text."""
+    """A cell: type, name, parameters, and what its ports are connected to, as text.
+
+    It equals only itself, so that it can be a key.
+    """
 
     kind: str
     name: str
@@ -60,7 +69,7 @@ class Netlist:
         """What a signal is put together from, least significant first.
 
         Raises:
-            UnsupportedError: a bit of it is undefined, or it is a number without a width.
+            UnsupportedError: a bit of it is undefined.
             DnaError: it is no signal.
         """
         return list(self._chunks(signal))[::-1]
@@ -69,9 +78,11 @@ class Netlist:
         if not _SIGNAL.fullmatch(signal):
             raise unexpected(f"the signal {signal!r}")
         for name, high, low, width, bits, number in _CHUNK.findall(signal):
-            if number or set(bits) - {"0", "1"}:
-                raise UnsupportedError(f"a constant like {number or bits}")
-            if bits:
+            if set(bits) - {"0", "1"}:
+                raise UnsupportedError(f"a constant like {bits}")
+            if number:
+                yield Chunk("", 0, _INTEGER, int(number) % (1 << _INTEGER))
+            elif bits:
                 yield Chunk("", 0, int(width), int(bits, 2))
             elif name not in self.wires:
                 raise unexpected(f"{name}, which is no wire of the module")
@@ -80,6 +91,20 @@ class Netlist:
                 yield Chunk(name, bottom, int(high) - bottom + 1)
             else:
                 yield Chunk(name, 0, self.wires[name].width)
+
+
+def cut(chunks: Sequence[Chunk], low: int, width: int) -> list[Chunk]:
+    """``width`` bits from bit ``low`` on of what ``chunks`` are together, the first one lowest."""
+    found, position = [], 0
+    for chunk in chunks:
+        first = max(low - position, 0)
+        last = min(low + width - position, chunk.width)
+        if first < last:
+            bits = last - first
+            value = chunk.value >> first & ((1 << bits) - 1)
+            found.append(Chunk(chunk.wire, chunk.low + first if chunk.wire else 0, bits, value))
+        position += chunk.width
+    return found
 
 
 def parse(text: str) -> Netlist:

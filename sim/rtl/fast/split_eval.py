@@ -32,6 +32,7 @@ _EDGE = re.compile(r"^\tbool (\w+) = this->\w+\(\);\n", re.MULTILINE)
 _CLOCK = "p_clk"
 _MEMBER = re.compile(r"\t(?:/\*\w+\*/ )?(?:value|wire|memory)<\d+> \w+(?: \{ \d+u \})?;\n")
 _MEMBERS = 500  # of a base class
+_WATCHED = 100  # ports in a function
 # What is executed once or never takes long to compile; latch() does what commit() would.
 _RESET = "void p_top::reset() {\n"
 _ONCE = '__attribute__((optimize("O0"))) '
@@ -202,8 +203,14 @@ class _Parts:
         """Statements that find out which ports have changed."""
         watched = [name for name in inputs if self._readers[name]]
         self.members += [f"{inputs[name]} seen_{name};" for name in watched]
-        yield from self._tell({name: f"seen_{name} != {name}" for name in watched})
-        yield from (f"\tseen_{name} = {name};\n" for name in watched)
+        for number, start in enumerate(range(0, len(watched), _WATCHED)):
+            some = watched[start : start + _WATCHED]
+            lines = [
+                *self._tell({name: f"seen_{name} != {name}" for name in some}),
+                *(f"\tseen_{name} = {name};\n" for name in some),
+            ]
+            self._define(f"watch_{number}", "", lines)
+            yield f"\twatch_{number}();\n"
 
     def evaluate(self) -> Iterator[str]:
         """Statements that execute the parts. Without an edge registers compute nothing."""

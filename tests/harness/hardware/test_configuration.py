@@ -48,5 +48,5 @@ def test_a_misspelt_parameter_is_named_though_another_is_then_missing(tmp_path):
 
 
 def test_neither_preset_nor_file():
-    with pytest.raises(DnaError, match="no configuration 'nono'; choose one of nano, micro"):
+    with pytest.raises(DnaError, match="no configuration 'nono'; choose one of nano, ulx3s, micro"):
         configuration("nono")

@@ -6,6 +6,7 @@ import pytest
 
 from hw.config import PRESETS, DnaConfig
 from hw.isa import Instruction, Join, Opcode, TablePlace
+from hw.microarchitecture import CHOICE_LATENCY
 from hw.post.lookup import LookupTables
 from hw.post.post_engine import PostEngine
 from hw.post.requantize import RequantizerLane
@@ -320,7 +321,7 @@ def test_one_step_per_cycle(name, residual):
     result, _, cycles = run(name, 5, steady, **options)
     steps = 8 * config.modules // config.post_words
     # To choose the accumulators, and the queue in front of the write port.
-    latency = 1 + RequantizerLane.LATENCY + AdderLane.LATENCY * residual + 1
+    latency = CHOICE_LATENCY + RequantizerLane.LATENCY + AdderLane.LATENCY * residual + 1
     # Eight rows of parameters, then the pipelines.
     first = 8 + latency
     assert cycles == list(range(first, first + steps))

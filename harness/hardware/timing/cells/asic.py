@@ -38,7 +38,7 @@ OFTEN = 32
 """What multiplies and is there so often is judged once, unless logic leads through it."""
 ENDS = 1000
 """Ends of paths that OpenSTA reports, the worst first."""
-_RECIPE = "1"
+_RECIPE = "2"
 """Another one when the same netlist is timed otherwise."""
 
 # Sums in Kogge-Stone adders, products in Booth's multipliers: the quickest that Yosys has.

@@ -19,6 +19,8 @@ from sw.errors import DnaError
 _OTHER = re.compile(r"\W")
 FAN_OUT = 16
 """Inputs that a net drives without buffers."""
+DRIVES = 2.0
+"""A register whose load is more than so many inputs of the buffer has that buffer behind it."""
 
 Pin = tuple[str, str]
 """Cell and pin."""
@@ -159,10 +161,31 @@ class Gates:
         raise DnaError(f"the netlist has no register of {self._library.name} with two inputs")
 
     def buffer(self) -> int:
-        """Put trees of buffers on nets that drive more than :data:`FAN_OUT`; how many buffers."""
-        cell = self._library.buffer
-        (into,) = (pin for pin, way in cell.ways.items() if way == "input")
-        (out,) = (pin for pin, way in cell.ways.items() if way == "output")
+        """Put trees of buffers on nets that drive more than :data:`FAN_OUT`; how many buffers.
+
+        A register that drives much has one behind it: abc neither sizes registers nor buffers them,
+        and is told that such a buffer drives its inputs.
+        """
+        into, _ = self._buffer_pins()
+        strong = DRIVES * self._library.buffer.loads.get(into, 0.0)
+        driven = {
+            bit
+            for name, gate in self.gates.items()
+            if gate.kind in self._library.cells and self.is_clocked(name)
+            for pin, bit in gate.pins.items()
+            if self.direction(name, pin) == "output"
+        }
+        before = len(self.gates)
+        for net, taking in self._sinks().items():
+            while len(taking) > FAN_OUT:
+                groups = [taking[i : i + FAN_OUT] for i in range(0, len(taking), FAN_OUT)]
+                taking = [self._buffered(net, group) for group in groups]
+            if net in driven and sum(self._load(*pin) for pin in taking) > strong:
+                self._buffered(net, taking)
+        return len(self.gates) - before
+
+    def _sinks(self) -> dict[int, list[Pin]]:
+        """By net, the inputs that it drives, but for the clock."""
         sinks: dict[int, list[Pin]] = defaultdict(list)
         for name, gate in self.gates.items():
             for pin, bit in gate.pins.items():
@@ -172,21 +195,29 @@ class Gates:
                     and self.direction(name, pin) == "input"
                 ):
                     sinks[bit].append((name, pin))
-        count = 0
-        for net, taking in sinks.items():
-            while len(taking) > FAN_OUT:
-                groups = [taking[i : i + FAN_OUT] for i in range(0, len(taking), FAN_OUT)]
-                taking = []
-                for group in groups:
-                    behind = self._net()
-                    for name, pin in group:
-                        self.gates[name].pins[pin] = behind
-                    buffer = f"t{count}"
-                    count += 1
-                    self.gates[buffer] = Gate(cell.name, {into: net, out: behind})
-                    self.sources[buffer] = f"buffer of {net}"
-                    taking.append((buffer, into))
-        return count
+        return sinks
+
+    def _load(self, gate: str, pin: str) -> float:
+        """Of an input, in the library's unit; 0 of a cell that is not the library's."""
+        return self._cells[self.gates[gate].kind].loads.get(pin, 0.0)
+
+    def _buffer_pins(self) -> Pin:
+        """Input and output of the buffer."""
+        ways = self._library.buffer.ways
+        (into,) = (pin for pin, way in ways.items() if way == "input")
+        (out,) = (pin for pin, way in ways.items() if way == "output")
+        return into, out
+
+    def _buffered(self, net: int, taking: list[Pin]) -> Pin:
+        """Put a buffer between a net and some of its inputs; the buffer's own input."""
+        into, out = self._buffer_pins()
+        behind = self._net()
+        for name, pin in taking:
+            self.gates[name].pins[pin] = behind
+        buffer = f"t{len(self.gates)}"
+        self.gates[buffer] = Gate(self._library.buffer.name, {into: net, out: behind})
+        self.sources[buffer] = f"buffer of {net}"
+        return buffer, into
 
     def _net(self) -> int:
         self._next += 1

@@ -23,7 +23,7 @@ _BUFFER_STRENGTH = 5
 
 
 class Cell(msgspec.Struct):
-    """A cell of the library: its area, its pins, what its outputs compute."""
+    """A cell of the library: its area, its pins, what its outputs compute, what its inputs load."""
 
     name: str
     area: float = 0.0
@@ -31,6 +31,7 @@ class Cell(msgspec.Struct):
     functions: dict[str, str] = {}
     clocks: set[str] = set()
     avoided: bool = False
+    loads: dict[str, float] = {}
 
     @property
     def is_buffer(self) -> bool:
@@ -80,13 +81,13 @@ def read(path: Path) -> Library:
     for place, key, value in _statements(_COMMENT.sub("", text)):
         groups = [group for group, _ in place]
         if groups == ["library", "cell"]:
-            cell = cells.setdefault(place[1][1], Cell(place[1][1], 0.0, {}, {}, set()))
+            cell = cells.setdefault(place[1][1], Cell(place[1][1]))
             if key == "area":
                 cell.area = _number(value, path)
             elif key == "dont_use":
                 cell.avoided = value == "true"
         elif groups == ["library", "cell", "pin"]:
-            cell = cells.setdefault(place[1][1], Cell(place[1][1], 0.0, {}, {}, set()))
+            cell = cells.setdefault(place[1][1], Cell(place[1][1]))
             for pin in place[2][1].replace('"', "").split(","):
                 if key == "direction":
                     cell.ways[pin.strip()] = value
@@ -94,6 +95,8 @@ def read(path: Path) -> Library:
                     cell.functions[pin.strip()] = value
                 elif key == "clock" and value == "true":
                     cell.clocks.add(pin.strip())
+                elif key == "capacitance":
+                    cell.loads[pin.strip()] = _number(value, path)
         elif groups == ["library"]:
             about[key] = value
     buffers = sorted((cell for cell in cells.values() if cell.is_buffer), key=lambda c: c.area)
@@ -120,7 +123,7 @@ def _number(value: str, path: Path) -> float:
     try:
         return float(value)
     except ValueError as error:
-        raise DnaError(f"{path} has an area that is no number: {value!r}") from error
+        raise DnaError(f"{path} has {value!r} where a number belongs") from error
 
 
 def _statements(text: str) -> Iterator[tuple[list[tuple[str, str]], str, str]]:

@@ -30,6 +30,11 @@ _INDEX = re.compile(r"(?<=[^\s\]])\[(\d+)\]")
 _OWN_NUMBER = re.compile(r"\$\d+$")
 _LARGE = 100_000
 """Characters of a module's RTLIL: about 500 cells."""
+_LARGE_BITS = 8192
+"""Of a memory that is read without a clock, and so is registers and a tree of choices."""
+_READ_AT_ONCE = re.compile(
+    r"^  cell \$memrd_v2 [^\n]*\n(?:    [^\n]*\n)*?    parameter \\CLK_ENABLE 0$", re.M
+)
 _MULTIPLIES = re.compile(r"^  cell \$mul ", re.M)
 
 
@@ -116,7 +121,8 @@ class Design:
     def arrays(self, at_least: int) -> frozenset[str]:
         """Modules that are judged once: they multiply, and there are ``at_least`` so many of them.
 
-        So is a module that is there more than once and holds so many of them, or is large.
+        So is a module that is there more than once and holds so many of them, or is large, or a
+        large queue.
         """
         multiplies: dict[str, bool] = {}
         for name in reversed(self.modules):
@@ -133,6 +139,7 @@ class Design:
             if self.counts[name] > 1
             and (
                 len(module.rtlil) >= _LARGE
+                or _queue_bits(module) >= _LARGE_BITS
                 or sum(inner in often for inner in module.instances.values()) >= at_least
             )
         }
@@ -174,6 +181,13 @@ def plain(rtlil: str) -> str:
     the field becomes ``x(0)``. OpenSTA does not read signed ports.
     """
     return _INDEX.sub(r"(\1)", _SIGNED.sub(r"\1", _SOURCE.sub("", rtlil)))
+
+
+def _queue_bits(module: HardwareModule) -> int:
+    """Of the memories of a module that is read without a clock; 0 of another one."""
+    if not _READ_AT_ONCE.search(module.rtlil):
+        return 0
+    return sum(memory.words * memory.width for memory in module.memories)
 
 
 def _ports(module: HardwareModule) -> dict[str, tuple[str, int]]:

@@ -6,9 +6,13 @@ import pytest
 from hw import rtlil
 from hw.config import PRESETS
 from hw.conv.systolic_array import SystolicArray
+from sim import yosys
 from sim.memory.stalls import Stalls
+from sim.rtl import library
+from sim.rtl.fast import lane_groups
+from sim.rtl.fast.lane_delays import with_delays
 from sim.rtl.fast.lane_kinds import find_kinds
-from tests.sim.rtl.fast.lanes import COLUMNS, ROWS, Lanes
+from tests.sim.rtl.fast.lanes import COLUMNS, ROWS, STAGES, Lanes
 from tests.sim.rtl.streams.engines import ENGINES, open_engine
 
 
@@ -35,8 +39,32 @@ def test_bits_and_cycles_are_those_of_the_simulator(seed, closed, stalls):
     assert len(np.unique(fast.outputs["sums"], axis=0)) > 30
 
 
+def test_a_loop_rests_only_while_nothing_changes(monkeypatch, tmp_path):
+    """Of every loop, not of long ones alone; words are alike for some cycles, then others come."""
+    monkeypatch.setattr(lane_groups, "_LONG_BODY", 0)
+    monkeypatch.setattr(library, "cache_folder", lambda: tmp_path)
+    words = np.random.default_rng(5).integers(0, 256, (30, 5), dtype=np.uint8)
+    words = np.repeat(words, 20, axis=0)
+    fast, slow = (
+        open_engine(engine, Lanes, seed=1).run(
+            {"values": words}, {"sums": len(words)}, stalls=Stalls(0.4, 3)
+        )
+        for engine in ENGINES
+    )
+    assert fast.cycles == slow.cycles
+    assert np.array_equal(fast.outputs["sums"], slow.outputs["sums"])
+
+
 def test_cells_that_pass_an_input_on_are_left_alone():
     assert find_kinds(rtlil.convert(Lanes(seed=0, passes=1))) == []
+
+
+def test_chains_of_registers_become_a_loop():
+    text = yosys.transform(rtlil.convert(Lanes(seed=0)), "proc\nflatten\nopt_clean", "write_rtlil")
+    flat, kinds = with_delays(text, [])
+    assert [(kind.module, instances(flat, kind)) for kind in kinds] == [
+        ("\\delay_13", ROWS * (STAGES - 1))
+    ]
 
 
 def test_an_array_is_its_cells():

@@ -11,6 +11,7 @@ other one has Yosys takes to be constant or equal to others, before the pass beg
 
 import ctypes
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,15 @@ def words(width):
     return -(-width // 32)
 
 
+def parts_of(registers):
+    """Number and width of the registers that a wire is kept in, by wire, the lowest first."""
+    found = defaultdict(list)
+    for number, register in enumerate(registers):
+        assert register.low == sum(width for _, width in found[register.wire])
+        found[register.wire].append((number, register.width))
+    return found
+
+
 class Table:
     """What the transformed design has, and C++ that reads it.
 
@@ -81,14 +91,17 @@ class Table:
                 )
         lanes = zip(groups.kinds, groups.instances, strict=True)
         for number, (kind, instances) in enumerate(lanes):
-            for register, (name, (width, _)) in enumerate(kind.lane.registers.items()):
+            for wire, parts in parts_of(kind.lane.registers).items():
                 for place, instance in enumerate(instances):
-                    path = f"{instance}.{name[1:]}"[1:].replace(".", " ")
+                    # A register of a chain is an instance of its own.
+                    name = instance if wire == "\\Q" else f"{instance}.{wire[1:]}"
+                    path = name[1:].replace(".", " ")
                     self.lanes.append(path)
-                    self.registers[path] = words(width)
-                    registers.append(
+                    self.registers[path] = sum(words(width) for _, width in parts)
+                    registers += [
                         f"lane(groups.r_{number}_{register}[{place}], {words(width)});"
-                    )
+                        for register, width in parts
+                    ]
         self.code = "\n".join(
             [
                 "template<class Put> static void dna_registers(const cxxrtl_design::p_top &top, "

@@ -1,5 +1,6 @@
 import re
 
+import msgspec
 import pytest
 
 from harness.hardware.timing.cells import memories
@@ -58,6 +59,25 @@ def test_trees_of_buffers(sinks, buffers):
             driver = next(g for g in gates.gates.values() if g.pins.get("Z") == net)
             assert driver.kind == "BUF", name
             net = driver.pins["A"]
+
+
+def test_a_register_that_drives_much_has_a_buffer_behind_it():
+    loads = {"BUF": {"A": 3.0}, "INV": {"A": 2.0}, "DFF": {"D": 1.0}}
+    cells = {name: msgspec.structs.replace(cell, loads=loads[name]) for name, cell in CELLS.items()}
+    library = Library("toy.lib", "slow", "", cells, cells["BUF"])
+    assert Gates(module(3), library, BOXES).buffer() == 0  # 6, which is twice a buffer
+    gates = Gates(module(4), library, BOXES)
+    assert gates.buffer() == 1
+    (buffer,) = (gate for gate in gates.gates.values() if gate.kind == "BUF")
+    assert buffer.pins["A"] == 4
+    taking = [gate.pins["A"] for gate in gates.gates.values() if gate.kind == "INV"]
+    assert taking == [buffer.pins["Z"]] * 4
+    # Behind a tree it is the tree's root; no gate has one.
+    gates = Gates(module(FAN_OUT**2), library, BOXES)
+    assert gates.buffer() == FAN_OUT + 1
+    wide = module(4)
+    wide["cells"]["$first"] = {"type": "INV", "connections": {"A": [3], "Z": [4]}}
+    assert Gates(wide, library, BOXES).buffer() == 0
 
 
 def test_verilog_is_plain():

@@ -53,6 +53,7 @@ def test_a_library(tmp_path, compressed):
     flip_flop = library.cells["DFF"]
     assert (flip_flop.area, flip_flop.clocks) == (5.0, {"CK"})
     assert flip_flop.ways == {"D": "input", "CK": "input", "Q": "output"}
+    assert library.cells["BUF_X1"].loads == {"A": 1.0}
     assert "default_wire_load" not in library.text and "BUF_X9" in library.text
 
 
@@ -62,7 +63,7 @@ def test_a_library(tmp_path, compressed):
         (("BUF_", "INV_"), None),
         (('function : "A"', 'function : "B"'), None),
         (("nom_voltage", "voltage"), "does not say its corner"),
-        (("area : 9", "area : nine"), "has an area that is no number: 'nine'"),
+        (("area : 9", "area : nine"), "has 'nine' where a number belongs"),
         (('"A"; }', '"!A"; }'), None),
     ],
 )

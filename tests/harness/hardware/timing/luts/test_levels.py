@@ -9,7 +9,7 @@ from harness.hardware.timing.luts import levels as counting
 from harness.hardware.timing.luts.levels import Levels
 from harness.hardware.timing.netlist.borders import Borders
 from sw.errors import DnaError
-from tests.support.timing_designs import Array, Arrays, Chain, Pair, design
+from tests.support.timing_designs import Array, Arrays, Chain, Pair, Queues, design
 
 CHAINS = {
     "six": ("xor", 6, 1.0),
@@ -93,6 +93,13 @@ def test_arrays_of_what_is_there_often_are_judged_once(monkeypatch):
         found[often] = Levels(machine, lambda text: None).block("machine").block
     assert found[4].levels == found[5].levels > 1
     assert design(Arrays(count=1, elements=4)).arrays(4) == {"dna.array_0.element_0"}
+
+
+@pytest.mark.parametrize(("bits", "boxed"), [(255, False), (256, True)])
+def test_large_queues_of_which_there_are_several_are_judged_once(bits, boxed):
+    machine = design(Queues(count=2, bits=bits))
+    assert machine.arrays(99) == ({"dna.queue_0"} if boxed else set())
+    assert not design(Queues(count=1, bits=bits)).arrays(99)
 
 
 def test_what_is_kept_is_not_judged_again(monkeypatch):
