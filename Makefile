@@ -105,11 +105,12 @@ imagenet: setup ## an accuracy run of 50,000 photographs, made of the fetched on
 	$(BIN)/dna loadgen $(BUILD)/resnet50 --scenario Offline --accuracy --data-dir $(BUILD)/imagenet \
 	  --json $(BUILD)/imagenet.json
 
-bench: setup ## images/s of the functional model beside its peers (10 minutes)
+ISA  ?=
+bench: setup ## images/s of the functional model beside its peers, of an ISA such as avx2 (10 minutes)
 	@mkdir -p $(BUILD)
 	$(BIN)/dna fetch
 	test -d $(BUILD)/resnet50 || $(BIN)/dna quantize -o $(BUILD)/resnet50
-	$(BIN)/dna bench $(BUILD)/resnet50 --json $(BUILD)/bench.json
+	$(BIN)/dna bench $(BUILD)/resnet50 $(if $(ISA),--isa $(ISA)) --json $(BUILD)/bench.json
 
 network: setup ## whole ResNet50 on the RTL of micro, small and (64 x 64) nano; other memories (40 minutes when new)
 	scripts/network $(BIN) $(BUILD)/network micro small

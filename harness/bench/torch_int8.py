@@ -64,10 +64,8 @@ class TorchModel:
 
         The model has run before.
         """
-        with (
-            tempfile.TemporaryFile("w+") as log,
-            torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON),
-        ):
+        onednn: Any = torch.backends.mkldnn  # its types leave this out
+        with tempfile.TemporaryFile("w+") as log, onednn.verbose(onednn.VERBOSE_ON):
             kept = os.dup(_STDOUT)
             os.dup2(log.fileno(), _STDOUT)
             try:

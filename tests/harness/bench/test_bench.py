@@ -7,10 +7,11 @@ import onnx
 import pytest
 from click.testing import CliRunner
 
-from harness.bench import measure, onnx_qdq
-from harness.bench.contenders import CONTENDERS
+from harness.bench import limits, measure, onnx_qdq
+from harness.bench.contenders import CONTENDERS, Session
 from harness.bench.worker import started
 from harness.commands.run.bench import command
+from sim.functional.isa import available
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
@@ -127,6 +128,53 @@ def test_command(folder, tmp_path):
     assert written["ratio"]["1"] == speeds["functional"] / speeds[peer]
     assert written["details"]["1"]["functional"]["differing"] == 0
     assert f"{written['values']:,} values compared, 0 differ" in result.output
+
+
+@skips.needs_torch
+@pytest.mark.skipif("avx2" not in {isa.name for isa in available()}, reason=skips.KERNELS)
+def test_engines_are_held_to_an_instruction_set(folder, tmp_path):
+    """Their own records name AVX2 and nothing newer; those that cannot be limited are no peers."""
+    written = tmp_path / "bench.json"
+    arguments = [str(folder), "--rounds", "1", "--threads", "1", "--isa", "avx2"]
+    result = CliRunner().invoke(
+        command, [*arguments, "--json", str(written)], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    figures = json.loads(written.read_text())
+    details = figures["details"]["1"]
+    assert {name for name, each in details.items() if each["limited"]} == set(limits.LIMITED)
+    for name in limits.LIMITED:
+        text = " ".join(details[name]["kernels"])
+        assert "avx2" in text and "512" not in text and "vnni" not in text, name
+    assert details["functional"]["exact"] and details["litert"]["exact"]
+    assert all(each["share_of_peak"] > 0 for each in details.values())
+    assert details["functional"]["share_of_peak"] <= 1
+    assert figures["isa"] == "avx2"
+    peer = figures["best_peer"]["1"]
+    assert peer is None or (details[peer]["limited"] and details[peer]["exact"])
+    assert (figures["ratio"]["1"] is None) == (peer is None)
+    assert "cannot be limited" in result.output
+
+
+def test_an_instruction_set_that_this_cpu_does_not_have(folder, monkeypatch):
+    monkeypatch.setattr(limits, "available", tuple)
+    with pytest.raises(DnaError, match="--isa avx2: this CPU has none of them"):
+        limits.environment("avx2")
+
+
+def test_the_probe_tells_who_saturates():
+    """Pairs of products cut off at 16 bits, as vpmaddubsw does, are found out."""
+
+    def cut_off(graph, threads):
+        right = ReferenceModel(graph)
+        return Session(
+            lambda image: image,
+            lambda image: right.run(image[None])[0] // 2,
+            lambda logits: logits,
+        )
+
+    assert limits.exact(CONTENDERS["functional"][""])
+    assert not limits.exact(cut_off)
 
 
 @pytest.mark.parametrize("threads", ["0", "", "one", "1,-2", "1;2"])
