@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.data.fetch import photographs
-from harness.data.inputs import load_input, random_inputs
+from harness.data.inputs import load_input, preprocessing_of, random_inputs
 from harness.host.workers import run_tasks
 from sim.compare.engines import Comparer, Comparison
 from sim.compare.tflite import TfliteComparer, operator_name
@@ -92,6 +92,10 @@ def inputs(model: Model, files: tuple[Path, ...], noise: int | None) -> list[Int
         noise = RANDOM_INPUTS
     if noise is not None:
         return list(random_inputs(model.graph.tensors[model.graph.input].shape, noise))
+    if not files:
+        preprocessing_of(
+            model.network.manifest
+        )  # fetching photographs helps none that takes arrays
     chosen = list(files) or [path for path, _ in photographs()]
     return [entered(model.network, load_input(model.network.manifest, path)) for path in chosen]
 
