@@ -92,10 +92,8 @@ def inputs(model: Model, files: tuple[Path, ...], noise: int | None) -> list[Int
         noise = RANDOM_INPUTS
     if noise is not None:
         return list(random_inputs(model.graph.tensors[model.graph.input].shape, noise))
-    if not files:
-        preprocessing_of(
-            model.network.manifest
-        )  # fetching photographs helps none that takes arrays
+    if not files:  # photographs are no help to who takes arrays
+        preprocessing_of(model.network.manifest)
     chosen = list(files) or [path for path, _ in photographs()]
     return [entered(model.network, load_input(model.network.manifest, path)) for path in chosen]
 

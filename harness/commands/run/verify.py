@@ -168,7 +168,7 @@ def command(
         raise DnaError(
             "a whole program is one run; --workers and --scheduler share layers: say --layers '*'"
         )
-    images = images or (_first_photograph(),)
+    images = images or (_first_photograph(network),)
     count = program.images if program is not None else 1
     if len(images) > count and not (network.manifest.carries and whole):
         raise DnaError(f"{len(images)} images are too many: it computes {count} at a time")
@@ -303,9 +303,11 @@ def _configuration(name: str | None, network: Artifact) -> DnaConfig:
     return chosen
 
 
-def _first_photograph() -> Path:
+def _first_photograph(network: Artifact) -> Path:
     from harness.data.fetch import photographs
+    from harness.data.inputs import preprocessing_of
 
+    preprocessing_of(network.manifest)  # photographs are no help to who takes arrays
     return photographs()[0][0]
 
 

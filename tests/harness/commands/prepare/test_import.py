@@ -63,8 +63,10 @@ def test_it_runs_and_compiles_like_any_other(monkeypatch, capsys, tmp_path, impo
     assert run(monkeypatch, "compile", output, "--config", "nano", "-o", compiled) == 0
     assert artifact.load(compiled).program is not None
     assert run(monkeypatch, "compare", output, tmp_path / "image.npy") == 0
-    assert run(monkeypatch, "compare", output) == 2
-    assert "no photographs" in capsys.readouterr().err
+    for command in ("compare", "verify"):
+        capsys.readouterr()
+        assert run(monkeypatch, command, output) == 2
+        assert "no photographs" in capsys.readouterr().err
 
 
 def test_compare_runs_the_file_itself(monkeypatch, capsys, tmp_path, model):
