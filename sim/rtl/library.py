@@ -36,14 +36,16 @@ from sw.host import children
 
 FOLDER = Path(__file__).parent
 COMPILER = "g++"
-# -O2 is as fast as -O3 here and compiles quicker; -march=native is part of the cache's key. Long
-# functions of many stores take g++ a third less time if it does not look at all of them for each.
+# -O2 is as fast as -O3 here and compiles quicker, if loops become vectors as with -O3.
+# -march=native is part of the cache's key. Long functions of many stores take g++ a third less time
+# if it does not look at all of them for each.
 FLAGS = (
     "-O2",
     "-march=native",
     "-std=c++17",
     "-shared",
     "-fPIC",
+    "-fvect-cost-model=dynamic",
     "-fno-semantic-interposition",  # functions call each other, none from elsewhere
     "-Wl,-Bsymbolic-functions",
     "--param=sccvn-max-alias-queries-per-access=30",
