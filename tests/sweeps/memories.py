@@ -1,8 +1,9 @@
 """Networks on the named machines with every named memory, as a table in Markdown.
 
-    python -m tests.sweeps.memories build/v15.dna build/mnv2.dna --write docs/results.md
+    python -m tests.sweeps.memories build/v15.dna --timing f200=f200.json --write docs/results.md
 
-Each network is compiled for each memory and predicted by the cycle model. With ``--write`` the
+Each network is compiled for each memory and predicted by the cycle model, at the clock that the
+file of a machine proves, or else at an assumed one, which the table marks. With ``--write`` the
 table goes between its two marks in that page.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.hardware.energy import energy
-from harness.hardware.timing.clock import ASSUMED_MHZ
+from harness.hardware.timing.clock import ASSUMED, Clock, chosen
 from hw.config import PRESETS, DnaConfig
 from sim.cycles import predict
 from sim.memory.bandwidth import effective_bandwidth
@@ -27,7 +28,7 @@ from sw.graph import Graph
 MARK, END = "<!-- Written by tests.sweeps.memories. -->", "<!-- So far. -->"
 MACHINES = ("f200", "f100", "micro")
 MEMORIES = (*names(), "2xddr4-2400x64")
-HEAD = "| network, machine | memory | part of the port | cycles | ms | lost | MB moved | mJ |"
+HEAD = "| network, machine | MHz | memory | part of the port | cycles | ms | lost | MB moved | mJ |"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Result:
 
     Attributes:
         bandwidth: that the schedule is made for, as a part of the port's width.
+        clock: of the machine.
         cycles: by the cycle model, from start to interrupt.
         ideal: with the ideal memory.
         moved: bytes read and written in DRAM.
@@ -46,6 +48,7 @@ class Result:
     machine: str
     memory: str
     bandwidth: float
+    clock: Clock
     cycles: int
     ideal: int
     moved: int
@@ -54,9 +57,11 @@ class Result:
     def row(self) -> str:
         """Of the table."""
         lost = max(0.0, 1 - self.ideal / self.cycles)
-        milliseconds = self.cycles / (ASSUMED_MHZ * 1e3)
+        milliseconds = self.cycles / (self.clock.mhz * 1e3)
+        assumed = " (assumed)" if self.clock.proof == ASSUMED else ""
         cells = (
             f"{self.network}, {self.machine}",
+            f"{self.clock.mhz:g}{assumed}",
             self.memory,
             f"{self.bandwidth:.0%}".replace("%", " %"),
             f"{self.cycles:,}",
@@ -68,11 +73,11 @@ class Result:
         return f"| {' | '.join(cells)} |"
 
 
-def results(name: str, graph: Graph, config: DnaConfig) -> Iterator[Result]:
+def results(name: str, graph: Graph, config: DnaConfig, clock: Clock) -> Iterator[Result]:
     """A network on a machine with one memory after the other, the ideal one first."""
     ideal = 0
     for memory in MEMORIES:
-        model = MemoryModel.named(memory, ASSUMED_MHZ)
+        model = MemoryModel.named(memory, clock.mhz)
         bandwidth = effective_bandwidth(model, config)
         program = compile_graph(graph, config, bandwidth)
         prediction = predict(program, model)
@@ -80,12 +85,13 @@ def results(name: str, graph: Graph, config: DnaConfig) -> Iterator[Result]:
             ideal = prediction.cycles
         words = sum(prediction.words_read.values()) + prediction.words_written
         moved = words * config.dram_bytes_per_cycle
-        spent = energy(program, prediction, memory=memory, clock_mhz=ASSUMED_MHZ)
+        spent = energy(program, prediction, memory=memory, clock_mhz=clock.mhz)
         yield Result(
             name,
             config.name,
             memory,
             bandwidth,
+            clock,
             prediction.cycles,
             ideal,
             moved,
@@ -107,14 +113,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("networks", nargs="+", type=Path, metavar="ARTIFACT")
     parser.add_argument("--machines", default=",".join(MACHINES))
+    parser.add_argument("--timing", action="append", default=[], metavar="MACHINE=FILE")
     parser.add_argument("--write", type=Path, metavar="PAGE")
     asked = parser.parse_args(arguments)
-    lines = [HEAD, "|---|---|" + "---:|" * (HEAD.count("|") - 3)]
+    files = dict(each.split("=", 1) for each in asked.timing)
+    lines = [HEAD, "|---|---:|---|" + "---:|" * (HEAD.count("|") - 4)]
     for path in asked.networks:
         network = artifact.load(path)
         for machine in asked.machines.split(","):
             name = network.manifest.model
-            for result in results(name, network.graph, PRESETS[machine]):
+            file = Path(files[machine]) if machine in files else None
+            clock, _ = chosen(PRESETS[machine], file, None)
+            for result in results(name, network.graph, PRESETS[machine], clock):
                 lines.append(result.row())
                 print(lines[-1], flush=True)
     if asked.write is not None:
