@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from harness.bench.contenders import CONTENDERS, OURS, Load
+from harness.bench.isas import LIMITS
 from sim.functional.isa import VARIABLE, available
 from sim.reference import ReferenceModel
 from sw.errors import DnaError
@@ -14,13 +17,6 @@ from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights
 
 ONEDNN_VARIABLE = "ONEDNN_MAX_CPU_ISA"
-LIMITS: Mapping[str, str] = {
-    "avx2": "AVX2",
-    "avxvnni": "AVX2_VNNI",
-    "avx512vnni": "AVX512_CORE_VNNI",
-}
-"""What oneDNN, in OpenVINO and PyTorch, calls the instruction sets that kernels here have."""
-
 LIMITED: Mapping[str, tuple[str, ...]] = {
     OURS: tuple(CONTENDERS[OURS]),
     "openvino": tuple(CONTENDERS["openvino"]),
@@ -31,18 +27,26 @@ LIMITED: Mapping[str, tuple[str, ...]] = {
 _CHANNELS = 64
 
 
-def environment(isa: str | None) -> dict[str, str]:
-    """The variables that limit every engine that can be limited.
+@contextlib.contextmanager
+def held(isa: str | None) -> Iterator[None]:
+    """Hold every engine that can be limited, here and in processes that start meanwhile.
 
     Raises:
         DnaError: this CPU does not have the instruction set.
     """
-    if isa is None:
-        return {}
     names = [each.name for each in available()]
-    if isa not in names:
+    if isa is not None and isa not in names:
         raise DnaError(f"--isa {isa}: this CPU has {', '.join(names) or 'none of them'}")
-    return {VARIABLE: isa, ONEDNN_VARIABLE: LIMITS[isa]}
+    before = {name: os.environ.get(name) for name in (VARIABLE, ONEDNN_VARIABLE)}
+    if isa is not None:
+        os.environ.update({VARIABLE: isa, ONEDNN_VARIABLE: LIMITS[isa]})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def variants(contender: str, isa: str | None) -> tuple[str, ...]:

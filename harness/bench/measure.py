@@ -110,10 +110,10 @@ def compare(
     Args:
         images: int8 [images, *input shape].
         expected: the reference's logits, int8 [images, classes].
-        isa: the instruction set that engines are limited to, those that can be.
+        isa: the instruction set that engines are held to (:func:`limits.held`), those that can be.
 
     Raises:
-        DnaError: a contender cannot run the network, or this CPU does not have ``isa``.
+        DnaError: a contender cannot run the network.
     """
     with contextlib.ExitStack() as stack:
         chosen: dict[str, tuple[str, Worker]] = {}
@@ -165,9 +165,7 @@ def _fastest(
         for variant in limits.variants(contender, isa):
             own = losers.enter_context(contextlib.ExitStack())
             try:
-                worker = own.enter_context(
-                    started(artifact, contender, variant, threads, limits.environment(isa))
-                )
+                worker = own.enter_context(started(artifact, contender, variant, threads))
                 worker.logits(images[:1])
             except DnaError as error:
                 failures.append(str(error))

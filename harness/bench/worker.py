@@ -7,10 +7,9 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,21 +83,8 @@ class Worker:
 
 
 @contextlib.contextmanager
-def started(
-    artifact: Path,
-    contender: str,
-    variant: str,
-    threads: int,
-    variables: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[Worker]:
+def started(artifact: Path, contender: str, variant: str, threads: int) -> Iterator[Worker]:
     """A worker, alive for the length of a ``with`` block.
-
-    Args:
-        artifact: with the network to load.
-        contender: by name.
-        variant: of it, by name.
-        threads: of the engine.
-        variables: of the worker's environment, besides those that are there.
 
     Raises:
         DnaError: the contender cannot load the network.
@@ -106,9 +92,7 @@ def started(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(
-        target=_serve,
-        args=(theirs, artifact, contender, variant, threads, dict(variables)),
-        daemon=True,
+        target=_serve, args=(theirs, artifact, contender, variant, threads), daemon=True
     )
     process.start()
     theirs.close()
@@ -124,16 +108,10 @@ def started(
 
 
 def _serve(
-    connection: Connection,
-    artifact: Path,
-    contender: str,
-    variant: str,
-    threads: int,
-    variables: dict[str, str],
+    connection: Connection, artifact: Path, contender: str, variant: str, threads: int
 ) -> None:
     """The child: load, then answer until the parent hangs up."""
     children.end_with_parent()
-    os.environ.update(variables)
     # Contenders log to stderr behind Python's back; what goes wrong is said over the connection.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     from harness.bench import limits

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.bench.isas import LIMITS
 from harness.commands.common import PATH, check_writable, json_option, write_json
 from harness.commands.numbers import Count
 from sw.errors import DnaError
@@ -49,7 +49,7 @@ def _counts(context: click.Context, parameter: click.Parameter, value: str) -> t
 )
 @click.option(
     "--isa",
-    type=click.Choice(("avx2", "avxvnni", "avx512vnni")),
+    type=click.Choice(tuple(LIMITS)),
     help="Hold the engines that can be limited to these instructions; the others are no peers.",
 )
 @json_option
@@ -90,7 +90,6 @@ def command(
     from sw.artifact import load
 
     check_writable(json_file)
-    variables = limits.environment(isa)
     network = load(artifact)
     check_alone(network.manifest)
     graph = network.graph
@@ -99,9 +98,9 @@ def command(
     images = measure.noise(graph, measure.CHECKED_IMAGES)
     results: dict[int, dict[str, ContenderResult]] = {}
     peaks: dict[int, float] = {}
-    os.environ.update(variables)  # our own bits are checked with the same instructions
-    used = chosen()
-    with Console(stderr=True).status("") as status:
+    # Our own bits are checked with the same instructions.
+    with limits.held(isa), Console(stderr=True).status("") as status:
+        used = chosen()
         expected, bits = measure.check_bits(graph, images, status.update)
         for count in threads:
             results[count] = measure.compare(

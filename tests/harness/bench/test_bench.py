@@ -1,6 +1,7 @@
 """The peers compute the same network, and ``dna bench`` says what it measured."""
 
 import json
+import os
 
 import numpy as np
 import onnx
@@ -11,7 +12,7 @@ from harness.bench import limits, measure, onnx_qdq
 from harness.bench.contenders import CONTENDERS, Session
 from harness.bench.worker import started
 from harness.commands.run.bench import command
-from sim.functional.isa import available
+from sim.functional.isa import ISAS, available
 from sim.reference import ReferenceModel
 from sw import artifact
 from sw.errors import DnaError
@@ -158,8 +159,20 @@ def test_engines_are_held_to_an_instruction_set(folder, tmp_path):
 
 def test_an_instruction_set_that_this_cpu_does_not_have(folder, monkeypatch):
     monkeypatch.setattr(limits, "available", tuple)
-    with pytest.raises(DnaError, match="--isa avx2: this CPU has none of them"):
-        limits.environment("avx2")
+    with (
+        pytest.raises(DnaError, match="--isa avx2: this CPU has none of them"),
+        limits.held("avx2"),
+    ):
+        pass
+
+
+def test_a_limit_ends_where_it_was_asked_for(monkeypatch):
+    monkeypatch.setattr(limits, "available", lambda: ISAS)
+    monkeypatch.setenv("DNA_ISA", "none")
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    with limits.held("avx2"):
+        assert (os.environ["DNA_ISA"], os.environ["ONEDNN_MAX_CPU_ISA"]) == ("avx2", "AVX2")
+    assert os.environ["DNA_ISA"] == "none" and "ONEDNN_MAX_CPU_ISA" not in os.environ
 
 
 def test_the_probe_tells_who_saturates():
