@@ -176,9 +176,7 @@ class WholeModel:
         more = {name: values[name] for name in self._graph.further if name in values}
         maps = self._machine.outputs(values[self._graph.input], more)
         found: dict[str, Values] = dict(zip(self._graph.outputs, maps, strict=True))
-        for state in self._graph.states:
-            shape = self._graph.tensors[state.source].shape
-            self._carried[state.source] = found[state.target].reshape(shape)
+        self._carried = self._graph.carried(found)
         if self._tail is None:
             return {name: found[name] for name in self._graph.answers}
         started = time.perf_counter()

@@ -98,6 +98,13 @@ class Graph(msgspec.Struct):
         """What the first call begins with, by the name of the input."""
         return {state.source: self.constants[f"{state.source}.initial"] for state in self.states}
 
+    def carried(self, found: Mapping[str, Array]) -> dict[str, Array]:
+        """What the next call begins with, by the name of the input; ``found``: all outputs."""
+        return {
+            state.source: found[state.target].reshape(self.tensors[state.source].shape)
+            for state in self.states
+        }
+
     def fed(self, image: Array, further: Mapping[str, Array]) -> list[Array]:
         """All inputs in order, int8; a state that is not given has its initial value.
 

@@ -11,6 +11,7 @@ from sim.compare.engines import total
 from sim.compare.tflite import TfliteComparer
 from sim.compare.whole import WholeComparer
 from sw import artifact, operators
+from sw.artifact import Artifact
 from sw.frontends.tflite import ImportedFile, import_file
 
 RANDOM_INPUTS = 2
@@ -53,9 +54,13 @@ def imported_tflite(path: Path) -> tuple[ImportedFile, dict[str, Any]]:
     }
 
 
-def _answers(path: Path, file: ImportedFile) -> list[tuple[str, int, int]]:
-    """Of each output of the file: its name, values that were compared, and those that differ."""
-    network = artifact.make(
+def network_of(path: Path, file: ImportedFile) -> Artifact:
+    """A file as an artifact that takes arrays.
+
+    Raises:
+        DnaError: as :func:`sw.artifact.make`.
+    """
+    return artifact.make(
         file.imported.graph,
         model=path.stem,
         framework="tflite",
@@ -63,6 +68,11 @@ def _answers(path: Path, file: ImportedFile) -> list[tuple[str, int, int]]:
         host=file.host,
         models=file.models,
     )
+
+
+def _answers(path: Path, file: ImportedFile) -> list[tuple[str, int, int]]:
+    """Of each output of the file: its name, values that were compared, and those that differ."""
+    network = network_of(path, file)
     whole = WholeComparer(path.read_bytes(), file, network)
     for seed in range(CALLS if network.manifest.carries else RANDOM_INPUTS):
         whole.compare(seed)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from harness.data.fetch import photographs
 from harness.data.inputs import load_input, preprocessing_of, random_inputs
 from harness.host.workers import run_tasks
+from harness.verify.imported_tflite import network_of
 from sim.compare.engines import Comparer, Comparison
 from sim.compare.tflite import TfliteComparer, operator_name
 from sim.host import entered
@@ -69,15 +70,7 @@ def read(path: Path) -> Model:
         for step in imported.steps
         if step.graph_tensor is not None
     }
-    network = artifact.make(
-        graph,
-        model=path.stem,
-        framework="tflite",
-        preprocessing=None,
-        host=file.host,
-        models=file.models,
-    )
-    return Model(path, graph, reads, network)
+    return Model(path, graph, reads, network_of(path, file))
 
 
 def inputs(model: Model, files: tuple[Path, ...], noise: int | None) -> list[Int8Array]:

@@ -130,7 +130,8 @@ def verify_calls(
     """
     from sim.functional import FunctionalModel
 
-    model, carried = FunctionalModel(graph), dict(graph.initial())
+    model = FunctionalModel(graph) if graph.states else None
+    carried = graph.initial()
     figures: list[dict[str, Any]] = []
     right = True
     for number, (pixels, given) in enumerate(calls):
@@ -140,12 +141,9 @@ def verify_calls(
         found, passed = verify_whole(graph, program, pixels, further, **options)
         figures.append(found)
         right &= passed
-        if not graph.states:
-            continue
-        outputs = dict(zip(graph.outputs, model.outputs(pixels, further), strict=True))
-        for state in graph.states:
-            shape = graph.tensors[state.source].shape
-            carried[state.source] = outputs[state.target].reshape(shape)
+        if model is not None:
+            outputs = model.outputs(pixels, further)
+            carried = graph.carried(dict(zip(graph.outputs, outputs, strict=True)))
     if len(calls) == 1:
         return figures[0], right
     sums = {name: sum(each[name] for each in figures) for name in ("values", "mismatches")}

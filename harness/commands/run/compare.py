@@ -104,7 +104,9 @@ def command(
     chosen = operators.inputs(compared, inputs, noise)
     with counted(Console(stderr=True), "comparing", len(chosen)) as done:
         rows = total(operators.compare(compared, chosen, jobs or computer.cpus(), done))
-    ran = config_name and on_the_machine(compared.graph, config_name, chosen[0], rtl)
+    ran = None
+    if config_name is not None:
+        ran = on_the_machine(compared.graph, config_name, chosen[0], rtl)
     values = sum(row.values for row in rows)
     mismatches = sum(row.mismatches for row in rows)
 
@@ -119,7 +121,7 @@ def command(
         }
         for row in rows
     ]
-    console.print(table_of(lines, ran or None))
+    console.print(table_of(lines, ran))
     if mismatches:
         table = Table("operator", "values", "mismatches", "first difference", "quantization")
         for row in rows:
@@ -148,7 +150,7 @@ def command(
                     "mismatches": row.mismatches,
                     "built_in_differ": row.built_in,
                     "built_in_largest": row.largest,
-                    **_of_machine(ran or None, compared.origins[row.operation][-1]),
+                    **_of_machine(ran, compared.origins[row.operation][-1]),
                 }
                 for row in rows
             ],

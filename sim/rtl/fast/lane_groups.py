@@ -194,8 +194,8 @@ class Groups:
                 simple[wire].append((place, chunks[0].low, chunks[0].width))
                 continue
             rest[place] = chunks
-        for start, stop in self._alike(rest):
-            value, constant = self._joined(rest[start], start)
+        for start, stop, value in self._alike(rest):
+            constant = not any(chunk.wire for chunk in rest[start])
             target = code.setup if constant and start not in covered else code.gather
             loop = f"for (int k = {start}; k < {stop}; k++) "
             target.append(f"{loop}{array}[k] = {element}({value});")
@@ -206,22 +206,23 @@ class Groups:
             fresh = covered.isdisjoint(place for place, *_ in places)
             (code.changes[pin] if fresh else code.gather).extend(lines)
 
-    def _alike(self, seen: Mapping[int, tuple[Chunk, ...]]) -> Iterator[tuple[int, int]]:
-        """Places from start to stop that see the same of instances that lie as they do."""
-        start = stop = -1
-        shape = None
-        for place, chunks in seen.items():
-            values = [self._joined((chunk,), place)[0] for chunk in chunks]
-            if place != stop or values != shape:
-                if start >= 0:
-                    yield start, stop
-                start, shape = place, values
-            stop = place + 1
-        if start >= 0:
-            yield start, stop
+    def _alike(self, seen: Mapping[int, tuple[Chunk, ...]]) -> list[tuple[int, int, str]]:
+        """Places from start to stop that see the same of instances that lie as they do; and what.
 
-    def _joined(self, chunks: tuple[Chunk, ...], place: int) -> tuple[str, bool]:
-        """The value of what place ``k`` sees if ``place`` does, and whether it never changes."""
+        Args:
+            seen: by place, in order.
+        """
+        alike: list[tuple[int, int, str]] = []
+        for place, chunks in seen.items():
+            value = self._joined(chunks, place)
+            if alike and alike[-1][1:] == (place, value):
+                alike[-1] = (alike[-1][0], place + 1, value)
+            else:
+                alike.append((place, place + 1, value))
+        return alike
+
+    def _joined(self, chunks: tuple[Chunk, ...], place: int) -> str:
+        """The value of what place ``k`` sees if place ``place`` sees ``chunks``."""
         parts, position = [], 0
         for chunk in chunks:
             mask = f"{(1 << chunk.width) - 1:#x}ull"
@@ -236,7 +237,7 @@ class Groups:
                 part = f"lane_bits(top.{pin}.data, {chunk.low}, {chunk.width})"
             parts.append(f"{part} << {position}")
             position += chunk.width
-        return " | ".join(parts), not any(chunk.wire for chunk in chunks)
+        return " | ".join(parts)
 
 
 def _equal(arrays: list[str]) -> str:

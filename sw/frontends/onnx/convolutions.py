@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sw.composed.dilated import dilated
 from sw.composed.grouped import grouped_conv2d
 from sw.composed.transposed import transposed_conv2d
 from sw.frontends.onnx.entry import TO_FIRST, Entry
@@ -123,17 +124,12 @@ class Convolutions(Entry):
     def convolved(self, pending: Pending) -> tuple[Weights, Window]:
         """Weights and window of a convolution; zeros between the weights of a dilated one."""
         node, weights = pending.node, self.weights(pending, 4, 0)
-        *outer, height, width = weights.values.shape
         dilations = node.attribute("dilations", [1, 1])
         if len(dilations) != 2 or min(dilations) < 1 or max(dilations) > MAX_DILATION:
             node.refuse(f"dilations {dilations}", f"1 to {MAX_DILATION}")
-        down, across = dilations
-        spread = ((height - 1) * down + 1, (width - 1) * across + 1)
-        values = np.zeros((*outer, *spread), np.int8)
-        values[..., ::down, ::across] = weights.values
-        window = self.window(node, (height, width))
-        weights = dataclasses.replace(weights, values=values)
-        return weights, dataclasses.replace(window, kernel=spread)
+        window = self.window(node, weights.values.shape[2:])
+        weights = dilated(weights, (dilations[0], dilations[1]), 2)
+        return weights, dataclasses.replace(window, kernel=weights.values.shape[2:])
 
     def weights(self, pending: Pending, rank: int, axis: int) -> Weights:
         """Weights in the file's order, with the scales of the output channels along ``axis``."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from torch.fx import Node
 
+from sw.composed.dilated import dilated
 from sw.composed.grouped import grouped_conv2d
 from sw.composed.transposed import transposed_conv2d
 from sw.errors import DnaError
@@ -106,13 +107,9 @@ class Weighted(Nodes):
         """Name, weights and window of a convolution; zeros between the weights of a dilated one."""
         name = self.name(node)
         stride, pads, dilation = arguments(node, 3, [1, 1], [0, 0], [1, 1])[:3]
-        weights, (down, across) = self.weights(node, name), pair_of(dilation)
-        *outer, height, width = weights.values.shape
-        spread = ((height - 1) * down + 1, (width - 1) * across + 1)
-        values = np.zeros((*outer, *spread), np.int8)
-        values[..., ::down, ::across] = weights.values
-        weights = dataclasses.replace(weights, values=values)
-        return name, weights, Window(spread, pair_of(stride), pads_of(pads))
+        weights = dilated(self.weights(node, name), pair_of(dilation), 2)
+        window = Window(weights.values.shape[2:], pair_of(stride), pads_of(pads))
+        return name, weights, window
 
     def linear(self, node: Node) -> str:
         """A linear layer."""

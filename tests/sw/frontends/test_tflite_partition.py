@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import dna
+from harness.verify.imported_tflite import network_of
 from sim.compare.whole import WholeComparer
 from sim.host import WholeModel, entered, host_time
 from sim.runtime import Runtime
@@ -26,23 +27,12 @@ def imported(tmp_path, name, seed=0):
     return path, import_file(path)
 
 
-def made(path, file):
-    return artifact.make(
-        file.imported.graph,
-        model=path.stem,
-        framework="tflite",
-        preprocessing=None,
-        host=file.host,
-        models=file.models,
-    )
-
-
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("seed", range(3))
 def test_both_parts_together_are_litert(tmp_path, name, seed):
     path, file = imported(tmp_path, name, seed)
     place = tmp_path / "model.dna"
-    artifact.save(made(path, file), place)
+    artifact.save(network_of(path, file), place)
     compared = WholeComparer(path.read_bytes(), file, artifact.load(place))
     for number in range(3):
         compared.compare(number)
@@ -53,7 +43,7 @@ def test_both_parts_together_are_litert(tmp_path, name, seed):
 def test_a_value_that_differs_is_counted(tmp_path):
     path, file = imported(tmp_path, "detector")
     content = path.read_bytes()
-    compared = WholeComparer(content, file, made(*imported(tmp_path, "detector", 1)))
+    compared = WholeComparer(content, file, network_of(*imported(tmp_path, "detector", 1)))
     compared.compare(0)
     assert any(each.differing for each in compared.answered)
 
@@ -72,7 +62,7 @@ def test_a_head(tmp_path):
     path, file = imported(tmp_path, "with_a_head")
     assert file.host.tail is None
     assert file.host.head.operators == {"SQUARE": 1, "QUANTIZE": 1}
-    network = made(path, file)
+    network = network_of(path, file)
     assert network.manifest.classifies
     assert network.manifest.given_shape == (6, 6, 3)
     given = np.full((6, 6, 3), 0.5, np.float32)
@@ -119,7 +109,7 @@ def test_commands(tmp_path):
 
 def test_the_answer_is_not_one_map(tmp_path):
     path, file = imported(tmp_path, "detector")
-    network = made(path, file)
+    network = network_of(path, file)
     runtime = Runtime(network)
     image = np.zeros((8, 8, 3), np.float32)
     with pytest.raises(DnaError, match=r"Runtime\.infer"):
@@ -143,7 +133,7 @@ def test_the_answer_is_not_one_map(tmp_path):
 def test_a_host_that_does_not_fit_is_refused(tmp_path, change, words):
     path, file = imported(tmp_path, "detector")
     place = tmp_path / "model.dna"
-    artifact.save(made(path, file), place)
+    artifact.save(network_of(path, file), place)
     rewrite(place, lambda manifest: change(manifest["host"]["tail"]))
     with pytest.raises(DnaError, match=words):
         artifact.load(place)
@@ -152,7 +142,7 @@ def test_a_host_that_does_not_fit_is_refused(tmp_path, change, words):
 def test_a_changed_model_of_the_host_is_refused(tmp_path):
     path, file = imported(tmp_path, "detector")
     place = tmp_path / "model.dna"
-    before = artifact.network_digest(artifact.save(made(path, file), place))
+    before = artifact.network_digest(artifact.save(network_of(path, file), place))
     (place / TAIL).write_bytes(b"nothing")
     with pytest.raises(DnaError, match="checksum"):
         artifact.load(place)

@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from click.testing import CliRunner
 
 from harness.cli import dna
+from harness.verify.imported_tflite import network_of
 from hw.config import PRESETS
 from sim.compare.tflite import TfliteComparer
 from sim.compare.whole import WholeComparer
@@ -36,21 +37,10 @@ def imported(tmp_path, name, seed=0):
     return path, import_file(path)
 
 
-def made(path, file):
-    return artifact.make(
-        file.imported.graph,
-        model=path.stem,
-        framework="tflite",
-        preprocessing=None,
-        host=file.host,
-        models=file.models,
-    )
-
-
 def saved(tmp_path, name, seed=0):
     path, file = imported(tmp_path, name, seed)
     place = tmp_path / f"{name}.dna"
-    artifact.save(made(path, file), place)
+    artifact.save(network_of(path, file), place)
     return path, file, place
 
 
@@ -273,6 +263,6 @@ def test_an_artifact_that_lost_its_state_is_damaged(tmp_path):
     _, file = imported(tmp_path, "accumulator")
     graph = file.imported.graph
     graph.constants["state1.initial"] = graph.constants["state1.initial"][..., :2].copy()
-    artifact.save(made(tmp_path / "x", file), tmp_path / "x.dna")
+    artifact.save(network_of(tmp_path / "x", file), tmp_path / "x.dna")
     with pytest.raises(DnaError, match="begins with"):
         artifact.load(tmp_path / "x.dna")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from sw.composed.dilated import dilated
 from sw.composed.grouped import grouped_conv2d
 from sw.composed.transposed import transposed_conv2d
 from sw.frontends.tflite.file.operator import TfliteOperator
@@ -115,12 +115,10 @@ class Convolutions(WideWeights, Copies):
     def dilated(self, operator: TfliteOperator, weights: Weights) -> Weights:
         """The weights of a convolution, with zeros between them where it is dilated."""
         down, across = operator.option("dilationHFactor"), operator.option("dilationWFactor")
-        first, height, width, last = weights.values.shape
+        height, width = weights.values.shape[1:3]
         spread = ((height - 1) * down + 1, (width - 1) * across + 1)
         if min(down, across) < 1 or max(spread) > MAX_SPREAD:
             operator.refuse(
                 f"dilation {[down, across]} of {[height, width]}", f"at most {MAX_SPREAD} rows"
             )
-        values = np.zeros((first, *spread, last), weights.values.dtype)
-        values[:, ::down, ::across] = weights.values
-        return dataclasses.replace(weights, values=values)
+        return dilated(weights, (down, across), 1)
