@@ -74,11 +74,18 @@ EXTREMUM = Operator(
         "onnx": Spelling(
             names=("Max", "Min"), note="of two; quantized as the result is, else convolutions do it"
         ),
-        "pytorch": Spelling(absent="not read yet"),
+        "pytorch": Spelling(
+            names=(
+                *("aten.maximum.default", "aten.max.other"),
+                *("aten.minimum.default", "aten.min.other"),
+            ),
+            note="of two maps, or a map and a pixel, which share a scale",
+        ),
     },
     operands=2,
     constraints=(constraints.ONE_SHAPE,),
     shape=shapes.same,
+    keeps_quantization=True,
 )
 
 FUNCTION = Operator(
@@ -121,6 +128,6 @@ PARAMETRIC = Operator(
     spelling={
         "tflite": Spelling(names=("PRELU",), note="constant slopes"),
         "onnx": Spelling(absent="not read yet"),
-        "pytorch": Spelling(absent="not read yet"),
+        "pytorch": Spelling(names=("aten.prelu.default",), note="slopes are int8 then"),
     },
 )

@@ -278,9 +278,7 @@ ACTIVATION = Operator(
                 *("aten.clamp.default", "aten.clamp_.default"),
             ),
             note="bounds 0 and 6",
-            instead_of={
-                f"aten.{kind}.default": _FUSED_TORCH for kind in (*("prelu", "gelu", "elu"),)
-            },
+            instead_of={f"aten.{kind}.default": _FUSED_TORCH for kind in ("gelu", "elu")},
         ),
     },
 )
