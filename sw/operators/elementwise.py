@@ -104,7 +104,14 @@ FUNCTION = Operator(
             note="of other types than INT8 only behind the logits, by the host",
             instead_of={"GELU": "HARD_SWISH", "EXP": "LOGISTIC", "SQRT": "LOGISTIC"},
         ),
-        "onnx": Spelling(absent="not read yet"),
+        "onnx": Spelling(
+            names=(
+                *("Sigmoid (of a map)", "QLinearSigmoid (of a map)", "Tanh", "HardSwish"),
+                *("HardSigmoid", "LeakyRelu", "QLinearLeakyRelu", "Elu"),
+            ),
+            note="ONNX Runtime's results; SiLU is a product with its Sigmoid",
+            instead_of={"Gelu": "HardSwish", "Mish": "HardSwish", "Selu": "Elu"},
+        ),
         "pytorch": Spelling(
             names=(
                 *("aten.sigmoid.default", "aten.tanh.default"),
@@ -127,7 +134,7 @@ PARAMETRIC = Operator(
     machine="what those are",
     spelling={
         "tflite": Spelling(names=("PRELU",), note="constant slopes"),
-        "onnx": Spelling(absent="not read yet"),
+        "onnx": Spelling(names=("PRelu",), note="constant slopes"),
         "pytorch": Spelling(names=("aten.prelu.default",), note="slopes are int8 then"),
     },
 )

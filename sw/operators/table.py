@@ -262,13 +262,7 @@ ACTIVATION = Operator(
         "onnx": Spelling(
             names=("Relu", "Clip"),
             note="Clip to 0..6; between quantizations of their own an identity convolution",
-            instead_of=dict.fromkeys(
-                (
-                    *("LeakyRelu", "PRelu", "HardSwish", "HardSigmoid", "Tanh", "Elu"),
-                    "QLinearLeakyRelu",
-                ),
-                _FUSED_ONNX,
-            ),
+            instead_of={"ThresholdedRelu": _FUSED_ONNX},
         ),
         "pytorch": Spelling(
             names=(

@@ -58,7 +58,10 @@ EXAMPLES: dict[str, Callable[[], nn.Module]] = {
         lambda x: functional.adaptive_avg_pool2d(functional.max_pool2d(x, 2, 1), 1) * x
     ),
     "extremum": lambda: Around(
-        lambda x: torch.minimum(torch.maximum(x, x * x), functional.adaptive_avg_pool2d(x, 1))
+        lambda x: torch.minimum(
+            torch.maximum(x, functional.adaptive_avg_pool2d(x, 1)),
+            functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+        )
     ),
     "parametric ReLU": lambda: Around(_same, nn.PReLU(8)),
     "bilinear resize": lambda: Around(

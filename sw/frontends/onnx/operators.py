@@ -16,7 +16,7 @@ import numpy as np
 from sw.composed.padded import padded
 from sw.errors import DnaError
 from sw.frontends.onnx.convolutions import LAYOUTS, Layout
-from sw.frontends.onnx.moves import Moves
+from sw.frontends.onnx.functions import Functions
 from sw.frontends.onnx.node import Node
 from sw.frontends.onnx.values import Constant, Pending, Value
 from sw.graph_builder import Output
@@ -25,7 +25,7 @@ from sw.operations import Padding
 from sw.operators import find
 
 
-class Computation(Moves):
+class Computation(Functions):
     """Adds operations to the graph, one node after the other."""
 
     def compute(self, node: Node) -> None:
@@ -209,6 +209,7 @@ _INPUTS = {
     "ReduceMean": 2,
     "Sub": 2,
     "Mul": 2,
+    "PRelu": 2,
     "Slice": 5,
     "Split": 2,
     "Resize": 4,
@@ -226,6 +227,8 @@ BUILDERS: dict[str, Builder] = {
     "addition": Computation.addition,
     "multiplication": Computation.multiplication,
     "extremum": Computation.extremum,
+    "function": Computation.function,
+    "parametric ReLU": Computation.parametric,
     "concatenation": Computation.concatenation,
     "slice": Computation.slice,
     "nearest resize": Computation.resize,
