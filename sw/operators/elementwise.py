@@ -72,7 +72,7 @@ EXTREMUM = Operator(
             note="of a map and one number a function",
         ),
         "onnx": Spelling(
-            names=("Max", "Min"), note="of two; quantized as the result is, else convolutions do it"
+            names=("Max", "Min"), note="of two; quantized as the result is, else functions do it"
         ),
         "pytorch": Spelling(
             names=(

@@ -16,7 +16,7 @@ CONCATENATION = Operator(
     spelling={
         "tflite": Spelling(names=("CONCATENATION",)),
         "onnx": Spelling(
-            names=("Concat",), note="parts quantized as the result is, else convolutions do it"
+            names=("Concat",), note="parts quantized as the result is, else functions do it"
         ),
         "pytorch": Spelling(names=("aten.cat.default",), note="along the channels"),
     },

@@ -261,7 +261,7 @@ ACTIVATION = Operator(
         ),
         "onnx": Spelling(
             names=("Relu", "Clip"),
-            note="Clip to 0..6; between quantizations of their own an identity convolution",
+            note="Clip to 0..6; between quantizations of their own a function",
             instead_of={"ThresholdedRelu": _FUSED_ONNX},
         ),
         "pytorch": Spelling(

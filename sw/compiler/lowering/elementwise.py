@@ -85,7 +85,7 @@ def _identity(
     tensor = context.graph.tensors[source]
     plane = context.plane(tensor)
     follow = context.follows[operation.output]
-    by_words = 1 < plane.words and plane.row_words <= min(LIMITS["in_width"], LIMITS["out_width"])
+    by_words = plane.words > 1 and plane.row_words <= min(LIMITS["in_width"], LIMITS["out_width"])
     channels = context.config.rows if by_words else plane.channels
     return Convolution(
         number=number,

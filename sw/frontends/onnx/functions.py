@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from sw.errors import DnaError
-from sw.frontends.onnx.moves import Moves
+from sw.frontends.onnx.convolutions import Convolutions
 from sw.frontends.onnx.node import Node
 from sw.frontends.onnx.values import Constant, Pending, Value
 from sw.frontends.tflite.operators.prelu import VALUES, prelu
@@ -45,7 +47,7 @@ ATTRIBUTES: dict[str, dict[str, float]] = {
 """Of each operator, with their defaults."""
 
 
-class Functions(Moves):
+class Functions(Convolutions):
     """Adds them to the graph."""
 
     def function(self, pending: Pending, name: str, output: Output) -> Value:
@@ -53,18 +55,55 @@ class Functions(Moves):
         node, value = pending.node, pending.inputs[0]
         if node.kind.startswith(INTEGER) and not node.input(OUTPUT_ZERO):
             node.refuse("its output has no zero point", "one")  # ONNX Runtime ends the process
-        source = self.build.tensor(value.name)
-        table = _results(node, source, output, None).reshape(BYTES)
-        operation = Lookup(name=name, inputs=(value.name,), output=name, function="table")
-        found: Value = dataclasses.replace(value, name=self.build.lookup(operation, table, output))
+        kind = node.kind.removeprefix(INTEGER)
+        given = {what: node.attribute(what, default) for what, default in ATTRIBUTES[kind].items()}
+        for what, number in given.items():
+            if not math.isfinite(number):
+                node.refuse(f"{what} {number}", "a number")
+        made = self.looked_up(node, name, value.name, output, kind, given)
+        found: Value = dataclasses.replace(value, name=made)
         return found
+
+    def activation_alone(self, pending: Pending, name: str, output: Output) -> Value:
+        """Relu and Clip between quantizations of their own."""
+        value = pending.inputs[0]
+        made = self.looked_up(pending.node, name, value.name, output)
+        found: Value = dataclasses.replace(value, name=made)
+        return found
+
+    def requantized(self, node: Node, name: str, x: str, output: Output) -> str:
+        """A map with the quantization of a result; itself, if it has that."""
+        tensor = self.build.tensor(x)
+        same = (float(np.float32(output.scale)), output.zero_point)
+        if (tensor.scale, tensor.zero_point) == same:
+            return x
+        return self.looked_up(node, name, x, Output(output.scale, output.zero_point))
+
+    def looked_up(
+        self,
+        node: Node,
+        name: str,
+        x: str,
+        output: Output,
+        kind: str | None = None,
+        given: Mapping[str, float] = MappingProxyType({}),
+    ) -> str:
+        """What an operator gives for each value of ``x``; None: it is only quantized anew.
+
+        An activation of ``output`` bounds the result.
+        """
+        source = self.build.tensor(x)
+        table = _results(node, source, output, kind, given).reshape(BYTES)
+        bounded = np.clip(table, *output.bounds).astype(np.int8)
+        operation = Lookup(name=name, inputs=(x,), output=name, function="table")
+        return self.build.lookup(operation, bounded, Output(output.scale, output.zero_point))
 
     def parametric(self, pending: Pending, name: str, output: Output) -> Value:
         """PRelu with a slope for each channel, or one for all."""
         node, value = pending.node, pending.inputs[0]
         source = self.build.tensor(value.name)
         slopes = self._slopes(pending, source.shape[-1])
-        tables = _results(node, source, output, slopes)
+        tables = _results(node, source, output, "PRelu", {}, slopes)
         if len(slopes) == 1:
             operation = Lookup(name=name, inputs=(value.name,), output=name, function="table")
             made = self.build.lookup(operation, tables.reshape(BYTES), output)
@@ -93,23 +132,26 @@ class Functions(Moves):
 
 
 def _results(
-    node: Node, source: Tensor, output: Output, slopes: npt.NDArray[np.float32] | None
+    node: Node,
+    source: Tensor,
+    output: Output,
+    kind: str | None,
+    given: Mapping[str, float],
+    slopes: npt.NDArray[np.float32] | None = None,
 ) -> Int8:
     """ONNX Runtime's results by the value's byte: int8 [256, slopes].
 
     Args:
-        node: the operator; of the QOperator form as the float one.
-        source: what it reads.
+        node: for messages.
+        source: what is read.
+        output: how the result is quantized.
+        kind: of the float operator; None: there is none between the two quantizations.
+        given: its attributes.
         slopes: its second operand.
 
     Raises:
-        DnaError: ONNX Runtime refuses it with these numbers, or an attribute is no number.
+        DnaError: ONNX Runtime refuses it with these numbers.
     """
-    kind = node.kind.removeprefix(INTEGER)
-    given = {name: node.attribute(name, default) for name, default in ATTRIBUTES[kind].items()}
-    for name, value in given.items():
-        if not math.isfinite(value):
-            node.refuse(f"{name} {value}", "a number")
     count = 1 if slopes is None else len(slopes)
     constants: dict[str, Any] = {
         "x_scale": np.float32(source.scale),
@@ -119,10 +161,13 @@ def _results(
     }
     if slopes is not None:
         constants["slopes"] = slopes.reshape(-1, 1, 1)
+    reads = ["f", *(["slopes"] if slopes is not None else [])]
+    between = [] if kind is None else [helper.make_node(kind, reads, ["g"], **given)]
+    last = "f" if kind is None else "g"
     nodes = [
         helper.make_node("DequantizeLinear", ["x", "x_scale", "x_zero"], ["f"]),
-        helper.make_node(kind, ["f", *(["slopes"] if slopes is not None else [])], ["g"], **given),
-        helper.make_node("QuantizeLinear", ["g", "y_scale", "y_zero"], ["y"]),
+        *between,
+        helper.make_node("QuantizeLinear", [last, "y_scale", "y_zero"], ["y"]),
     ]
     shape = [1, count, BYTES, 1]
     graph = helper.make_graph(

@@ -16,7 +16,7 @@ import numpy as np
 from sw.composed.padded import padded
 from sw.errors import DnaError
 from sw.frontends.onnx.convolutions import LAYOUTS, Layout
-from sw.frontends.onnx.functions import Functions
+from sw.frontends.onnx.moves import Moves
 from sw.frontends.onnx.node import Node
 from sw.frontends.onnx.values import Constant, Pending, Value
 from sw.graph_builder import Output
@@ -25,7 +25,7 @@ from sw.operations import Padding
 from sw.operators import find
 
 
-class Computation(Functions):
+class Computation(Moves):
     """Adds operations to the graph, one node after the other."""
 
     def compute(self, node: Node) -> None:
@@ -176,7 +176,7 @@ class Computation(Functions):
         if any((*before[:2], *after[:2])):
             node.refuse("padding of batch or channels", "height and width")
         pads = Padding(before[2], after[2], before[3], after[3])
-        source = self.requantized(f"{name}.in", source, output)
+        source = self.requantized(node, f"{name}.in", source, output)
         if value == output.zero_point or pads == Padding():
             return Value(self.build.identity(name, source, padding=pads))
         return Value(padded(self.build, name, source, pads, value))
@@ -192,10 +192,6 @@ class Computation(Functions):
             return int(filler.item()) - (128 if kind == np.uint8 else 0)
         steps = np.rint(np.float32(np.asarray(real).item()) / np.float32(output.scale))
         return int(np.clip(steps + output.zero_point, INT8_MIN, INT8_MAX))
-
-    def activation_alone(self, pending: Pending, name: str, output: Output) -> Value:
-        """Relu and Clip between quantizations of their own."""
-        return Value(self.build.bounded(name, self.source(pending), output))
 
 
 _INPUTS = {
