@@ -22,7 +22,7 @@ from sw.errors import DnaError
 from sw.frontends.onnx.convolutions import Convolutions
 from sw.frontends.onnx.node import Node
 from sw.frontends.onnx.values import Constant, Pending, Value
-from sw.frontends.tflite.operators.prelu import VALUES, prelu
+from sw.frontends.tflite.functions.prelu import VALUES, prelu
 from sw.graph_builder import Output
 from sw.host.extras import needs
 from sw.numerics import BYTES

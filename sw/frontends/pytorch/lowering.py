@@ -21,7 +21,7 @@ from sw.frontends.pytorch import quantizer as rules
 from sw.frontends.pytorch.functions import FUNCTIONS, NEAR_ZERO, SIGMOID, SIXTH, SIXTHS, THREE
 from sw.frontends.pytorch.moves import Moves
 from sw.frontends.pytorch.nodes import DEQUANTIZE_CHANNELS, INPUT, arguments, pads_of, pair_of
-from sw.frontends.tflite.operators.prelu import prelu, prelu_tables
+from sw.frontends.tflite.functions.prelu import prelu, prelu_tables
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Window
 from sw.numerics import INT8_MAX

@@ -8,7 +8,7 @@ import pytest
 from hw.config import PRESETS
 from hw.isa import Opcode, read_program
 from sw.compiler import compile_graph
-from sw.frontends.tflite.operators.functions import function_table
+from sw.frontends.tflite.functions.tables import function_table
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Lookup, Padding
 from tests.support.batches import check_batch
