@@ -119,8 +119,17 @@ FUNCTION = Operator(
                 *("aten.hardsigmoid.default", "aten.hardsigmoid_.default"),
                 *("aten.leaky_relu.default", "aten.leaky_relu_.default"),
                 *("aten.silu.default", "aten.silu_.default"),
+                *(
+                    "aten.elu.default",
+                    "aten.elu_.default",
+                    "aten.selu.default",
+                    "aten.celu.default",
+                ),
+                *("aten.gelu.default", "aten.mish.default", "aten.softplus.default"),
+                *("aten.abs.default", "aten.neg.default"),
             ),
-            note="SiLU is a product with its sigmoid, a hard sigmoid relu6(x + 3) / 6",
+            note="SiLU is a product with its sigmoid, a hard sigmoid relu6(x + 3) / 6; from ELU on "
+            "PyTorch's results",
         ),
     },
     shape=shapes.same,
