@@ -60,8 +60,27 @@ class Computation(Moves):
         self.finish(Pending(node, tuple(inputs)), scale, zero_point, node.outputs[0])
         self.quantized[node.outputs[0]] = kind
 
+    def read(self, node: Node, name: str) -> Value:
+        """A quantized activation, or a float one whose operator has only moved such values."""
+        pending = self.values.get(name)
+        if not isinstance(pending, Pending) or pending.activation != "none":
+            return super().read(node, name)
+        row, source = find("onnx", self.spelled(pending.node)), pending.inputs[0]
+        if row is None or row.name not in _MOVED or not isinstance(source, Value):
+            return super().read(node, name)
+        if name not in self.moved:
+            tensor = self.build.tensor(source.name)
+            self.moved[name] = self._added(pending, tensor.scale, tensor.zero_point)[1]
+        return self.moved[name]
+
     def finish(self, pending: Pending, scale: float, zero_point: int, output: str) -> None:
         """Add the operation whose result is ``output``."""
+        name, made = self._added(pending, scale, zero_point)
+        self.values[output] = made
+        self.tensors[name] = output
+
+    def _added(self, pending: Pending, scale: float, zero_point: int) -> tuple[str, Value]:
+        """Add the operation of ``pending``; the name of its result, and how the file sees it."""
         node = pending.node
         row = find("onnx", self.spelled(node))
         if row is None:
@@ -71,11 +90,14 @@ class Computation(Moves):
             node.refuse("its first operand is no activation", "one")
         name = base = f"{node.kind.lower()}_{node.index}"
         again = 1
-        while name in self.tensors:  # the same result with another quantization or activation
+        while name in self.views:  # the same result with another quantization or activation
             again += 1
             name = f"{base}_{again}"
         try:
-            made = BUILDERS[row.name](self, pending, name, pending.output(scale, zero_point))
+            if row.name in _MOVED:
+                made = self._moved(pending, row.name, name, pending.output(scale, zero_point))
+            else:
+                made = BUILDERS[row.name](self, pending, name, pending.output(scale, zero_point))
         except DnaError as error:
             text = str(error)
             raise DnaError(text if text.startswith("node ") else f"{node}: {text}") from error
@@ -86,8 +108,23 @@ class Computation(Moves):
         several = node.kind in ("Concat", "Max", "Min")
         read = len(node.inputs) if layout or several else _INPUTS.get(node.kind, 1)
         node.finish(read, len(node.outputs) if node.kind == "Split" else 1)
-        self.values[output] = self.views[name] = made
-        self.tensors[name] = output
+        self.views[name] = made
+        return name, made
+
+    def _moved(self, pending: Pending, row: str, name: str, output: Output) -> Value:
+        """What moves values, or chooses among them, and what gives them another quantization."""
+        source = self.build.tensor(pending.inputs[0].name)
+        plain = Output(source.scale, source.zero_point)
+        if (source.scale, source.zero_point) == (
+            float(np.float32(output.scale)),
+            output.zero_point,
+        ):
+            return BUILDERS[row](self, pending, name, output)
+        alone = dataclasses.replace(pending, activation="none")
+        moved = BUILDERS[row](self, alone, f"{name}.moved", plain)
+        return dataclasses.replace(
+            moved, name=self.looked_up(pending.node, name, moved.name, output)
+        )
 
     # Builders.
 
@@ -194,6 +231,9 @@ class Computation(Moves):
         return int(np.clip(steps + output.zero_point, INT8_MIN, INT8_MAX))
 
 
+_MOVED = ("slice", "nearest resize", "interleaving", "max-pool")
+"""Rows whose results are values that they read; so it is the same to quantize anew before them or
+behind them."""
 _OF_TWO = ("Add", "Sub", "Mul", "Div", "Max", "Min")
 """What may have a number in front of its activation."""
 _INPUTS = {

@@ -98,6 +98,7 @@ class Values:
         tensors: of the graph by name, the quantized tensors of the file with the same values.
         views: of the graph's results by name, how the file sees those tensors.
         alias: names of tensors that are others under another name.
+        moved: by name, float tensors that are quantized values in other places.
         notes: what whoever uses the graph has to know, a sentence each.
     """
 
@@ -109,6 +110,7 @@ class Values:
         self.views: dict[str, Value] = {}
         self.quantized: dict[str, np.dtype[Any]] = {}
         self.alias: dict[str, str] = {}
+        self.moved: dict[str, Value] = {}
         self.notes: list[str] = []
 
     @property

@@ -86,7 +86,7 @@ WEIGHTS = np.ones((4, 3, 3, 3), np.int8)
     [
         ([node("Softsign", ["x"]), *out()], (), ["node 2 (Softsign)", "not supported", "nearest"]),
         (
-            [node("MaxPool", ["x"], "m", kernel_shape=[2, 2]), node("Add", ["m", "m"]), *out()],
+            [node("GlobalAveragePool", ["x"], "m"), node("Add", ["m", "m"]), *out()],
             (),
             ["node 3 (Add)", "float within the network", "QDQ"],
         ),
