@@ -64,6 +64,7 @@ Ints low_pairs(Ints a, Ints b) { return _mm512_unpacklo_epi16(a, b); }
 Ints high_pairs(Ints a, Ints b) { return _mm512_unpackhi_epi16(a, b); }
 
 void store_some(uint8_t* to, Bytes value, int count) {
+  if (count >= 2 * kLanes) return _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);
   const __mmask32 mask = count >= 2 * kLanes ? ~0u : (1u << count) - 1;
   _mm256_mask_storeu_epi8(to, mask, value);
 }
