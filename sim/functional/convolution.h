@@ -73,6 +73,24 @@ Shorts finish(const Finish& f, Ints sum0, Ints sum1, Bytes other) {
 // The first pixel of a run.
 struct Run { int y, x; };
 
+// Two vectors of channels, from `channel` on, of each pixel of a run; the sums of a pixel are kVectors after those of
+// the one before.
+template <int kPixels, bool kFused, class Store>
+__attribute__((always_inline)) inline void finish_run(const Layer& l, const Finish& f, Run run,
+                                                      int channel, const Ints* sums, Store store) {
+  uint8_t* out = writable(l.output, run.y, run.x) + channel;
+  const int64_t pitch = l.output.channels;
+  const uint8_t* other = kFused ? pixel(l.other, run.y, run.x) + channel : nullptr;
+#pragma GCC unroll 8
+  for (int i = 0; i < kPixels; i++) {
+    const Ints* sum = sums + i * kVectors;
+    Shorts value;
+    if constexpr (kFused) value = finish(f, sum[0], sum[1], load_bytes(other + i * pitch));
+    else value = finish(f, sum[0], sum[1]);
+    store(out + i * pitch, bytes(value));
+  }
+}
+
 // kPixels pixels of each of so many runs, for one block of channels.
 template <int kCount, int kPixels, bool kFused>
 void tile(const Layer& l, const Finish* f, int block, const Run* runs, const int8_t*& ahead,
@@ -118,21 +136,17 @@ void tile(const Layer& l, const Finish* f, int block, const Run* runs, const int
   if (kFlips)
     for (int i = l.flipped.first[block]; i < l.flipped.first[block + 1]; i++)
       step(std::true_type(), l.flipped.offset[i], l.flipped.weights + int64_t{i} * 2 * kBlockStep);
+  // All unrolled, or the sums would go through memory.
+#pragma GCC unroll 8
   for (int r = 0; r < kCount; r++)
+#pragma GCC unroll 2
     for (int v = 0; v < kVectors; v += 2) {
       const int channel = block * kChannels + v * kLanes, left = l.output.channels - channel;
-      if (left <= 0) break;
-      uint8_t* out = writable(l.output, runs[r].y, runs[r].x) + channel;
-      const uint8_t* other = kFused ? pixel(l.other, runs[r].y, runs[r].x) + channel : nullptr;
-      for (int i = 0; i < kPixels; i++) {
-        const Ints *sum = &sums[r][i][v];
-        Shorts value;
-        if constexpr (kFused)
-          value = finish(f[v / 2], sum[0], sum[1], load_bytes(other + int64_t{i} * l.other.channels));
-        else
-          value = finish(f[v / 2], sum[0], sum[1]);
-        store_some(out + int64_t{i} * l.output.channels, bytes(value), left);
-      }
+      if (left >= kPair)
+        finish_run<kPixels, kFused>(l, f[v / 2], runs[r], channel, &sums[r][0][v], store_bytes);
+      else if (left > 0)
+        finish_run<kPixels, kFused>(l, f[v / 2], runs[r], channel, &sums[r][0][v],
+                                    [=](uint8_t* to, Bytes value) { store_some(to, value, left); });
     }
 }
 

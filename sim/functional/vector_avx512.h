@@ -63,10 +63,13 @@ Ints high_bytes(Ints a, Ints b) { return _mm512_unpackhi_epi8(a, b); }
 Ints low_pairs(Ints a, Ints b) { return _mm512_unpacklo_epi16(a, b); }
 Ints high_pairs(Ints a, Ints b) { return _mm512_unpackhi_epi16(a, b); }
 
+void store_bytes(uint8_t* to, Bytes value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);
+}
+
 void store_some(uint8_t* to, Bytes value, int count) {
-  if (count >= 2 * kLanes) return _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);
-  const __mmask32 mask = count >= 2 * kLanes ? ~0u : (1u << count) - 1;
-  _mm256_mask_storeu_epi8(to, mask, value);
+  if (count >= 2 * kLanes) return store_bytes(to, value);
+  _mm256_mask_storeu_epi8(to, (1u << count) - 1, value);
 }
 
 void pause() { _mm_pause(); }
