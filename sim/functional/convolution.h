@@ -70,22 +70,25 @@ Shorts finish(const Finish& f, Ints sum0, Ints sum1, Bytes other) {
   return least_shorts(most_shorts(both, f.add_lo), f.add_hi);
 }
 
-// The first pixel of a run.
-struct Run { int y, x; };
+// Where a run begins: its first window, its first results, what is added to them.
+struct Run {
+  const uint8_t* in;
+  uint8_t* out;
+  const uint8_t* other;
+};
 
 // Two vectors of channels, from `channel` on, of each pixel of a run; the sums of a pixel are kVectors after those of
 // the one before.
 template <int kPixels, bool kFused, class Store>
 __attribute__((always_inline)) inline void finish_run(const Layer& l, const Finish& f, Run run,
                                                       int channel, const Ints* sums, Store store) {
-  uint8_t* out = writable(l.output, run.y, run.x) + channel;
+  uint8_t* out = run.out + channel;
   const int64_t pitch = l.output.channels;
-  const uint8_t* other = kFused ? pixel(l.other, run.y, run.x) + channel : nullptr;
 #pragma GCC unroll 8
   for (int i = 0; i < kPixels; i++) {
     const Ints* sum = sums + i * kVectors;
     Shorts value;
-    if constexpr (kFused) value = finish(f, sum[0], sum[1], load_bytes(other + i * pitch));
+    if constexpr (kFused) value = finish(f, sum[0], sum[1], load_bytes(run.other + channel + i * pitch));
     else value = finish(f, sum[0], sum[1]);
     store(out + i * pitch, bytes(value));
   }
@@ -97,9 +100,7 @@ void tile(const Layer& l, const Finish* f, int block, const Run* runs, const int
           const int8_t* ahead_end) {
   const int64_t pitch = int64_t{l.stride[1]} * l.input.channels;
   const uint8_t* in[kCount];
-  for (int r = 0; r < kCount; r++)
-    in[r] = pixel(l.input, runs[r].y * l.stride[0] - l.before[0],
-                  runs[r].x * l.stride[1] - l.before[1]);
+  for (int r = 0; r < kCount; r++) in[r] = runs[r].in;
   Ints sums[kCount][kPixels][kVectors];
   for (int v = 0; v < kVectors; v++) {
     const Ints bias = load(l.bias + block * kChannels + v * kLanes);
@@ -164,16 +165,22 @@ void convolve(const Layer& l, int block, Range rows, const int8_t* ahead, const 
   Finish f[kVectors / 2];
   for (int v = 0; v < kVectors / 2; v++) f[v] = finish_for(l, block * kChannels + v * kPair);
   const int width = l.output.width;
+  const int64_t pitch = int64_t{l.stride[1]} * l.input.channels, out_pitch = l.output.channels;
   Run runs[kRuns];
   int waiting = 0;
-  for (int y = rows.first; y < rows.end; y++)
+  for (int y = rows.first; y < rows.end; y++) {
+    const uint8_t* in = pixel(l.input, y * l.stride[0] - l.before[0], -l.before[1]);
+    uint8_t* out = writable(l.output, y, 0);
+    const uint8_t* other = kFused ? pixel(l.other, y, 0) : nullptr;
     for (int x = 0; x < width; x += kPixels) {
-      runs[waiting] = {y, std::min(x, width - kPixels)};  // the last one overlaps the one before
+      const int at = std::min(x, width - kPixels);  // the last one overlaps the one before
+      runs[waiting] = {in + at * pitch, out + at * out_pitch, kFused ? other + at * out_pitch : nullptr};
       if (++waiting == kRuns) {
         tile<kRuns, kPixels, kFused>(l, f, block, runs, ahead, ahead_end);
         waiting = 0;
       }
     }
+  }
   if (waiting) last_tile<kRuns, kPixels, kFused>(waiting, l, f, block, runs, ahead, ahead_end);
 }
 
