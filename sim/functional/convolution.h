@@ -184,7 +184,16 @@ void convolve(const Layer& l, int block, Range rows, const int8_t* ahead, const 
   if (waiting) last_tile<kRuns, kPixels, kFused>(waiting, l, f, block, runs, ahead, ahead_end);
 }
 
-// By runs of as many pixels as a row has, or kPixels.
+// How many pixels of a row are computed together: the last run overlaps the one before, and what it
+// computes again costs as much as new pixels, a run itself about as much as one more.
+int pixels_of_run(int width) {
+  auto cost = [=](int pixels) { return (width + pixels - 1) / pixels * (pixels + 1); };
+  int best = std::min<int>(kGroup, width);
+  for (int pixels = best - 1; pixels > 0; pixels--)
+    if (cost(pixels) < cost(best)) best = pixels;
+  return best;
+}
+
 template <int kPixels, bool kFused, class... Rest>
 void convolve_by(int pixels, const Rest&... rest) {
   if constexpr (kPixels > 1)

@@ -69,9 +69,9 @@ struct Plan {
       ahead_end = wanted.weights + int64_t{wanted.first[block + 1]} * kBlockStep;
     }
     const Range rows = share(layer->output.height, unit / blocks, pieces);
-    const int width = layer->output.width, block = unit % blocks;
-    if (layer->other.data) convolve_by<kGroup, true>(width, *layer, block, rows, ahead, ahead_end);
-    else convolve_by<kGroup, false>(width, *layer, block, rows, ahead, ahead_end);
+    const int pixels = pixels_of_run(layer->output.width), block = unit % blocks;
+    if (layer->other.data) convolve_by<kGroup, true>(pixels, *layer, block, rows, ahead, ahead_end);
+    else convolve_by<kGroup, false>(pixels, *layer, block, rows, ahead, ahead_end);
   }
 };
 

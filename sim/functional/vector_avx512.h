@@ -72,6 +72,10 @@ void store_some(uint8_t* to, Bytes value, int count) {
   _mm256_mask_storeu_epi8(to, (1u << count) - 1, value);
 }
 
+void store_some(uint8_t* to, Ints value, int count) {
+  _mm512_mask_storeu_epi8(to, (uint64_t{1} << count) - 1, value);
+}
+
 void pause() { _mm_pause(); }
 
 }  // namespace

@@ -90,6 +90,12 @@ void store_some(uint8_t* to, Bytes value, int count) {
   std::memcpy(to, bytes, count);
 }
 
+void store_some(uint8_t* to, Ints value, int count) {
+  uint8_t bytes[4 * kLanes];
+  store(bytes, value);
+  std::memcpy(to, bytes, count);
+}
+
 void pause() { asm volatile("yield"); }
 
 }  // namespace
