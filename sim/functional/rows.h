@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "layer.h"
+#include "vector.h"
 
 namespace {
 
@@ -52,9 +53,10 @@ void extremum_row(const Layer& l, int y) {
 
 void lookup_row(const Layer& l, int y) {
   const int n = l.output.width * l.output.channels;
-  const uint8_t* in = pixel(l.input, y, 0);
+  const uint8_t *in = pixel(l.input, y, 0), *table = l.table;
   uint8_t* out = writable(l.output, y, 0);
-  for (int i = 0; i < n; i++) out[i] = l.table[in[i]];
+  const int done = looked_up(out, in, n, table);
+  for (int i = done; i < n; i++) out[i] = table[in[i]];
 }
 
 void copy_row(const Layer& l, int y) {
