@@ -59,10 +59,21 @@ void lookup_row(const Layer& l, int y) {
   for (int i = done; i < n; i++) out[i] = table[in[i]];
 }
 
+// A call for the few bytes of a pixel takes longer than they do.
+void copy_bytes(uint8_t* to, const uint8_t* from, int count) {
+  constexpr int kPiece = 16;
+  for (; count >= kPiece; count -= kPiece, to += kPiece, from += kPiece)
+    std::memcpy(to, from, kPiece);
+  for (int i = 0; i < count; i++) to[i] = from[i];
+}
+
 void copy_row(const Layer& l, int y) {
-  for (int x = 0; x < l.output.width; x++)
-    std::memcpy(writable(l.output, y, x) + l.at,
-                pixel(l.input, y / l.kernel[0], x / l.kernel[1]) + l.first, l.count);
+  const int first = l.first, at = l.at, count = l.count, factor = l.kernel[1], width = l.output.width;
+  const int pitch = l.output.channels, in_pitch = l.input.channels;
+  const uint8_t* in = pixel(l.input, y / l.kernel[0], 0) + first;
+  uint8_t* out = writable(l.output, y, 0) + at;
+  for (int x = 0; x < width; x++)
+    copy_bytes(out + int64_t{x} * pitch, in + int64_t{x / factor} * in_pitch, count);
 }
 
 // The part of a pooling window that is inside of the map.

@@ -127,6 +127,8 @@ class Machine {
  private:
   void work(int part) {
     for (uint64_t seen = 0;;) {
+      // The next image often comes at once, and sleep takes longer than a layer.
+      for (int spins = 0; spins < kPatience && run_.load() == seen && !stopping_; spins++) pause();
       {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [&] { return stopping_ || run_.load() > seen; });
@@ -167,6 +169,7 @@ class Machine {
   }
 
   static constexpr int kSpins = 2000;
+  static constexpr int kPatience = 10000;
 
   const std::vector<Layer> layers_;
   const int threads_;
@@ -176,7 +179,7 @@ class Machine {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<uint64_t> run_{0};
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace

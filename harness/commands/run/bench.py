@@ -118,9 +118,7 @@ def command(
         mismatches=bits.mismatches + sum(result.differing for result in ours),
     )
     macs = sum(map(graph.macs, graph.operations))
-    figures = of_results(
-        artifact, results, bits, missing=missing, isa=isa, macs=macs, peaks=peaks
-    )
+    figures = of_results(artifact, results, bits, missing=missing, isa=isa, macs=macs, peaks=peaks)
     _print(results, figures)
     write_json(json_file, figures)
     click.get_current_context().exit(WRONG_BITS if bits.mismatches else 0)
