@@ -12,7 +12,7 @@ PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-h
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles area board imports mutations damage arm energy litedram timing imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles area board imports mutations damage arm energy litedram timing imagenet coco check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -104,6 +104,15 @@ imagenet: setup ## an accuracy run of 50,000 photographs, made of the fetched on
 	  { rm -rf $(BUILD)/imagenet && $(BIN)/python -m tests.support.stand_in $(BUILD)/imagenet; }
 	$(BIN)/dna loadgen $(BUILD)/resnet50 --scenario Offline --accuracy --data-dir $(BUILD)/imagenet \
 	  --json $(BUILD)/imagenet.json
+
+coco: setup ## an accuracy run of a YOLO11n-shaped detector, random weights, on 1,525 made photographs (10 minutes)
+	$(BIN)/dna fetch
+	test -d $(BUILD)/coco/annotations || \
+	  { rm -rf $(BUILD)/coco && $(BIN)/python -m tests.support.coco_stand_in $(BUILD)/coco; }
+	test -d $(BUILD)/detector || $(BIN)/dna quantize --model tests.support.torch_papers:detector \
+	  --preprocessing yolo --input-size 320 -o $(BUILD)/detector
+	$(BIN)/dna loadgen $(BUILD)/detector --benchmark yolo --scenario Offline --accuracy \
+	  --data-dir $(BUILD)/coco --json $(BUILD)/coco.json
 
 ISA  ?=
 bench: setup ## images/s of the functional model beside its peers, of an ISA such as avx2 (10 minutes)

@@ -152,6 +152,26 @@ def random_small_graph(
     return network.classifier(x, classes)
 
 
+def random_detector(
+    rng: np.random.Generator, size: int, channels: tuple[int, ...], scales: int = 3
+) -> Graph:
+    """Maps of strides 8, 16 and so on, behind a few convolutions; ``channels`` are of each scale.
+
+    Each of them is a map of its own.
+    """
+    network = _Network(rng, (size, size, 3))
+    x = network.conv("stem1", "input", 8, kernel=3, stride=2, padding=1)
+    x = network.conv("stem2", x, 8, kernel=3, stride=2, padding=1)
+    outputs = []
+    for scale in range(scales):
+        x = network.conv(f"down{scale}", x, 8, kernel=3, stride=2, padding=1)
+        outputs += [
+            network.conv(f"head{scale}.{part}", x, count, relu=False)
+            for part, count in enumerate(channels)
+        ]
+    return network.builder.finish(*outputs)
+
+
 def depthwise_graph(rng: np.random.Generator, shape: tuple[int, int, int]) -> Graph:
     """Depthwise convolutions of several sizes between narrow ones, one of them with a shortcut."""
     network = _Network(rng, shape)
