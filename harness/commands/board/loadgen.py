@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from harness.commands.board.options import check_one, port_option, simulated_option, soc_option
-from harness.commands.common import PATH, check_writable, data_dir_option, json_option, write_json
-from harness.commands.numbers import DURATION, Count
+from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.loadgen_options import loadgen_options
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -27,27 +27,7 @@ SCENARIO: Scenario = "SingleStream"
 @port_option
 @simulated_option
 @click.option("--accuracy", is_flag=True, help="Every photograph once, and how many are right.")
-@data_dir_option
-@click.option("--count", type=Count("photographs"), help="Only the first COUNT photographs.")
-@click.option("--user-conf", type=PATH, metavar="FILE", help="LoadGen's user.conf.")
-@click.option(
-    "--min-duration",
-    type=DURATION,
-    metavar="SECONDS",
-    help="Default: MLPerf's 600. A shorter run is said to be shorter.",
-)
-@click.option(
-    "--samples",
-    type=Count("photographs"),
-    help="Photographs held in memory at a time. Default: MLPerf's 1024, or all if fewer.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    metavar="DIR",
-    help="For LoadGen's logs. Default: a new build/loadgen/SingleStream/MODE/run_N.",
-)
+@loadgen_options
 @json_option
 def command(
     artifact: Path,
