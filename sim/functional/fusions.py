@@ -47,7 +47,7 @@ def with_tables(graph: Graph) -> Graph:
             name=operation.name,
             inputs=(function.root,),
             output=operation.output,
-            function="quantize",  # whatever it is called: the table says what it does
+            function="table",
         )
         constants[f"{operation.name}.table"] = function.table
     operations = [operation for operation in operations if operation.name not in within]

@@ -72,13 +72,20 @@ EXTREMUM = Operator(
             note="of a map and one number a function",
         ),
         "onnx": Spelling(
-            names=("Max", "Min"), note="of two; quantized as the result is, else convolutions do it"
+            names=("Max", "Min"), note="of two; quantized as the result is, else functions do it"
         ),
-        "pytorch": Spelling(absent="not read yet"),
+        "pytorch": Spelling(
+            names=(
+                *("aten.maximum.default", "aten.max.other"),
+                *("aten.minimum.default", "aten.min.other"),
+            ),
+            note="of two maps, or a map and a pixel, which share a scale",
+        ),
     },
     operands=2,
     constraints=(constraints.ONE_SHAPE,),
     shape=shapes.same,
+    keeps_quantization=True,
 )
 
 FUNCTION = Operator(
@@ -97,7 +104,14 @@ FUNCTION = Operator(
             note="of other types than INT8 only behind the logits, by the host",
             instead_of={"GELU": "HARD_SWISH", "EXP": "LOGISTIC", "SQRT": "LOGISTIC"},
         ),
-        "onnx": Spelling(absent="not read yet"),
+        "onnx": Spelling(
+            names=(
+                *("Sigmoid (of a map)", "QLinearSigmoid (of a map)", "Tanh", "HardSwish"),
+                *("HardSigmoid", "LeakyRelu", "QLinearLeakyRelu", "Elu"),
+            ),
+            note="ONNX Runtime's results; SiLU is a product with its Sigmoid",
+            instead_of={"Gelu": "HardSwish", "Mish": "HardSwish", "Selu": "Elu"},
+        ),
         "pytorch": Spelling(
             names=(
                 *("aten.sigmoid.default", "aten.tanh.default"),
@@ -120,7 +134,7 @@ PARAMETRIC = Operator(
     machine="what those are",
     spelling={
         "tflite": Spelling(names=("PRELU",), note="constant slopes"),
-        "onnx": Spelling(absent="not read yet"),
-        "pytorch": Spelling(absent="not read yet"),
+        "onnx": Spelling(names=("PRelu",), note="constant slopes"),
+        "pytorch": Spelling(names=("aten.prelu.default",), note="slopes are int8 then"),
     },
 )

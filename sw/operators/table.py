@@ -261,14 +261,8 @@ ACTIVATION = Operator(
         ),
         "onnx": Spelling(
             names=("Relu", "Clip"),
-            note="Clip to 0..6; between quantizations of their own an identity convolution",
-            instead_of=dict.fromkeys(
-                (
-                    *("LeakyRelu", "PRelu", "HardSwish", "HardSigmoid", "Tanh", "Elu"),
-                    "QLinearLeakyRelu",
-                ),
-                _FUSED_ONNX,
-            ),
+            note="Clip to 0..6; between quantizations of their own a function",
+            instead_of={"ThresholdedRelu": _FUSED_ONNX},
         ),
         "pytorch": Spelling(
             names=(
@@ -278,9 +272,7 @@ ACTIVATION = Operator(
                 *("aten.clamp.default", "aten.clamp_.default"),
             ),
             note="bounds 0 and 6",
-            instead_of={
-                f"aten.{kind}.default": _FUSED_TORCH for kind in (*("prelu", "gelu", "elu"),)
-            },
+            instead_of={f"aten.{kind}.default": _FUSED_TORCH for kind in ("gelu", "elu")},
         ),
     },
 )

@@ -79,6 +79,19 @@ class Draw:
             other = self.net.node("GlobalAveragePool", other)
         self.to(self.net.node(kind, self.x, other))
 
+    def applied(self) -> None:
+        """A function of each value, SiLU or PRelu."""
+        kinds = ("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "SiLU", "PRelu")
+        kind = str(self.rng.choice(kinds))
+        if kind == "SiLU":
+            self.to(self.net.node("Mul", self.x, self.net.node("Sigmoid", self.x)))
+        elif kind == "PRelu":
+            count = self.shape[0] if self.rng.integers(3) else 1
+            slopes = self.rng.uniform(-0.5, 1.2, (count, 1, 1))
+            self.to(self.net.node("PRelu", self.x, self.net.constant(slopes)))
+        else:
+            self.to(self.net.node(kind, self.x))
+
     def concatenated(self) -> None:
         more = int(self.rng.integers(1, 6))
         other = self.net.conv(self.x, more, self.shape[0], 1)
@@ -148,7 +161,7 @@ class Draw:
 
 DRAWS: tuple[Callable[[Draw], None], ...] = (
     *(Draw.conv, Draw.transposed, Draw.join, Draw.concatenated, Draw.sliced, Draw.split),
-    *(Draw.resized, Draw.shuffled, Draw.padded, Draw.pooled),
+    *(Draw.resized, Draw.shuffled, Draw.padded, Draw.pooled, Draw.applied, Draw.applied),
 )
 
 

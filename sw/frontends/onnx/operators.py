@@ -176,7 +176,7 @@ class Computation(Moves):
         if any((*before[:2], *after[:2])):
             node.refuse("padding of batch or channels", "height and width")
         pads = Padding(before[2], after[2], before[3], after[3])
-        source = self.requantized(f"{name}.in", source, output)
+        source = self.requantized(node, f"{name}.in", source, output)
         if value == output.zero_point or pads == Padding():
             return Value(self.build.identity(name, source, padding=pads))
         return Value(padded(self.build, name, source, pads, value))
@@ -193,10 +193,6 @@ class Computation(Moves):
         steps = np.rint(np.float32(np.asarray(real).item()) / np.float32(output.scale))
         return int(np.clip(steps + output.zero_point, INT8_MIN, INT8_MAX))
 
-    def activation_alone(self, pending: Pending, name: str, output: Output) -> Value:
-        """Relu and Clip between quantizations of their own."""
-        return Value(self.build.bounded(name, self.source(pending), output))
-
 
 _INPUTS = {
     "Clip": 3,
@@ -209,6 +205,7 @@ _INPUTS = {
     "ReduceMean": 2,
     "Sub": 2,
     "Mul": 2,
+    "PRelu": 2,
     "Slice": 5,
     "Split": 2,
     "Resize": 4,
@@ -226,6 +223,8 @@ BUILDERS: dict[str, Builder] = {
     "addition": Computation.addition,
     "multiplication": Computation.multiplication,
     "extremum": Computation.extremum,
+    "function": Computation.function,
+    "parametric ReLU": Computation.parametric,
     "concatenation": Computation.concatenation,
     "slice": Computation.slice,
     "nearest resize": Computation.resize,

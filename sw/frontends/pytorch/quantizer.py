@@ -35,7 +35,7 @@ WEIGHTED = (
 )
 CONVOLUTION = torch.ops.aten.conv2d.default
 DROPOUT = torch.ops.aten.dropout.default
-OF_TWO = {"addition": "sum", "multiplication": "product"}
+OF_TWO = {"addition": "sum", "multiplication": "product", "extremum": "maximum or minimum"}
 GROUPED = "aten.conv2d (groups)"
 GROUPS = 6
 """Position of a convolution's argument."""
@@ -177,7 +177,7 @@ def _fault(node: Node) -> str | None:
         return f": {', '.join(node.kwargs)} given by name"
     if is_a(source, "softmax"):
         return ": it reads a softmax; nearest: a softmax at the end"
-    if found.name in WEIGHTED and _is_computed(node.args[1]):
+    if found.name in (*WEIGHTED, "parametric ReLU") and _is_computed(node.args[1]):
         return ": its weights are not constant"
     return _fault_of_values(node, source, found.name)
 
@@ -243,7 +243,8 @@ class DnaQuantizer(Quantizer):  # type: ignore[misc]
         result: Any = ACTIVATION
         if found.keeps_quantization:
             result = SharedQuantizationSpec((first, node))
-            operands |= dict.fromkeys((each for each in others if each is not first), result)
+            shared = [each for each in (*operands, *others) if each is not first]
+            operands |= dict.fromkeys(shared, result)
         result = FIXED.get(str(node.target), result)
         _annotate(node, operands, None if behind else result)
         if behind is not None:
