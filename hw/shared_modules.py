@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -125,8 +127,11 @@ class _Watch:
         component = self._new(cls, *args, src_loc_at=src_loc_at + 1, **kwargs)
         component._MustUse__used = True  # of equal ones only one is elaborated
         with contextlib.suppress(TypeError):
-            named = sorted(kwargs.items())
-            key = (cls, *map(_frozen, args), *((name, _frozen(value)) for name, value in named))
+            # A default that is said is the same as one that is not.
+            said = _parameters(cls).bind(*args, **kwargs)
+            said.apply_defaults()
+            named = sorted(said.arguments.items())
+            key = (cls, *((name, _frozen(value)) for name, value in named))
             self._keys[id(component)] = component, key
         return component
 
@@ -153,10 +158,19 @@ class _Watch:
         return place
 
 
+@functools.cache
+def _parameters(cls: type[Any]) -> inspect.Signature:
+    """Of the constructor."""
+    return inspect.signature(cls)
+
+
 def _frozen(value: Any) -> Any:
     """Equal for equal arguments; a TypeError if that cannot be told."""
     if isinstance(value, data.Layout):
         return type(value), repr(value)
+    if type(value) in (tuple, dict):  # what *args and **kwargs have taken
+        items = value if isinstance(value, tuple) else sorted(value.items())
+        return type(value), tuple(map(_frozen, items))
     hash(value)
     return type(value), value
 
