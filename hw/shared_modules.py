@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -111,6 +110,7 @@ class _Watch:
 
     def __init__(self) -> None:
         self._keys: dict[int, tuple[Any, _Key]] = {}  # by id(), with the component kept alive
+        self._signatures: dict[type[Any], inspect.Signature] = {}
         self.definitions: dict[_Key, _Definition] = {}
 
     def elaborate(self, top: Any) -> Fragment:
@@ -128,7 +128,9 @@ class _Watch:
         component._MustUse__used = True  # of equal ones only one is elaborated
         with contextlib.suppress(TypeError):
             # A default that is said is the same as one that is not.
-            said = _parameters(cls).bind(*args, **kwargs)
+            if cls not in self._signatures:
+                self._signatures[cls] = inspect.signature(cls)
+            said = self._signatures[cls].bind(*args, **kwargs)
             said.apply_defaults()
             named = sorted(said.arguments.items())
             key = (cls, *((name, _frozen(value)) for name, value in named))
@@ -156,12 +158,6 @@ class _Watch:
         if definition.clocked:
             place.add_statements(DOMAIN, Signal(reset_less=not definition.resets).eq(0))
         return place
-
-
-@functools.cache
-def _parameters(cls: type[Any]) -> inspect.Signature:
-    """Of the constructor."""
-    return inspect.signature(cls)
 
 
 def _frozen(value: Any) -> Any:
