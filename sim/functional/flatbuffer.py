@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from sim.functional.tflite_padding import padding_mode, sees_padding_alone
 from sw.errors import DnaError
 from sw.frontends.tflite.file.writer import TfliteWriter
-from sw.frontends.tflite.operators.functions import function_operands, function_options
+from sw.frontends.tflite.functions.tables import function_operands, function_options
 from sw.graph import Graph
 from sw.numerics import Activation
 from sw.operations import (

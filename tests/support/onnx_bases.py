@@ -295,6 +295,15 @@ def _hosted_or_applied(net: Network) -> list[onnx.ModelProto]:
     return [*_applied(Network(net.schema, net.shape)), *_hosted(net)]
 
 
+def _divided(net: Network) -> list[onnx.ModelProto]:
+    """By a number, and a number by a map."""
+    x = net.edge()
+    made = [net.end(net.target(x, net.constant(1.7, np.float32)))]
+    other = Network(net.schema, net.shape)
+    x = other.edge()
+    return [*made, other.end(other.target(other.constant([0.3], np.float32), x))]
+
+
 def _viewed(net: Network) -> list[onnx.ModelProto]:
     kind, x = net.schema.operator, net.edge()
     by_attribute = "axes" in net.schema.attributes
@@ -416,6 +425,7 @@ BASES = {
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), _quantized),
     **dict.fromkeys(("Softmax", "LogSoftmax", "ArgMax", "QLinearSoftmax"), _hosted),
     **dict.fromkeys(("Sigmoid", "QLinearSigmoid"), _hosted_or_applied),
+    "Div": _divided,
     **dict.fromkeys(
         (
             *("Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "PRelu"),

@@ -213,7 +213,7 @@ FLOAT_ALONE = (
 )
 """What ONNX Runtime's quantizer leaves float in the QOperator form, or has an operator for that is
 not read or not taken."""
-MORE = ("Sub", "Max", "Min", "PRelu", "Tanh", "HardSwish", "HardSigmoid", "Elu")
+MORE = ("Sub", "Div", "Max", "Min", "PRelu", "Tanh", "HardSwish", "HardSigmoid", "Elu")
 """What it quantizes if it is asked to."""
 
 

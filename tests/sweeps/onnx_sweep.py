@@ -74,6 +74,14 @@ class Draw:
 
     def join(self) -> None:
         kind = str(self.rng.choice(["Add", "Sub", "Mul", "Max", "Min"]))
+        if self.rng.integers(4) == 0:
+            kind = str(self.rng.choice([kind, "Div"]))
+            number = self.net.constant(float(self.rng.choice([-1.3, 0.4, 3.0])))
+            operands = [self.x, number]
+            if kind != "Div" and self.rng.integers(2):
+                operands.reverse()
+            self.to(self.net.node(kind, *operands))
+            return
         other = self.net.conv(self.x, self.shape[0], self.shape[0], 1)
         if self.rng.integers(3) == 0:
             other = self.net.node("GlobalAveragePool", other)

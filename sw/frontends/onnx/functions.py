@@ -22,13 +22,14 @@ from sw.errors import DnaError
 from sw.frontends.onnx.convolutions import Convolutions
 from sw.frontends.onnx.node import Node
 from sw.frontends.onnx.values import Constant, Pending, Value
-from sw.frontends.tflite.operators.prelu import VALUES, prelu
+from sw.frontends.tflite.functions.prelu import VALUES, prelu
 from sw.graph_builder import Output
 from sw.host.extras import needs
 from sw.numerics import BYTES
 from sw.operations import Lookup, Tensor
 
 Int8 = npt.NDArray[np.int8]
+F32Array = npt.NDArray[np.float32]
 
 OPSET, IR = 20, 9
 INTEGER = "QLinear"
@@ -51,8 +52,11 @@ class Functions(Convolutions):
     """Adds them to the graph."""
 
     def function(self, pending: Pending, name: str, output: Output) -> Value:
-        """Sigmoid and its like."""
+        """Sigmoid and its like, and Div by a number or of one."""
         node, value = pending.node, pending.inputs[0]
+        if node.kind == "Div":
+            made = self.by_number(pending, name, output)
+            return made or node.refuse("it divides by something else", "by one number")
         if node.kind.startswith(INTEGER) and not node.input(OUTPUT_ZERO):
             node.refuse("its output has no zero point", "one")  # ONNX Runtime ends the process
         kind = node.kind.removeprefix(INTEGER)
@@ -60,8 +64,8 @@ class Functions(Convolutions):
         for what, number in given.items():
             if not math.isfinite(number):
                 node.refuse(f"{what} {number}", "a number")
-        made = self.looked_up(node, name, value.name, output, kind, given)
-        found: Value = dataclasses.replace(value, name=made)
+        table = self.looked_up(node, name, value.name, output, kind, given)
+        found: Value = dataclasses.replace(value, name=table)
         return found
 
     def activation_alone(self, pending: Pending, name: str, output: Output) -> Value:
@@ -87,16 +91,43 @@ class Functions(Convolutions):
         output: Output,
         kind: str | None = None,
         given: Mapping[str, float] = MappingProxyType({}),
+        number: F32Array | None = None,
+        *,
+        first: bool = False,
     ) -> str:
         """What an operator gives for each value of ``x``; None: it is only quantized anew.
 
         An activation of ``output`` bounds the result.
+
+        Args:
+            given: attributes of the operator.
+            number: its other operand.
+            first: whether that is its first one.
         """
         source = self.build.tensor(x)
-        table = _results(node, source, output, kind, given).reshape(BYTES)
+        table = _results(node, source, output, kind, given, number, first=first).reshape(BYTES)
         bounded = np.clip(table, *output.bounds).astype(np.int8)
         operation = Lookup(name=name, inputs=(x,), output=name, function="table")
         return self.build.lookup(operation, bounded, Output(output.scale, output.zero_point))
+
+    def by_number(self, pending: Pending, name: str, output: Output) -> Value | None:
+        """An operator of activations and one number, in any order; None: it is of something else.
+
+        Args:
+            pending: of two operands.
+        """
+        node, operands = pending.node, pending.inputs
+        values = [each for each in operands if isinstance(each, Value)]
+        if len(operands) != 2 or len(values) != 1:
+            return None
+        (value,), first = values, not isinstance(operands[0], Value)
+        number = _real(operands[0 if first else 1])
+        rank = 2 if value.flat or self._rank(value) == 1 else 4
+        if number is None or number.size != 1 or number.ndim > rank:
+            return None
+        made = self.looked_up(node, name, value.name, output, node.kind, {}, number, first=first)
+        found: Value = dataclasses.replace(value, name=made)
+        return found
 
     def parametric(self, pending: Pending, name: str, output: Output) -> Value:
         """PRelu with a slope for each channel, or one for all."""
@@ -112,23 +143,29 @@ class Functions(Convolutions):
         found: Value = dataclasses.replace(value, name=made)
         return found
 
-    def _slopes(self, pending: Pending, channels: int) -> npt.NDArray[np.float32]:
+    def _slopes(self, pending: Pending, channels: int) -> F32Array:
         """The slopes of a PRelu as the file computes with them: one, or one a channel."""
         node, given = pending.node, pending.inputs[1]
         if isinstance(given, Value) or given is None:
             node.refuse("slopes that are no constant", "constant ones")
-        shape = given.values.shape if isinstance(given, Constant) else given.shape
-        if isinstance(given, Constant):
-            if given.scale.size != 1:
-                node.refuse(f"{given.scale.size} scales of the slopes", "one")
-            steps = given.values.astype(np.float32) - given.zero_point.astype(np.float32)
-            slopes = steps * given.scale
-        else:
-            slopes = np.asarray(given, np.float32)
+        slopes = _real(given)
+        if slopes is None:
+            node.refuse("several scales of the slopes", "one")
+        shape = slopes.shape
         along = shape[-3] if len(shape) >= 3 else 1
         if math.prod(shape) not in (1, along) or along not in (1, channels):
             node.refuse(f"slopes of shape {list(shape)}", f"one, or [{channels}, 1, 1]")
         return slopes.reshape(-1)
+
+
+def _real(operand: Any) -> F32Array | None:
+    """A constant as the file computes with it; None if it has several scales."""
+    if not isinstance(operand, Constant):
+        return np.asarray(operand, np.float32)
+    if operand.scale.size != 1:
+        return None
+    steps = operand.values.astype(np.float32) - operand.zero_point.astype(np.float32)
+    return np.asarray(steps * operand.scale.reshape(()), np.float32)
 
 
 def _results(
@@ -137,9 +174,11 @@ def _results(
     output: Output,
     kind: str | None,
     given: Mapping[str, float],
-    slopes: npt.NDArray[np.float32] | None = None,
+    operand: F32Array | None = None,
+    *,
+    first: bool = False,
 ) -> Int8:
-    """ONNX Runtime's results by the value's byte: int8 [256, slopes].
+    """ONNX Runtime's results by the value's byte: int8 [256, values of the operand, or 1].
 
     Args:
         node: for messages.
@@ -147,21 +186,23 @@ def _results(
         output: how the result is quantized.
         kind: of the float operator; None: there is none between the two quantizations.
         given: its attributes.
-        slopes: its second operand.
+        operand: its other operand, one or several for as many channels.
+        first: whether that is its first one.
 
     Raises:
         DnaError: ONNX Runtime refuses it with these numbers.
     """
-    count = 1 if slopes is None else len(slopes)
+    count = 1 if operand is None else operand.size
     constants: dict[str, Any] = {
         "x_scale": np.float32(source.scale),
         "x_zero": np.int8(source.zero_point),
         "y_scale": np.float32(output.scale),
         "y_zero": np.int8(output.zero_point),
     }
-    if slopes is not None:
-        constants["slopes"] = slopes.reshape(-1, 1, 1)
-    reads = ["f", *(["slopes"] if slopes is not None else [])]
+    reads = ["f"]
+    if operand is not None:
+        constants["operand"] = operand.reshape(-1, 1, 1)
+        reads = ["operand", "f"] if first else ["f", "operand"]
     between = [] if kind is None else [helper.make_node(kind, reads, ["g"], **given)]
     last = "f" if kind is None else "g"
     nodes = [

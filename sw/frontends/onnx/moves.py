@@ -53,6 +53,8 @@ class Moves(Functions):
 
     def addition(self, pending: Pending, name: str, output: Output) -> Value:
         """Add and Sub."""
+        if (by_number := self.by_number(pending, name, output)) is not None:
+            return by_number
         subtract = pending.node.kind == "Sub"
         left, right = self.two(pending, ordered=subtract)
         made = self.build.add(name, left.name, right.name, output, subtract=subtract)
@@ -60,6 +62,8 @@ class Moves(Functions):
 
     def multiplication(self, pending: Pending, name: str, output: Output) -> Value:
         """Mul."""
+        if (by_number := self.by_number(pending, name, output)) is not None:
+            return by_number
         left, right = self.two(pending)
         made = self.build.multiply(name, left.name, right.name, output)
         return dataclasses.replace(left, name=made)
@@ -68,6 +72,8 @@ class Moves(Functions):
         """Max and Min of two: of values that are quantized as the result is."""
         if len(pending.inputs) != 2:
             pending.node.refuse(f"{len(pending.inputs)} operands", "two")
+        if (by_number := self.by_number(pending, name, output)) is not None:
+            return by_number
         left, right = self.two(pending)
         a = self.requantized(pending.node, f"{name}.0", left.name, output)
         b = self.requantized(pending.node, f"{name}.1", right.name, output)

@@ -66,8 +66,8 @@ class Computation(Moves):
         row = find("onnx", self.spelled(node))
         if row is None:
             node.unsupported()
-        source = pending.inputs[0]
-        if not isinstance(source, Value):
+        of_two = pending.inputs if node.kind in _OF_TWO else pending.inputs[:1]
+        if not any(isinstance(each, Value) for each in of_two):
             node.refuse("its first operand is no activation", "one")
         name = base = f"{node.kind.lower()}_{node.index}"
         again = 1
@@ -194,6 +194,8 @@ class Computation(Moves):
         return int(np.clip(steps + output.zero_point, INT8_MIN, INT8_MAX))
 
 
+_OF_TWO = ("Add", "Sub", "Mul", "Div", "Max", "Min")
+"""What may have a number in front of its activation."""
 _INPUTS = {
     "Clip": 3,
     "Conv": 3,
@@ -205,6 +207,7 @@ _INPUTS = {
     "ReduceMean": 2,
     "Sub": 2,
     "Mul": 2,
+    "Div": 2,
     "PRelu": 2,
     "Slice": 5,
     "Split": 2,

@@ -20,12 +20,19 @@ from sw.errors import DnaError
 from sw.frontends.pytorch import quantizer as rules
 from sw.frontends.pytorch.functions import FUNCTIONS, NEAR_ZERO, SIGMOID, SIXTH, SIXTHS, THREE
 from sw.frontends.pytorch.moves import Moves
-from sw.frontends.pytorch.nodes import DEQUANTIZE_CHANNELS, INPUT, arguments, pads_of, pair_of
-from sw.frontends.tflite.operators.prelu import prelu, prelu_tables
+from sw.frontends.pytorch.nodes import (
+    DEQUANTIZE,
+    DEQUANTIZE_CHANNELS,
+    INPUT,
+    arguments,
+    pads_of,
+    pair_of,
+)
+from sw.frontends.tflite.functions.prelu import prelu, prelu_tables
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Window
-from sw.numerics import INT8_MAX
-from sw.operations import Padding
+from sw.numerics import BYTES, INT8_MAX, INT8_MIN
+from sw.operations import Lookup, Padding
 from sw.operators import nearest
 from sw.operators.constraints import SPATIAL
 
@@ -128,9 +135,32 @@ class _Lowering(Moves):
         ends = (source.scale, source.zero_point), (output.scale, output.zero_point)
         return prelu(self.builder, name, x, output, prelu_tables(*ends, steps, (scale, 0)))
 
+    def _activation(self, node: Node) -> str:
+        """A function, unless the operation in front of it has taken it in."""
+        source: Any = node.args[0]
+        return self._by_torch(node) if source.target is DEQUANTIZE else self.input(node)
+
+    def _by_torch(self, node: Node) -> str:
+        """What PyTorch gives for each of the 256 values."""
+        name, x, output = self.name(node), self.input(node), Output(*self.quantization(node))
+        source = self.builder.tensor(x)
+        steps = np.arange(BYTES, dtype=np.uint8).view(np.int8).astype(np.float32)
+        real = torch.from_numpy((steps - source.zero_point) * np.float32(source.scale))
+        function: Any = node.target
+        with torch.inference_mode():
+            results = function(real, *node.args[1:], **node.kwargs).numpy()
+        made = np.rint(results / np.float32(output.scale)) + output.zero_point
+        if not np.isfinite(made).all():
+            raise DnaError(f"unsupported operator {name}: it has no result for some values")
+        table = np.clip(made, INT8_MIN, INT8_MAX).astype(np.int8)
+        operation = Lookup(name=name, inputs=(x,), output=name, function="table")
+        return self.builder.lookup(operation, table, output)
+
     def _function(self, node: Node) -> str:
-        name, x, output = self.name(node), self.input(node), self.output(node)
         kind = str(node.target).split(".")[1].rstrip("_")
+        if kind not in (*FUNCTIONS, "silu", "hardsigmoid"):
+            return self._by_torch(node)
+        name, x, output = self.name(node), self.input(node), self.output(node)
         if kind == "silu":
             gate = self.looked_up(f"{name}.sigmoid", x, "logistic", Output(*SIGMOID))
             return self.builder.multiply(name, x, gate, output)
@@ -227,7 +257,7 @@ HANDLERS: dict[str, Callable[[_Lowering, Node], str]] = {
     "average-pool": _Lowering._average_pool,
     "mean": _Lowering._mean,
     "padding": _Lowering.pad,
-    "activation": _Lowering._nothing,
+    "activation": _Lowering._activation,
     "view": _Lowering._view,
     "quantization": _Lowering._nothing,
     "softmax": _Lowering._nothing,

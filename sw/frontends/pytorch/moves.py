@@ -12,7 +12,7 @@ from sw.errors import DnaError
 from sw.frontends.pytorch import quantizer as rules
 from sw.frontends.pytorch.nodes import arguments
 from sw.frontends.pytorch.weighted import Weighted
-from sw.frontends.tflite.operators.functions import function_table
+from sw.frontends.tflite.functions.tables import function_table
 from sw.graph_builder import Output
 from sw.numerics import INT8_MAX, INT8_MIN, Function, WithConstant
 from sw.operations import Lookup, Padding, Scalar

@@ -25,7 +25,34 @@ def prelu(net, x, count=8):
     return net.node("PRelu", x, net.constant(slopes.reshape(-1, 1, 1)))
 
 
+def hard_swish(net, x):
+    """As exporters wrote it before there was an operator."""
+    shifted = net.node("Add", x, net.constant(3.0))
+    bounded = net.node("Clip", shifted, net.constant(0.0), net.constant(6.0))
+    return net.node("Mul", x, net.node("Div", bounded, net.constant(6.0)))
+
+
+def number(kind, value, *, first=False, behind=None):
+    """An operator of a map and a number."""
+
+    def made(net, x):
+        operands = [x, net.constant(value)]
+        x = net.node(kind, *(operands[::-1] if first else operands))
+        return x if behind is None else net.node(behind, x)
+
+    return made, {Lookup}
+
+
 FUNCTIONS = {
+    "Add 3": number("Add", 3.0),
+    "3 Add": number("Add", [[[3.0]]], first=True, behind="Relu"),
+    "Sub": number("Sub", [0.4]),
+    "1 Sub": number("Sub", 1.0, first=True),
+    "Mul": number("Mul", -1.7, behind="Relu"),
+    "Div": number("Div", 6.0),
+    "Max": number("Max", 0.1, first=True),
+    "Min": number("Min", 0.2),
+    "hard swish in parts": (hard_swish, {Lookup, Multiply}),
     "Sigmoid": (lambda net, x: net.node("Sigmoid", x), {Lookup}),
     "Tanh": (lambda net, x: net.node("Tanh", x), {Lookup}),
     "HardSwish": (lambda net, x: net.node("HardSwish", x), {Lookup}),
@@ -83,6 +110,14 @@ def test_a_leaky_relu_of_bytes(tmp_path):
     rows = Comparer(imported.graph).image(pixels)
     assert sum(row.mismatches for row in rows) == 0
     assert right.shape == (1, 4, 15, 12)
+
+
+def test_a_number_for_each_channel_is_refused(tmp_path):
+    net = FloatNetwork()
+    x = net.node("Div", net.conv("image", 8, 3, 3), net.constant(np.ones((8, 1, 1))))
+    path = net.save(net.conv(x, 4, 8, 1), tmp_path / "f.onnx", (1, 4, 15, 12))
+    with pytest.raises(DnaError, match="it divides by something else; nearest: by one number"):
+        import_file(quantized(path, "QDQ", "QInt8"))
 
 
 @pytest.mark.parametrize(

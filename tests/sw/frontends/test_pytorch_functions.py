@@ -144,6 +144,15 @@ def prelu(count):
         (prelu(1), {Lookup}),
         (prelu(4), {DepthwiseConv2D}),
         (lambda x: torch.cat([torch.sigmoid(x), x], 1), {Concatenation, Lookup}),
+        *(
+            (function, {Lookup})
+            for function in (
+                *(lambda x: functional.relu(x) + x, lambda x: functional.relu6(x) * x),
+                *(lambda x: torch.clamp(x, -1, 0.5), nn.Hardtanh(), nn.ELU(1.3), nn.SELU()),
+                *(nn.GELU(), nn.GELU("tanh"), nn.Mish(), nn.Softplus(), nn.CELU(0.7)),
+                *(torch.abs, torch.neg, lambda x: functional.relu(torch.cat([x, -x], 1))),
+            )
+        ),
         (nn.Upsample(scale_factor=2, mode="bilinear"), {ResizeNearest, DepthwiseConv2D}),
         (
             lambda x: functional.interpolate(x, size=(31, 61), mode="bilinear", align_corners=True),
