@@ -30,7 +30,7 @@ class CountingMachine:
         digest = int(program.config.digest, 16)
         self.program = program
         self.accesses = self.writes = 0
-        self.base, self.size = 0, program.memory.size
+        self.base, self.size, self.patience = 0, program.memory.size, 1
         self._values = {
             "id": MAGIC,
             "version": ISA_VERSION,
