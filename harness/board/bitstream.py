@@ -17,7 +17,7 @@ from harness.hardware.timing import cache
 from sim import yosys
 from sw.errors import DnaError
 
-_SYNTHESIS = f"read_verilog top.v\nsynth_ecp5 -top {TOP} -json netlist.json\n"
+_SYNTHESIS = f"read_verilog top.v\n{trellis.MEMORIES}synth_ecp5 -top {TOP} -json netlist.json\n"
 _SYSTEM_CLOCK = "sys_clk"
 
 

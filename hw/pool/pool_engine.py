@@ -38,8 +38,8 @@ class PoolEngine(wiring.Component):
     Rate: MAX_POOL one read per cycle. MEAN pixels or ``lanes`` + ``MeanUnit.PIPELINE`` + 2 cycles,
     whichever are more, for ``post_words`` words.
 
-    Latency: MAX_POOL offers the words of a window to the write port in the cycle after its last
-    answer.
+    Latency: an answer is at maxima and sums in the cycle after it came; MAX_POOL offers the words
+    of a window to the write port in the cycle after that of the last one.
 
     Stall: reads wait while the write of the window before last is not taken.
 
@@ -223,34 +223,48 @@ class PoolEngine(wiring.Component):
             tags.w_en.eq(request.valid & request.ready),
             tags.w_data.eq(Cat(tap.payload.enable, tap.payload.first, tap.payload.last)),
         ]
+        # The queue that gives an answer is as wide as all lanes and its output late, a sum takes
+        # most of a cycle: a register stands between them.
         response = self.features.responses
-        known = data.View(tag, tags.r_data)
-        came = response.valid & response.ready
-        m.d.comb += tags.r_en.eq(came)
+        there = Signal()
+        words = Signal.like(response.payload, reset_less=True)
+        known = Signal(tag, reset_less=True)
+        ready, came = Signal(), Signal()
+        m.d.comb += [
+            came.eq(there & ready),
+            response.ready.eq(~there | ready),
+            tags.r_en.eq(response.valid & response.ready),
+        ]
+        with m.If(response.ready):
+            m.d.sync += [
+                there.eq(response.valid),
+                words.eq(response.payload),
+                known.eq(tags.r_data),
+            ]
 
         # Each word that comes back is joined to those of its window before it.
         most = [
-            self._maximum(m, response.payload[lane], known.enable[lane], known.first, came)
+            self._maximum(m, words[lane], known.enable[lane], known.first, came)
             for lane in range(config.post_words)
         ]
         means = mean_unit.results.payload
         m.d.comb += [
-            mean_unit.pixels.payload.words.eq(response.payload.as_value()),
+            mean_unit.pixels.payload.words.eq(words),
             mean_unit.pixels.payload.first.eq(known.first),
             mean_unit.pixels.payload.last.eq(known.last),
         ]
         with m.If(fields.is_mean):
             m.d.comb += [
-                mean_unit.pixels.valid.eq(response.valid),
-                response.ready.eq(mean_unit.pixels.ready),
+                mean_unit.pixels.valid.eq(there),
+                ready.eq(mean_unit.pixels.ready),
                 writer.valid.eq(mean_unit.results.valid),
                 mean_unit.results.ready.eq(writer.ready),
                 writer.group_words.eq(means.as_value()),
             ]
         with m.Else():
             m.d.comb += [
-                response.ready.eq(~known.last | writer.ready),
-                writer.valid.eq(response.valid & known.last),
+                ready.eq(~known.last | writer.ready),
+                writer.valid.eq(there & known.last),
                 writer.group_words.eq(Cat(most)),
             ]
         self._write(m, writer, fields)

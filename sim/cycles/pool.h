@@ -199,11 +199,11 @@ public:
             return;
         }
         written = writer.valid() && features.ready(POOL_WRITE);
-        bool answer = features.answer(POOL_READ);
-        last = answer && tags.front();
+        last = answer_held && last_held;
         bool writer_ready = writer.ready(written);
         bool ready = walk.mean ? !last || !mean_unit.busy : !last || writer_ready;
-        came = answer && ready;
+        came = answer_held && ready;
+        takes = features.answer(POOL_READ) && (!answer_held || came);
         group_taken = writer_ready && (walk.mean ? mean_unit.result() : last);
         finish = control.running && ended && !features.pending(POOL_WRITE);
         bool computing = mean_unit.busy && !writer.valid();
@@ -218,12 +218,15 @@ public:
         bool asked = walker.valid && features.ready(POOL_READ);
         if (asked)
             features.ask(POOL_READ, walker.banks_wanted);
-        if (came)
+        if (takes) {
             features.take(POOL_READ);
+            last_held = tags.front();
+        }
+        answer_held = takes || (answer_held && !came);
         ended = writer.finished(written) || (ended && !finish);
         mean_unit.clock(walk.mean && came && last, walk.mean && group_taken);
         writer.clock(written, group_taken);
-        tags.clock(asked, came, walker.last_tap);
+        tags.clock(asked, takes, walker.last_tap);
         walker.clock(asked);
         if (control.starts()) {
             walk = Walk(control.op, config);
@@ -241,7 +244,8 @@ private:
     MeanUnit mean_unit;
     GroupWriter writer;
     Fifo<char> tags; // of what is read: whether it is the last of its window
-    bool written = false, came = false, group_taken = false, last = false, ended = false;
+    bool answer_held = false, last_held = false; // the register behind the queue of the answers
+    bool written = false, came = false, takes = false, group_taken = false, last = false, ended = false;
 };
 
 } // namespace

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 _NAMED = re.compile(r"^; yosys-smt2-(assert|cover) (\d+) \S*?(?:claim|reach)_(\w+)", re.MULTILINE)
@@ -60,6 +60,43 @@ class Model:
         if self._verdicts([*lines, _fails(depth), "(check-sat)"]) == ["unsat"]:
             return set()
         return self._false(depth, lines)
+
+    def not_kept(self, names: Collection[str]) -> set[str]:
+        """Of some assertions those that can be false in the state after one where all were true."""
+        lines = [*_state(0, first=False), *_state(1, first=False)]
+        return self._refuted(names, 1, [*lines, *self._true(names, 0)])
+
+    def not_implied(self, names: Collection[str]) -> set[str]:
+        """Of some assertions those that can be false in a state where all others are true."""
+        others = self.claims.difference(names)
+        return self._refuted(names, 0, [*_state(0, first=False), *self._true(others, 0)])
+
+    def _refuted(self, names: Collection[str], step: int, lines: Sequence[str]) -> set[str]:
+        """Assertions that can be false in state ``step``, each asked for alone."""
+        asked = [(number, name) for number, name in self._asserts.items() if name in names]
+        verdicts = self._verdicts(
+            [
+                *lines,
+                *(
+                    line
+                    for number, _ in asked
+                    for line in (
+                        f"(push 1) (assert (not (|top_a {number}| s{step})))",
+                        "(check-sat) (pop 1)",
+                    )
+                ),
+            ]
+        )
+        return {
+            name for (_, name), verdict in zip(asked, verdicts, strict=True) if verdict == "sat"
+        }
+
+    def _true(self, names: Collection[str], step: int) -> Iterable[str]:
+        return (
+            f"(assert (|top_a {number}| s{step}))"
+            for number, name in self._asserts.items()
+            if name in names
+        )
 
     def not_reached(self, depth: int) -> set[str]:
         """Covers that are true in none of the first ``depth`` states."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from harness.commands.common import PATH, check_writable, data_dir_option, json_option, write_json
+from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.loadgen_options import loadgen_options
 from harness.commands.modelled import clock_option, memory_options
-from harness.commands.numbers import DURATION, THREADS, Count
+from harness.commands.numbers import THREADS
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ MODELLED_JSON = "modelled.json"
     "LoadGen asks. Its workers need this version of the program, and ARTIFACT and the photographs "
     "at the same paths. It is trusted with code (docs/simulation.md).",
 )
-@data_dir_option
-@click.option("--count", type=Count("photographs"), help="Only the first COUNT photographs.")
+@loadgen_options
 @click.option(
     "--round",
     "round_name",
@@ -75,29 +75,10 @@ MODELLED_JSON = "modelled.json"
     metavar="FILE",
     help="Settings of a compliance test (`dna compliance audit`). Default: ./audit.config, if any.",
 )
-@click.option("--user-conf", type=PATH, metavar="FILE", help="LoadGen's user.conf.")
-@click.option(
-    "--min-duration",
-    type=DURATION,
-    metavar="SECONDS",
-    help="Default: MLPerf's 600. A shorter run is said to be shorter.",
-)
-@click.option(
-    "--samples",
-    type=Count("photographs"),
-    help="Photographs held in memory at a time. Default: MLPerf's 1024 (yolo: 64), all if fewer.",
-)
 @click.option(
     "--threads",
     type=THREADS,
     help="Default: all CPUs. They share a query, or Offline each takes its own.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    metavar="DIR",
-    help="For LoadGen's logs. Default: a new build/loadgen/SCENARIO/MODE/run_N.",
 )
 @json_option
 def command(

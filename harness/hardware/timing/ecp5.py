@@ -33,7 +33,11 @@ _WANTED_MHZ = 100
 """What nextpnr is asked for; it stops at what it reaches."""
 _MULTIPLIERS = 156
 """Of 18 x 18 bits that the device has."""
-_SYNTHESIS = "read_rtlil design.il\n{soft}synth_ecp5 -top \\{top} -json netlist.json\n"
+_SYNTHESIS = (
+    "read_rtlil design.il\n"
+    + trellis.MEMORIES
+    + "{soft}synth_ecp5 -top \\{top} -json netlist.json\n"
+)
 _SOFT = """hierarchy -check -top \\{top}
 proc
 flatten

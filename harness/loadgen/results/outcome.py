@@ -78,6 +78,7 @@ def show(
     console.print(table)
     if machine:
         console.print(f"Timing: {machine}.")
+        console.print(f"Not in these times, but for the restart: {machine.between}.")
     if host is not None:
         part = "not in these times" if machine else "a part of these times"
         console.print(f"Host, {part}: {host}.")

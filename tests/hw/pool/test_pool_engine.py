@@ -126,14 +126,15 @@ def run(name, instructions, pace=lambda: always, seed=0):
     for instruction in instructions:
         expect(expected, instruction)
     port_of_reads = reads(bench.dut.features, feature, pace(), nothing=True)
+    requests, answers = port_of_reads
     port = writes(bench.dut.results, feature, pace())
     result = bench.run(instructions, [*port_of_reads, *port], chance=pace())
     assert result.fault is None and len(result.done) == len(instructions)
     np.testing.assert_array_equal(feature.words, expected.words)
     np.testing.assert_array_equal(feature.written, expected.written)
     assert result.done[-1] == port[0].cycles[-1] + Pending.AFTER + 1
-    assert not port_of_reads[1].words
-    return result, port_of_reads[0].cycles, port[0].cycles
+    assert not answers.words
+    return result, requests.cycles, answers.cycles, port[0].cycles
 
 
 RESNET = {"in_height": 6, "in_width": 6, "kernel_height": 3, "stride": 2, "pad_top": 1}
@@ -208,7 +209,7 @@ def test_random_layers_with_random_stalls(name, seed):
 def test_rate(name):
     config = CONFIGS[name]
     for words in (1, 2, 4):
-        result, asked, _ = run(name, [pool(**SHAPES[0] | {"in_words": words})])
+        result, asked, _, _ = run(name, [pool(**SHAPES[0] | {"in_words": words})])
         together = max(1, config.post_words // words)
         count = 9 * 3 * -(-3 // together) * -(-words // config.post_words)
         first = 3 + POOL_PREPARATION + 1
@@ -217,10 +218,21 @@ def test_rate(name):
     # 49 pixels, or the channels of the post_words words before them; or 9 pixels.
     words = 4 * config.post_words
     for side in (7, 3):
-        _, _, cycles = run(name, [mean_of(side, side, words, 1 / side**2, 0.0)])
+        *_, cycles = run(name, [mean_of(side, side, words, 1 / side**2, 0.0)])
         assert len(cycles) == 4
         computes = config.lanes + MeanUnit.PIPELINE + 2
         assert set(np.diff(cycles)) == {max(side * side, computes)}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_latency(name):
+    """A register stands behind the answers, another one in front of the write port."""
+    side = {"in_height": 2, "in_width": 2, "in_words": 1}
+    copy = pool(**side, kernel_height=1, stride=1, out_height=2, out_width=2, in_step=2)
+    _, _, answered, written = run(name, [copy])
+    assert written == [cycle + 2 for cycle in answered]
+    _, _, answered, written = run(name, [mean_of(2, 2, 1)])
+    assert written == [answered[-1] + 1 + CONFIGS[name].lanes + MeanUnit.PIPELINE + 2]
 
 
 @pytest.mark.parametrize("stopped", range(3))
