@@ -12,7 +12,7 @@ PROGRAMS := g++:g++ iverilog:iverilog npm:npm chromium-headless-shell:chromium-h
 JOBS     ?= 2
 comma    := ,
 
-.PHONY: help setup demo test test-newest fuzz cycles area board imports mutations damage arm energy litedram timing imagenet check bench network constraints clean
+.PHONY: help setup demo test test-newest fuzz cycles area board imports mutations damage arm energy litedram timing imagenet coco check bench network constraints clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -69,10 +69,10 @@ mutations: setup ## every field of the ONNX and TFLite operators set to other va
 damage: setup ## 10000 damaged artifacts of a SEED (0): refused, or all engines agree (1 minute)
 	$(BIN)/python -m tests.sweeps.damage --cases 10000 --seed $(SEED)
 
-board: setup ## nano as a SoC on a ULX3S: networks on the simulated board, then the bitstream (1 hour)
-	$(BIN)/dna soc --board ulx3s --config nano --simulation -o $(BUILD)/ulx3s
+board: setup ## the machine as a SoC on a ULX3S: networks on the simulated board, then the bitstream (1 hour)
+	$(BIN)/dna soc --board ulx3s --config ulx3s --simulation -o $(BUILD)/ulx3s
 	$(BIN)/python -m tests.sweeps.board $(BUILD)/ulx3s --resnet50 32
-	$(BIN)/dna soc --board ulx3s --config nano -o $(BUILD)/ulx3s
+	$(BIN)/dna soc --board ulx3s --config ulx3s -o $(BUILD)/ulx3s
 
 energy: ## energy and area of memories by CACTI, in an environment of its own (Python 3.12 or later; 5 minutes)
 	@scripts/system-packages g++:g++
@@ -104,6 +104,15 @@ imagenet: setup ## an accuracy run of 50,000 photographs, made of the fetched on
 	  { rm -rf $(BUILD)/imagenet && $(BIN)/python -m tests.support.stand_in $(BUILD)/imagenet; }
 	$(BIN)/dna loadgen $(BUILD)/resnet50 --scenario Offline --accuracy --data-dir $(BUILD)/imagenet \
 	  --json $(BUILD)/imagenet.json
+
+coco: setup ## an accuracy run of a YOLO11n-shaped detector, random weights, on 1,525 made photographs (10 minutes)
+	$(BIN)/dna fetch
+	test -d $(BUILD)/coco/annotations || \
+	  { rm -rf $(BUILD)/coco && $(BIN)/python -m tests.support.coco_stand_in $(BUILD)/coco; }
+	test -d $(BUILD)/detector || $(BIN)/dna quantize --model tests.support.torch_papers:detector \
+	  --preprocessing yolo --input-size 320 -o $(BUILD)/detector
+	$(BIN)/dna loadgen $(BUILD)/detector --benchmark yolo --scenario Offline --accuracy \
+	  --data-dir $(BUILD)/coco --json $(BUILD)/coco.json
 
 ISA  ?=
 bench: setup ## images/s of the functional model beside its peers, of an ISA such as avx2 (10 minutes)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -109,6 +110,7 @@ class _Watch:
 
     def __init__(self) -> None:
         self._keys: dict[int, tuple[Any, _Key]] = {}  # by id(), with the component kept alive
+        self._signatures: dict[type[Any], inspect.Signature] = {}
         self.definitions: dict[_Key, _Definition] = {}
 
     def elaborate(self, top: Any) -> Fragment:
@@ -125,8 +127,13 @@ class _Watch:
         component = self._new(cls, *args, src_loc_at=src_loc_at + 1, **kwargs)
         component._MustUse__used = True  # of equal ones only one is elaborated
         with contextlib.suppress(TypeError):
-            named = sorted(kwargs.items())
-            key = (cls, *map(_frozen, args), *((name, _frozen(value)) for name, value in named))
+            # A default that is said is the same as one that is not.
+            if cls not in self._signatures:
+                self._signatures[cls] = inspect.signature(cls)
+            said = self._signatures[cls].bind(*args, **kwargs)
+            said.apply_defaults()
+            named = sorted(said.arguments.items())
+            key = (cls, *((name, _frozen(value)) for name, value in named))
             self._keys[id(component)] = component, key
         return component
 
@@ -157,6 +164,9 @@ def _frozen(value: Any) -> Any:
     """Equal for equal arguments; a TypeError if that cannot be told."""
     if isinstance(value, data.Layout):
         return type(value), repr(value)
+    if type(value) in (tuple, dict):  # what *args and **kwargs have taken
+        items = value if isinstance(value, tuple) else sorted(value.items())
+        return type(value), tuple(map(_frozen, items))
     hash(value)
     return type(value), value
 

@@ -81,6 +81,10 @@ class Machine(Protocol):
     """A machine with its memory, simulated (:class:`sim.rtl.simulator.Simulator`) or on a board."""
 
     @property
+    def patience(self) -> int:
+        """Cycles without progress that count as a hang with its memory."""
+
+    @property
     def base(self) -> int:
         """Address on the bus of the memory's first byte."""
 
@@ -121,7 +125,8 @@ class Driver:
     Args:
         machine: its memory is filled from the first byte on.
         program: what to run.
-        watchdog: cycles without progress that count as a hang; 0: never.
+        watchdog: cycles without progress that count as a hang; 0: never; None: as many as the
+            machine's memory may take.
 
     Raises:
         DnaError: the machine's registers say that it is none of ours, or of another configuration,
@@ -133,7 +138,7 @@ class Driver:
         machine: Machine,
         program: Program,
         *,
-        watchdog: int = registers.DEFAULT_WATCHDOG_CYCLES,
+        watchdog: int | None = None,
     ) -> None:
         self.machine = machine
         self.program = program
@@ -152,7 +157,7 @@ class Driver:
             "write_base": memory.writable.offset,
             "write_size": memory.writable.length,
             "program": memory.program.offset,
-            "watchdog": watchdog,
+            "watchdog": machine.patience if watchdog is None else watchdog,
             "interrupt_enable": registers.ALL_EVENTS,
         }
         for name, value in values.items():

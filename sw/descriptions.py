@@ -11,7 +11,7 @@ import numpy as np
 from sw import numerics
 from sw.errors import DnaError
 from sw.graph import Array
-from sw.numerics import Activation, Function, WithConstant
+from sw.numerics import Activation, Foreign, Function, WithConstant
 from sw.operations import Lookup, Padding, Pair
 
 
@@ -83,7 +83,8 @@ def check_table(operation: Lookup, table: Array) -> None:
         raise DnaError(f"{name} is called {operation.output!r} where it ends")
     if table.dtype != np.int8 or table.shape != (numerics.BYTES,):
         raise DnaError(f"{name}: a table must be int8 [256], not {table.dtype} {list(table.shape)}")
-    known = get_args(Function) if constant is None else get_args(WithConstant)
+    alone = (*get_args(Function), *get_args(Foreign))
+    known = alone if constant is None else get_args(WithConstant)
     if function not in known or not math.isfinite(operation.alpha):
         raise DnaError(f"{name}: {function!r} with alpha {operation.alpha!r} is no function")
     if constant is not None:

@@ -83,10 +83,6 @@ class GraphBuilder(OperationBuilder):
         output, window = Output(source.scale, source.zero_point), Window((1, 1), padding=padding)
         return self.conv2d(name, x, weights, output, window)
 
-    def bounded(self, name: str, x: str, output: Output) -> str:
-        """Add a convolution that gives every value another quantization, and bounds."""
-        return self._uniform(name, x, 1.0, output, Window((1, 1)))
-
     def counting_average(self, name: str, x: str, output: Output, window: Window) -> str:
         """Add the average over all of a window, its padding counted in as zeros.
 

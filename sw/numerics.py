@@ -31,6 +31,8 @@ Function = Literal[
     "quantize",
 ]
 """What a value can become by itself; each is an operator of TFLite, which says what it gives."""
+Foreign = Literal["table"]
+"""One that is none of these: another runtime said what its results are."""
 WithConstant = Literal["add", "sub", "mul", "minimum", "maximum"]
 """The same with one constant for all values."""
 F32Array = npt.NDArray[np.float32]

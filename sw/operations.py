@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sw.numerics import Activation, Function, WithConstant
+from sw.numerics import Activation, Foreign, Function, WithConstant
 
 Pair = tuple[int, int]
 
@@ -116,12 +116,13 @@ class Lookup(_Operation, frozen=True, tag="lookup"):
     Constants: ``table`` int8 [256], the result by the byte of the value, read as unsigned.
 
     Attributes:
-        function: what it is called; ``quantize`` only changes scale and zero point.
+        function: what it is called; ``quantize`` only changes scale and zero point, ``table`` is
+            none of TFLite's.
         alpha: of ``leaky_relu`` the slope below zero, a float32 value; else 0.
         constant: what else the function is of; None if nothing.
     """
 
-    function: Function | WithConstant
+    function: Function | WithConstant | Foreign
     alpha: float = 0.0
     constant: Scalar | None = None
 

@@ -14,9 +14,12 @@ mlperf        OpenCV area     RGB     minus [123.68, 116.78, 103.94]: "imagenet"
                                       reference code (resnet50)
 mobilenet     Pillow bilinear RGB     / 127.5, minus 1: TensorFlow's MobileNet, Inception, and
                                       most of what TensorFlow Hub has
+yolo          OpenCV linear  RGB      / 255: Ultralytics' YOLO, and "yolo" of the MLPerf reference
+                                      code
 ============= ============== ======== ==========================================================
 
-The named ones scale the short side to 256 for an input of 224, and in that ratio for every other.
+The named ones scale the short side to 256 for an input of 224, and in that ratio for every other;
+but ``yolo`` brings the whole photograph into the input, in proportion, with grey around it.
 """
 
 from __future__ import annotations
@@ -33,6 +36,10 @@ ARRAY = "array"
 """What a network without a preprocessing is said to have: it takes arrays, and no photographs."""
 MAX_SIZE = 8192
 CHANNELS = {"RGB": 3, "BGR": 3, "grey": 1}
+GREY = 114
+"""Of the bars of a letterbox, of 255, as Ultralytics' networks were trained with."""
+
+Resampling = Literal["bilinear", "bicubic", "lanczos", "nearest", "area", "linear"]
 
 
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,10 +48,12 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     Attributes:
         name: what it is called in reports: one of the named ones, or the file that it came from.
         resize: ``short_side``: the short side becomes ``size``, the long one keeps the proportion;
-            ``stretch``: both sides become the input's, whatever the proportion.
+            ``stretch``: both sides become the input's, whatever the proportion; ``letterbox``: the
+            whole photograph in the middle of the input, in proportion, the rest is ``GREY``.
         size: pixels of the short side; of ``short_side`` only.
         keep: the share of height and of width, around the centre, that is kept before the resize.
-        resampling: Pillow's filters, which widen when they shrink; ``area`` is OpenCV's average.
+        resampling: Pillow's filters, which widen when they shrink; ``area`` is OpenCV's average,
+            ``linear`` its interpolation, which does not widen.
         channels: their order; ``grey`` is one channel, by ITU-R 601-2.
         divisor: of every value.
         mean: subtracted then, of all channels or one for each, in their order.
@@ -52,10 +61,10 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """
 
     name: str = ""
-    resize: Literal["short_side", "stretch"]
+    resize: Literal["short_side", "stretch", "letterbox"]
     size: int | None = None
     keep: float = 1.0
-    resampling: Literal["bilinear", "bicubic", "lanczos", "nearest", "area"] = "bilinear"
+    resampling: Resampling = "bilinear"
     channels: Literal["RGB", "BGR", "grey"] = "RGB"
     divisor: float = 1.0
     mean: tuple[float, ...] = (0.0,)
@@ -100,7 +109,8 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class _Named(msgspec.Struct, frozen=True):
-    resampling: Literal["bilinear", "area"] = "bilinear"
+    resize: Literal["short_side", "letterbox"] = "short_side"
+    resampling: Resampling = "bilinear"
     channels: Literal["RGB", "BGR"] = "RGB"
     divisor: float = 1.0
     mean: tuple[float, ...] = (0.0,)
@@ -114,6 +124,7 @@ PRESETS = {
     ),
     "mlperf": _Named(resampling="area", mean=(123.68, 116.78, 103.94)),
     "mobilenet": _Named(divisor=127.5, mean=(1.0,)),
+    "yolo": _Named(resize="letterbox", resampling="linear", divisor=255.0),
 }
 NAMES = (ARRAY, *PRESETS)
 
@@ -134,8 +145,8 @@ def named(name: str, shape: tuple[int, ...]) -> Preprocessing | None:
     grey = shape[2:] == (1,) and len(known.mean) == len(known.deviation) == 1
     made = Preprocessing(
         name=name,
-        resize="short_side",
-        size=min(max(shape[:2], default=1) * 256 // 224, MAX_SIZE),
+        resize=known.resize,
+        size=_short_side(shape) if known.resize == "short_side" else None,
         resampling=known.resampling,
         channels="grey" if grey else known.channels,
         divisor=known.divisor,
@@ -144,6 +155,10 @@ def named(name: str, shape: tuple[int, ...]) -> Preprocessing | None:
     )
     made.check(shape)
     return made
+
+
+def _short_side(shape: tuple[int, ...]) -> int:
+    return min(max(shape[:2], default=1) * 256 // 224, MAX_SIZE)
 
 
 def upgraded(manifest: dict[str, Any]) -> dict[str, Any]:

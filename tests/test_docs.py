@@ -295,6 +295,8 @@ def quick_commands(page: Path) -> list[Command]:
 def prepare(page: Path, folder: Path, network: Path) -> None:
     """What the commands of a page find: photographs, arrays, and the JSON files that it shows."""
     (folder / "resnet50.dna").symlink_to(network)
+    tiny.save_detector(folder / "detector.dna")
+    tiny.save_coco(folder / "made", 2).rename(folder / "coco")
     photographs = tiny.save_photographs(folder / "imagenet", 4)
     for name in ("cat.jpg", "dog.jpg"):
         (folder / name).write_bytes((photographs / "0.jpg").read_bytes())

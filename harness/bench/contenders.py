@@ -30,8 +30,8 @@ class Session:
 
     Attributes:
         prepare: int8 [height, width, channels] to whatever the contender likes best; not timed.
-        infer: what ``prepare`` made to logits as the contender leaves them; this is timed.
-        decode: those logits to int8 [classes]; not timed.
+        infer: what ``prepare`` made to outputs as the contender leaves them; this is timed.
+        decode: those to int8 [values], all outputs one after the other; not timed.
         kernels: what the engine's own records say that convolutions are computed with, the most
             frequent first; nothing if it keeps none. ``infer`` has run before.
     """
@@ -53,10 +53,7 @@ def _functional(graph: Graph, threads: int) -> Session:
     model = FunctionalModel(graph, threads)
     isa = chosen()
     return Session(
-        lambda image: image[np.newaxis],
-        model.run,
-        lambda logits: logits[0],
-        lambda: [isa.name if isa else "LiteRT"],
+        lambda image: image, model.outputs, joined, lambda: [isa.name if isa else "LiteRT"]
     )
 
 
@@ -65,7 +62,12 @@ def _litert(graph: Graph, threads: int) -> Session:
     from sim.functional.litert import LiteRT
 
     model = LiteRT(emit(graph), threads)
-    return Session(lambda image: image, model.run, lambda outputs: outputs[0])
+    return Session(lambda image: image, model.run, joined)
+
+
+def joined(outputs: Iterable[Int8]) -> Int8:
+    """All values of several tensors, int8 [values]."""
+    return np.concatenate([values.ravel() for values in outputs])
 
 
 def _frequent(names: Iterable[str]) -> list[str]:
@@ -78,11 +80,10 @@ def _encode(image: Int8, signed: bool) -> Array:
     return np.ascontiguousarray(values.transpose(2, 0, 1)[np.newaxis])
 
 
-def _decode(logits: Array) -> Int8:
-    values = logits.ravel()
-    if values.dtype == np.int8:
-        return values
-    return (values ^ np.uint8(UNSIGNED)).view(np.int8)
+def _decode(outputs: Iterable[Array]) -> Int8:
+    """Of maps [1, channels, height, width] or vectors [1, classes], int8 or uint8."""
+    values = joined(np.moveaxis(output, 1, -1) for output in outputs)
+    return values if values.dtype == np.int8 else (values ^ np.uint8(UNSIGNED)).view(np.int8)
 
 
 def _onnxruntime(signed: bool) -> Load:
@@ -97,7 +98,7 @@ def _onnxruntime(signed: bool) -> Load:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         return Session(
             lambda image: {graph.input: _encode(image, signed)},
-            lambda feed: session.run(None, feed)[0],
+            lambda feed: session.run(None, feed),
             _decode,
         )
 
@@ -122,7 +123,7 @@ def _openvino(subsample: bool) -> Load:
         def infer(image: Any) -> Any:
             request.set_input_tensor(image)
             request.infer()
-            return request.get_output_tensor().data
+            return [request.get_output_tensor(i).data for i in range(len(graph.outputs))]
 
         def kernels() -> list[str]:
             records = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]

@@ -17,6 +17,7 @@ def figures(
     results: dict[int, dict[str, ContenderResult]],
     bits: Bits,
     *,
+    missing: dict[str, str],
     isa: str | None,
     macs: int,
     peaks: dict[int, float],
@@ -30,6 +31,7 @@ def figures(
         artifact: that was run.
         results: by number of threads and contender.
         bits: how the functional model compares with the reference.
+        missing: peers that cannot run the network, and what they say.
         isa: the instruction set that engines were limited to.
         macs: multiply-accumulates of an image.
         peaks: measured multiply-accumulates a second of the instruction set that the functional
@@ -64,6 +66,7 @@ def figures(
             count: None if peer is None else speeds[count][OURS] / speeds[count][peer]
             for count, peer in peers.items()
         },
+        "cannot_run": missing,
         "isa": isa,
         "macs": macs,
         "peak_macs_per_s": {str(count): peak for count, peak in peaks.items()},
@@ -83,7 +86,9 @@ def figures(
                     "processors": result.processors,
                     "logits": result.logits,
                     "differing": result.differing,
-                    "top1_agreement": result.agreeing / CHECKED_IMAGES,
+                    "top1_agreement": (
+                        None if result.agreeing is None else result.agreeing / CHECKED_IMAGES
+                    ),
                 }
                 for contender, result in contenders.items()
             }

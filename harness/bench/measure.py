@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.bench import limits
-from harness.bench.contenders import CONTENDERS
+from harness.bench.contenders import CONTENDERS, OURS, joined
 from harness.bench.worker import Worker, started
 from sim.functional import FunctionalModel
 from sim.reference import ReferenceModel
@@ -44,7 +44,7 @@ class ContenderResult(msgspec.Struct, frozen=True):
         processors: processor seconds per second while it ran: how many threads it really used.
         logits: values compared with the reference, all images together.
         differing: of those, how many differ.
-        agreeing: images whose largest logit is the reference's.
+        agreeing: images whose largest logit is the reference's; None of several outputs.
         kernels: what the engine's own records say that it computes convolutions with.
         exact: its sums of products are right where they are largest.
         limited: it was held to the instruction set that was asked for.
@@ -55,7 +55,7 @@ class ContenderResult(msgspec.Struct, frozen=True):
     processors: float
     logits: int
     differing: int
-    agreeing: int
+    agreeing: int | None
     kernels: list[str]
     exact: bool
     limited: bool
@@ -79,7 +79,7 @@ def check_bits(graph: Graph, images: Int8, say: Say) -> tuple[Int8, Bits]:
     """Compare every tensor of the functional model with the reference.
 
     Returns:
-        The reference's logits, int8 [images, classes], and the count of values.
+        The reference's outputs, int8 [images, values], and the count of values.
     """
     functional, reference = FunctionalModel(graph), ReferenceModel(graph)
     logits, values, mismatches = [], 0, 0
@@ -89,7 +89,7 @@ def check_bits(graph: Graph, images: Int8, say: Say) -> tuple[Int8, Bits]:
         for name, array in expected.items():
             values += array.size
             mismatches += int(np.count_nonzero(array != got[name]))
-        logits.append(expected[graph.output])
+        logits.append(joined(expected[name] for name in graph.outputs))
     return np.stack(logits), Bits(values, mismatches)
 
 
@@ -101,7 +101,9 @@ def compare(
     expected: Int8,
     say: Say,
     isa: str | None = None,
-) -> dict[str, ContenderResult]:
+    *,
+    ranked: bool = True,
+) -> tuple[dict[str, ContenderResult], dict[str, str]]:
     """Images per second of every contender with ``threads`` threads and batch 1.
 
     The contenders take turns, a few images each, so that whatever else the computer does meets
@@ -109,18 +111,29 @@ def compare(
 
     Args:
         images: int8 [images, *input shape].
-        expected: the reference's logits, int8 [images, classes].
+        expected: the reference's outputs, int8 [images, values].
+        ranked: the values are logits of one output, so that the largest one counts.
         isa: the instruction set that engines are held to (:func:`limits.held`), those that can be.
 
+    Returns:
+        Results by contender, and of peers that cannot run the network, what they say.
+
     Raises:
-        DnaError: a contender cannot run the network.
+        DnaError: the functional model cannot run the network.
     """
+    missing: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
         chosen: dict[str, tuple[str, Worker]] = {}
         logits: dict[str, Int8] = {}
         for contender in CONTENDERS:
             say(f"{threads} threads: loading {contender}")
-            variant, worker = _fastest(stack, artifact, contender, threads, images, isa)
+            try:
+                variant, worker = _fastest(stack, artifact, contender, threads, images, isa)
+            except DnaError as error:
+                if contender == OURS:
+                    raise
+                missing[contender] = str(error)
+                continue
             chosen[contender] = (variant, worker)
             logits[contender] = worker.logits(images)
         speeds: dict[str, list[float]] = {contender: [] for contender in chosen}
@@ -134,20 +147,25 @@ def compare(
                 processor[contender] += timing.processor_seconds
         kernels = {contender: worker.kernels() for contender, (_, worker) in chosen.items()}
         exact = {contender: worker.exact() for contender, (_, worker) in chosen.items()}
-    return {
+    results = {
         contender: ContenderResult(
             variant=variant,
             rounds=speeds[contender],
             processors=processor[contender] / wall[contender],
             logits=expected.size,
             differing=int(np.count_nonzero(logits[contender] != expected)),
-            agreeing=int(np.count_nonzero(logits[contender].argmax(1) == expected.argmax(1))),
+            agreeing=(
+                int(np.count_nonzero(logits[contender].argmax(1) == expected.argmax(1)))
+                if ranked
+                else None
+            ),
             kernels=kernels[contender],
             exact=exact[contender],
             limited=isa is not None and contender in limits.LIMITED,
         )
         for contender, (variant, _) in chosen.items()
     }
+    return results, missing
 
 
 def _fastest(

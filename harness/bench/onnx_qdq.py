@@ -19,14 +19,22 @@ from sw.errors import DnaError
 from sw.graph import Graph
 from sw.operations import (
     Add,
+    Concatenation,
     Conv2D,
+    DepthwiseConv2D,
+    Extremum,
     FullyConnected,
+    Lookup,
     MaxPool2D,
     Mean,
+    Multiply,
     Operation,
     Padding,
     Pair,
+    ResizeNearest,
+    Slice,
     Tensor,
+    Windowed,
 )
 
 Array = npt.NDArray[Any]
@@ -34,10 +42,22 @@ Array = npt.NDArray[Any]
 OPSET = 13  # the first with a scale per channel
 IR_VERSION = 8
 SIGNED_TO_UNSIGNED = 128
+AXES = {0: 2, 1: 3, 2: 1}
+"""Of NCHW, by those of a map without its batch dimension."""
+FUNCTIONS = {
+    "logistic": "Sigmoid",
+    "tanh": "Tanh",
+    "leaky_relu": "LeakyRelu",
+    "elu": "Elu",
+    "relu": "Relu",
+    "abs": "Abs",
+    "neg": "Neg",
+    "quantize": "Identity",
+}
 
 
 def emit(graph: Graph, *, signed: bool, subsample: bool) -> bytes:
-    """The ONNX model of ``graph``, batch 1, quantized input (NCHW) to quantized output.
+    """The ONNX model of ``graph``, batch 1, quantized input (NCHW) to all quantized outputs.
 
     Args:
         signed: int8 activations; otherwise uint8, each value 128 higher. Weights are int8.
@@ -45,6 +65,9 @@ def emit(graph: Graph, *, signed: bool, subsample: bool) -> bytes:
             a dense convolution. OpenVINO makes that change by itself when two such convolutions
             share an input, as in ResNet50 v1, but behind the dequantization, and then runs the
             two in floating point; done here, between quantized tensors, they stay in int8.
+
+    Raises:
+        DnaError: an operation has no place here.
     """
     return _Emitter(graph, signed, subsample).finish()
 
@@ -55,6 +78,14 @@ def _nchw(shape: tuple[int, ...]) -> list[int]:
 
 def _pads(padding: Padding) -> list[int]:
     return [padding.top, padding.left, padding.bottom, padding.right]
+
+
+def _window(operation: Windowed) -> dict[str, list[int]]:
+    return {
+        "kernel_shape": list(operation.kernel),
+        "strides": list(operation.stride),
+        "pads": _pads(operation.padding),
+    }
 
 
 class _Emitter:
@@ -106,12 +137,14 @@ class _Emitter:
             self.node("QuantizeLinear", [part, *quantization], name)
         return self.node("DequantizeLinear", [name, *quantization], output)
 
-    def weights(self, operation: Conv2D | FullyConnected) -> list[str]:
+    def weights(self, operation: Conv2D | DepthwiseConv2D | FullyConnected) -> list[str]:
         """Dequantized weights (output channel first, then input channel) and bias."""
         weight_scale = self.graph.constant(operation, "weight_scale")
         input_scale = np.float32(self.graph.operands(operation)[0].scale)
         array = self.graph.constant(operation, "weights")
-        if array.ndim == 4:
+        if isinstance(operation, DepthwiseConv2D):
+            array = array[:, np.newaxis]
+        elif isinstance(operation, Conv2D):
             array = array.transpose(0, 3, 1, 2)
         names = []
         for what, values, scale in (
@@ -139,7 +172,6 @@ class _Emitter:
 
     def operation(self, operation: Operation) -> None:
         name = operation.name
-        real = f"{name}:exact"
         if self.replaces_stride(operation):
             inputs = [self.subsampled(operation.inputs[0], operation.stride, f"{name}:subsampled")]
             operation = msgspec.structs.replace(operation, stride=(1, 1))
@@ -148,50 +180,72 @@ class _Emitter:
                 self.dequantized(source, f"{name}:input{i}")
                 for i, source in enumerate(operation.inputs)
             ]
-        match operation:
-            case Conv2D():
-                self.node(
-                    "Conv",
-                    inputs + self.weights(operation),
-                    real,
-                    kernel_shape=list(operation.kernel),
-                    strides=list(operation.stride),
-                    pads=_pads(operation.padding),
-                )
-            case FullyConnected():
-                self.node("Gemm", inputs + self.weights(operation), real, transB=1)
-            case Add():
-                self.node("Add", inputs, real)
-            case MaxPool2D():
-                self.node(
-                    "MaxPool",
-                    inputs,
-                    real,
-                    kernel_shape=list(operation.kernel),
-                    strides=list(operation.stride),
-                    pads=_pads(operation.padding),
-                )
-            case Mean():
-                pooled = self.node("GlobalAveragePool", inputs, f"{name}:pooled")
-                self.node("Flatten", [pooled], real)
-            case _:
-                raise DnaError(f"{operation.name}: dna bench does not know it in ONNX")
-        if isinstance(operation, Conv2D | FullyConnected | Add):
-            if operation.activation == "relu":
-                real = self.node("Relu", [real], f"{name}:relu")
-            elif operation.activation == "relu6":
-                bounds = [self.constant(f"{name}:{v}", np.array(v, np.float32)) for v in (0, 6)]
-                real = self.node("Clip", [real, *bounds], f"{name}:relu6")
+        real = self.real(operation, inputs)
+        activation = getattr(operation, "activation", "none")
+        if activation == "relu":
+            real = self.node("Relu", [real], f"{name}:relu")
+        elif activation == "relu6":
+            bounds = [self.constant(f"{name}:{v}", np.array(v, np.float32)) for v in (0, 6)]
+            real = self.node("Clip", [real, *bounds], f"{name}:relu6")
         quantization = self.quantization(self.graph.result(operation))
         output = operation.output
         self.node("QuantizeLinear", [real, *quantization], output)
 
+    def real(self, operation: Operation, inputs: list[str]) -> str:
+        """The operation in floating point, without its activation."""
+        exact = f"{operation.name}:exact"
+
+        def node(kind: str, *constants: str, **attributes: Any) -> str:
+            return self.node(kind, [*inputs, *constants], exact, **attributes)
+
+        def integers(what: str, *values: int) -> str:
+            return self.constant(f"{operation.name}:{what}", np.array(values, np.int64))
+
+        match operation:
+            case Conv2D():
+                return node("Conv", *self.weights(operation), **_window(operation))
+            case DepthwiseConv2D():
+                channels = self.graph.operands(operation)[0].shape[-1]
+                window = _window(operation)
+                return node("Conv", *self.weights(operation), group=channels, **window)
+            case FullyConnected():
+                return node("Gemm", *self.weights(operation), transB=1)
+            case Add(multipliers=(_, second)):
+                return node("Add" if second > 0 else "Sub")
+            case Multiply():
+                return node("Mul")
+            case Extremum():
+                return node("Max" if operation.largest else "Min")
+            case Lookup(function=function, constant=None) if function in FUNCTIONS:
+                slope = {"alpha": operation.alpha} if function == "leaky_relu" else {}
+                return node(FUNCTIONS[function], **slope)
+            case Concatenation():
+                return node("Concat", axis=AXES[operation.axis])
+            case Slice():
+                first, last = operation.begin, operation.begin + operation.count
+                axis = integers("axis", AXES[operation.axis])
+                return node("Slice", integers("first", first), integers("last", last), axis)
+            case ResizeNearest():
+                factors = np.array((1, 1, *operation.factor), np.float32)
+                scales = self.constant(f"{operation.name}:scales", factors)
+                where = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+                return node("Resize", "", scales, mode="nearest", **where)
+            case MaxPool2D():
+                return node("MaxPool", **_window(operation))
+            case Mean(axes=(0, 1)):
+                pooled = self.node("GlobalAveragePool", inputs, f"{operation.name}:pooled")
+                if len(self.graph.result(operation).shape) > 1:
+                    return pooled
+                return self.node("Flatten", [pooled], exact)
+        raise DnaError(f"{operation.name}: dna bench does not know it in ONNX")
+
     def finish(self) -> bytes:
-        source = self.graph.tensors[self.graph.input]
-        target = self.graph.tensors[self.graph.output]
         inputs, outputs = (
-            [helper.make_tensor_value_info(tensor.name, self.element_type, _nchw(tensor.shape))]
-            for tensor in (source, target)
+            [
+                helper.make_tensor_value_info(name, self.element_type, _nchw(tensor.shape))
+                for name, tensor in ((name, self.graph.tensors[name]) for name in names)
+            ]
+            for names in ((self.graph.input,), self.graph.outputs)
         )
         model = helper.make_model(
             helper.make_graph(self.nodes, "dna", inputs, outputs, self.initializers),

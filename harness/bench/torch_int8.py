@@ -46,6 +46,8 @@ class TorchModel:
             raise DnaError(f"this PyTorch has no quantized engine {back_end!r}")
         torch.backends.quantized.engine = back_end
         torch.set_num_threads(threads)
+        if len(graph.outputs) > 1:
+            raise DnaError("dna bench does not know networks of several outputs in PyTorch")
         self._graph = graph
         self._values: dict[str, torch.Tensor] = {}
         fused = fusions(graph) if fuse else {}

@@ -22,6 +22,7 @@ class Board:
         held_high: pins that must be driven high for the board to stay alive.
         sdram: class of ``litedram.modules``.
         sdram_bytes: of the memory.
+        memory: preset of :mod:`sim.memory.presets` that is like it, behind LiteDRAM at 40 MHz.
         baud: of the serial port.
     """
 
@@ -37,6 +38,7 @@ class Board:
     held_high: tuple[str, ...]
     sdram: str
     sdram_bytes: int
+    memory: str
     baud: int
 
 
@@ -53,6 +55,7 @@ ULX3S = Board(
     held_high=("wifi_gpio0",),
     sdram="MT48LC16M16",
     sdram_bytes=32 << 20,
+    memory="sdr-40x16",
     baud=1_000_000,
 )
 

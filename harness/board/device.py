@@ -37,6 +37,7 @@ class BoardMachine:
 
     Attributes:
         base, size: of the memory, without what the journal takes.
+        patience: cycles without progress that count as a hang; the memory has the same clock.
 
     Raises:
         DnaError: the board does not answer, holds something else, or its memory fails.
@@ -53,6 +54,7 @@ class BoardMachine:
         self._preload = preload
         self._progress = progress
         self.base = description.memory
+        self.patience = registers.DEFAULT_WATCHDOG_CYCLES
         self._bus = UartBone(link)
         self._csr = description.csr
         scratch = self._bus.get(self._csr["ctrl_scratch"])

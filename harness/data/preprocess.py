@@ -3,7 +3,8 @@
 :mod:`sw.preprocessing` says what there is to say of a preprocessing; here it is done. Keras and
 torchvision resize with Pillow, whose filters widen when they shrink and work in integers, so the
 pixels are the same on every CPU. The MLPerf reference code resizes resnet50's images with OpenCV's
-area averaging; Pillow's box filter rounds differently, so OpenCV does it here too.
+area averaging; Pillow's box filter rounds differently, so OpenCV does it here too, as it does the
+interpolation of yolo's images.
 
 There is one decoder, Pillow: it says what is wrong with a file where OpenCV returns nothing. It
 yields the pixels of ``cv2.imread``, with which all of the reference code's preprocessings begin:
@@ -19,13 +20,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from sw.errors import DnaError
-from sw.preprocessing import Preprocessing
+from sw.preprocessing import GREY, Preprocessing
 
 F32Array = npt.NDArray[np.float32]
 U8Array = npt.NDArray[np.uint8]
@@ -39,6 +41,7 @@ _FILTERS = {
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "TIFF")
 FAITHFUL_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"})
+_STANDS = 4  # a camera's orientations up to this one have width and height as they are
 MIN_SIDE = 8
 MAX_ASPECT = 100  # a strip as thin would need gigabytes once its short side is resized
 # Pillow warns from 89 megapixels on and refuses from twice that; phones make 108. A filter for the
@@ -76,14 +79,18 @@ def decode(path: Path) -> Image.Image:
         return _cmyk_to_rgb(upright) if upright.mode == "CMYK" else upright.convert("RGB")
 
 
-def check_image(path: Path) -> None:
-    """Check all that can be known of a photograph without decoding it.
+def check_image(path: Path) -> tuple[int, int]:
+    """Check all that can be known of a photograph without decoding it: its width and height.
+
+    They are those of the upright photograph.
 
     Raises:
         DnaError: as :func:`decode`; only damage behind the header stays unseen.
     """
-    with _opened(path):
-        pass
+    with _opened(path) as image:
+        width, height = image.size
+        lies = image.getexif().get(ExifTags.Base.Orientation, 1) > _STANDS
+        return (height, width) if lies else (width, height)
 
 
 @contextmanager
@@ -126,6 +133,35 @@ def _kept(image: Image.Image, share: float) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
+class Letterbox(NamedTuple):
+    """Where a photograph lies in the input: in the middle, in proportion, as large as it can be.
+
+    Attributes:
+        gain: pixels of the input to a pixel of the photograph.
+        width, height: of the photograph in the input.
+        left, top: of it.
+    """
+
+    gain: float
+    width: int
+    height: int
+    left: int
+    top: int
+
+
+def letterbox(size: tuple[int, int], shape: tuple[int, ...]) -> Letterbox:
+    """The place of a photograph; sides and bars are rounded as Ultralytics rounds them.
+
+    Args:
+        size: width and height of the photograph.
+        shape: of the input: height, width, ...
+    """
+    gain = min(shape[0] / size[1], shape[1] / size[0])
+    width, height = (max(round(side * gain), 1) for side in size)
+    left, top = (round((shape[1] - width) / 2 - 0.1), round((shape[0] - height) / 2 - 0.1))
+    return Letterbox(gain, width, height, left, top)
+
+
 def _target(image: Image.Image, how: Preprocessing, shape: tuple[int, ...]) -> tuple[int, int]:
     """Width and height to resize to; a long side in proportion is cut off to whole pixels."""
     if how.size is None:
@@ -137,23 +173,33 @@ def _target(image: Image.Image, how: Preprocessing, shape: tuple[int, ...]) -> t
 
 
 def _resized(image: Image.Image, how: Preprocessing, shape: tuple[int, ...]) -> U8Array:
-    """Uint8 [height, width] or [height, width, 3], cut from the centre of the resized image.
-
-    The corner of the cut is rounded as torchvision rounds it; of ``area`` it is cut off to whole
-    pixels, as the reference code does.
-    """
+    """Uint8 [height, width] or [height, width, 3] of the input's height and width."""
+    if how.resize == "letterbox":
+        place = letterbox(image.size, shape)
+        pixels = _scaled(image, (place.width, place.height), how)
+        framed = np.full((*shape[:2], *pixels.shape[2:]), GREY, np.uint8)
+        bottom, right = place.top + place.height, place.left + place.width
+        framed[place.top : bottom, place.left : right] = pixels
+        return framed
     size = _target(image, how, shape)
-    if how.resampling == "area":
-        import cv2
-
-        resized = cv2.resize(np.asarray(image), size, interpolation=cv2.INTER_AREA)
-        pixels = resized.astype(np.uint8, copy=False)
-        top, left = (size[1] - shape[0]) // 2, (size[0] - shape[1]) // 2
-    else:
-        pixels = np.asarray(image.resize(size, _FILTERS[how.resampling]))
-        top, left = round((size[1] - shape[0]) / 2), round((size[0] - shape[1]) / 2)
-    cut: U8Array = pixels[top : top + shape[0], left : left + shape[1]]
+    pixels = _scaled(image, size, how)
+    top, left = (size[1] - shape[0]) / 2, (size[0] - shape[1]) / 2
+    if how.resampling != "area":  # whose corner the reference code cuts off to whole pixels
+        top, left = round(top), round(left)  # as torchvision rounds it
+    cut: U8Array = pixels[int(top) :, int(left) :][: shape[0], : shape[1]]
     return cut
+
+
+def _scaled(image: Image.Image, size: tuple[int, int], how: Preprocessing) -> U8Array:
+    """All of an image, of another width and height."""
+    if how.resampling in _FILTERS:
+        return np.asarray(image.resize(size, _FILTERS[how.resampling]))
+    import cv2
+
+    ways = {"area": cv2.INTER_AREA, "linear": cv2.INTER_LINEAR}
+    resized = cv2.resize(np.asarray(image), size, interpolation=ways[how.resampling])
+    pixels: U8Array = resized.astype(np.uint8, copy=False)
+    return pixels
 
 
 def load_image(path: Path, how: Preprocessing, shape: tuple[int, ...]) -> F32Array:

@@ -90,14 +90,14 @@ def entry(fields: dict[str, Any]) -> str:
 
 
 def mark(folder: Path, timing: str) -> None:
-    """Say in LoadGen's summary and detail that their times are modelled.
+    """Say in LoadGen's summary and detail what their times are of.
 
     A line is added at the end, in the form of the file, under a key of our own; what LoadGen wrote
     stays as it is.
 
     Args:
         folder: of the logs.
-        timing: what is modelled, in a line.
+        timing: that, in a line.
 
     Raises:
         DnaError: a file cannot be written.

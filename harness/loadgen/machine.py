@@ -11,7 +11,7 @@ import msgspec
 from harness.hardware.memory import MemoryChoice
 from harness.hardware.timing import clock
 from harness.hardware.timing.clock import Clock
-from harness.host.between import DRIVER_ACCESSES
+from harness.host.between import ACCESS_NS, DRIVER_ACCESSES, BetweenImages, between_images
 from sim.cycles import predict
 from sim.memory.model import MemoryModel
 from sw.artifact import Artifact, program_of
@@ -52,6 +52,8 @@ class ModelledMachine:
         batch: the program of several images, if there is one and the scenario is for it.
         memory: the memory behind it.
         dram_bytes_per_cycle: width of the path to that memory.
+        between: what the host does between two images; in none of these times but for the
+            registers, which a restart accesses.
     """
 
     config: str
@@ -60,6 +62,7 @@ class ModelledMachine:
     cycles: int
     memory: MemoryModel
     dram_bytes_per_cycle: int
+    between: BetweenImages
     batch: ModelledBatch | None = None
 
     def latency(self, samples: int = 1) -> float:
@@ -108,6 +111,7 @@ class ModelledMachine:
             "latency_ms": self.cycles / (self.clock.mhz * 1e3),
             "throughput_per_s": self.throughput,
             "memory": self.memory.figures(self.dram_bytes_per_cycle),
+            "between_images": msgspec.to_builtins(self.between),
         }
 
     def __str__(self) -> str:
@@ -155,12 +159,15 @@ def modelled_machine(
     batch = None
     if batches and network.batch is not None:
         batch = ModelledBatch(network.batch.images, predict(network.batch, model).cycles)
+    cycles = predict(program, model).cycles
+    machine_ms = cycles / (machine_clock.mhz * 1e3)
     return ModelledMachine(
         config=config.name,
         macs=config.macs,
         clock=machine_clock,
-        cycles=predict(program, model).cycles,
+        cycles=cycles,
         memory=model,
         dram_bytes_per_cycle=config.dram_bytes_per_cycle,
+        between=between_images(program, machine_ms, access_ns=ACCESS_NS, copy_gb_per_s=None),
         batch=batch,
     )

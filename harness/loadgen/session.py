@@ -24,9 +24,9 @@ from harness.loadgen.results.pace import Pace, pace
 from harness.loadgen.results.score import Score
 from harness.loadgen.systems import local, modelled, remote, runner
 from harness.loadgen.systems.modelled import ModelledSystem
-from harness.loadgen.systems.photographs import Photographs, loader
 from harness.loadgen.systems.qsl import SampleLibrary
-from harness.loadgen.systems.sut import Answer, System, SystemUnderTest, answerer, measure
+from harness.loadgen.systems.sut import Answer, System, SystemUnderTest, measure
+from harness.loadgen.systems.tasks import Task
 from sw.artifact import Artifact
 
 WARM_UP_SECONDS = 2.0
@@ -39,7 +39,7 @@ class Session:
     Attributes:
         network: the artifact.
         path: of it, the same on every computer of a cluster.
-        photographs: to ask for.
+        task: what it is asked, and how its answers are judged.
         scenario: of MLPerf.
         accuracy: whether answers count, not speed.
         settings: for LoadGen; the speed to expect is found out if they do not say it.
@@ -47,11 +47,13 @@ class Session:
         threads: of the functional model.
         machine: whose speed is modelled; None: the speed is this computer's.
         scheduler: address of the cluster that answers; None: this computer does.
+        timing: what the times are of, for the logs, if they are no model's and not of this
+            computer's functional model.
     """
 
     network: Artifact
     path: Path
-    photographs: Photographs
+    task: Task
     scenario: Scenario
     accuracy: bool
     settings: mlperf_loadgen.TestSettings
@@ -59,6 +61,7 @@ class Session:
     threads: int
     machine: ModelledMachine | None
     scheduler: str | None
+    timing: str | None = None
 
 
 def run(session: Session, folder: Path) -> tuple[Score, Pace | None]:
@@ -82,15 +85,15 @@ def run(session: Session, folder: Path) -> tuple[Score, Pace | None]:
 
 
 def _timed_here(session: Session, folder: Path) -> Score:
-    load = loader(session.network.manifest)
-    models = local.models(session.network, session.scenario, session.threads)
+    task = session.task
+    models = local.models(task, session.scenario, session.threads)
     if not session.accuracy and not settings.is_expected(session.settings, session.scenario):
-        image = load(session.photographs.paths[0])
+        image = task.load(task.paths[0])
         rate = measure(models, image, WARM_UP_SECONDS)
         settings.expect(session.settings, session.scenario, rate)
     settings.check_size(session.settings, session.scenario)
-    images = SampleLibrary(session.photographs.paths, load, computer.cpus())
-    system = SystemUnderTest(images, models, answerer(session.network.manifest))
+    images = SampleLibrary(task.paths, task.load, computer.cpus())
+    system = SystemUnderTest(images, models, task.answer)
     seconds = _run(session, images, system, folder)
     return _score(session, folder, seconds)
 
@@ -103,7 +106,7 @@ def _answered_beforehand(session: Session, folder: Path) -> tuple[Score, Pace | 
     before = time.perf_counter()
     answer = _answerer(session)
     elsewhere = time.perf_counter() - before
-    answers = SampleLibrary(session.photographs.paths, answer, session.threads)
+    answers = SampleLibrary(session.task.paths, answer, session.threads)
     overhead = modelled.binding_overhead() if machine else 0.0
     latency = machine.completion if machine else _at_once
     system = ModelledSystem(answers.samples, latency, overhead)
@@ -115,10 +118,10 @@ def _answered_beforehand(session: Session, folder: Path) -> tuple[Score, Pace | 
 
 
 def _answerer(session: Session) -> Callable[[Path], Answer]:
-    network = session.network
     if session.scheduler is None:
-        return local.answerer(network, loader(network.manifest), session.threads)
-    return remote.answerer(session.path, network, session.photographs.paths, session.scheduler)
+        return local.answerer(session.task, session.threads)
+    paths = session.task.paths
+    return remote.answerer(session.path, session.network, paths, session.scheduler)
 
 
 def _at_once(number: int, samples: int) -> float:
@@ -130,8 +133,9 @@ def _run(session: Session, library: SampleLibrary[Any], system: System, folder: 
     """Seconds that LoadGen took, loading included."""
 
     def finish(unfinished: Path) -> None:
-        if session.machine is not None:
-            logs.mark(unfinished, str(session.machine))
+        timing = session.timing or (session.machine and str(session.machine))
+        if timing:
+            logs.mark(unfinished, timing)
 
     audit = str(session.audit)
     with display.progress(library, system, session.accuracy) as tick:
@@ -141,5 +145,5 @@ def _run(session: Session, library: SampleLibrary[Any], system: System, folder: 
 
 
 def _score(session: Session, folder: Path, seconds: float) -> Score:
-    required = settings.requirements(session.scenario)
-    return scores.read(folder, session.photographs.labels, required, seconds)
+    required = settings.requirements(session.scenario, session.task.benchmark)
+    return scores.read(folder, session.task, required, seconds)

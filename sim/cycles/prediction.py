@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from hw.bus.registers import DEFAULT_WATCHDOG_CYCLES
 from hw.isa import Engine, Opcode, read_program
 from hw.status import Activity
 from sim.cycles.model import NEVER, Model, Verdict
@@ -112,9 +111,8 @@ def predict(
     instructions = read_program(program.code)
     layers = 1 + max(instruction["layer"] for instruction in instructions)
     offset = program.memory.program.offset
-    model = Model(
-        program.config, instructions, offset, layers, memory, first_cycle, DEFAULT_WATCHDOG_CYCLES
-    )
+    patience = memory.patience(program.config.dram_bytes_per_cycle)
+    model = Model(program.config, instructions, offset, layers, memory, first_cycle, patience)
     try:
         while (verdict := model.run(BUDGET)) is Verdict.RUNNING:
             if progress is not None:

@@ -70,8 +70,29 @@ Shorts finish(const Finish& f, Ints sum0, Ints sum1, Bytes other) {
   return least_shorts(most_shorts(both, f.add_lo), f.add_hi);
 }
 
-// The first pixel of a run.
-struct Run { int y, x; };
+// Where a run begins: its first window, its first results, what is added to them.
+struct Run {
+  const uint8_t* in;
+  uint8_t* out;
+  const uint8_t* other;
+};
+
+// Two vectors of channels, from `channel` on, of each pixel of a run; the sums of a pixel are kVectors after those of
+// the one before.
+template <int kPixels, bool kFused, class Store>
+__attribute__((always_inline)) inline void finish_run(const Layer& l, const Finish& f, Run run,
+                                                      int channel, const Ints* sums, Store store) {
+  uint8_t* out = run.out + channel;
+  const int64_t pitch = l.output.channels;
+#pragma GCC unroll 8
+  for (int i = 0; i < kPixels; i++) {
+    const Ints* sum = sums + i * kVectors;
+    Shorts value;
+    if constexpr (kFused) value = finish(f, sum[0], sum[1], load_bytes(run.other + channel + i * pitch));
+    else value = finish(f, sum[0], sum[1]);
+    store(out + i * pitch, bytes(value));
+  }
+}
 
 // kPixels pixels of each of so many runs, for one block of channels.
 template <int kCount, int kPixels, bool kFused>
@@ -79,9 +100,7 @@ void tile(const Layer& l, const Finish* f, int block, const Run* runs, const int
           const int8_t* ahead_end) {
   const int64_t pitch = int64_t{l.stride[1]} * l.input.channels;
   const uint8_t* in[kCount];
-  for (int r = 0; r < kCount; r++)
-    in[r] = pixel(l.input, runs[r].y * l.stride[0] - l.before[0],
-                  runs[r].x * l.stride[1] - l.before[1]);
+  for (int r = 0; r < kCount; r++) in[r] = runs[r].in;
   Ints sums[kCount][kPixels][kVectors];
   for (int v = 0; v < kVectors; v++) {
     const Ints bias = load(l.bias + block * kChannels + v * kLanes);
@@ -118,21 +137,17 @@ void tile(const Layer& l, const Finish* f, int block, const Run* runs, const int
   if (kFlips)
     for (int i = l.flipped.first[block]; i < l.flipped.first[block + 1]; i++)
       step(std::true_type(), l.flipped.offset[i], l.flipped.weights + int64_t{i} * 2 * kBlockStep);
+  // All unrolled, or the sums would go through memory.
+#pragma GCC unroll 8
   for (int r = 0; r < kCount; r++)
+#pragma GCC unroll 2
     for (int v = 0; v < kVectors; v += 2) {
       const int channel = block * kChannels + v * kLanes, left = l.output.channels - channel;
-      if (left <= 0) break;
-      uint8_t* out = writable(l.output, runs[r].y, runs[r].x) + channel;
-      const uint8_t* other = kFused ? pixel(l.other, runs[r].y, runs[r].x) + channel : nullptr;
-      for (int i = 0; i < kPixels; i++) {
-        const Ints *sum = &sums[r][i][v];
-        Shorts value;
-        if constexpr (kFused)
-          value = finish(f[v / 2], sum[0], sum[1], load_bytes(other + int64_t{i} * l.other.channels));
-        else
-          value = finish(f[v / 2], sum[0], sum[1]);
-        store_some(out + int64_t{i} * l.output.channels, bytes(value), left);
-      }
+      if (left >= kPair)
+        finish_run<kPixels, kFused>(l, f[v / 2], runs[r], channel, &sums[r][0][v], store_bytes);
+      else if (left > 0)
+        finish_run<kPixels, kFused>(l, f[v / 2], runs[r], channel, &sums[r][0][v],
+                                    [=](uint8_t* to, Bytes value) { store_some(to, value, left); });
     }
 }
 
@@ -150,20 +165,35 @@ void convolve(const Layer& l, int block, Range rows, const int8_t* ahead, const 
   Finish f[kVectors / 2];
   for (int v = 0; v < kVectors / 2; v++) f[v] = finish_for(l, block * kChannels + v * kPair);
   const int width = l.output.width;
+  const int64_t pitch = int64_t{l.stride[1]} * l.input.channels, out_pitch = l.output.channels;
   Run runs[kRuns];
   int waiting = 0;
-  for (int y = rows.first; y < rows.end; y++)
+  for (int y = rows.first; y < rows.end; y++) {
+    const uint8_t* in = pixel(l.input, y * l.stride[0] - l.before[0], -l.before[1]);
+    uint8_t* out = writable(l.output, y, 0);
+    const uint8_t* other = kFused ? pixel(l.other, y, 0) : nullptr;
     for (int x = 0; x < width; x += kPixels) {
-      runs[waiting] = {y, std::min(x, width - kPixels)};  // the last one overlaps the one before
+      const int at = std::min(x, width - kPixels);  // the last one overlaps the one before
+      runs[waiting] = {in + at * pitch, out + at * out_pitch, kFused ? other + at * out_pitch : nullptr};
       if (++waiting == kRuns) {
         tile<kRuns, kPixels, kFused>(l, f, block, runs, ahead, ahead_end);
         waiting = 0;
       }
     }
+  }
   if (waiting) last_tile<kRuns, kPixels, kFused>(waiting, l, f, block, runs, ahead, ahead_end);
 }
 
-// By runs of as many pixels as a row has, or kPixels.
+// How many pixels of a row are computed together: the last run overlaps the one before, and what it
+// computes again costs as much as new pixels, a run itself about as much as one more.
+int pixels_of_run(int width) {
+  auto cost = [=](int pixels) { return (width + pixels - 1) / pixels * (pixels + 1); };
+  int best = std::min<int>(kGroup, width);
+  for (int pixels = best - 1; pixels > 0; pixels--)
+    if (cost(pixels) < cost(best)) best = pixels;
+  return best;
+}
+
 template <int kPixels, bool kFused, class... Rest>
 void convolve_by(int pixels, const Rest&... rest) {
   if constexpr (kPixels > 1)

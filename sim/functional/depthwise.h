@@ -30,19 +30,40 @@ void interleave(const uint8_t* at, int64_t row, int rows, Ints* out) {
   out[3] = high_pairs(c, d);
 }
 
+// What all windows of a block of channels have: kept here, since bytes that are stored could be the
+// layer's, for all the compiler knows. Weights only of so many taps; 0 if they are not kept.
+template <int kTaps>
+struct Block {
+  Ints bias[kQuads], weights[kTaps * kQuads + 1];
+  Finish finish[2];
+  int first, taps;
+
+  Block(const Layer& l, int block) : first(l.plain.first[block]), taps(l.plain.first[block + 1] - first) {
+    for (int v = 0; v < kQuads; v++) bias[v] = load(l.bias + block * kBlockBytes + v * kLanes);
+    for (int i = 0; i < 2; i++) finish[i] = finish_for(l, block * kBlockBytes + i * kPair);
+    for (int i = 0; i < kTaps * kQuads; i++) weights[i] = tap(l, i);
+  }
+
+  Ints tap(const Layer& l, int index) const {
+    return load(l.plain.weights + (int64_t{first} * kQuads + index) * 4 * kLanes);
+  }
+};
+
 // The window that begins at `columns`: kTaps dot products (0: as many as there are).
 template <int kTaps>
-void window(const Layer& l, const Finish* f, int block, const Ints* columns, uint8_t* out) {
+void window(const Layer& l, const Block<kTaps>& own, int block, const Ints* columns, uint8_t* out) {
   auto at = [](const int8_t* w, int64_t index) { return load(w + index * 4 * kLanes); };
   Ints sums[kQuads];
-  for (int v = 0; v < kQuads; v++) sums[v] = load(l.bias + block * kBlockBytes + v * kLanes);
-  const int first = l.plain.first[block];
-  const int taps = kTaps ? kTaps : l.plain.first[block + 1] - first;
-  const int8_t* w = l.plain.weights + int64_t{first} * kQuads * 4 * kLanes;
-  for (int i = 0; i < taps; i++) {
-    const Ints* column = columns + (kTaps ? i : l.plain.offset[first + i]) * kQuads;
-    for (int v = 0; v < kQuads; v++)
-      sums[v] = dot(sums[v], column[v], at(w, i * kQuads + v));
+  for (int v = 0; v < kQuads; v++) sums[v] = own.bias[v];
+  if constexpr (kTaps > 0) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kTaps * kQuads; i++)
+      sums[i % kQuads] = dot(sums[i % kQuads], columns[i], own.weights[i]);
+  } else {
+    for (int i = 0; i < own.taps; i++) {
+      const Ints* column = columns + l.plain.offset[own.first + i] * kQuads;
+      for (int v = 0; v < kQuads; v++) sums[v] = dot(sums[v], column[v], own.tap(l, i * kQuads + v));
+    }
   }
   if (kFlips)
     for (int i = l.flipped.first[block]; i < l.flipped.first[block + 1]; i++)
@@ -51,13 +72,12 @@ void window(const Layer& l, const Finish* f, int block, const Ints* columns, uin
         const Ints x = flipped(columns[l.flipped.offset[i] * kQuads + v], mask);
         sums[v] = dot(sums[v], x, at(l.flipped.weights, 2 * int64_t{i} * kQuads + v));
       }
-  const Shorts low = finish(f[0], sums[0], sums[1]), high = finish(f[1], sums[2], sums[3]);
+  const Shorts low = finish(own.finish[0], sums[0], sums[1]);
+  const Shorts high = finish(own.finish[1], sums[2], sums[3]);
   const Ints value = joined_bytes(low, high);
   const int left = l.output.channels - block * kBlockBytes;
-  if (left >= kBlockBytes) return store(out, value);
-  uint8_t bytes[kBlockBytes];
-  store(bytes, value);
-  std::memcpy(out, bytes, left);
+  if (left >= kBlockBytes) store(out, value);
+  else store_some(out, value, left);
 }
 
 template <int kTaps>
@@ -67,7 +87,7 @@ void depthwise_row(const Layer& l, int y) {
   std::vector<Ints> columns(((kChunk - 1) * stride + l.kernel[1]) * groups * kQuads);
   for (int block = 0; block < blocks; block++) {
     const int channel = block * kBlockBytes;
-    const Finish f[] = {finish_for(l, channel), finish_for(l, channel + kPair)};
+    const Block<kTaps> own(l, block);
     for (int x = 0; x < l.output.width; x += kChunk) {
       const int count = std::min(kChunk, l.output.width - x);
       const int wanted = (count - 1) * stride + l.kernel[1];
@@ -77,7 +97,7 @@ void depthwise_row(const Layer& l, int y) {
                            x * stride - l.before[1] + column) + channel,
                      l.input.row, rows - 4 * group, &columns[(column * groups + group) * kQuads]);
       for (int i = 0; i < count; i++)
-        window<kTaps>(l, f, block, &columns[i * stride * groups * kQuads],
+        window<kTaps>(l, own, block, &columns[i * stride * groups * kQuads],
                       writable(l.output, y, x + i) + channel);
     }
   }

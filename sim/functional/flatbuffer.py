@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from sim.functional.tflite_padding import padding_mode, sees_padding_alone
 from sw.errors import DnaError
 from sw.frontends.tflite.file.writer import TfliteWriter
-from sw.frontends.tflite.operators.functions import function_operands, function_options
+from sw.frontends.tflite.functions.tables import function_operands, function_options
 from sw.graph import Graph
 from sw.numerics import Activation
 from sw.operations import (
@@ -58,35 +59,6 @@ def emit(graph: Graph, *, every_tensor: bool = False) -> bytes:
         DnaError: TFLite cannot express an operation exactly.
     """
     return _Emitter(graph).finish(every_tensor)
-
-
-def _padding_mode(operation: Windowed, source: Tensor, target: Tensor) -> int | None:
-    """SAME or VALID if one of them places the windows as ``operation`` does, else None.
-
-    SAME computes ceil(size / stride) outputs and puts the smaller half of what it needs in front.
-    Padding behind the last window is never read, so only the front has to agree.
-    """
-    same = valid = True
-    fronts = (operation.padding.top, operation.padding.left)
-    for axis, front in enumerate(fronts):
-        size, out = source.shape[axis], target.shape[axis]
-        kernel, stride = operation.kernel[axis], operation.stride[axis]
-        needed = max((out - 1) * stride + kernel - size, 0)
-        same = same and out == -(-size // stride) and front == needed // 2
-        valid = valid and front == 0 and needed == 0
-    if valid:
-        return int(schema.Padding.VALID)
-    return int(schema.Padding.SAME) if same else None
-
-
-def _sees_padding_alone(operation: Windowed, source: Tensor, target: Tensor) -> bool:
-    """Whether a window is behind the edge of a map, where PAD has values and nothing has any."""
-    fronts = (operation.padding.top, operation.padding.left)
-    return any(
-        front >= operation.kernel[axis]
-        or (target.shape[axis] - 1) * operation.stride[axis] - front >= source.shape[axis]
-        for axis, front in enumerate(fronts)
-    )
 
 
 class _Emitter(TfliteWriter):
@@ -208,12 +180,34 @@ class _Emitter(TfliteWriter):
 
     def lookup(self, operation: Lookup) -> None:
         """LOGISTIC and its like: the operator that the function is called after."""
+        if operation.function == "table":
+            self.looked_up(operation)
+            return
         self.operator(
             getattr(CODE, operation.function.upper()),
             function_operands(self, self.index[operation.inputs[0]], operation.constant),
             self.index[operation.output],
             function_options(operation.function, operation.alpha, operation.constant),
         )
+
+    def looked_up(self, operation: Lookup) -> None:
+        """BITCAST, CAST and GATHER, for a function that no operator of TFLite is."""
+        name, kinds = operation.name, schema.TensorType
+        shape = (1, *self.graph.result(operation).shape)
+        value = self.tensor(f"{name}.byte", shape, kinds.UINT8)
+        place = self.tensor(f"{name}.place", shape, kinds.INT32)
+        source = self.index[operation.inputs[0]]
+        self.operator(CODE.BITCAST, [source], value, schema.BitcastOptionsT())
+        options = schema.CastOptionsT(inDataType=kinds.UINT8, outDataType=kinds.INT32)
+        self.operator(CODE.CAST, [value], place, options)
+        target = self.graph.result(operation)
+        table = self.constant(
+            f"{name}.table",
+            self.graph.constant(operation, "table"),
+            quantization=self.quantization([target.scale], [target.zero_point]),
+        )
+        gather = schema.GatherOptionsT(axis=0)
+        self.operator(CODE.GATHER, [table, place], self.index[operation.output], gather)
 
     def concatenation(self, operation: Concatenation) -> None:
         """CONCATENATION."""
@@ -339,7 +333,7 @@ class _Emitter(TfliteWriter):
         """The padding mode of an operation and its input, behind a PAD where no mode fits."""
         name = operation.inputs[0]
         source, target = self.graph.tensors[name], self.graph.result(operation)
-        mode = _padding_mode(operation, source, target)
+        mode = padding_mode(operation, source, target)
         if mode is not None:
             return mode, self.index[name]
         if isinstance(operation, AveragePool2D):
@@ -354,7 +348,7 @@ class _Emitter(TfliteWriter):
                 "use SAME padding or put a ReLU in front"
             )
         pads = operation.padding
-        if isinstance(operation, MaxPool2D) and _sees_padding_alone(operation, source, target):
+        if isinstance(operation, MaxPool2D) and sees_padding_alone(operation, source, target):
             raise DnaError(
                 f"{operation.name}: TFLite cannot pad a max-pool so far that a window sees nothing "
                 "else"

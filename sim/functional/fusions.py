@@ -1,11 +1,14 @@
-"""Which additions the kernels do together with the convolution in front of them."""
+"""What the kernels do together: additions with the convolution in front, functions in one table."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
+import msgspec
+
+from sw.compiler.lowering.pointwise import pointwise
 from sw.graph import Graph
-from sw.operations import Add, Conv2D
+from sw.operations import Add, Conv2D, Lookup
 
 
 def fusions(graph: Graph) -> dict[str, Add]:
@@ -29,3 +32,23 @@ def fusions(graph: Graph) -> dict[str, Add]:
             if isinstance(producer, Conv2D) and len(shapes) == 1:
                 found[producer.name] = operation
     return found
+
+
+def with_tables(graph: Graph) -> Graph:
+    """The same network with every chain of functions of one value, gates too, as one table."""
+    functions, within = pointwise(graph)
+    operations = list(graph.operations)
+    constants = dict(graph.constants)
+    for i, operation in enumerate(operations):
+        function = functions.get(operation.output)
+        if function is None:
+            continue
+        operations[i] = Lookup(
+            name=operation.name,
+            inputs=(function.root,),
+            output=operation.output,
+            function="table",
+        )
+        constants[f"{operation.name}.table"] = function.table
+    operations = [operation for operation in operations if operation.name not in within]
+    return msgspec.structs.replace(graph, operations=operations, constants=constants)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from sim import native
 from sim.functional import packing
-from sim.functional.fusions import fusions
+from sim.functional.fusions import fusions, with_tables
 from sim.functional.isa import Isa
 from sim.functional.layout import (
     PRELUDE,
@@ -94,6 +94,8 @@ class Kernels:
     def __init__(
         self, graph: Graph, isa: Isa, threads: int = 1, *, every_tensor: bool = False
     ) -> None:
+        if not every_tensor:
+            graph = with_tables(graph)
         self._graph = graph
         self._isa = isa
         self._names = (

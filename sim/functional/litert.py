@@ -14,6 +14,8 @@ from sw.numerics import Function
 
 Int8 = npt.NDArray[np.int8]
 DELEGATE = "DELEGATE"
+TABLE = ("BITCAST", "CAST", "GATHER")
+"""What a function is that no operator of TFLite is: its byte, as a number, in a table."""
 COPIES = (
     *("CONCATENATION", "SLICE", "STRIDED_SLICE", "RESIZE_NEAREST_NEIGHBOR"),
     *("DEPTH_TO_SPACE", "RESHAPE"),
@@ -25,6 +27,7 @@ BUILT_IN = frozenset(
         "MINIMUM",
         "MAXIMUM",
         *COPIES,
+        *TABLE,
         *(name.upper() for name in get_args(Function)),
     }
 )

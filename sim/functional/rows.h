@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "layer.h"
+#include "vector.h"
 
 namespace {
 
-// A row of two maps, value by value, or of a map and one pixel for all of it.
+// A row of two maps, value by value, or of a map and one pixel for all of it. Whatever `result` uses
+// of a layer it holds itself: bytes that are stored could be the layer's, for all the compiler knows.
 template <class Result>
 void joint_row(const Layer& l, int y, Result result) {
   const bool one = l.other.height == 1 && l.other.width == 1;
@@ -25,21 +27,22 @@ void joint_row(const Layer& l, int y, Result result) {
 }
 
 void add_row(const Layer& l, int y) {
-  joint_row(l, y, [&](int a, int b) {
-    const int32_t total = (1 << (l.shift - 1)) + l.multiply[0] * (a - l.input.zero_point) +
-                          l.multiply[1] * (b - l.other.zero_point);
-    const int32_t value = (total >> l.shift) + l.add_zero_point;
-    return uint8_t(std::clamp(value, l.add_lo, l.add_hi) + 128);
+  const int by_a = l.multiply[0], by_b = l.multiply[1], shift = l.shift;
+  const int constant = (1 << (shift - 1)) - by_a * l.input.zero_point - by_b * l.other.zero_point;
+  const int zero_point = l.add_zero_point, lo = l.add_lo, hi = l.add_hi;
+  joint_row(l, y, [=](int a, int b) {
+    const int value = ((constant + by_a * a + by_b * b) >> shift) + zero_point;
+    return uint8_t(std::min(std::max(value, lo), hi) + 128);
   });
 }
 
 void multiply_row(const Layer& l, int y) {
   const float multiplier = l.multiplier[0];
   const float low = l.lo - l.zero_point, high = l.hi - l.zero_point;
-  joint_row(l, y, [&](int a, int b) {
-    const int32_t product = (a - l.input.zero_point) * (b - l.other.zero_point);
-    const float scaled = std::min(std::max(float(product) * multiplier, low), high);
-    return uint8_t(int(std::nearbyint(scaled)) + l.zero_point + 128);
+  const int zero_a = l.input.zero_point, zero_b = l.other.zero_point, zero_point = l.zero_point + 128;
+  joint_row(l, y, [=](int a, int b) {
+    const float scaled = float((a - zero_a) * (b - zero_b)) * multiplier;
+    return uint8_t(int(std::nearbyint(std::min(std::max(scaled, low), high))) + zero_point);
   });
 }
 
@@ -50,28 +53,62 @@ void extremum_row(const Layer& l, int y) {
 
 void lookup_row(const Layer& l, int y) {
   const int n = l.output.width * l.output.channels;
-  const uint8_t* in = pixel(l.input, y, 0);
+  const uint8_t *in = pixel(l.input, y, 0), *table = l.table;
   uint8_t* out = writable(l.output, y, 0);
-  for (int i = 0; i < n; i++) out[i] = l.table[in[i]];
+  const int done = looked_up(out, in, n, table);
+  for (int i = done; i < n; i++) out[i] = table[in[i]];
+}
+
+// A call for the few bytes of a pixel takes longer than they do.
+void copy_bytes(uint8_t* to, const uint8_t* from, int count) {
+  constexpr int kPiece = 16;
+  for (; count >= kPiece; count -= kPiece, to += kPiece, from += kPiece)
+    std::memcpy(to, from, kPiece);
+  for (int i = 0; i < count; i++) to[i] = from[i];
 }
 
 void copy_row(const Layer& l, int y) {
-  for (int x = 0; x < l.output.width; x++)
-    std::memcpy(writable(l.output, y, x) + l.at,
-                pixel(l.input, y / l.kernel[0], x / l.kernel[1]) + l.first, l.count);
+  const int first = l.first, at = l.at, count = l.count, factor = l.kernel[1], width = l.output.width;
+  const int pitch = l.output.channels, in_pitch = l.input.channels;
+  const uint8_t* in = pixel(l.input, y / l.kernel[0], 0) + first;
+  uint8_t* out = writable(l.output, y, 0) + at;
+  for (int x = 0; x < width; x++)
+    copy_bytes(out + int64_t{x} * pitch, in + int64_t{x / factor} * in_pitch, count);
+}
+
+// The part of a pooling window that is inside of the map.
+struct Window {
+  int top, bottom, left, right;
+
+  Window(const Layer& l, int y, int x) {
+    top = y * l.stride[0] - l.before[0], left = x * l.stride[1] - l.before[1];
+    bottom = std::min(top + l.kernel[0], l.input.height), top = std::max(top, 0);
+    right = std::min(left + l.kernel[1], l.input.width), left = std::max(left, 0);
+  }
+};
+
+// So many channels, from `first` on, in a register. Chunk has the operators of a number.
+template <class Chunk>
+void max_pool_chunk(const Layer& l, Window window, int first, uint8_t* out) {
+  Chunk largest = {};
+  for (int v = window.top; v < window.bottom; v++)
+    for (int u = window.left; u < window.right; u++) {
+      Chunk value;
+      std::memcpy(&value, pixel(l.input, v, u) + first, sizeof value);
+      largest = value > largest ? value : largest;
+    }
+  std::memcpy(out + first, &largest, sizeof largest);
 }
 
 void max_pool_row(const Layer& l, int y) {
-  const int channels = l.output.channels;
+  using Chunk [[gnu::vector_size(4 * kLanes)]] = uint8_t;
   for (int x = 0; x < l.output.width; x++) {
     uint8_t* out = writable(l.output, y, x);
-    const int top = y * l.stride[0] - l.before[0], left = x * l.stride[1] - l.before[1];
-    std::memset(out, 0, channels);
-    for (int v = std::max(top, 0); v < std::min(top + l.kernel[0], l.input.height); v++)
-      for (int u = std::max(left, 0); u < std::min(left + l.kernel[1], l.input.width); u++) {
-        const uint8_t* in = pixel(l.input, v, u);
-        for (int c = 0; c < channels; c++) out[c] = std::max(out[c], in[c]);
-      }
+    const Window window(l, y, x);
+    int first = 0;
+    for (; first + int(sizeof(Chunk)) <= l.output.channels; first += sizeof(Chunk))
+      max_pool_chunk<Chunk>(l, window, first, out);
+    for (; first < l.output.channels; first++) max_pool_chunk<uint8_t>(l, window, first, out);
   }
 }
 
@@ -79,13 +116,11 @@ void average_pool_row(const Layer& l, int y) {
   const int channels = l.output.channels;
   std::vector<int32_t> sums(channels);
   for (int x = 0; x < l.output.width; x++) {
-    const int top = y * l.stride[0] - l.before[0], left = x * l.stride[1] - l.before[1];
-    const int top_in = std::max(top, 0), bottom_in = std::min(top + l.kernel[0], l.input.height);
-    const int left_in = std::max(left, 0), right_in = std::min(left + l.kernel[1], l.input.width);
-    const int count = (bottom_in - top_in) * (right_in - left_in);
+    const Window window(l, y, x);
+    const int count = (window.bottom - window.top) * (window.right - window.left);
     std::fill(sums.begin(), sums.end(), -128 * count);
-    for (int v = top_in; v < bottom_in; v++)
-      for (int u = left_in; u < right_in; u++) {
+    for (int v = window.top; v < window.bottom; v++)
+      for (int u = window.left; u < window.right; u++) {
         const uint8_t* in = pixel(l.input, v, u);
         for (int c = 0; c < channels; c++) sums[c] += in[c];
       }

@@ -69,9 +69,9 @@ struct Plan {
       ahead_end = wanted.weights + int64_t{wanted.first[block + 1]} * kBlockStep;
     }
     const Range rows = share(layer->output.height, unit / blocks, pieces);
-    const int width = layer->output.width, block = unit % blocks;
-    if (layer->other.data) convolve_by<kGroup, true>(width, *layer, block, rows, ahead, ahead_end);
-    else convolve_by<kGroup, false>(width, *layer, block, rows, ahead, ahead_end);
+    const int pixels = pixels_of_run(layer->output.width), block = unit % blocks;
+    if (layer->other.data) convolve_by<kGroup, true>(pixels, *layer, block, rows, ahead, ahead_end);
+    else convolve_by<kGroup, false>(pixels, *layer, block, rows, ahead, ahead_end);
   }
 };
 
@@ -127,6 +127,8 @@ class Machine {
  private:
   void work(int part) {
     for (uint64_t seen = 0;;) {
+      // The next image often comes at once, and sleep takes longer than a layer.
+      for (int spins = 0; spins < kPatience && run_.load() == seen && !stopping_; spins++) pause();
       {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [&] { return stopping_ || run_.load() > seen; });
@@ -167,6 +169,7 @@ class Machine {
   }
 
   static constexpr int kSpins = 2000;
+  static constexpr int kPatience = 10000;
 
   const std::vector<Layer> layers_;
   const int threads_;
@@ -176,7 +179,7 @@ class Machine {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::atomic<uint64_t> run_{0};
-  bool stopping_ = false;
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace

@@ -72,8 +72,12 @@ Ints high_bytes(Ints a, Ints b) { return _mm256_unpackhi_epi8(a, b); }
 Ints low_pairs(Ints a, Ints b) { return _mm256_unpacklo_epi16(a, b); }
 Ints high_pairs(Ints a, Ints b) { return _mm256_unpackhi_epi16(a, b); }
 
+void store_bytes(uint8_t* to, Bytes value) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), value);
+}
+
 void store_some(uint8_t* to, Bytes value, int count) {
-  if (count >= 2 * kLanes) return _mm_storeu_si128(reinterpret_cast<__m128i*>(to), value);
+  if (count >= 2 * kLanes) return store_bytes(to, value);
   if (count >= kLanes) {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(to), value);
     value = _mm_unpackhi_epi64(value, value);
@@ -82,6 +86,15 @@ void store_some(uint8_t* to, Bytes value, int count) {
   const int64_t rest = _mm_cvtsi128_si64(value);
   std::memcpy(to, &rest, count);
 }
+
+void store_some(uint8_t* to, Ints value, int count) {
+  uint8_t bytes[4 * kLanes];
+  store(bytes, value);
+  std::memcpy(to, bytes, count);
+}
+
+// Of a table of 256 bytes nothing is faster here than one load a value.
+int looked_up(uint8_t*, const uint8_t*, int, const uint8_t*) { return 0; }
 
 void pause() { _mm_pause(); }
 

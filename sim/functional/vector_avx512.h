@@ -63,9 +63,40 @@ Ints high_bytes(Ints a, Ints b) { return _mm512_unpackhi_epi8(a, b); }
 Ints low_pairs(Ints a, Ints b) { return _mm512_unpacklo_epi16(a, b); }
 Ints high_pairs(Ints a, Ints b) { return _mm512_unpackhi_epi16(a, b); }
 
+void store_bytes(uint8_t* to, Bytes value) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), value);
+}
+
 void store_some(uint8_t* to, Bytes value, int count) {
-  const __mmask32 mask = count >= 2 * kLanes ? ~0u : (1u << count) - 1;
-  _mm256_mask_storeu_epi8(to, mask, value);
+  if (count >= 2 * kLanes) return store_bytes(to, value);
+  _mm256_mask_storeu_epi8(to, (1u << count) - 1, value);
+}
+
+void store_some(uint8_t* to, Ints value, int count) {
+  _mm512_mask_storeu_epi8(to, (uint64_t{1} << count) - 1, value);
+}
+
+// The first values of a table of 256 bytes, and how many those are. Lanes of 16 bits choose a pair of
+// bytes of the table, then one of the two.
+int looked_up(uint8_t* out, const uint8_t* in, int count, const uint8_t* table) {
+  const Ints t[4] = {load(table), load(table + 64), load(table + 128), load(table + 192)};
+  const Ints byte = _mm512_set1_epi16(0xff), one = _mm512_set1_epi16(1);
+  auto chosen = [&](Ints values) {  // 0 to 255, in 16 bits
+    const Ints pair = _mm512_srli_epi16(values, 1);
+    const Ints low = _mm512_permutex2var_epi16(t[0], pair, t[1]);
+    const Ints high = _mm512_permutex2var_epi16(t[2], pair, t[3]);
+    const Ints both = _mm512_mask_blend_epi16(_mm512_movepi16_mask(_mm512_slli_epi16(values, 8)), low, high);
+    const Ints upper = _mm512_slli_epi16(_mm512_and_si512(values, one), 3);
+    return _mm512_and_si512(_mm512_srlv_epi16(both, upper), byte);
+  };
+  int i = 0;
+  for (; i + 64 <= count; i += 64) {
+    const Ints values = load(in + i);
+    const Ints even = chosen(_mm512_and_si512(values, byte));
+    const Ints odd = chosen(_mm512_srli_epi16(values, 8));
+    store(out + i, _mm512_or_si512(even, _mm512_slli_epi16(odd, 8)));
+  }
+  return i;
 }
 
 void pause() { _mm_pause(); }

@@ -79,12 +79,25 @@ Ints high_pairs(Ints a, Ints b) {
   return vreinterpretq_s32_u16(vzip2q_u16(vreinterpretq_u16_s32(a), vreinterpretq_u16_s32(b)));
 }
 
+void store_bytes(uint8_t* to, Bytes value) {
+  vst1_u8(to, value);
+}
+
 void store_some(uint8_t* to, Bytes value, int count) {
-  if (count >= 2 * kLanes) return vst1_u8(to, value);
+  if (count >= 2 * kLanes) return store_bytes(to, value);
   uint8_t bytes[2 * kLanes];
   vst1_u8(bytes, value);
   std::memcpy(to, bytes, count);
 }
+
+void store_some(uint8_t* to, Ints value, int count) {
+  uint8_t bytes[4 * kLanes];
+  store(bytes, value);
+  std::memcpy(to, bytes, count);
+}
+
+// Of a table of 256 bytes nothing is faster here than one load a value.
+int looked_up(uint8_t*, const uint8_t*, int, const uint8_t*) { return 0; }
 
 void pause() { asm volatile("yield"); }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 
+from hw.bus.registers import DEFAULT_WATCHDOG_CYCLES
 from sim.memory.dram import CONTROLLER_PS, Dram
 from sim.memory.presets import IDEAL, preset
 from sim.memory.stalls import NO_STALLS, Stalls
@@ -15,6 +17,9 @@ BASE = 0x1_2340_0000
 """Byte address of the memory's first byte on the bus: above 4 GiB, so that no half is unused."""
 
 RATE_ONE = 1 << 16
+
+IDEAL_LATENCY = 64
+"""Cycles of the memory that nobody said anything of."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +54,7 @@ class MemoryModel:
         ValueError: a value is out of range; the message quotes it.
     """
 
-    latency: int = 64
+    latency: int = IDEAL_LATENCY
     bandwidth: float = 1.0
     reorder: bool = False
     stalls: Stalls = NO_STALLS
@@ -117,6 +122,18 @@ class MemoryModel:
         if self.dram is None:
             return self.bandwidth * width
         return min(width, self.dram.gigabytes_per_second * self.cycle_ps / 1e3)
+
+    def patience(self, width: int) -> int:
+        """Cycles without progress that count as a hang, in the watchdog's register.
+
+        The register's default is for a memory like the ideal one; a slower one gets as much more as
+        a word, or the first one, takes longer.
+
+        Args:
+            width: bytes of the machine's path to it.
+        """
+        slower = max(1, width / self.peak_bytes(width), self.latency / IDEAL_LATENCY)
+        return math.ceil(DEFAULT_WATCHDOG_CYCLES * slower)
 
     def figures(self, width: int) -> dict[str, Any]:
         """What is assumed of it, for JSON.

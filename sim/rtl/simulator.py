@@ -71,6 +71,7 @@ class Simulator(abc.ABC):
 
     Attributes:
         config: of the machine.
+        patience: cycles without progress that count as a hang with this memory.
         memory: the memory's content, uint8 [size]; byte 0 is at ``sim.memory.model.BASE`` on the
             bus.
     """
@@ -86,6 +87,7 @@ class Simulator(abc.ABC):
         waves: Waves | None,
     ) -> None:
         self.config = config
+        self.patience = model.patience(config.dram_bytes_per_cycle)
         self.memory: Uint8 = np.zeros(size, np.uint8)
 
     @property

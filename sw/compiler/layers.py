@@ -32,6 +32,10 @@ class Plane:
         """Feature words of a row."""
         return self.width * self.words
 
+    def by_words(self, channels: int) -> Plane:
+        """The same words, each of them a pixel of so many channels."""
+        return dataclasses.replace(self, width=self.row_words, channels=channels, words=1)
+
 
 @dataclasses.dataclass(frozen=True)
 class Window:
@@ -174,6 +178,8 @@ class Convolution(LoopNest):
         gather: parts of maps that make up the source, which is nowhere else.
         packing: of a packed source.
         stored: the feature map as it is kept, where ``source`` is that map in one flat pixel.
+        by_words: each word of the maps is a pixel of its own, and the weights are for the channels
+            of one word.
     """
 
     weights: Array
@@ -185,6 +191,7 @@ class Convolution(LoopNest):
     gather: tuple[Part, ...] = ()
     packing: Packing | None = None
     stored: Plane | None = None
+    by_words: bool = False
     kind = "conv"
 
     @property
@@ -209,9 +216,22 @@ class Convolution(LoopNest):
             return None
         return plane
 
+    @property
+    def repeated_columns(self) -> int:
+        """Pixels, as CONV sees them, of what is joined to all of the target."""
+        assert self.repeated is not None, "there is such an operand"
+        return self.repeated.row_words if self.by_words else self.repeated.width
+
+    @functools.cached_property
+    def seen(self) -> Plane:
+        """The source as CONV sees it."""
+        return self.source.by_words(len(self.weights)) if self.by_words else self.source
+
     @functools.cached_property
     def computed(self) -> Plane:
         """The target as CONV and POST see it: the columns that a window serves are one pixel."""
+        if self.by_words:
+            return self.target.by_words(len(self.weights))
         columns = 1 if self.packing is None else self.packing.columns
         return dataclasses.replace(
             self.target,
@@ -230,7 +250,7 @@ class Convolution(LoopNest):
     @property
     def slices(self) -> int:
         """K-slices: feature words under the window."""
-        return self.window.kernel_height * self.window.kernel_width * self.source.words
+        return self.window.kernel_height * self.window.kernel_width * self.seen.words
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,11 @@ ADDITION = Operator(
             note="of a map and one number a function",
             instead_of={"ADD_N": "ADD"},
         ),
-        "onnx": Spelling(names=("Add", "QLinearAdd", "Sub"), instead_of={"Sum": "Add"}),
+        "onnx": Spelling(
+            names=("Add", "QLinearAdd", "Sub"),
+            note="of a map and one number a function, but for QLinearAdd",
+            instead_of={"Sum": "Add"},
+        ),
         "pytorch": Spelling(
             names=(
                 *("aten.add.Tensor", "aten.add_.Tensor", "aten.sub.Tensor", "aten.sub_.Tensor"),
@@ -47,8 +51,9 @@ MULTIPLICATION = Operator(
         ),
         "onnx": Spelling(
             names=("Mul", "QLinearMul"),
-            note="of two maps, or a map and a pixel",
-            instead_of={"Div": "Mul"},
+            note="of two maps, or a map and a pixel; of a map and one number a function, but for "
+            "QLinearMul",
+            instead_of={"ReduceProd": "Mul"},
         ),
         "pytorch": Spelling(
             names=("aten.mul.Tensor", "aten.mul_.Tensor"), note="of two maps, or a map and a pixel"
@@ -72,13 +77,22 @@ EXTREMUM = Operator(
             note="of a map and one number a function",
         ),
         "onnx": Spelling(
-            names=("Max", "Min"), note="of two; quantized as the result is, else convolutions do it"
+            names=("Max", "Min"),
+            note="of two; quantized as the result is, else functions do it; of a map and one "
+            "number a function",
         ),
-        "pytorch": Spelling(absent="not read yet"),
+        "pytorch": Spelling(
+            names=(
+                *("aten.maximum.default", "aten.max.other"),
+                *("aten.minimum.default", "aten.min.other"),
+            ),
+            note="of two maps, or a map and a pixel, which share a scale",
+        ),
     },
     operands=2,
     constraints=(constraints.ONE_SHAPE,),
     shape=shapes.same,
+    keeps_quantization=True,
 )
 
 FUNCTION = Operator(
@@ -97,7 +111,14 @@ FUNCTION = Operator(
             note="of other types than INT8 only behind the logits, by the host",
             instead_of={"GELU": "HARD_SWISH", "EXP": "LOGISTIC", "SQRT": "LOGISTIC"},
         ),
-        "onnx": Spelling(absent="not read yet"),
+        "onnx": Spelling(
+            names=(
+                *("Sigmoid (of a map)", "QLinearSigmoid (of a map)", "Tanh", "HardSwish"),
+                *("HardSigmoid", "LeakyRelu", "QLinearLeakyRelu", "Elu", "Div"),
+            ),
+            note="ONNX Runtime's results; SiLU is a product with its Sigmoid; Div with one number",
+            instead_of={"Gelu": "HardSwish", "Mish": "HardSwish", "Selu": "Elu"},
+        ),
         "pytorch": Spelling(
             names=(
                 *("aten.sigmoid.default", "aten.tanh.default"),
@@ -105,8 +126,17 @@ FUNCTION = Operator(
                 *("aten.hardsigmoid.default", "aten.hardsigmoid_.default"),
                 *("aten.leaky_relu.default", "aten.leaky_relu_.default"),
                 *("aten.silu.default", "aten.silu_.default"),
+                *(
+                    "aten.elu.default",
+                    "aten.elu_.default",
+                    "aten.selu.default",
+                    "aten.celu.default",
+                ),
+                *("aten.gelu.default", "aten.mish.default", "aten.softplus.default"),
+                *("aten.abs.default", "aten.neg.default"),
             ),
-            note="SiLU is a product with its sigmoid, a hard sigmoid relu6(x + 3) / 6",
+            note="SiLU is a product with its sigmoid, a hard sigmoid relu6(x + 3) / 6; from ELU on "
+            "PyTorch's results",
         ),
     },
     shape=shapes.same,
@@ -120,7 +150,7 @@ PARAMETRIC = Operator(
     machine="what those are",
     spelling={
         "tflite": Spelling(names=("PRELU",), note="constant slopes"),
-        "onnx": Spelling(absent="not read yet"),
-        "pytorch": Spelling(absent="not read yet"),
+        "onnx": Spelling(names=("PRelu",), note="constant slopes"),
+        "pytorch": Spelling(names=("aten.prelu.default",), note="slopes are int8 then"),
     },
 )

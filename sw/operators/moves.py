@@ -6,8 +6,6 @@ from sw.operations import Concatenation, Interleave, ResizeNearest, Slice
 from sw.operators import constraints, shapes
 from sw.operators.row import Operator, Spelling
 
-_ABSENT = Spelling(absent="not read yet")
-
 CONCATENATION = Operator(
     name="concatenation",
     operation=Concatenation,
@@ -18,7 +16,7 @@ CONCATENATION = Operator(
     spelling={
         "tflite": Spelling(names=("CONCATENATION",)),
         "onnx": Spelling(
-            names=("Concat",), note="parts quantized as the result is, else convolutions do it"
+            names=("Concat",), note="parts quantized as the result is, else functions do it"
         ),
         "pytorch": Spelling(names=("aten.cat.default",), note="along the channels"),
     },
@@ -110,7 +108,7 @@ RESIZE_BILINEAR = Operator(
         "onnx": Spelling(
             names=("Resize (linear)",), note="half_pixel, asymmetric or align_corners; QDQ"
         ),
-        "pytorch": _ABSENT,
+        "pytorch": Spelling(names=("aten.upsample_bilinear2d.vec",), note="aligned corners or not"),
     },
     keeps_quantization=True,
 )

@@ -34,7 +34,6 @@ _KERNELS = (
     "larger ones where there is one window only"
 )
 _FUSED_ONNX = "Relu or Clip to 0..6 right behind Conv, Gemm, Add or a pooling"
-_FUSED_TORCH = "a ReLU or ReLU6 right behind a convolution, linear layer, sum or pooling"
 
 CONVOLUTION = Operator(
     name="convolution",
@@ -261,14 +260,8 @@ ACTIVATION = Operator(
         ),
         "onnx": Spelling(
             names=("Relu", "Clip"),
-            note="Clip to 0..6; between quantizations of their own an identity convolution",
-            instead_of=dict.fromkeys(
-                (
-                    *("LeakyRelu", "PRelu", "HardSwish", "HardSigmoid", "Tanh", "Elu"),
-                    "QLinearLeakyRelu",
-                ),
-                _FUSED_ONNX,
-            ),
+            note="Clip to 0..6; between quantizations of their own a function",
+            instead_of={"ThresholdedRelu": _FUSED_ONNX},
         ),
         "pytorch": Spelling(
             names=(
@@ -277,10 +270,7 @@ ACTIVATION = Operator(
                 *("aten.hardtanh.default", "aten.hardtanh_.default"),
                 *("aten.clamp.default", "aten.clamp_.default"),
             ),
-            note="bounds 0 and 6",
-            instead_of={
-                f"aten.{kind}.default": _FUSED_TORCH for kind in (*("prelu", "gelu", "elu"),)
-            },
+            note="bounds 0 and 6; other bounds, and elsewhere, a function",
         ),
     },
 )

@@ -256,3 +256,21 @@ def test_a_component_with_a_name_for_its_module_is_one_wherever_it_stands():
     once.address = Signal(3)
     modules = share(once, "top", {"address": (once.address, None)})
     assert [module.name for module in modules] == ["top", "dna_ram_1r1w_4x8"]
+
+
+def test_arguments_said_in_another_way_make_the_same_module():
+    """Two modules of one name are what Yosys refuses."""
+
+    class Twice(Elaboratable):
+        def elaborate(self, platform):
+            m = Module()
+            rams = [Ram(width=4, depth=8), Ram(depth=8, width=4, parts=1)]
+            for number, ram in enumerate(rams):
+                m.submodules[f"ram_{number}"] = ram
+                m.d.comb += ram.read_address.eq(self.address)
+            return m
+
+    twice = Twice()
+    twice.address = Signal(3)
+    names = [module.name for module in share(twice, "top", {"address": (twice.address, None)})]
+    assert names == ["top", "dna_ram_1r1w_4x8"]

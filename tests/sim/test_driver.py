@@ -103,6 +103,11 @@ def test_the_watchdog_is_set():
         driver.run(pixels(0))
 
 
+def test_a_memory_slower_than_the_watchdog_is_no_hang():
+    driver = copier(MemoryModel(latency=10_000))
+    assert np.array_equal(driver.run(pixels(0)), expected(pixels(0)))
+
+
 def test_an_interrupted_run():
     driver = copier()
     with pytest.raises(DnaError, match="no interrupt in 10 cycles"):

@@ -6,7 +6,7 @@ import numpy as np
 
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
-from sw.operations import Padding
+from sw.operations import Lookup, Padding
 
 IMAGE_RMS = 60.0
 """Root mean square, in steps of int8, that the scales below aim at for every tensor."""
@@ -152,6 +152,26 @@ def random_small_graph(
     return network.classifier(x, classes)
 
 
+def random_detector(
+    rng: np.random.Generator, size: int, channels: tuple[int, ...], scales: int = 3
+) -> Graph:
+    """Maps of strides 8, 16 and so on, behind a few convolutions; ``channels`` are of each scale.
+
+    Each of them is a map of its own.
+    """
+    network = _Network(rng, (size, size, 3))
+    x = network.conv("stem1", "input", 8, kernel=3, stride=2, padding=1)
+    x = network.conv("stem2", x, 8, kernel=3, stride=2, padding=1)
+    outputs = []
+    for scale in range(scales):
+        x = network.conv(f"down{scale}", x, 8, kernel=3, stride=2, padding=1)
+        outputs += [
+            network.conv(f"head{scale}.{part}", x, count, relu=False)
+            for part, count in enumerate(channels)
+        ]
+    return network.builder.finish(*outputs)
+
+
 def depthwise_graph(rng: np.random.Generator, shape: tuple[int, int, int]) -> Graph:
     """Depthwise convolutions of several sizes between narrow ones, one of them with a shortcut."""
     network = _Network(rng, shape)
@@ -164,6 +184,34 @@ def depthwise_graph(rng: np.random.Generator, shape: tuple[int, int, int]) -> Gr
     x = network.conv("narrow", x, 7)
     x = network.depthwise("depthwise7", x, kernel=7)
     return network.classifier(x, 10)
+
+
+def gated_graph(rng: np.random.Generator, shape: tuple[int, int, int]) -> Graph:
+    """What detectors are made of: gates, joins, slices, resizes, pools; two maps as outputs."""
+    network = _Network(rng, shape)
+    builder = network.builder
+
+    def gated(name: str, x: str) -> str:
+        source = builder.tensor(x)
+        reals = source.scale * (np.arange(-128, 128) - source.zero_point)
+        steps = np.clip(np.rint(256 / (1 + np.exp(-reals))) - 128, -128, 127).astype(np.int8)
+        gate = Lookup(name=f"{name}.gate", inputs=(x,), output=f"{name}.gate", function="logistic")
+        builder.lookup(gate, np.roll(steps, 128), Output(1 / 256, -128))
+        scale, zero_point = network._quantization(1.0, False)
+        network.rms[name] = 1.0
+        return builder.multiply(name, x, gate.name, Output(scale, zero_point))
+
+    x = gated("stem", network.conv("stem.conv", "input", 16, kernel=3, padding=1, relu=False))
+    halves = [builder.slice_channels(f"half{i}", x, 8 * i, 8) for i in range(2)]
+    scale, zero_point = builder.tensor(x).scale, builder.tensor(x).zero_point
+    builder.extremum("larger", *halves, Output(scale, zero_point), largest=True)
+    x = builder.concatenate("joined", [halves[1], "larger", halves[0]])
+    network.rms[x] = 1.0
+    small = network.max_pool("small", network.depthwise("depthwise", x))
+    large = builder.resize_nearest("large", small, (2, 2))
+    network.rms[large] = 1.0
+    first = network.conv("first", large, 5, relu=False)
+    return builder.finish(first, gated("second", network.conv("second.conv", small, 9, relu=False)))
 
 
 MOBILENET_V1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)) + 5 * ((512, 1),)

@@ -280,6 +280,30 @@ def _activated(net: Network) -> list[onnx.ModelProto]:
     return [net.end(net.target(x, net.constant(0, np.float32), net.constant(6, np.float32)))]
 
 
+def _applied(net: Network) -> list[onnx.ModelProto]:
+    """A function of a map."""
+    x, kind = net.edge(), net.schema.operator
+    if net.schema.domain:
+        net.nodes.pop()
+        u = net.target(net.nodes[-1].output[0], "x_scale", "x_zero", "y_scale", "y_zero")
+        return [net.model(net.dequantize(u, "y"))]
+    given = [net.constant(np.linspace(-0.41, 0.93, 4).reshape(4, 1, 1), np.float32)]
+    return [net.end(net.target(x, *(given if kind == "PRelu" else [])))]
+
+
+def _hosted_or_applied(net: Network) -> list[onnx.ModelProto]:
+    return [*_applied(Network(net.schema, net.shape)), *_hosted(net)]
+
+
+def _divided(net: Network) -> list[onnx.ModelProto]:
+    """By a number, and a number by a map."""
+    x = net.edge()
+    made = [net.end(net.target(x, net.constant(1.7, np.float32)))]
+    other = Network(net.schema, net.shape)
+    x = other.edge()
+    return [*made, other.end(other.target(other.constant([0.3], np.float32), x))]
+
+
 def _viewed(net: Network) -> list[onnx.ModelProto]:
     kind, x = net.schema.operator, net.edge()
     by_attribute = "axes" in net.schema.attributes
@@ -399,8 +423,15 @@ BASES = {
     **dict.fromkeys(("Transpose",), _transposed),
     **dict.fromkeys(("Identity", "Dropout"), _same),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), _quantized),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "ArgMax", "QLinearSoftmax"), _hosted),
+    **dict.fromkeys(("Sigmoid", "QLinearSigmoid"), _hosted_or_applied),
+    "Div": _divided,
     **dict.fromkeys(
-        ("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "QLinearSoftmax", "QLinearSigmoid"), _hosted
+        (
+            *("Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "PRelu"),
+            "QLinearLeakyRelu",
+        ),
+        _applied,
     ),
     **dict.fromkeys(("Constant",), _constant),
     **dict.fromkeys(

@@ -149,6 +149,10 @@ def _resized(net: FloatNetwork, x: str, mode: str, coordinates: str) -> str:
     return net.node("Resize", x, "", scales, **extra)
 
 
+def _slopes(channels: int) -> np.ndarray:
+    return np.linspace(-0.2, 0.7, channels).reshape(-1, 1, 1)
+
+
 EXAMPLES: dict[str, Callable[[FloatNetwork, str], str]] = {
     "convolution": lambda net, x: net.conv(x, 4, 8, 3, strides=[2, 1], pads=[1, 0, 2, 1]),
     "depthwise convolution": lambda net, x: net.conv(x, 16, 8, 3, 8, strides=[1, 2]),
@@ -172,6 +176,10 @@ EXAMPLES: dict[str, Callable[[FloatNetwork, str], str]] = {
         net.node("DepthToSpace", x, blocksize=2, mode="CRD"), 4, 2, 3
     ),
     "multiplication": lambda net, x: net.node("Mul", x, net.conv(x, 8, 8, 1)),
+    "function": lambda net, x: net.conv(
+        net.node("LeakyRelu", net.node("Mul", x, net.node("Sigmoid", x)), alpha=0.1), 4, 8, 1
+    ),
+    "parametric ReLU": lambda net, x: net.node("PRelu", x, net.constant(_slopes(8))),
     "extremum": lambda net, x: net.conv(
         net.node("Max", x, net.node("Min", x, net.conv(x, 8, 8, 1))), 4, 8, 1
     ),
@@ -200,12 +208,12 @@ EXAMPLES: dict[str, Callable[[FloatNetwork, str], str]] = {
 
 
 FLOAT_ALONE = (
-    *("transposed convolution", "extremum", "concatenation", "slice"),
+    *("transposed convolution", "extremum", "concatenation", "slice", "parametric ReLU"),
     "bilinear resize",
 )
 """What ONNX Runtime's quantizer leaves float in the QOperator form, or has an operator for that is
 not read or not taken."""
-MORE = ("Sub", "Max", "Min", "PRelu")
+MORE = ("Sub", "Div", "Max", "Min", "PRelu", "Tanh", "HardSwish", "HardSigmoid", "Elu")
 """What it quantizes if it is asked to."""
 
 

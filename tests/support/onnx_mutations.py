@@ -97,6 +97,10 @@ OF_OPERATOR: dict[tuple[str, str], list[Any]] = {
         *([0, 1, 0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0], [0, 0, 2, 0, 0, 1, 0, 3]),
     ],
     ("Pad", "value"): [0.0, 1.0, -0.2],
+    **{(kind, "alpha"): [LEFT_OUT, 0.3, -0.2, 1.7, 0.0] for kind in ("LeakyRelu", "Elu")},
+    ("QLinearLeakyRelu", "alpha"): [LEFT_OUT, 0.3, -0.2, 1.7],
+    ("HardSigmoid", "alpha"): [LEFT_OUT, 0.5, -0.1],
+    ("HardSigmoid", "beta"): [LEFT_OUT, 0.0, 0.9],
     ("DepthToSpace", "mode"): ["DCR", "CRD"],
     ("Resize", "mode"): ["nearest", "linear", "cubic"],
     ("Resize", "axes"): [LEFT_OUT, [2, 3], [3, 2], [0, 1, 2, 3]],
@@ -127,6 +131,10 @@ INPUTS: dict[tuple[str, str], list[Any]] = {
         for channels, down, across in ((1, 2, 1), (1, 4, 2), (1, 3, 3), (2, 2, 2), (1, 0.5, 2))
     ],
     ("Resize", "sizes"): [np.array(x) for x in ([1, 4, 12, 12], [1, 4, 6, 24], [1, 4, 18, 7])],
+    ("PRelu", "slope"): [
+        np.array(x, np.float32)
+        for x in (0.3, [0.2], np.full((4, 1, 1), 1.5), np.full((1, 1, 4), 0.1), [[[0.2]], [[1]]])
+    ],
     ("Slice", "starts"): [np.array(x) for x in ([0], [-3], [9])],
     ("Slice", "ends"): [np.array(x) for x in ([4], [2], [99], [-1], [0])],
     ("Slice", "axes"): [np.array(x) for x in ([1], [2], [3], [0], [-1])],

@@ -14,7 +14,7 @@ from sim.reference import ReferenceModel
 from sim.verify.interpreter import interpret_program
 from sw.compiler import Program, compile_graph
 from sw.errors import DnaError
-from sw.frontends.tflite.operators.functions import function_table
+from sw.frontends.tflite.functions.tables import function_table
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import Function

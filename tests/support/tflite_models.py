@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from sw.frontends.tflite.file.writer import TfliteWriter
-from sw.frontends.tflite.operators.functions import function_options
+from sw.frontends.tflite.functions.tables import function_options
 
 CODE = schema.BuiltinOperator
 SAME, VALID = schema.Padding.SAME, schema.Padding.VALID

@@ -10,9 +10,12 @@ from hw.config import DnaConfig
 from sw import artifact
 from sw.compiler import compile_graph
 from sw.preprocessing import named
-from tests.support.graphs import random_small_graph
+from tests.support.coco_stand_in import make
+from tests.support.graphs import random_detector, random_small_graph
 
 CLASSES = 10
+SIDES, THINGS = 64, 80
+"""Channels of a detector's maps: distributions of the sides of boxes, and COCO's categories."""
 
 
 def load_image(path: Path, name: str = "caffe", shape: tuple[int, ...] = (224, 224, 3)):
@@ -43,6 +46,27 @@ def save_compiled(path: Path, config: DnaConfig, *, side: int = 224, images: int
     batch = compile_graph(network.graph, config, images=images) if images > 1 else None
     artifact.save(artifact.with_program(network, program, batch), path)
     return path
+
+
+def save_detector(path: Path, config: DnaConfig | None = None, *, side: int = 64) -> Path:
+    """An artifact of a detector with random weights, three scales of two maps each."""
+    network = artifact.make(
+        random_detector(np.random.default_rng(3), side, (SIDES, THINGS)),
+        model="tiny detector",
+        framework="none",
+        preprocessing="yolo",
+    )
+    if config is not None:
+        network = artifact.with_program(network, compile_graph(network.graph, config))
+    artifact.save(network, path)
+    return path
+
+
+def save_coco(folder: Path, count: int) -> Path:
+    """Photographs in COCO's layout, made of blurred noise, with boxes."""
+    noise = save_photographs(folder / "noise", 4)
+    make(sorted(noise.glob("*.jpg")), folder / "coco", count)
+    return folder / "coco"
 
 
 def save_photographs(folder: Path, count: int) -> Path:

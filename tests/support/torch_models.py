@@ -57,6 +57,16 @@ EXAMPLES: dict[str, Callable[[], nn.Module]] = {
     "multiplication": lambda: Around(
         lambda x: functional.adaptive_avg_pool2d(functional.max_pool2d(x, 2, 1), 1) * x
     ),
+    "extremum": lambda: Around(
+        lambda x: torch.minimum(
+            torch.maximum(x, functional.adaptive_avg_pool2d(x, 1)),
+            functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
+        )
+    ),
+    "parametric ReLU": lambda: Around(_same, nn.PReLU(8)),
+    "bilinear resize": lambda: Around(
+        lambda x: functional.interpolate(x, scale_factor=2, mode="bilinear")
+    ),
     "function": lambda: Around(
         nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(0.1), nn.Sigmoid(), nn.Hardsigmoid()
     ),

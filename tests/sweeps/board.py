@@ -1,11 +1,12 @@
 """Networks on the simulated board: the SoC's Verilog with its SDRAM's pins and its serial port.
 
-    dna soc --board ulx3s --config nano -o build/ulx3s
+    dna soc --board ulx3s --config ulx3s -o build/ulx3s
     python -m tests.sweeps.board build/ulx3s --cases 12,394 --resnet50 32 --json build/board.json
 
 The driver is that of ``dna board``; image, registers and answer go over the serial port. Cases are
 the networks of the fuzzer's seed 5; ResNet50 v1.5 has random weights and an image of so many rows
-and columns. Cycles are the machine's own count, beside the cycle model's with the ideal memory.
+and columns. Cycles are the machine's own count, beside the cycle model's with the ideal memory and
+with the model of the board's SDRAM, for which programs are scheduled.
 Exit code 1: a value is wrong.
 """
 
@@ -21,6 +22,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from harness.board.boards import find
 from harness.board.device import BoardMachine
 from harness.board.simulated import SimulatedLink
 from harness.board.sources import read_description
@@ -29,6 +31,8 @@ from hw.config import PRESETS
 from sim.cycles import predict
 from sim.driver import Driver
 from sim.functional import FunctionalModel
+from sim.memory.bandwidth import effective_bandwidth
+from sim.memory.model import MemoryModel
 from sw.compiler import compile_graph
 from sw.graph import Graph
 from tests.support.graphs import random_image, random_resnet50
@@ -58,11 +62,12 @@ def main(folder: Path, cases: str, size: int | None, json_file: Path | None) -> 
     check_writable(json_file)
     description = read_description(folder)
     config = PRESETS[description.config]
+    memory = MemoryModel.named(find(description.board).memory, description.clock_hz / 1e6)
     link = SimulatedLink(folder, description)
     machine = BoardMachine(link, description, preload=link.preload)
     rows = []
     for name, graph, image in networks(cases, size):
-        program = compile_graph(graph, config)
+        program = compile_graph(graph, config, effective_bandwidth(memory, config))
         driver = Driver(machine, program)
         found = driver.run(image)
         right = FunctionalModel(graph).run_all(image)[graph.output]
@@ -73,18 +78,22 @@ def main(folder: Path, cases: str, size: int | None, json_file: Path | None) -> 
                 "differ": int((found.ravel() != right.ravel()).sum()),
                 "cycles": driver.cycles,
                 "ideal_cycles": predict(program).cycles,
+                "model_cycles": predict(program, memory).cycles,
                 "seconds_on_board": driver.cycles / description.clock_hz,
             }
         )
         print(rows[-1], flush=True)
     link.close()
     table = Table(
-        "network", "values", "differ", "cycles", "with the ideal memory", "ms on the board"
+        *("network", "values", "differ", "cycles"),
+        *("model, ideal memory", "model, its memory", "difference", "ms on the board"),
     )
     for row in rows:
         table.add_row(
             row["network"],
             *(f"{row[key]:,}" for key in ("values", "differ", "cycles", "ideal_cycles")),
+            f"{row['model_cycles']:,}",
+            f"{row['model_cycles'] / row['cycles'] - 1:+.1%}",
             f"{1e3 * row['seconds_on_board']:.2f}",
         )
     Console().print(table)

@@ -74,10 +74,31 @@ class Draw:
 
     def join(self) -> None:
         kind = str(self.rng.choice(["Add", "Sub", "Mul", "Max", "Min"]))
+        if self.rng.integers(4) == 0:
+            kind = str(self.rng.choice([kind, "Div"]))
+            number = self.net.constant(float(self.rng.choice([-1.3, 0.4, 3.0])))
+            operands = [self.x, number]
+            if kind != "Div" and self.rng.integers(2):
+                operands.reverse()
+            self.to(self.net.node(kind, *operands))
+            return
         other = self.net.conv(self.x, self.shape[0], self.shape[0], 1)
         if self.rng.integers(3) == 0:
             other = self.net.node("GlobalAveragePool", other)
         self.to(self.net.node(kind, self.x, other))
+
+    def applied(self) -> None:
+        """A function of each value, SiLU or PRelu."""
+        kinds = ("Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "LeakyRelu", "Elu", "SiLU", "PRelu")
+        kind = str(self.rng.choice(kinds))
+        if kind == "SiLU":
+            self.to(self.net.node("Mul", self.x, self.net.node("Sigmoid", self.x)))
+        elif kind == "PRelu":
+            count = self.shape[0] if self.rng.integers(3) else 1
+            slopes = self.rng.uniform(-0.5, 1.2, (count, 1, 1))
+            self.to(self.net.node("PRelu", self.x, self.net.constant(slopes)))
+        else:
+            self.to(self.net.node(kind, self.x))
 
     def concatenated(self) -> None:
         more = int(self.rng.integers(1, 6))
@@ -148,7 +169,7 @@ class Draw:
 
 DRAWS: tuple[Callable[[Draw], None], ...] = (
     *(Draw.conv, Draw.transposed, Draw.join, Draw.concatenated, Draw.sliced, Draw.split),
-    *(Draw.resized, Draw.shuffled, Draw.padded, Draw.pooled),
+    *(Draw.resized, Draw.shuffled, Draw.padded, Draw.pooled, Draw.applied, Draw.applied),
 )
 
 

@@ -9,6 +9,13 @@ import click
 from harness.commands.common import PATH, check_writable, json_option, write_json
 
 FAILED = 1
+benchmark_option = click.option(
+    "--benchmark",
+    type=click.Choice(["resnet50", "yolo"]),
+    default="resnet50",
+    show_default=True,
+    help="Whose test it is.",
+)
 
 
 @click.group("compliance", short_help="MLPerf's compliance tests TEST01, TEST04, TEST05.")
@@ -28,16 +35,19 @@ def command() -> None:
 
 @command.command()
 @click.argument("test")
-def audit(test: str) -> None:
+@benchmark_option
+def audit(test: str, benchmark: str) -> None:
     """Print LoadGen's settings of TEST, for `dna loadgen --audit-config`."""
+    from harness.loadgen.configuration import benchmarks
     from harness.mlperf.audit import compliance
 
-    click.echo(compliance.audit_config(test), nl=False)
+    click.echo(compliance.audit_config(test, benchmarks.find(benchmark)), nl=False)
 
 
 @command.command()
 @click.argument("test")
 @click.argument("run", type=PATH)
+@benchmark_option
 @click.option(
     "--performance", type=PATH, required=True, metavar="DIR", help="Logs of the performance run."
 )
@@ -55,6 +65,7 @@ def audit(test: str) -> None:
 def verify(
     test: str,
     run: Path,
+    benchmark: str,
     performance: Path,
     accuracy: Path,
     reference: Path | None,
@@ -62,11 +73,13 @@ def verify(
     json_file: Path | None,
 ) -> None:
     """Say whether RUN, LoadGen's logs of TEST, passes. Exit code 0 if it does, 1 if not."""
+    from harness.loadgen.configuration import benchmarks
     from harness.mlperf.audit import compliance, compliance_scripts
 
     check_writable(json_file)
     if reference is None:
-        verdict = compliance.verify(test, run, performance, accuracy)
+        whose = benchmarks.find(benchmark)
+        verdict = compliance.verify(test, run, performance, accuracy, whose)
     else:
         verdict = compliance_scripts.verify(test, run, performance, accuracy, reference)
     click.echo(verdict.performance_text + verdict.accuracy_text, nl=False)

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from harness.commands.common import PATH, check_writable, data_dir_option, json_option, write_json
+from harness.commands.common import PATH, check_writable, json_option, write_json
+from harness.commands.loadgen_options import loadgen_options
 from harness.commands.modelled import clock_option, memory_options
-from harness.commands.numbers import DURATION, THREADS, Count
+from harness.commands.numbers import THREADS
 from sw.errors import DnaError
 
 if TYPE_CHECKING:
     from harness.hardware.memory import MemoryChoice
     from harness.loadgen.configuration.settings import Scenario
+    from harness.loadgen.systems.tasks import Task
+    from sw.artifact import Artifact
 
 HOST, MODELLED = "host", "modelled"
 MODELLED_OPTIONS = ("clock_mhz", "memory_name", "memory_latency", "memory_bandwidth")
@@ -32,6 +35,14 @@ MODELLED_JSON = "modelled.json"
     type=click.Choice(["SingleStream", "MultiStream", "Offline"]),
     required=True,
     help="One image after the other, 8 at a time, or all at once.",
+)
+@click.option(
+    "--benchmark",
+    type=click.Choice(["resnet50", "yolo"]),
+    default="resnet50",
+    show_default=True,
+    help="What is asked: the class of each photograph, or boxes around all that is in it. yolo "
+    "needs a detector and photographs in COCO's layout.",
 )
 @click.option(
     "--timing",
@@ -51,8 +62,7 @@ MODELLED_JSON = "modelled.json"
     "LoadGen asks. Its workers need this version of the program, and ARTIFACT and the photographs "
     "at the same paths. It is trusted with code (docs/simulation.md).",
 )
-@data_dir_option
-@click.option("--count", type=Count("photographs"), help="Only the first COUNT photographs.")
+@loadgen_options
 @click.option(
     "--round",
     "round_name",
@@ -65,34 +75,16 @@ MODELLED_JSON = "modelled.json"
     metavar="FILE",
     help="Settings of a compliance test (`dna compliance audit`). Default: ./audit.config, if any.",
 )
-@click.option("--user-conf", type=PATH, metavar="FILE", help="LoadGen's user.conf.")
-@click.option(
-    "--min-duration",
-    type=DURATION,
-    metavar="SECONDS",
-    help="Default: MLPerf's 600. A shorter run is said to be shorter.",
-)
-@click.option(
-    "--samples",
-    type=Count("photographs"),
-    help="Photographs held in memory at a time. Default: MLPerf's 1024, or all if fewer.",
-)
 @click.option(
     "--threads",
     type=THREADS,
     help="Default: all CPUs. They share a query, or Offline each takes its own.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=PATH,
-    metavar="DIR",
-    help="For LoadGen's logs. Default: a new build/loadgen/SCENARIO/MODE/run_N.",
-)
 @json_option
 def command(
     artifact: Path,
     scenario: Scenario,
+    benchmark: str,
     timing: str,
     clock_mhz: float | None,
     memory: MemoryChoice,
@@ -128,9 +120,8 @@ def command(
       dna loadgen f200.dna --scenario SingleStream --timing modelled --clock 300
       dna loadgen nano.dna --scenario SingleStream --timing nano.json
       dna loadgen f200.dna --scenario Offline --timing modelled --memory lpddr5-6400x64
+      dna loadgen detector.dna --benchmark yolo --scenario Offline --accuracy --data-dir coco
     """  # noqa: D301 (click reads the escape)
-    from harness.data import fetch
-    from harness.data.datasets import Dataset
     from harness.data.inputs import check_alone
     from harness.host import computer
     from harness.host.terminal import Console
@@ -138,8 +129,7 @@ def command(
     from harness.loadgen.configuration import settings
     from harness.loadgen.machine import modelled_machine
     from harness.loadgen.results import outcome
-    from harness.loadgen.systems import photographs, runner
-    from sim.host import host_time
+    from harness.loadgen.systems import runner
     from sw import artifact as artifacts
 
     check_writable(json_file)
@@ -148,6 +138,8 @@ def command(
     _check_options(timing)
     if scheduler is not None and not accuracy:
         raise DnaError("--scheduler goes with --accuracy: a cluster's speed is no machine's")
+    if scheduler is not None and benchmark != "resnet50":
+        raise DnaError(f"--scheduler: a cluster answers with classes, not with what {benchmark} is")
     if audit_config is not None and not audit_config.is_file():
         raise DnaError(f"cannot read {audit_config}: there is no such file")
     machine = None
@@ -161,12 +153,12 @@ def command(
                 timing_file=None if timing == MODELLED else Path(timing),
                 clock_mhz=clock_mhz,
             )
-    data = Dataset(fetch.data_dir(data_dir))
-    chosen = photographs.choose(network.manifest, data, count, accuracy)
+    task = _task(benchmark, network, data_dir, count, accuracy)
     test = settings.build(
         scenario,
         accuracy=accuracy,
-        photographs=len(chosen.paths),
+        photographs=len(task.paths),
+        benchmark=task.benchmark,
         user_conf=user_conf,
         min_duration=min_duration,
         samples=samples,
@@ -177,7 +169,7 @@ def command(
     asked = session.Session(
         network=network,
         path=artifact,
-        photographs=chosen,
+        task=task,
         scenario=scenario,
         accuracy=accuracy,
         settings=test,
@@ -188,7 +180,7 @@ def command(
     )
     with runner.new_folder(output, scenario, accuracy) as folder:
         score, pace = session.run(asked, folder)
-    host = host_time(network)
+    host = task.host_time()
     outcome.show(score, machine, pace, folder, network.manifest, host)
     figures = outcome.figures(
         score,
@@ -197,6 +189,7 @@ def command(
         folder,
         artifact=artifact,
         manifest=network.manifest,
+        benchmark=task.benchmark,
         threads=asked.threads,
         host=host,
     )
@@ -205,6 +198,23 @@ def command(
     write_json(json_file, figures)
     good = score.valid and (pace is None or pace.kept)
     click.get_current_context().exit(0 if good else INVALID)
+
+
+def _task(
+    benchmark: str, network: Artifact, data_dir: Path | None, count: int | None, accuracy: bool
+) -> Task:
+    """The network with the photographs that it is shown; what is wrong with them is found here."""
+    from harness.data import fetch
+    from harness.data.coco import Coco, folder_of
+    from harness.data.datasets import Dataset
+    from harness.loadgen.systems import photographs
+    from harness.loadgen.systems.detections import Detections
+    from harness.loadgen.systems.tasks import Classes
+
+    if benchmark == "yolo":
+        return Detections(network, Coco(folder_of(data_dir)), count)
+    data = Dataset(fetch.data_dir(data_dir))
+    return Classes(network, photographs.choose(network.manifest, data, count, accuracy))
 
 
 def _check_options(timing: str) -> None:

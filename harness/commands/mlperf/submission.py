@@ -20,7 +20,10 @@ from sw.errors import DnaError
 from sw.host import files
 
 if TYPE_CHECKING:
+    from harness.data.coco import Coco
+    from harness.data.datasets import Dataset
     from harness.mlperf.submissions.series import Series
+    from sw.artifact import Artifact
 
 FAILED = 1
 NEWEST = "v6.1"
@@ -32,6 +35,7 @@ round_option = click.option(
     metavar="NAME",
     help="MLPerf's round: v1.1, v6.0 or v6.1.",
 )
+RESNET50 = "resnet50"
 
 
 @click.group("submission", short_help="Make and check a submission to MLPerf.")
@@ -44,6 +48,8 @@ def command() -> None:
       dna submission build f200.dna --system system.json --timing modelled \\
         --data-dir imagenet -o submission   # or: --timing f200.json
       dna submission check submission/tree --reference inference
+      dna submission build detector.dna --benchmark yolo-95 --system system.json \\
+        --data-dir coco -o submission
     """  # noqa: D301 (click reads the escape)
 
 
@@ -71,6 +77,13 @@ def template(output: Path) -> None:
     help="What you say of the system (`dna submission template`).",
 )
 @round_option
+@click.option(
+    "--benchmark",
+    type=click.Choice([RESNET50, "yolo-95", "yolo-99"]),
+    default=RESNET50,
+    show_default=True,
+    help="What ARTIFACT is handed in as.",
+)
 @click.option(
     "--timing",
     default="host",
@@ -100,6 +113,7 @@ def build(
     artifact: Path,
     system_file: Path,
     round_name: str,
+    benchmark: str,
     timing: str,
     clock: float | None,
     memory_name: str | None,
@@ -114,34 +128,34 @@ def build(
 
     The runs go to DIR/runs, one folder each, the tree to DIR/tree. A finished run is kept: after an
     interruption the same command goes on where it stopped, and only the run in progress is lost.
-    ARTIFACT must be ResNet50 (v1 or v1.5), as which it is submitted.
+    ARTIFACT must be ResNet50 (v1 or v1.5), as which it is submitted; for yolo-95 or yolo-99 a
+    detector of COCO's classes, which belongs to the open division.
     Exit code 1 means that a compliance test failed.
     """
-    from harness.data import fetch
-    from harness.data.datasets import Dataset
     from harness.data.inputs import check_alone
     from harness.hardware.timing import clock as clocks
-    from harness.mlperf import resnet50
     from harness.mlperf.audit import compliance_scripts
     from harness.mlperf.submissions import rounds, submission, system
     from harness.mlperf.submissions.alone import alone
     from harness.mlperf.submissions.series import Series
     from sw import artifact as artifacts
 
-    round_ = rounds.find(round_name)
+    round_, entry = rounds.find(round_name), rounds.find_entry(benchmark)
+    tests = round_.tests_of(entry)
     said = system.read(system_file)
     network = artifacts.load(artifact)
     check_alone(network.manifest)
     proof = None if timing in ("host", "modelled") else Path(timing).absolute()
     if timing != "host":
         clocks.chosen(artifacts.program_of(network, artifact).config, proof, clock)
-    folder = fetch.data_dir(data_dir)
-    photographs = Dataset(folder).list_file
+    data = _data(benchmark, data_dir)
     if reference is not None:
-        compliance_scripts.check(reference, round_.tests)
+        compliance_scripts.check(reference, tests)
     submission.check_output(output / "tree")
-    resnet50.check(network)
-    options = ["--timing", str(proof or timing), "--data-dir", str(folder.absolute())]
+    _check_network(benchmark, network, data, said["division"])
+    options = ["--timing", str(proof or timing), "--data-dir", str(data.data_dir.absolute())]
+    if entry is not rounds.RESNET50:
+        options += ["--benchmark", entry.benchmark.name]
     for name, value in (
         ("--clock", clock),
         ("--memory", memory_name),
@@ -152,13 +166,40 @@ def build(
         if value is not None:
             options += [name, str(value)]
     with alone(output):
-        series = Series(output / "runs", round_, artifact, tuple(options), photographs, proof)
+        runs = output / "runs"
+        series = Series(runs, round_, artifact, tuple(options), data.list_file, proof, entry)
         _report_kept(series)
         series.complete(click.echo)
         failed = submission.write(series, network, said, output / "tree", reference)
     _show(series, failed)
     click.echo(output / "tree")
     click.get_current_context().exit(FAILED if failed else 0)
+
+
+def _data(benchmark: str, data_dir: Path | None) -> Dataset | Coco:
+    """The photographs."""
+    from harness.data import fetch
+    from harness.data.coco import Coco, folder_of
+    from harness.data.datasets import Dataset
+
+    return Dataset(fetch.data_dir(data_dir)) if benchmark == RESNET50 else Coco(folder_of(data_dir))
+
+
+def _check_network(benchmark: str, network: Artifact, data: Dataset | Coco, division: str) -> None:
+    """Fail if a network is none to hand in so."""
+    from harness.data.coco import Coco
+    from harness.loadgen.systems.detections import Detections
+    from harness.mlperf import resnet50
+
+    if not isinstance(data, Coco):
+        resnet50.check(network)
+        return
+    if division == "closed":
+        raise DnaError(
+            f"{benchmark} in the closed division is YOLO11l itself, whose attention no machine "
+            f"here computes; {network.manifest.model} is another network: division open"
+        )
+    Detections(network, data, None)
 
 
 def _report_kept(series: Series) -> None:
@@ -179,19 +220,20 @@ def _show(series: Series, failed: list[str]) -> None:
     from harness.mlperf.submissions.series import ACCURACY, PERFORMANCE, Run
 
     units = {"p90_ms": "ms, 90th percentile", "p99_ms": "ms, 99th percentile", "qps": "images/s"}
-    table = Table("scenario", "performance", "top-1", "compliance tests")
+    benchmark = series.entry.benchmark
+    table = Table("scenario", "performance", benchmark.metric_name, "compliance tests")
     for scenario in series.round.scenarios:
         merit = MERIT[scenario]
         speed = series.figures(Run(scenario, PERFORMANCE))
         right = series.figures(Run(scenario, ACCURACY))
         tests = (
             f"{test} {'FAILED' if f'{scenario} {test}' in failed else 'passed'}"
-            for test in series.round.tests
+            for test in series.tests
         )
         table.add_row(
             scenario,
             f"{speed[merit]:.4f} {units[merit]}, {speed['timing']}",
-            f"{100 * right['top1']:.3f} % of {right['images']}",
+            f"{100 * right[benchmark.metric]:.3f} % of {right['images']}",
             ", ".join(tests),
         )
     Console().print(table)

@@ -64,8 +64,9 @@ def command(
 
     Every engine gets the same quantized network, one image at a time, in a process of its own with
     its best settings; they take turns. The functional model's bits are compared with the reference
-    in the same run; the others' logits are compared too, to show that they compute the same
-    network. Exit code 1 if a bit of the functional model differs.
+    in the same run; the others' outputs are compared too, to show that they compute the same
+    network. Who cannot run it is named with the reason. Exit code 1 if a bit of the functional
+    model differs.
 
     The table says by each engine's own records what computes its convolutions,
     what part that is of a measured loop of nothing but dot products, and
@@ -98,13 +99,15 @@ def command(
     images = measure.noise(graph, measure.CHECKED_IMAGES)
     results: dict[int, dict[str, ContenderResult]] = {}
     peaks: dict[int, float] = {}
+    missing: dict[str, str] = {}
+    ranked = len(graph.outputs) == 1 and len(graph.tensors[graph.output].shape) == 1
     # Our own bits are checked with the same instructions.
     with limits.held(isa), Console(stderr=True).status("") as status:
         used = chosen()
         expected, bits = measure.check_bits(graph, images, status.update)
         for count in threads:
-            results[count] = measure.compare(
-                artifact, count, rounds, images, expected, status.update, isa
+            results[count], missing = measure.compare(
+                artifact, count, rounds, images, expected, status.update, isa, ranked=ranked
             )
             if used is not None:
                 peaks[count] = peak(used, count)
@@ -115,7 +118,7 @@ def command(
         mismatches=bits.mismatches + sum(result.differing for result in ours),
     )
     macs = sum(map(graph.macs, graph.operations))
-    figures = of_results(artifact, results, bits, isa=isa, macs=macs, peaks=peaks)
+    figures = of_results(artifact, results, bits, missing=missing, isa=isa, macs=macs, peaks=peaks)
     _print(results, figures)
     write_json(json_file, figures)
     click.get_current_context().exit(WRONG_BITS if bits.mismatches else 0)
@@ -133,7 +136,7 @@ def _print(results: dict[int, dict[str, ContenderResult]], figures: dict[str, An
     console = Console()
     for count, contenders in results.items():
         table = Table("engine", "variant", title=f"batch 1, threads: {count}")
-        table.add_columns("images/s", "ms", "of peak", "CPUs", "logits off", "top-1", right=True)
+        table.add_columns("images/s", "ms", "of peak", "CPUs", "values off", "top-1", right=True)
         table.add_columns("sums", "kernels")
         shares = figures["details"][str(count)]
         for contender, result in contenders.items():
@@ -145,7 +148,7 @@ def _print(results: dict[int, dict[str, ContenderResult]], figures: dict[str, An
                 "" if (share := shares[contender]["share_of_peak"]) is None else f"{share:.0%}",
                 f"{result.processors:.2f}",
                 f"{result.differing}/{result.logits}",
-                f"{result.agreeing}/{measure.CHECKED_IMAGES}",
+                "" if result.agreeing is None else f"{result.agreeing}/{measure.CHECKED_IMAGES}",
                 "exact" if result.exact else "saturate",
                 _kernels(result, figures["isa"]),
             )
@@ -155,8 +158,10 @@ def _print(results: dict[int, dict[str, ContenderResult]], figures: dict[str, An
             console.print("no peer was limited and has exact sums\n")
         else:
             console.print(f"functional / best peer ({peer}): {ratio:.2f}\n")
+    for contender, reason in figures["cannot_run"].items():
+        console.print(f"{contender} cannot run it: {reason}")
     console.print(
-        "CPUs: processor time over wall time. Logits off, top-1: against the reference.\n"
+        "CPUs: processor time over wall time. Values off, top-1: against the reference.\n"
         f"functional against reference: {figures['values']:,} values compared, "
         f"{figures['mismatches']:,} differ"
     )

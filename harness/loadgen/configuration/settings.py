@@ -1,7 +1,8 @@
-"""What LoadGen is told: MLPerf's own settings for resnet50, then user.conf, then the command line.
+"""What LoadGen is told: MLPerf's settings of a benchmark, then user.conf, then the command line.
 
-MLPerf's settings are compiled into LoadGen (mlperf.conf): at least 600 s, 1024 samples in memory,
-24576 samples Offline, seeds and percentiles.
+MLPerf's settings are compiled into LoadGen (mlperf.conf): at least 600 s, 1024 samples in memory
+(yolo: 64), 24576 samples Offline, seeds and percentiles. Of yolo's 1525 samples Offline only the
+rules know.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Literal
 
 from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.configuration import user_conf as user_conf_file
+from harness.loadgen.configuration.benchmarks import RESNET50, Benchmark
 from sw.errors import DnaError
 
 Scenario = Literal["SingleStream", "MultiStream", "Offline"]
-MODEL = "resnet50"
 
 SEEDS = {
     "v1.1": (1624344308455410291, 517984244576520566, 10051496985653635065),
@@ -51,22 +52,25 @@ class Requirements:
     duration_ms: int
     queries: int
     samples: int
-    photographs: int = 50_000
+    photographs: int
 
 
-def requirements(scenario: Scenario) -> Requirements:
-    """MLPerf's own, from LoadGen."""
-    settings = _built_in(scenario)
+def requirements(scenario: Scenario, benchmark: Benchmark = RESNET50) -> Requirements:
+    """MLPerf's own, from LoadGen and the rules."""
+    settings = _built_in(scenario, benchmark)
     return Requirements(
         duration_ms=settings.min_duration_ms,
         queries=settings.min_query_count,
         samples=settings.performance_sample_count_override,
+        photographs=benchmark.photographs,
     )
 
 
-def _built_in(scenario: Scenario) -> mlperf_loadgen.TestSettings:
+def _built_in(scenario: Scenario, benchmark: Benchmark) -> mlperf_loadgen.TestSettings:
     settings = mlperf_loadgen.TestSettings()
-    settings.FromConfig("", MODEL, scenario, BUILT_IN)
+    settings.FromConfig("", benchmark.name, scenario, BUILT_IN)
+    if scenario == "Offline":
+        settings.min_query_count = max(settings.min_query_count, benchmark.offline)
     return settings
 
 
@@ -75,6 +79,7 @@ def build(
     *,
     accuracy: bool,
     photographs: int,
+    benchmark: Benchmark = RESNET50,
     user_conf: Path | None = None,
     min_duration: float | None = None,
     samples: int | None = None,
@@ -89,6 +94,7 @@ def build(
         scenario: SingleStream, MultiStream or Offline.
         accuracy: run every photograph once instead of measuring speed.
         photographs: how many there are; no more samples are asked for.
+        benchmark: whose settings they are.
         user_conf: a LoadGen configuration that overrides MLPerf's.
         min_duration: seconds; overrides user.conf.
         samples: how many samples to hold in memory; overrides user.conf.
@@ -96,10 +102,10 @@ def build(
     Raises:
         DnaError: user.conf cannot be read, or there are fewer photographs than ``samples``.
     """
-    official = _built_in(scenario)
-    settings = _built_in(scenario)
+    official = _built_in(scenario, benchmark)
+    settings = _built_in(scenario, benchmark)
     if user_conf is not None:
-        _read(settings, user_conf, scenario, audit=False)
+        _read(settings, user_conf, scenario, benchmark, audit=False)
     settings.scenario = getattr(mlperf_loadgen.TestScenario, scenario)
     modes = mlperf_loadgen.TestMode
     settings.mode = modes.AccuracyOnly if accuracy else modes.PerformanceOnly
@@ -119,11 +125,16 @@ def build(
 
 
 def _read(
-    settings: mlperf_loadgen.TestSettings, path: Path, scenario: Scenario, *, audit: bool
+    settings: mlperf_loadgen.TestSettings,
+    path: Path,
+    scenario: Scenario,
+    benchmark: Benchmark,
+    *,
+    audit: bool,
 ) -> str:
     """Set what a file in LoadGen's form says, and return its text."""
     text = user_conf_file.read(path, audit=audit)
-    if settings.FromConfig(str(path), MODEL, scenario, USER) != 0:
+    if settings.FromConfig(str(path), benchmark.name, scenario, USER) != 0:
         raise DnaError(f"{path} is not a LoadGen configuration: LoadGen refuses it")
     return text
 
@@ -157,8 +168,9 @@ def seed_as_audited(settings: mlperf_loadgen.TestSettings, audit_config: Path) -
     if audit_config.is_file():
         # LoadGen reads the file again itself when it starts.
         scenario: Scenario = settings.scenario.name
-        audited, default = _built_in(scenario), _built_in(scenario)
-        text = _read(audited, audit_config, scenario, audit=True)
+        # Its lines are for all models (:mod:`harness.loadgen.configuration.user_conf`).
+        audited, default = (_built_in(scenario, RESNET50) for _ in range(2))
+        text = _read(audited, audit_config, scenario, RESNET50, audit=True)
         for name in ("min_duration_ms", "min_query_count"):  # :func:`check_size` looks at them
             if getattr(audited, name) != getattr(default, name):
                 setattr(settings, name, getattr(audited, name))
@@ -171,7 +183,7 @@ def seed_as_audited(settings: mlperf_loadgen.TestSettings, audit_config: Path) -
 def is_expected(settings: mlperf_loadgen.TestSettings, scenario: Scenario) -> bool:
     """Whether user.conf has said how fast the system is."""
     name = _EXPECTATION[scenario]
-    return bool(getattr(settings, name) != getattr(_built_in(scenario), name))
+    return bool(getattr(settings, name) != getattr(_built_in(scenario, RESNET50), name))
 
 
 def expect(settings: mlperf_loadgen.TestSettings, scenario: Scenario, rate: float) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from harness.data import guessing
 from harness.host import computer
 from harness.host.terminal import Console, Table
+from harness.loadgen.configuration.benchmarks import Benchmark
 from harness.loadgen.machine import ModelledMachine
 from harness.loadgen.results.pace import TOLERANCE, Pace
 from harness.loadgen.results.score import Score
@@ -64,6 +65,7 @@ def show(
         ("mean latency", score.mean_ms, "ms"),
         ("samples per second", score.qps, ""),
         ("top-1", None if score.top1 is None else 100 * score.top1, "%"),
+        ("mAP", None if score.map is None else 100 * score.map, "%"),
         ("images", score.images, ""),
         ("seconds", score.seconds, ""),
         ("peak memory", round(computer.peak_memory()), "MiB"),
@@ -76,6 +78,7 @@ def show(
     console.print(table)
     if machine:
         console.print(f"Timing: {machine}.")
+        console.print(f"Not in these times, but for the restart: {machine.between}.")
     if host is not None:
         part = "not in these times" if machine else "a part of these times"
         console.print(f"Host, {part}: {host}.")
@@ -119,6 +122,7 @@ def figures(
     *,
     artifact: Path,
     manifest: Manifest,
+    benchmark: Benchmark,
     threads: int,
     host: HostTime | None,
 ) -> dict[str, object]:
@@ -127,9 +131,11 @@ def figures(
     Args:
         artifact: that was tested.
         manifest: its.
+        benchmark: as which it was tested.
         threads: of the functional model.
     """
     return {
+        "benchmark": benchmark.name,
         **dataclasses.asdict(score),
         "class_offset": manifest.class_offset,
         "remarks": remarks(score, manifest),

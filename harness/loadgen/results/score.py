@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
 from harness.loadgen import logs
 from harness.loadgen.configuration.settings import Requirements
+from harness.loadgen.systems.tasks import Task
 
 ACCURACY_ONLY = "AccuracyOnly"
 VALID = "VALID"
@@ -35,7 +35,9 @@ class Score:
         mean_ms: the mean likewise.
         qps: samples per second; queries one after the other in SingleStream and MultiStream.
         top1: share of right answers among those given, 0 to 1, as MLPerf's script for ImageNet
-            counts it; None in performance mode.
+            counts it; None in performance mode, or where answers are no classes.
+        map: mean average precision of the boxes, 0 to 1, as MLPerf's script for COCO counts it;
+            None likewise.
     """
 
     scenario: str
@@ -52,6 +54,7 @@ class Score:
     mean_ms: float | None = None
     qps: float | None = None
     top1: float | None = None
+    map: float | None = None
 
     @property
     def merit(self) -> float:
@@ -65,14 +68,12 @@ class Score:
         return value
 
 
-def read(
-    output: Path, labels: Sequence[int | None], required: Requirements, seconds: float
-) -> Score:
+def read(output: Path, task: Task, required: Requirements, seconds: float) -> Score:
     """Read the logs of a finished test.
 
     Args:
         output: where they are.
-        labels: the class of every photograph; what has none is answered wrong.
+        task: judges the answers.
         required: what a test of full length has.
         seconds: that the test took.
 
@@ -81,31 +82,31 @@ def read(
     """
     detail = logs.Detail(output)
     if detail["effective_test_mode"] == ACCURACY_ONLY:
-        return _accuracy(output, detail, labels, required, seconds)
+        return _accuracy(output, detail, task, required, seconds)
     return _performance(detail, required, seconds)
 
 
 def _accuracy(
     output: Path,
     detail: logs.Detail,
-    labels: Sequence[int | None],
+    task: Task,
     required: Requirements,
     seconds: float,
 ) -> Score:
-    found = logs.answers(output)
-    right = sum(labels[index] == predicted for index, predicted in found.items())
-    shortfalls = _shortfall(len(found), required.photographs, "photographs")
+    judged = task.judge(output)
+    shortfalls = _shortfall(judged.answered, required.photographs, "photographs")
     return Score(
         scenario=detail["effective_scenario"],
         mode="accuracy",
-        valid=len(found) == len(labels),
-        images=len(found),
+        valid=judged.answered == len(task.paths),
+        images=judged.answered,
         seconds=seconds,
         samples=detail["effective_performance_sample_count"],
         full_length=not shortfalls,
         shortfalls=shortfalls,
         errors=detail.errors,
-        top1=right / len(found) if found else 0.0,
+        top1=judged.top1,
+        map=judged.map,
     )
 
 

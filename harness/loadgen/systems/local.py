@@ -9,35 +9,30 @@ from pathlib import Path
 import numpy as np
 
 from harness.loadgen.configuration.settings import Scenario
-from harness.loadgen.systems import sut
-from harness.loadgen.systems.qsl import Int8Array
 from harness.loadgen.systems.sut import Answer, Model
-from harness.loadgen.systems.whole import model_of
-from sw.artifact import Artifact
+from harness.loadgen.systems.tasks import Task
 
 
-def models(network: Artifact, scenario: Scenario, threads: int) -> list[Model]:
+def models(task: Task, scenario: Scenario, threads: int) -> list[Model]:
     """One model with all threads for one image; one model a thread for several at once."""
     if scenario == "SingleStream":
-        return [model_of(network, threads)]
-    return [model_of(network, 1) for _ in range(threads)]
+        return [task.model(threads)]
+    return [task.model(1) for _ in range(threads)]
 
 
-def answerer(
-    network: Artifact, load: Callable[[Path], Int8Array], threads: int
-) -> Callable[[Path], Answer]:
+def answerer(task: Task, threads: int) -> Callable[[Path], Answer]:
     """Reads a photograph and answers it at once; for up to ``threads`` threads."""
     free: queue.SimpleQueue[Model] = queue.SimpleQueue()
     for _ in range(threads):
-        free.put(model_of(network, 1))
-    made = sut.answerer(network.manifest)
+        free.put(task.model(1))
 
     def answer(path: Path) -> Answer:
-        image = load(path)
+        image = task.load(path)
         model = free.get()
         try:
-            return made(model(image[np.newaxis]))
+            found = model(image[np.newaxis])
         finally:
             free.put(model)
+        return task.answer(path, found)
 
     return answer

@@ -1,14 +1,13 @@
-"""What a test shows: photographs or arrays, whether they can be used, how they are read."""
+"""What a test of a classifier shows: photographs or arrays, and whether they can be used."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.data.datasets import Dataset
-from harness.data.inputs import check_file, load_input
-from harness.loadgen.systems.qsl import Int8Array
+from harness.data.inputs import check_file
 from sw.artifact import Manifest
 from sw.classes import check_classes
 from sw.errors import DnaError
@@ -44,18 +43,27 @@ def choose(manifest: Manifest, data: Dataset, count: int | None, accuracy: bool)
     if accuracy:
         check_classes(manifest.model, manifest.answer_shape)
         data.check_labels(len(manifest.class_names) - (manifest.class_offset or 0), count)
-    first: dict[Path, int] = {}
-    for number, path in enumerate(paths, 1):
-        if (before := first.setdefault(path, number)) != number:
-            raise DnaError(
-                f"{data.list_file} line {number} has {path.name} again, as in line {before}; "
-                "a photograph counts once"
-            )
+    check_once(paths, data.list_file, "line")
     for path in paths:
         check_file(manifest, path)
     return Photographs(paths, labels)
 
 
-def loader(manifest: Manifest) -> Callable[[Path], Int8Array]:
-    """Reads a photograph or an array into what the network takes, as :func:`load_input`."""
-    return lambda path: load_input(manifest, path)
+def check_once(paths: Sequence[Path], list_file: Path, what: str) -> None:
+    """Fail if a list has a photograph twice.
+
+    Args:
+        paths: in the list's order.
+        list_file: the list.
+        what: it calls one of its entries.
+
+    Raises:
+        DnaError: it has; with both places, counted from 1.
+    """
+    first: dict[Path, int] = {}
+    for number, path in enumerate(paths, 1):
+        if (before := first.setdefault(path, number)) != number:
+            raise DnaError(
+                f"{list_file} {what} {number} has {path.name} again, as in {what} {before}; "
+                "a photograph counts once"
+            )

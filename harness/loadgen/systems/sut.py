@@ -1,19 +1,16 @@
-"""The system under test: answers LoadGen's queries with the class that the network sees.
+"""The system under test: answers LoadGen's queries with what the network sees.
 
-An answer is one float32, the class: the index of the largest logit (the lowest index of several)
-less the class offset. In this form the MLPerf reference code answers, and its accuracy script reads
-it by default. A network whose output is no row of logits answers with its output; its speed can be
-measured, its accuracy cannot.
+What an answer is the task says (:mod:`harness.loadgen.systems.tasks`).
 """
 
 from __future__ import annotations
 
-import functools
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,31 +18,20 @@ import numpy.typing as npt
 
 from harness.loadgen.binding import mlperf_loadgen
 from harness.loadgen.systems.qsl import SampleLibrary
-from sw.artifact import Manifest
-from sw.classes import best
 
 Int8Array = npt.NDArray[np.int8]
-Model = Callable[[Int8Array], Int8Array]
-"""Runs a network: int8 [images, height, width, channels] to int8 [images, ...], the logits."""
+Found = npt.NDArray[Any]
+Model = Callable[[Int8Array], Found]
+"""Runs a network on one image: int8 [1, height, width, channels] to what it found in it."""
 
 WINDOWS = 4
 
 
 Answer = npt.NDArray[Any]
-"""What LoadGen gets: float32 [1], the class; of a network without classes its output, int8, or all
-outputs as bytes."""
+"""What LoadGen gets the bytes of."""
 
-
-def answers(logits: Int8Array, offset: int | None = None) -> npt.NDArray[np.float32]:
-    """The class of each image: float32 [images]; ``offset`` as in :mod:`sw.classes`."""
-    return best(logits, offset).astype(np.float32)
-
-
-def answerer(manifest: Manifest) -> Callable[[Int8Array], Answer]:
-    """What makes an answer of what a network computed for one image, int8 [1, ...]."""
-    if manifest.classifies:
-        return functools.partial(answers, offset=manifest.class_offset)
-    return np.ascontiguousarray
+Answerer = Callable[[Path, Found], Answer]
+"""Makes an answer of what a model found in the photograph of that path."""
 
 
 class System(Protocol):
@@ -91,14 +77,14 @@ class SystemUnderTest:
         self,
         library: SampleLibrary[Int8Array],
         models: Sequence[Model],
-        answer: Callable[[Int8Array], Answer] = answers,
+        answer: Answerer,
     ) -> None:
         """Set up the threads.
 
         Args:
             library: where the samples are.
             models: one to answer queries as they come, or several to share them.
-            answer: what makes an answer of a model's output (:func:`answerer`).
+            answer: what makes an answer of a model's output.
         """
         self.completed = 0
         self.failure: Exception | None = None
@@ -136,7 +122,8 @@ class SystemUnderTest:
         address = size = 0
         if not self._stopped.is_set():
             try:
-                answer = self._make_answer(model(self._library.samples[sample.index][np.newaxis]))
+                found = model(self._library.samples[sample.index][np.newaxis])
+                answer = self._make_answer(self._library.paths[sample.index], found)
                 address, size = answer.ctypes.data, answer.nbytes
             except Exception as error:
                 # An exception must not unwind LoadGen's C++; it is raised once LoadGen is done.

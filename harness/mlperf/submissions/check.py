@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.loadgen import logs
+from harness.loadgen.configuration import benchmarks
 from harness.loadgen.configuration.settings import SEEDS, requirements
 from harness.mlperf.audit import compliance
 from harness.mlperf.audit.compliance_scripts import PAIR
 from harness.mlperf.submissions import check_logs
-from harness.mlperf.submissions.rounds import ACCURACY_TARGET, RESULTS, Round
+from harness.mlperf.submissions.rounds import ENTRIES, MAPPING, RESNET50, RESULTS, Entry, Round
 from harness.mlperf.submissions.submission import MAX_ACCURACY_LOG
 from harness.mlperf.submissions.system import MODELLED, NOTES, OPTIONAL
 from sw.errors import DnaError
@@ -33,7 +34,7 @@ MAY_BE_EMPTY = {*OPTIONAL, "sw_notes"}
 ROUNDING = 0.001  # percent
 
 _RUN = Path("performance", "run_1")
-_ACCURACY = re.compile(r"^accuracy=(\d+\.?\d*)%, good=(\d+), total=(\d+)$", re.MULTILINE)
+_COUNTED = re.compile(r"^accuracy=(\d+\.?\d*)%, good=(\d+), total=(\d+)$", re.MULTILINE)
 _HASH = re.compile(r"^hash=([0-9a-f]{64})$", re.MULTILINE)
 
 
@@ -91,41 +92,62 @@ def _system(division: str, submitter: Path, name: str, round_: Round) -> Iterato
         if "SIMULATED" in str(fields.get(NOTES)) and division == "closed":
             yield description, "a simulated machine is no entry for the closed division"
     modelled = fields is not None and MODELLED in str(fields.get(NOTES))
-    code = submitter / round_.place(round_.code, name, "")
-    if not any(path.is_file() for path in code.rglob("*")):
-        yield code, "the code is missing"
     if not check_logs.text(submitter / "calibration.md"):
         yield submitter / "calibration.md", "the calibration document is missing, empty or no text"
+    for model, entry in _models(submitter, name).items():
+        yield from _model(submitter, name, model, entry, round_, modelled)
+
+
+def _models(submitter: Path, name: str) -> dict[str, Entry]:
+    """What the networks of a system are handed in as, by their folder; ResNet50 if there are none.
+
+    In the open division a network has a name of its own.
+    """
+    own = _json(submitter / MAPPING) or {}
+    folders = [folder.name for folder in _folders(submitter / "results" / name)]
+    known = {folder: ENTRIES.get(str(own.get(folder, folder))) for folder in folders}
+    found = {folder: entry for folder, entry in known.items() if entry is not None}
+    return found or {RESNET50.name: RESNET50}
+
+
+def _model(
+    submitter: Path, name: str, model: str, entry: Entry, round_: Round, modelled: bool
+) -> Iterator[tuple[Path, str]]:
+    code = submitter / round_.place(round_.code, name, model, "")
+    if not any(path.is_file() for path in code.rglob("*")):
+        yield code, "the code is missing"
+    tests = round_.tests_of(entry)
     for scenario in round_.scenarios:
-        results = submitter / round_.place(RESULTS, name, scenario)
+        results = submitter / round_.place(RESULTS, name, model, scenario)
         if not results.is_dir():
             yield results, "the scenario is missing"
             continue
-        yield from _measurements(submitter, name, scenario, round_)
+        yield from _measurements(
+            submitter / round_.place(round_.measurements, name, model, scenario),
+            round_.measurements_file.format(system=name, scenario=scenario),
+            round_,
+        )
         performance, accuracy = results / "performance" / "run_1", results / "accuracy"
-        place = submitter / round_.place(round_.compliance, name, scenario)
-        places = [performance, accuracy, *(place / test / _RUN for test in round_.tests)]
+        place = submitter / round_.place(round_.compliance, name, model, scenario)
+        places = [performance, accuracy, *(place / test / _RUN for test in tests)]
         runs = {where: check_logs.read(where, scenario) for where in places}
         for run in runs.values():
             yield from check_logs.findings(run, modelled)
         if (detail := runs[performance].detail) is not None:
-            yield from _performance(detail, scenario, round_)
+            yield from _performance(detail, scenario, round_, entry)
         if (detail := runs[accuracy].detail) is not None:
-            yield from _accuracy(detail)
-        for test in round_.tests:
+            yield from _accuracy(detail, entry)
+        for test in tests:
             yield from _verdicts(place / test, test)
             tested = runs[place / test / _RUN].detail
             compared = place / PAIR[0] / _RUN if test == PAIR[1] else performance
             reference = runs[compared].detail
             if tested is not None and reference is not None:
-                yield from _compliance(place / test, test, tested, reference)
+                yield from _compliance(place / test, test, tested, reference, entry)
 
 
-def _measurements(
-    submitter: Path, name: str, scenario: str, round_: Round
-) -> Iterator[tuple[Path, str]]:
-    place = submitter / round_.place(round_.measurements, name, scenario)
-    file = place / round_.measurements_file.format(system=name, scenario=scenario)
+def _measurements(place: Path, name: str, round_: Round) -> Iterator[tuple[Path, str]]:
+    file = place / name
     fields = _json(file)
     if fields is None:
         yield file, "is missing or no JSON"
@@ -140,7 +162,9 @@ def _measurements(
             yield path, "is missing, empty or no text"
 
 
-def _performance(detail: logs.Detail, scenario: str, round_: Round) -> Iterator[tuple[Path, str]]:
+def _performance(
+    detail: logs.Detail, scenario: str, round_: Round, entry: Entry
+) -> Iterator[tuple[Path, str]]:
     place = detail.folder
     if detail["result_validity"] != "VALID":
         yield place, "LoadGen calls it INVALID"
@@ -150,7 +174,7 @@ def _performance(detail: logs.Detail, scenario: str, round_: Round) -> Iterator[
     for key, value in zip(seeds, SEEDS[round_.name], strict=True):
         if _value(detail, key) != value:
             yield place, f"{key} is {_value(detail, key)}, not {value}"
-    required = requirements(detail["effective_scenario"])
+    required = requirements(detail["effective_scenario"], entry.benchmark)
     least = {
         "min_duration_ms": required.duration_ms,
         "performance_sample_count": required.samples,
@@ -172,25 +196,27 @@ def _queries(scenario: str, round_: Round) -> int:
     return next((n for name, n in round_.min_queries.items() if name == scenario), 1)
 
 
-def _accuracy(detail: logs.Detail) -> Iterator[tuple[Path, str]]:
+def _accuracy(detail: logs.Detail, entry: Entry) -> Iterator[tuple[Path, str]]:
     place = detail.folder
     for error in detail.errors:
         yield place, f"LoadGen reports an error: {error}"
     samples = _value(detail, "accuracy_sample_count")
-    needed = requirements(detail["effective_scenario"]).photographs
+    needed = entry.benchmark.photographs
     if samples != needed:
-        yield place, f"{samples} photographs, not the {needed} of ImageNet's validation set"
+        yield place, f"{samples} photographs, not the {needed} of {entry.benchmark.data}"
     text = place / "accuracy.txt"
     content = check_logs.text(text)
-    found, digest = _ACCURACY.search(content), _HASH.search(content)
-    if not found or not digest:
+    found, digest = entry.pattern.search(content), _HASH.search(content)
+    counted = _COUNTED.search(content)
+    by_class = entry.benchmark is benchmarks.RESNET50
+    if not found or not digest or (by_class and not counted):
         yield text, "has no accuracy or no hash"
-    if found:
-        percent, good, total = float(found[1]), int(found[2]), int(found[3])
+    if by_class and counted:
+        percent, good, total = float(counted[1]), int(counted[2]), int(counted[3])
         if total != samples or abs(percent - 100 * good / max(total, 1)) > ROUNDING:
             yield text, f"is not consistent, or not of the {samples} photographs of the run"
-        if percent < ACCURACY_TARGET:
-            yield text, f"accuracy is {found[1]} %, at least {ACCURACY_TARGET:.3f} % is asked for"
+    if found and float(found[1]) < entry.target:
+        yield text, f"accuracy is {found[1]} %, at least {entry.target:.3f} % is asked for"
     answers = place / logs.ACCURACY
     if not answers.is_file() or answers.stat().st_size > MAX_ACCURACY_LOG:
         yield answers, "is missing or not truncated"
@@ -199,11 +225,11 @@ def _accuracy(detail: logs.Detail) -> Iterator[tuple[Path, str]]:
 
 
 def _compliance(
-    place: Path, test: str, tested: logs.Detail, reference: logs.Detail
+    place: Path, test: str, tested: logs.Detail, reference: logs.Detail, entry: Entry
 ) -> Iterator[tuple[Path, str]]:
     """Whether the logs say what the verdict says."""
     try:
-        right, _ = compliance.speed(test, tested, reference)
+        right, _ = compliance.speed(test, tested, reference, entry.benchmark)
     except DnaError as error:
         yield place, str(error)
     else:

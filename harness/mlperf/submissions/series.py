@@ -23,10 +23,10 @@ from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
 
-from harness.loadgen.configuration.settings import MODEL, Scenario
+from harness.loadgen.configuration.settings import Scenario
 from harness.loadgen.logs import LOGS
 from harness.mlperf.audit import compliance
-from harness.mlperf.submissions.rounds import Round
+from harness.mlperf.submissions.rounds import RESNET50, Entry, Round
 from sw import artifact
 from sw.errors import DnaError
 from sw.host import children, digests
@@ -59,6 +59,8 @@ class Series:
     Attributes:
         folder: of the runs.
         round: of MLPerf.
+        entry: what the network is handed in as.
+        tests: compliance tests.
         runs: in the order in which they are done: what fails soonest comes first.
     """
 
@@ -70,6 +72,7 @@ class Series:
         options: tuple[str, ...],
         photographs: Path,
         timing: Path | None = None,
+        entry: Entry = RESNET50,
     ) -> None:
         """Open a series, or begin one.
 
@@ -80,13 +83,16 @@ class Series:
             options: for ``dna loadgen``, the same in every run; paths in them absolute.
             photographs: the list of them.
             timing: what proves the clock, if a file does.
+            entry: what the network is handed in as.
 
         Raises:
-            DnaError: the folder has finished runs of something else, or cannot be written.
+            DnaError: the folder has finished runs of something else, or cannot be written; or the
+                round has no such benchmark.
         """
         self.folder = folder.absolute()
-        self.round = round_
-        names = (ACCURACY, PERFORMANCE, *round_.tests)
+        self.round, self.entry = round_, entry
+        self.tests = round_.tests_of(entry)
+        names = (ACCURACY, PERFORMANCE, *self.tests)
         self.runs = [Run(scenario, name) for name in names for scenario in round_.scenarios]
         self._tested = tested.absolute()
         self._options = options
@@ -165,7 +171,7 @@ class Series:
             ]
             queries = self.round.min_queries.get(scenario)
             if queries is not None:
-                lines.append(f"{MODEL}.{scenario}.min_query_count = {queries}")
+                lines.append(f"{self.entry.benchmark.name}.{scenario}.min_query_count = {queries}")
             _write(path, "\n".join([*lines, ""]))
         return path
 
@@ -244,7 +250,7 @@ class Series:
             options.append("--accuracy")
         elif run.name != PERFORMANCE:
             audit = work / "audit.config"
-            audit.write_text(compliance.audit_config(run.name))
+            audit.write_text(compliance.audit_config(run.name, self.entry.benchmark))
             options += ["--audit-config", str(audit)]
         logs, figures = str(work), str(work / FIGURES)
         command = [sys.executable, "-m", "harness.cli", "loadgen", str(self._tested), *options]

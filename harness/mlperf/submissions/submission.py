@@ -12,10 +12,11 @@ from typing import Any
 
 import hw
 from harness.loadgen import logs
+from harness.loadgen.configuration.benchmarks import RESNET50
 from harness.mlperf.audit import compliance, compliance_scripts
 from harness.mlperf.audit.compliance_scripts import PAIR
 from harness.mlperf.submissions import system
-from harness.mlperf.submissions.rounds import RESULTS, Round
+from harness.mlperf.submissions.rounds import MAPPING, RESULTS, Entry, Round
 from harness.mlperf.submissions.series import ACCURACY, PERFORMANCE, USER_CONF, Run, Series
 from sw.artifact import Artifact
 from sw.errors import DnaError
@@ -88,28 +89,32 @@ def _write(
     description = system.describe(said, network.manifest, machine, round_.name)
     _json(submitter / "systems" / f"{name}.json", description)
     _text(submitter / "calibration.md", _calibration(network, said))
-    code = submitter / round_.place(round_.code, name, "")
+    model = _folder(series.entry, network)
+    if model != series.entry.name:
+        _json(submitter / MAPPING, {model: series.entry.name})
+    code = submitter / round_.place(round_.code, name, model, "")
     for package in PACKAGES:
         source = Path(hw.__file__).parents[1] / package
         shutil.copytree(source, code / package, ignore=shutil.ignore_patterns("__pycache__"))
     _text(code / "README.md", _README)
     failed = []
     for scenario in round_.scenarios:
-        results = submitter / round_.place(RESULTS, name, scenario)
+        results = submitter / round_.place(RESULTS, name, model, scenario)
         accuracy = series.place(Run(scenario, ACCURACY))
         performance = series.place(Run(scenario, PERFORMANCE))
         _performance(performance, results / "performance" / "run_1")
-        _accuracy(series.figures(Run(scenario, ACCURACY)), accuracy, results / "accuracy")
-        measurements = submitter / round_.place(round_.measurements, name, scenario)
+        answered = series.figures(Run(scenario, ACCURACY))
+        _accuracy(answered, series.entry, accuracy, results / "accuracy")
+        measurements = submitter / round_.place(round_.measurements, name, model, scenario)
         file = round_.measurements_file.format(system=name, scenario=scenario)
         _json(measurements / file, _measurements(said))
         _text(measurements / USER_CONF, series.user_conf(scenario).read_text())
         figures = series.figures(Run(scenario, PERFORMANCE))
-        _text(measurements / "README.md", _how(figures, round_, scenario))
+        _text(measurements / "README.md", _how(figures, round_, series.entry, scenario))
         if round_.has_mlperf_conf:
             _text(measurements / "mlperf.conf", _mlperf_conf(reference))
-        place = submitter / round_.place(round_.compliance, name, scenario)
-        for test in round_.tests:
+        place = submitter / round_.place(round_.compliance, name, model, scenario)
+        for test in series.tests:
             run = series.place(Run(scenario, test))
             asked, judged, compared = test, run, performance
             if test in PAIR:
@@ -118,11 +123,22 @@ def _write(
             if reference is not None and compliance_scripts.find(asked, reference):
                 verdict = compliance_scripts.verify(asked, judged, compared, accuracy, reference)
             else:
-                verdict = compliance.verify(asked, judged, compared, accuracy)
+                whose = series.entry.benchmark
+                verdict = compliance.verify(asked, judged, compared, accuracy, whose)
             compliance.write(test, verdict, run, place / test)
             if not verdict.passed:
                 failed.append(f"{scenario} {test}")
     return failed
+
+
+def _folder(entry: Entry, network: Artifact) -> str:
+    """What the network's folders are called: in the open division by its own name.
+
+    Only ResNet50 is what the benchmark says (:mod:`harness.mlperf.resnet50`).
+    """
+    if entry.benchmark is RESNET50:
+        return entry.name
+    return system.in_letters(network.manifest.model) or entry.name
 
 
 def _performance(run: Path, place: Path) -> None:
@@ -131,14 +147,17 @@ def _performance(run: Path, place: Path) -> None:
         shutil.copyfile(run / name, place / name)
 
 
-def _accuracy(figures: dict[str, Any], run: Path, place: Path) -> None:
+def _accuracy(figures: dict[str, Any], entry: Entry, run: Path, place: Path) -> None:
     """The logs, the answers cut to the size that MLPerf allows, and the hash of all of them."""
     _performance(run, place)
     answers = (run / logs.ACCURACY).read_bytes()
     digest = hashlib.sha256(answers).hexdigest()
-    good = round(figures["top1"] * figures["images"])
-    text = f"accuracy={100 * figures['top1']:.3f}%, good={good}, total={figures['images']}\n"
-    _text(place / "accuracy.txt", f"{text}hash={digest}\n")
+    images, share = figures["images"], figures[entry.benchmark.metric]
+    if entry.benchmark is RESNET50:
+        text = f"accuracy={100 * share:.3f}%, good={round(share * images)}, total={images}"
+    else:
+        text = f"mAP={100 * share:.3f}%\nfound {images} images"
+    _text(place / "accuracy.txt", f"{text}\nhash={digest}\n")
     if len(answers) > MAX_ACCURACY_LOG:
         answers = answers[:KEPT] + b"\n...\n" + answers[-KEPT:]
     (place / logs.ACCURACY).write_bytes(answers)
@@ -157,7 +176,7 @@ def _measurements(said: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _how(figures: dict[str, Any], round_: Round, scenario: str) -> str:
+def _how(figures: dict[str, Any], round_: Round, entry: Entry, scenario: str) -> str:
     lines = [
         f"# {scenario}, {round_.name}",
         "",
@@ -165,14 +184,19 @@ def _how(figures: dict[str, Any], round_: Round, scenario: str) -> str:
         "",
         "The run, with open DNA installed:",
         "",
-        f"    dna loadgen ARTIFACT --scenario {scenario} --round {round_.name} \\",
-        f"        --data-dir IMAGENET --timing {figures['timing']} --user-conf {USER_CONF}",
+        f"    dna loadgen ARTIFACT --benchmark {entry.benchmark.name} --scenario {scenario} \\",
+        f"        --round {round_.name} --data-dir DIR --timing {figures['timing']} \\",
+        f"        --user-conf {USER_CONF}",
         "",
         f"- network: {figures['model']}",
+        f"- DIR: {entry.benchmark.data}",
         f"- LoadGen: {figures['loadgen']}",
         f"- photographs held in memory: {figures['samples']}",
         f"- host: {figures['machine']}",
     ]
+    if "host" in figures:
+        part = "not in the times" if "device" in figures else "a part of the times"
+        lines.append(f"- host, {part}: {', '.join(figures['host']['parts'])}")
     if figures["shortfalls"]:
         lines.append(f"- less than MLPerf asks: {', '.join(figures['shortfalls'])}")
     return "\n".join([*lines, ""])
@@ -186,7 +210,10 @@ def _mlperf_conf(reference: Path | None) -> str:
 
 def _calibration(network: Artifact, said: dict[str, Any]) -> str:
     manifest = network.manifest
-    source, target = manifest.input, manifest.output
+    source = manifest.input
+    outputs = "; ".join(
+        f"output: scale {each.scale!r}, zero point {each.zero_point}" for each in manifest.outputs
+    )
     preprocessing = "" if manifest.preprocessing is None else manifest.preprocessing.name
     return f"""# Quantization and calibration
 
@@ -200,8 +227,7 @@ training with {manifest.framework}. No retraining.
 - Biases are int32, with the scale of input times weight.
 - The photographs are those of the calibration list given to `dna quantize`; they are preprocessed
   as "{preprocessing}", as for inference.
-- Input: scale {source.scale!r}, zero point {source.zero_point}. Logits: scale {target.scale!r},
-  zero point {target.zero_point}.
+- Input: scale {source.scale!r}, zero point {source.zero_point}; {outputs}.
 """
 
 

@@ -127,7 +127,12 @@ def read(path: Path) -> dict[str, Any]:
 
 def identifier(said: dict[str, Any]) -> str:
     """What the system's folders are called: its name in letters, digits, ``_`` and ``-``."""
-    return re.sub(r"[^\w-]+", "_", said["system_name"]).strip("_")
+    return in_letters(said["system_name"])
+
+
+def in_letters(name: str) -> str:
+    """A name as one of a folder: in letters, digits, ``_`` and ``-``."""
+    return re.sub(r"[^\w-]+", "_", name).strip("_")
 
 
 def describe(

@@ -31,7 +31,7 @@ def all_links(config: DnaConfig, layer: Convolution) -> list[Links]:
         for split in range(config.modules.bit_length())
         for neighbours in range(1, min(config.modules, width) + 1)
         if width % neighbours == 0
-        and (layer.repeated is None or layer.repeated.width % neighbours == 0)
+        and (layer.repeated is None or layer.repeated_columns % neighbours == 0)
         and neighbours * layer.computed.words <= _MOST_WORDS
         and neighbours * layer.window.column_stride <= _LONGEST_STRIDE
         and (links := Links(split, neighbours))
@@ -47,7 +47,7 @@ def _conflict(config: DnaConfig, layer: Convolution, links: Links) -> bool:
     """
     lanes, group = 1 << links.split, config.modules >> links.split
     words = layer.computed.words
-    step = layer.window.column_stride * layer.source.words
+    step = layer.window.column_stride * layer.seen.words
     for first in range(0, links.neighbours * words, group):
         last = min(first + group, links.neighbours * words) - 1
         seen = {

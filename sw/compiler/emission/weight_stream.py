@@ -64,7 +64,7 @@ def weight_stream(config: DnaConfig, layer: Convolution, links: Links) -> Weight
     pixel_channels = layer.computed.words * config.columns
     weights = _for_each(layer.weights, pixel_channels, links.neighbours)
     channels = -(-len(weights) // group_channels) * group_channels
-    arranged = _arranged(config, weights, layer.source.words, split, channels)
+    arranged = _arranged(config, weights, layer.seen.words, split, channels)
     parameters = np.zeros(channels, CHANNEL_PARAMETERS)
     for name, values in (("bias", _folded_bias(layer)), ("scale", layer.multiplier)):
         repeated = _for_each(values, pixel_channels, links.neighbours)

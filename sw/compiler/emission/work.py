@@ -57,7 +57,7 @@ def convolution(
             "neighbours": neighbours,
             "pixel_words": layer.computed.words,
             "neighbour_columns": layer.window.column_stride,
-            "neighbour_words": layer.window.column_stride * layer.source.words,
+            "neighbour_words": layer.window.column_stride * layer.seen.words,
         }
     post = {
         **tiles,
@@ -75,7 +75,7 @@ def convolution(
             "res_pitch": placed.residual.pitch,
             "res_width": target.width
             if layer.repeated is None
-            else layer.repeated.width // neighbours,
+            else layer.repeated_columns // neighbours,
         }
     return [*gather(step, layer, placed), step(Opcode.CONV, conv), step(Opcode.POST, post)]
 
@@ -244,7 +244,8 @@ def mean(step: StepMaker, layer: MeanPool, placed: PlacedStripe) -> list[Step]:
 def _window_fields(
     layer: Convolution | Depthwise | MaxPool, placed: PlacedStripe
 ) -> dict[str, int]:
-    source, window, stripe = layer.source, layer.window, placed.stripe
+    source = layer.seen if isinstance(layer, Convolution) else layer.source
+    window, stripe = layer.window, placed.stripe
     return {
         "in_base": placed.source.base,
         "in_pitch": placed.source.pitch,

@@ -144,11 +144,11 @@ class _Images:
         self._in_dram |= inputs - {p.layer.target.tensor for p in plans}
         layers = [plan.layer for plan in plans]
         self._maps = FeatureMaps(candidates.platform.config, layers, links)
-        self._attempt = Attempt(candidates, links, self._maps, self._in_dram)
         # A map of which all images have their pixels: one is computed, or read, by a joint layer.
         self._shared = {
             plane.tensor for layer in layers[first:] for plane in (*layer.operands, layer.target)
         }
+        self._attempt = Attempt(candidates, links, self._maps, self._in_dram, self._shared)
         self._joint = self._join(candidates, links)
 
     def _join(self, candidates: Candidates, links: Mapping[int, Links]) -> list[Plan]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from hw.isa import Join, TablePlace
 from sw.compiler.layers import Convolution, Residual, Table, Window
-from sw.compiler.lowering.context import Context
+from sw.compiler.lowering.context import LIMITS, Context
 from sw.compiler.lowering.fusion import Follow, Joined
 from sw.numerics import ADD_FRACTION_BITS, INT8_MAX, INT8_MIN
 from sw.operations import Add, Extremum, Lookup, Multiply
@@ -78,11 +78,15 @@ def _identity(
     """A layer that gives POST the values of ``source``.
 
     Accumulator ``x - zero_point``, multiplier 1 and the zero point added again give every x back
-    exactly, and what follows as usual.
+    exactly, and what follows as usual. No value depends on those of other words, and all channels
+    have the same parameters: so each word is a pixel of its own, with one pass for it instead of
+    one for every word beside it.
     """
     tensor = context.graph.tensors[source]
     plane = context.plane(tensor)
     follow = context.follows[operation.output]
+    by_words = plane.words > 1 and plane.row_words <= min(LIMITS["in_width"], LIMITS["out_width"])
+    channels = context.config.rows if by_words else plane.channels
     return Convolution(
         number=number,
         operations=names,
@@ -91,12 +95,13 @@ def _identity(
         zero_point=tensor.zero_point,
         macs=0,
         window=Window(1, 1),
-        weights=np.eye(plane.channels, dtype=np.int8).reshape(plane.channels, 1, 1, -1),
-        bias=np.zeros(plane.channels, np.int32),
-        multiplier=np.ones(plane.channels, np.float32),
+        weights=np.eye(channels, dtype=np.int8).reshape(channels, 1, 1, -1),
+        bias=np.zeros(channels, np.int32),
+        multiplier=np.ones(channels, np.float32),
         fields={"zero_point": tensor.zero_point, "lo": INT8_MIN, "hi": INT8_MAX},
         residual=other,
         table=table(follow),
+        by_words=by_words,
     )
 
 

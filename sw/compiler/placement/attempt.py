@@ -44,6 +44,8 @@ class Attempt:
         links: of the convolutions, by layer number.
         maps: what the layers write.
         in_dram: the tensors that live in DRAM.
+        of_all_images: those of which all images have their pixels at a time, where a program
+            computes several; of any other map an image may lie where another one's was.
     """
 
     def __init__(
@@ -52,12 +54,14 @@ class Attempt:
         links: Mapping[int, Links],
         maps: FeatureMaps,
         in_dram: Set[str],
+        of_all_images: Set[str] = frozenset(),
     ) -> None:
         self._candidates = candidates
         self._limit = candidates.platform.config.feature_words
         self._links = links
         self._maps = maps
         self._in_dram = in_dram
+        self._of_all_images = of_all_images
         pairs = [
             (layer.source.tensor, layer.target.tensor)
             for layer in candidates.layers
@@ -164,6 +168,7 @@ class Attempt:
             or name == layer.source.tensor
             or self._maps.dies[name] != layer.number
             or self._maps.pitches[name] != self._maps.pitches[target]
+            or (name in self._of_all_images) != (target in self._of_all_images)
         ):
             return None
         return name

@@ -47,6 +47,8 @@ LAYOUTS = {
     "QGemm": Layout(output=7, weights=3, bias=6),
     "QLinearAdd": Layout(output=6, activations=2),
     "QLinearMul": Layout(output=6, activations=2),
+    "QLinearSigmoid": Layout(output=3),
+    "QLinearLeakyRelu": Layout(output=3),
     "QLinearAveragePool": Layout(output=3),
     "QLinearGlobalAveragePool": Layout(output=3),
 }

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import numpy as np
-
 from sw.composed.bilinear import Way, bilinear, bilinear_factor
 from sw.composed.shuffled import depth_to_space
-from sw.frontends.onnx.convolutions import Convolutions
+from sw.frontends.onnx.functions import Functions
 from sw.frontends.onnx.node import Node
 from sw.frontends.onnx.values import Pending, Value
 from sw.graph_builder import Output
@@ -32,7 +30,7 @@ _REPEATS = {
 """By its way of coordinates, the roundings with which a nearest Resize repeats pixels."""
 
 
-class Moves(Convolutions):
+class Moves(Functions):
     """Adds them to the graph."""
 
     def two(self, pending: Pending, *, ordered: bool = False) -> tuple[Value, Value]:
@@ -55,6 +53,8 @@ class Moves(Convolutions):
 
     def addition(self, pending: Pending, name: str, output: Output) -> Value:
         """Add and Sub."""
+        if (by_number := self.by_number(pending, name, output)) is not None:
+            return by_number
         subtract = pending.node.kind == "Sub"
         left, right = self.two(pending, ordered=subtract)
         made = self.build.add(name, left.name, right.name, output, subtract=subtract)
@@ -62,6 +62,8 @@ class Moves(Convolutions):
 
     def multiplication(self, pending: Pending, name: str, output: Output) -> Value:
         """Mul."""
+        if (by_number := self.by_number(pending, name, output)) is not None:
+            return by_number
         left, right = self.two(pending)
         made = self.build.multiply(name, left.name, right.name, output)
         return dataclasses.replace(left, name=made)
@@ -70,9 +72,11 @@ class Moves(Convolutions):
         """Max and Min of two: of values that are quantized as the result is."""
         if len(pending.inputs) != 2:
             pending.node.refuse(f"{len(pending.inputs)} operands", "two")
+        if (by_number := self.by_number(pending, name, output)) is not None:
+            return by_number
         left, right = self.two(pending)
-        a = self.requantized(f"{name}.0", left.name, output)
-        b = self.requantized(f"{name}.1", right.name, output)
+        a = self.requantized(pending.node, f"{name}.0", left.name, output)
+        b = self.requantized(pending.node, f"{name}.1", right.name, output)
         largest = pending.node.kind == "Max"
         made = self.build.extremum(name, a, b, output, largest=largest)
         return dataclasses.replace(left, name=made)
@@ -81,14 +85,6 @@ class Moves(Convolutions):
         """The first operand, an activation."""
         value: Value = pending.inputs[0]
         return value
-
-    def requantized(self, name: str, x: str, output: Output) -> str:
-        """A map with the quantization of a result; itself, if it has that."""
-        tensor = self.build.tensor(x)
-        same = (float(np.float32(output.scale)), output.zero_point)
-        if (tensor.scale, tensor.zero_point) == same:
-            return x
-        return self.build.bounded(name, x, Output(output.scale, output.zero_point))
 
     def axis(self, node: Node, value: Value, axis: int) -> int:
         """The axis of the graph's map that an axis of the file is."""
@@ -109,7 +105,7 @@ class Moves(Convolutions):
             node.refuse("it joins maps of different orders", "one order")
         axis = self.axis(node, first, node.attribute("axis", 1))
         parts = [
-            self.requantized(f"{name}.{place}", value.name, output)
+            self.requantized(node, f"{name}.{place}", value.name, output)
             for place, value in enumerate(values)
         ]
         if len(parts) == 1:
@@ -129,7 +125,7 @@ class Moves(Convolutions):
             called = name if number == len(bounds) - 1 else f"{name}.{number}"
             x = self.build.slice_channels(called, x, begin, end - begin, inner)
         if not bounds:
-            x = self.build.bounded(name, x, output)
+            x = self.looked_up(node, name, x, output)
         return dataclasses.replace(value, name=x)
 
     def split_bounds(self, pending: Pending) -> tuple[int, int, int]:

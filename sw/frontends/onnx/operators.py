@@ -60,22 +60,44 @@ class Computation(Moves):
         self.finish(Pending(node, tuple(inputs)), scale, zero_point, node.outputs[0])
         self.quantized[node.outputs[0]] = kind
 
+    def read(self, node: Node, name: str) -> Value:
+        """A quantized activation, or a float one whose operator has only moved such values."""
+        pending = self.values.get(name)
+        if not isinstance(pending, Pending) or pending.activation != "none":
+            return super().read(node, name)
+        row, source = find("onnx", self.spelled(pending.node)), pending.inputs[0]
+        if row is None or row.name not in _MOVED or not isinstance(source, Value):
+            return super().read(node, name)
+        if name not in self.moved:
+            tensor = self.build.tensor(source.name)
+            self.moved[name] = self._added(pending, tensor.scale, tensor.zero_point)[1]
+        return self.moved[name]
+
     def finish(self, pending: Pending, scale: float, zero_point: int, output: str) -> None:
         """Add the operation whose result is ``output``."""
+        name, made = self._added(pending, scale, zero_point)
+        self.values[output] = made
+        self.tensors[name] = output
+
+    def _added(self, pending: Pending, scale: float, zero_point: int) -> tuple[str, Value]:
+        """Add the operation of ``pending``; the name of its result, and how the file sees it."""
         node = pending.node
         row = find("onnx", self.spelled(node))
         if row is None:
             node.unsupported()
-        source = pending.inputs[0]
-        if not isinstance(source, Value):
+        of_two = pending.inputs if node.kind in _OF_TWO else pending.inputs[:1]
+        if not any(isinstance(each, Value) for each in of_two):
             node.refuse("its first operand is no activation", "one")
         name = base = f"{node.kind.lower()}_{node.index}"
         again = 1
-        while name in self.tensors:  # the same result with another quantization or activation
+        while name in self.views:  # the same result with another quantization or activation
             again += 1
             name = f"{base}_{again}"
         try:
-            made = BUILDERS[row.name](self, pending, name, pending.output(scale, zero_point))
+            if row.name in _MOVED:
+                made = self._moved(pending, row.name, name, pending.output(scale, zero_point))
+            else:
+                made = BUILDERS[row.name](self, pending, name, pending.output(scale, zero_point))
         except DnaError as error:
             text = str(error)
             raise DnaError(text if text.startswith("node ") else f"{node}: {text}") from error
@@ -86,8 +108,23 @@ class Computation(Moves):
         several = node.kind in ("Concat", "Max", "Min")
         read = len(node.inputs) if layout or several else _INPUTS.get(node.kind, 1)
         node.finish(read, len(node.outputs) if node.kind == "Split" else 1)
-        self.values[output] = self.views[name] = made
-        self.tensors[name] = output
+        self.views[name] = made
+        return name, made
+
+    def _moved(self, pending: Pending, row: str, name: str, output: Output) -> Value:
+        """What moves values, or chooses among them, and what gives them another quantization."""
+        source = self.build.tensor(pending.inputs[0].name)
+        plain = Output(source.scale, source.zero_point)
+        if (source.scale, source.zero_point) == (
+            float(np.float32(output.scale)),
+            output.zero_point,
+        ):
+            return BUILDERS[row](self, pending, name, output)
+        alone = dataclasses.replace(pending, activation="none")
+        moved = BUILDERS[row](self, alone, f"{name}.moved", plain)
+        return dataclasses.replace(
+            moved, name=self.looked_up(pending.node, name, moved.name, output)
+        )
 
     # Builders.
 
@@ -176,7 +213,7 @@ class Computation(Moves):
         if any((*before[:2], *after[:2])):
             node.refuse("padding of batch or channels", "height and width")
         pads = Padding(before[2], after[2], before[3], after[3])
-        source = self.requantized(f"{name}.in", source, output)
+        source = self.requantized(node, f"{name}.in", source, output)
         if value == output.zero_point or pads == Padding():
             return Value(self.build.identity(name, source, padding=pads))
         return Value(padded(self.build, name, source, pads, value))
@@ -193,11 +230,12 @@ class Computation(Moves):
         steps = np.rint(np.float32(np.asarray(real).item()) / np.float32(output.scale))
         return int(np.clip(steps + output.zero_point, INT8_MIN, INT8_MAX))
 
-    def activation_alone(self, pending: Pending, name: str, output: Output) -> Value:
-        """Relu and Clip between quantizations of their own."""
-        return Value(self.build.bounded(name, self.source(pending), output))
 
-
+_MOVED = ("slice", "nearest resize", "interleaving", "max-pool")
+"""Rows whose results are values that they read; so it is the same to quantize anew before them or
+behind them."""
+_OF_TWO = ("Add", "Sub", "Mul", "Div", "Max", "Min")
+"""What may have a number in front of its activation."""
 _INPUTS = {
     "Clip": 3,
     "Conv": 3,
@@ -209,6 +247,8 @@ _INPUTS = {
     "ReduceMean": 2,
     "Sub": 2,
     "Mul": 2,
+    "Div": 2,
+    "PRelu": 2,
     "Slice": 5,
     "Split": 2,
     "Resize": 4,
@@ -226,6 +266,8 @@ BUILDERS: dict[str, Builder] = {
     "addition": Computation.addition,
     "multiplication": Computation.multiplication,
     "extremum": Computation.extremum,
+    "function": Computation.function,
+    "parametric ReLU": Computation.parametric,
     "concatenation": Computation.concatenation,
     "slice": Computation.slice,
     "nearest resize": Computation.resize,

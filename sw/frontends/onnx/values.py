@@ -12,9 +12,12 @@ from sw.errors import DnaError
 from sw.frontends.onnx.node import Node
 from sw.graph_builder import GraphBuilder, Output
 from sw.numerics import Activation
+from sw.operators.shapes import MAP_RANK
 
 Array = npt.NDArray[Any]
 
+_AT_THE_END = ("Sigmoid", "QLinearSigmoid")
+"""What is the host's behind the logits, and a function within the network."""
 _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 
 
@@ -95,6 +98,7 @@ class Values:
         tensors: of the graph by name, the quantized tensors of the file with the same values.
         views: of the graph's results by name, how the file sees those tensors.
         alias: names of tensors that are others under another name.
+        moved: by name, float tensors that are quantized values in other places.
         notes: what whoever uses the graph has to know, a sentence each.
     """
 
@@ -106,6 +110,7 @@ class Values:
         self.views: dict[str, Value] = {}
         self.quantized: dict[str, np.dtype[Any]] = {}
         self.alias: dict[str, str] = {}
+        self.moved: dict[str, Value] = {}
         self.notes: list[str] = []
 
     @property
@@ -239,12 +244,22 @@ class Values:
         """What the table of operators calls a node."""
         if node.kind == "Resize":
             return f"Resize ({node.attribute('mode', 'nearest')})"
+        if node.kind in _AT_THE_END and self._is_map(node.input(0)):
+            return f"{node.kind} (of a map)"
         groups = node.attribute("group", 1) if node.kind in ("Conv", "QLinearConv") else 1
         if groups == 1:
             return node.kind
         value = self.values.get(node.input(0))
         channels = self.build.tensor(value.name).shape[-1] if isinstance(value, Value) else 0
         return f"{node.kind} ({'group = channels' if groups == channels else 'groups'})"
+
+    def _is_map(self, name: str) -> bool:
+        """Whether a tensor is a feature map, and not a row of logits."""
+        value = self.values.get(name)
+        return isinstance(value, Value) and not value.flat and self._rank(value) == MAP_RANK
+
+    def _rank(self, value: Value) -> int:
+        return len(self.build.tensor(value.name).shape)
 
     def activation_input(self, node: Node, position: int) -> Value:
         """An activation with its scale and zero point behind it, which must be those it has."""

@@ -16,21 +16,25 @@ import torch
 from torch.fx import GraphModule, Node
 
 from sw import numerics
-from sw.composed.padded import padded
-from sw.composed.shuffled import depth_to_space
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantizer as rules
 from sw.frontends.pytorch.functions import FUNCTIONS, NEAR_ZERO, SIGMOID, SIXTH, SIXTHS, THREE
-from sw.frontends.pytorch.nodes import DEQUANTIZE_CHANNELS, INPUT, arguments, pads_of, pair_of
-from sw.frontends.pytorch.weighted import Weighted
-from sw.frontends.tflite.operators.functions import function_table
+from sw.frontends.pytorch.moves import Moves
+from sw.frontends.pytorch.nodes import (
+    DEQUANTIZE,
+    DEQUANTIZE_CHANNELS,
+    INPUT,
+    arguments,
+    pads_of,
+    pair_of,
+)
+from sw.frontends.tflite.functions.prelu import prelu, prelu_tables
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Window
-from sw.numerics import INT8_MAX, INT8_MIN, Function, WithConstant
-from sw.operations import Lookup, Padding, Scalar
+from sw.numerics import BYTES, INT8_MAX, INT8_MIN
+from sw.operations import Lookup, Padding
 from sw.operators import nearest
 from sw.operators.constraints import SPATIAL
-from sw.operators.shapes import MAP_RANK
 
 
 def lower(converted: GraphModule, shape: tuple[int, ...]) -> Graph:
@@ -46,7 +50,7 @@ def lower(converted: GraphModule, shape: tuple[int, ...]) -> Graph:
     return _Lowering(converted, shape).run()
 
 
-class _Lowering(Weighted):
+class _Lowering(Moves):
     """One walk over the converted network."""
 
     def __init__(self, converted: GraphModule, shape: tuple[int, ...]) -> None:
@@ -109,89 +113,66 @@ class _Lowering(Weighted):
         inputs.sort(key=lambda name: -math.prod(self.builder.tensor(name).shape))
         return self.builder.multiply(self.name(node), inputs[0], inputs[1], self.output(node))
 
-    def _function(self, node: Node) -> str:
+    def _extremum(self, node: Node) -> str:
+        name, output = self.name(node), self.output(node)
+        a, b = (
+            self.requantized(f"{name}.{place}", self.input(node, place), output) for place in (0, 1)
+        )
+        sizes = [math.prod(self.builder.tensor(each).shape) for each in (a, b)]
+        if sizes[0] < sizes[1]:  # the second one may be a pixel for all of the first
+            a, b = b, a
+        largest = str(node.target).startswith("aten.max")
+        return self.builder.extremum(name, a, b, output, largest=largest)
+
+    def _prelu(self, node: Node) -> str:
         name, x, output = self.name(node), self.input(node), self.output(node)
+        slopes = self.array(node.args[1]).reshape(-1).astype(np.float32)
+        if len(slopes) == 1:
+            return self.looked_up(name, x, "leaky_relu", output, float(slopes[0]))
+        source = self.builder.tensor(x)
+        scale = float(np.abs(slopes).max()) / INT8_MAX or 1.0
+        steps = np.rint(slopes / np.float32(scale)).astype(np.int8)
+        ends = (source.scale, source.zero_point), (output.scale, output.zero_point)
+        return prelu(self.builder, name, x, output, prelu_tables(*ends, steps, (scale, 0)))
+
+    def _activation(self, node: Node) -> str:
+        """A function, unless the operation in front of it has taken it in."""
+        source: Any = node.args[0]
+        return self._by_torch(node) if source.target is DEQUANTIZE else self.input(node)
+
+    def _by_torch(self, node: Node) -> str:
+        """What PyTorch gives for each of the 256 values."""
+        name, x, output = self.name(node), self.input(node), Output(*self.quantization(node))
+        source = self.builder.tensor(x)
+        steps = np.arange(BYTES, dtype=np.uint8).view(np.int8).astype(np.float32)
+        real = torch.from_numpy((steps - source.zero_point) * np.float32(source.scale))
+        function: Any = node.target
+        with torch.inference_mode():
+            results = function(real, *node.args[1:], **node.kwargs).numpy()
+        made = np.rint(results / np.float32(output.scale)) + output.zero_point
+        if not np.isfinite(made).all():
+            raise DnaError(f"unsupported operator {name}: it has no result for some values")
+        table = np.clip(made, INT8_MIN, INT8_MAX).astype(np.int8)
+        operation = Lookup(name=name, inputs=(x,), output=name, function="table")
+        return self.builder.lookup(operation, table, output)
+
+    def _function(self, node: Node) -> str:
         kind = str(node.target).split(".")[1].rstrip("_")
+        if kind not in (*FUNCTIONS, "silu", "hardsigmoid"):
+            return self._by_torch(node)
+        name, x, output = self.name(node), self.input(node), self.output(node)
         if kind == "silu":
-            gate = self._looked_up(f"{name}.sigmoid", x, "logistic", Output(*SIGMOID))
+            gate = self.looked_up(f"{name}.sigmoid", x, "logistic", Output(*SIGMOID))
             return self.builder.multiply(name, x, gate, output)
         if kind == "hardsigmoid":  # relu6(x + 3) / 6
             ratio = self.builder.tensor(x).scale / SIXTHS[0]
             if not numerics.MIN_ADD_RATIO <= ratio < numerics.MAX_ADD_RATIO:
                 # A sum cannot reach so far; what lies beyond 4 is 0 or 1 anyway.
-                x = self._looked_up(f"{name}.near", x, "quantize", Output(*NEAR_ZERO))
-            shifted = self._looked_up(f"{name}.shifted", x, "add", Output(*SIXTHS), 0.0, THREE)
-            return self._looked_up(name, shifted, "mul", output, 0.0, SIXTH)
+                x = self.looked_up(f"{name}.near", x, "quantize", Output(*NEAR_ZERO))
+            shifted = self.looked_up(f"{name}.shifted", x, "add", Output(*SIXTHS), 0.0, THREE)
+            return self.looked_up(name, shifted, "mul", output, 0.0, SIXTH)
         (alpha,) = arguments(node, 1, 0.01) if kind == "leaky_relu" else (0.0,)
-        return self._looked_up(name, x, FUNCTIONS[kind], output, float(alpha))
-
-    def _looked_up(
-        self,
-        name: str,
-        x: str,
-        function: Function | WithConstant,
-        output: Output,
-        alpha: float = 0.0,
-        constant: Scalar | None = None,
-    ) -> str:
-        source = self.builder.tensor(x)
-        ends = (source.scale, source.zero_point), (output.scale, output.zero_point)
-        try:
-            table = function_table(function, *ends, alpha, constant)
-        except DnaError as error:
-            raise DnaError(f"unsupported operator {name}: {error}") from error
-        slope = float(np.float32(alpha))
-        operation = Lookup(
-            name=name,
-            inputs=(x,),
-            output=name,
-            function=function,
-            alpha=slope,
-            constant=constant,
-        )
-        return self.builder.lookup(operation, table, output)
-
-    def _concatenation(self, node: Node) -> str:
-        name = self.name(node)
-        (axis,) = arguments(node, 1, 0)
-        if axis % node.meta["val"].ndim != 1 or node.meta["val"].ndim != 4:
-            raise DnaError(f"unsupported operator {name}: along axis {axis}; nearest: channels, 1")
-        tensors = [self.tensors[source] for source in rules.sources(node)]
-        return self.builder.concatenate(name, tensors)
-
-    def _slice(self, node: Node) -> str:
-        name, x = self.name(node), self.input(node)
-        axis, begin, end, step = arguments(node, 1, 0, None, None, 1)
-        shape = self.builder.tensor(x).shape
-        rank = node.meta["val"].ndim
-        inner = {0: None, 1: 2, 2: 0, 3: 1}[axis % rank]
-        extent = 1 if inner is None else shape[inner - MAP_RANK]
-        first, last, _ = slice(begin, end).indices(extent)
-        if (first, last) == (0, extent) and step == 1:
-            return x
-        if step != 1 or (len(shape), rank) != (MAP_RANK, 4) or inner is None or first >= last:
-            raise DnaError(
-                f"unsupported operator {name}: {first} to {last} by {step} of axis {axis}; "
-                "nearest: step 1 along an axis of the map"
-            )
-        return self.builder.slice_channels(name, x, first, last - first, inner)
-
-    def _nearest(self, node: Node) -> str:
-        name, x = self.name(node), self.input(node)
-        height, width, _ = self.builder.tensor(x).shape
-        rows, columns = (int(size) for size in node.meta["val"].shape[2:])
-        if rows % height or columns % width:
-            raise DnaError(
-                f"unsupported operator {name}: {height} x {width} to {rows} x {columns}; nearest: "
-                "whole factors"
-            )
-        return self.builder.resize_nearest(name, x, (rows // height, columns // width))
-
-    def _pixel_shuffle(self, node: Node) -> str:
-        (factor,) = arguments(node, 1, 1)
-        return depth_to_space(
-            self.builder, self.name(node), self.input(node), int(factor), channels_first=True
-        )
+        return self.looked_up(name, x, FUNCTIONS[kind], output, float(alpha))
 
     def _mean(self, node: Node) -> str:
         name = self.name(node)
@@ -246,22 +227,6 @@ class _Lowering(Weighted):
             name, self.input(node), window, activation=self.activation(node)
         )
 
-    def _pad(self, node: Node) -> str:
-        name = self.name(node)
-        amounts, mode, value = arguments(node, 1, [], "constant", None)
-        if mode != "constant" or len(amounts) != 4 or min(amounts) < 0:
-            raise DnaError(
-                f"unsupported operator {name}: padding {amounts} of mode {mode} with {value}; "
-                "nearest: a constant around height and width"
-            )
-        left, right, top, bottom = (int(amount) for amount in amounts)
-        padding, x = Padding(top, bottom, left, right), self.input(node)
-        if not value:
-            return self.builder.identity(name, x, padding=padding)
-        source = self.builder.tensor(x)
-        level = round(float(value) / source.scale) + source.zero_point
-        return padded(self.builder, name, x, padding, min(max(level, INT8_MIN), INT8_MAX))
-
     def _view(self, node: Node) -> str:
         if node.target is not rules.DROPOUT:
             self.flat.add(node)
@@ -280,16 +245,19 @@ HANDLERS: dict[str, Callable[[_Lowering, Node], str]] = {
     "fully connected": _Lowering.linear,
     "addition": _Lowering._add,
     "multiplication": _Lowering._multiply,
+    "extremum": _Lowering._extremum,
     "function": _Lowering._function,
-    "concatenation": _Lowering._concatenation,
-    "slice": _Lowering._slice,
-    "nearest resize": _Lowering._nearest,
-    "interleaving": _Lowering._pixel_shuffle,
+    "parametric ReLU": _Lowering._prelu,
+    "concatenation": _Lowering.concatenation,
+    "slice": _Lowering.slice,
+    "nearest resize": _Lowering.nearest,
+    "bilinear resize": _Lowering.bilinear,
+    "interleaving": _Lowering.pixel_shuffle,
     "max-pool": _Lowering._max_pool,
     "average-pool": _Lowering._average_pool,
     "mean": _Lowering._mean,
-    "padding": _Lowering._pad,
-    "activation": _Lowering._nothing,
+    "padding": _Lowering.pad,
+    "activation": _Lowering._activation,
     "view": _Lowering._view,
     "quantization": _Lowering._nothing,
     "softmax": _Lowering._nothing,

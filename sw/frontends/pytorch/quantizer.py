@@ -35,7 +35,7 @@ WEIGHTED = (
 )
 CONVOLUTION = torch.ops.aten.conv2d.default
 DROPOUT = torch.ops.aten.dropout.default
-OF_TWO = {"addition": "sum", "multiplication": "product"}
+OF_TWO = {"addition": "sum", "multiplication": "product", "extremum": "maximum or minimum"}
 GROUPED = "aten.conv2d (groups)"
 GROUPS = 6
 """Position of a convolution's argument."""
@@ -149,7 +149,8 @@ def fused(node: Node) -> Node | None:
     found, users = row(node) if node.op == "call_function" else None, list(node.users)
     if found is None or not found.takes_activation or len(users) != 1:
         return None
-    return users[0] if is_a(users[0], "activation") else None
+    behind = users[0]
+    return behind if is_a(behind, "activation") and activation_of(behind) else None
 
 
 def check_operators(nodes: Iterable[Node]) -> None:
@@ -173,11 +174,11 @@ def _fault(node: Node) -> str | None:
     source, *_ = sources(node)
     if found.operands > 1 and (node.kwargs or not all(map(_is_computed, node.args))):
         return f": only a plain {OF_TWO[found.name]} of two tensors"
-    if node.kwargs:
+    if node.kwargs and found.name != "function":
         return f": {', '.join(node.kwargs)} given by name"
     if is_a(source, "softmax"):
         return ": it reads a softmax; nearest: a softmax at the end"
-    if found.name in WEIGHTED and _is_computed(node.args[1]):
+    if found.name in (*WEIGHTED, "parametric ReLU") and _is_computed(node.args[1]):
         return ": its weights are not constant"
     return _fault_of_values(node, source, found.name)
 
@@ -190,10 +191,6 @@ def _fault_of_values(node: Node, source: Node, name: str) -> str | None:
         return ": only from dimension 1 to the last"
     if node.target is DROPOUT and argument(node, 2, True):
         return ": dropout while training; call eval() first"
-    if name == "activation" and fused(source) is not node:
-        return ": a ReLU must be the only reader of a convolution, linear layer, sum or pooling"
-    if name == "activation" and activation_of(node) is None:
-        return f": bounds {list(node.args[1:])}; nearest: 0 and 6"
     if _in_place(node) and any(is_a(other, "view") for other in (source, *source.users)):
         # Export follows a value that is overwritten, but not a view of it.
         return ": it overwrites a value that is also flattened; compute it out of place"
@@ -206,6 +203,11 @@ def _in_place(node: Node) -> bool:
 
 def _is_computed(operand: object) -> bool:
     return isinstance(operand, Node) and operand.op != "get_attr"
+
+
+def _taken_in(node: Node) -> bool:
+    """Whether an activation is one with the operation in front of it."""
+    return is_a(node, "activation") and fused(sources(node)[0]) is node
 
 
 class DnaQuantizer(Quantizer):  # type: ignore[misc]
@@ -225,7 +227,7 @@ class DnaQuantizer(Quantizer):  # type: ignore[misc]
         for node in model.graph.nodes:
             if node.op == "placeholder":
                 _annotate(node, {}, ACTIVATION)
-            elif node.op == "call_function" and not is_a(node, "activation", "softmax"):
+            elif node.op == "call_function" and not is_a(node, "softmax") and not _taken_in(node):
                 self._operation(node)
         return model
 
@@ -243,7 +245,8 @@ class DnaQuantizer(Quantizer):  # type: ignore[misc]
         result: Any = ACTIVATION
         if found.keeps_quantization:
             result = SharedQuantizationSpec((first, node))
-            operands |= dict.fromkeys((each for each in others if each is not first), result)
+            shared = [each for each in (*operands, *others) if each is not first]
+            operands |= dict.fromkeys(shared, result)
         result = FIXED.get(str(node.target), result)
         _annotate(node, operands, None if behind else result)
         if behind is not None:

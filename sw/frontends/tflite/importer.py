@@ -18,10 +18,10 @@ from typing import NoReturn
 from sw.errors import DnaError
 from sw.frontends.tflite.file.operator import OperatorError, TfliteOperator
 from sw.frontends.tflite.file.reader import State, TfliteModel
-from sw.frontends.tflite.operators.axes import Axes
-from sw.frontends.tflite.operators.entry import INPUT
 from sw.frontends.tflite.operators.handlers import HANDLERS, Translation
-from sw.frontends.tflite.operators.unsigned import signed
+from sw.frontends.tflite.operators.passing.entry import INPUT
+from sw.frontends.tflite.operators.values.axes import Axes
+from sw.frontends.tflite.operators.values.unsigned import signed
 from sw.graph import Graph
 from sw.operations import Padding
 from sw.operators import find, nearest

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.bench import limits, measure, onnx_qdq
-from harness.bench.contenders import CONTENDERS, Session
+from harness.bench.contenders import CONTENDERS, Session, joined
 from harness.bench.worker import started
 from harness.commands.run.bench import command
 from sim.functional.isa import ISAS, available
@@ -18,7 +18,7 @@ from sw import artifact
 from sw.errors import DnaError
 from sw.operations import Padding
 from tests import skips
-from tests.support.graphs import random_image, random_small_graph
+from tests.support.graphs import gated_graph, random_image, random_small_graph
 
 VARIANTS = [
     (contender, variant) for contender, variants in CONTENDERS.items() for variant in variants
@@ -62,6 +62,42 @@ def test_every_contender_computes_the_same_network(contender, variant, graph):
         # Peers round elsewhere: a step here and there, more than that is another network.
         tolerance = 0 if contender in ("functional", "litert") else 3
         assert np.abs(got.astype(int) - expected).max() <= tolerance
+
+
+@pytest.mark.parametrize("contender", ["functional", "openvino", "onnxruntime", "litert"])
+def test_detectors_are_the_same_network(contender):
+    """Gates, joins, slices, depthwise convolutions, pools, resizes, and two maps as outputs."""
+    rng = np.random.default_rng(8)
+    graph = gated_graph(rng, (16, 12, 3))
+    reference = ReferenceModel(graph)
+    for variant in CONTENDERS[contender]:
+        session = CONTENDERS[contender][variant](graph, 1)
+        image = random_image(rng, graph)
+        got = session.decode(session.infer(session.prepare(image)))
+        values = reference.run_all(image)
+        expected = joined(values[name] for name in graph.outputs)
+        tolerance = 0 if contender in ("functional", "litert") else 6
+        assert np.abs(got.astype(int) - expected).max() <= tolerance
+        assert np.corrcoef(got, expected)[0, 1] > 0.99
+
+
+@skips.needs_torch
+def test_peers_that_cannot_run_a_network_are_named(tmp_path):
+    graph = gated_graph(np.random.default_rng(8), (16, 12, 3))
+    made = artifact.make(
+        graph, model="gated", framework="none", preprocessing="caffe", class_names=None
+    )
+    artifact.save(made, tmp_path / "gated")
+    written = tmp_path / "bench.json"
+    arguments = [str(tmp_path / "gated"), "--rounds", "1", "--threads", "1"]
+    result = CliRunner().invoke(
+        command, [*arguments, "--json", str(written)], catch_exceptions=False
+    )
+    assert result.exit_code == 0 and "torch cannot run it: " in result.output
+    figures = json.loads(written.read_text())
+    assert set(figures["cannot_run"]) == {"torch"} and "torch" not in figures["images_per_s"]["1"]
+    assert figures["details"]["1"]["functional"]["top1_agreement"] is None
+    assert figures["mismatches"] == 0
 
 
 def test_subsampling_replaces_the_strides_of_1x1_convolutions(graph):

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from harness.board import serial_link, sources
 from harness.board.device import BoardMachine
 from harness.cli import dna
+from harness.loadgen import logs
 from hw.bus import registers
 from hw.config import PRESETS
 from sim.driver import Driver
@@ -19,7 +20,7 @@ from sim.reference import ReferenceModel
 from sim.rtl.registry import open_simulator
 from sw.errors import DnaError
 from tests.support.fake_board import DESCRIPTION, FakeBoard
-from tests.support.tiny import save_compiled
+from tests.support.tiny import save_compiled, save_photographs
 from tests.sweeps.fuzz_cases import draw
 
 NANO = PRESETS["nano"]
@@ -140,3 +141,36 @@ def test_mistakes_are_a_line(folder):
     (folder / sources.VERILOG).write_text("module other; endmodule\n")
     result = ran(folder / "tiny", image, "--soc", folder, "--port", "x")
     assert "is not the file that" in str(result.exception)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    return save_photographs(tmp_path / "photographs", 3)
+
+
+def test_loadgen_with_the_board_in_the_loop(board, folder, photographs, monkeypatch):
+    monkeypatch.setattr(serial_link, "SerialLink", lambda port, baud: board)
+    save_compiled(folder / "tiny", NANO, side=SIDE)
+    common = [folder / "tiny", "--soc", folder, "--port", "x", "--data-dir", photographs]
+    for name, options in (("accuracy", ["--accuracy"]), ("speed", ["--min-duration", "0.1"])):
+        result = CliRunner().invoke(
+            dna,
+            [
+                *map(str, ["board", "loadgen", *common, *options]),
+                *("-o", str(folder / name), "--json", str(folder / f"{name}.json")),
+            ],
+            catch_exceptions=False,
+        )
+        assert result.exit_code == 0, result.output
+        figures = json.loads((folder / f"{name}.json").read_text())
+        assert figures["timing"] == "board" and figures["differ"] == 0 and figures["valid"]
+        assert figures["counter"]["runs"] == figures["images"]
+        assert figures["counter"]["p90"] > 1000
+        assert "The machine's own counter: " in result.output
+        summary = (folder / name / logs.SUMMARY).read_text()
+        assert "with the serial port: ulx3s (nano, 50 MHz), 1 Mbaud" in summary
+        if name == "accuracy":
+            assert figures["values"] == 3 * 10 and "0 differ from the functional" in result.output
+            assert figures["images"] == 3
+        else:
+            assert figures["p90_ms"] > 0

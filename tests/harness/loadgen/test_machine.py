@@ -30,7 +30,7 @@ class CountingMachine:
         digest = int(program.config.digest, 16)
         self.program = program
         self.accesses = self.writes = 0
-        self.base, self.size = 0, program.memory.size
+        self.base, self.size, self.patience = 0, program.memory.size, 1
         self._values = {
             "id": MAGIC,
             "version": ISA_VERSION,
@@ -115,6 +115,11 @@ def test_a_program_of_several_images_runs_where_images_come_together(tmp_path):
         machine = modelled_machine(network, tmp_path, MemoryChoice(), batches=batches)
         assert machine.cycles == predict(one).cycles
         assert machine.batch == (ModelledBatch(3, predict(several).cycles) if batches else None)
+        between = machine.figures()["between_images"]
+        assert between["copy_bytes"] == one.memory.input.region.length
+        assert between["latency_ms"] == pytest.approx(
+            machine.cycles / 300e3 + between["ms"], rel=1e-6
+        )
 
 
 def test_another_program_takes_as_many_accesses_more_as_the_model_counts():

@@ -186,11 +186,18 @@ def changed(program, opcode, **fields):
     return msgspec.structs.replace(program, code=isa.program_bytes(instructions))
 
 
-def test_a_program_that_does_not_end_is_refused(monkeypatch):
-    monkeypatch.setattr("sim.cycles.prediction.DEFAULT_WATCHDOG_CYCLES", 5000)
+def test_a_program_that_does_not_end_is_refused():
     program = compile_graph(toy()[0], NANO)
     with pytest.raises(DnaError, match=r"the program stands still in cycle \d+"):
         predict(changed(program, Opcode.END, wait=1 << Engine.LOAD))
+
+
+def test_a_slow_memory_is_no_hang():
+    """Found by the fuzzer (seed 81, case 195): an SDRAM of 40 MHz behind a machine at 1 GHz."""
+    builder = GraphBuilder("input", (2, 8, 61), 1.0, 0)
+    graph = builder.finish(builder.add("sum", "input", "input", Output(2.0, 0)))
+    program = compile_graph(graph, dataclasses.replace(MACHINES["4x2x2"], burst_words=16))
+    assert predict(program, MemoryModel.named("sdr-40x16", 1000)).cycles > 80_000
 
 
 def test_a_token_too_many_is_refused():

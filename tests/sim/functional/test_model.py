@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sim import native
 from sim.functional import FunctionalModel, flatbuffer, isa, kernels
-from sim.functional.fusions import fusions
+from sim.functional.fusions import fusions, with_tables
 from sim.functional.isa import ISAS, Isa
 from sim.functional.kernels import Kernels
 from sim.functional.litert import LiteRT
@@ -17,9 +17,9 @@ from sim.reference import ReferenceModel
 from sw.errors import DnaError
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
-from sw.operations import Padding, Tensor
+from sw.operations import Lookup, Multiply, Padding, Tensor
 from tests import skips
-from tests.support.graphs import random_image, random_small_graph
+from tests.support.graphs import gated_graph, random_image, random_small_graph
 
 needs_kernels = pytest.mark.skipif(not isa.available(), reason=skips.KERNELS)
 
@@ -273,6 +273,24 @@ def test_fused_addition_of_extremes(isa, swap):
     assert list(fusions(graph)) == ["b"]
     got = Kernels(graph, isa, 2).run(image)[0]
     assert (got == ReferenceModel(graph).run(image[None])[0]).all()
+
+
+@pytest.mark.parametrize("isa", EVERY_ISA)
+@pytest.mark.parametrize("seed", range(4))
+def test_gates_become_tables_and_stay_the_same(isa, seed):
+    """A function and the product with it are one table unless every tensor is asked for."""
+    rng = np.random.default_rng(seed)
+    graph = gated_graph(rng, (2 * int(rng.integers(4, 12)), 2 * int(rng.integers(4, 30)), 3))
+    tables = [o for o in with_tables(graph).operations if isinstance(o, Lookup)]
+    assert [table.name for table in tables] == ["stem", "second"]
+    assert not any(isinstance(o, Multiply) for o in with_tables(graph).operations)
+    reference = ReferenceModel(graph)
+    model = Kernels(graph, isa, 1 + seed % 2)
+    for _ in range(3):
+        image = random_image(rng, graph)
+        expected = reference.run_all(image)
+        for name, got in zip(graph.outputs, model.run(image), strict=True):
+            assert np.array_equal(got, expected[name])
 
 
 def test_threads_give_the_same_bits_in_litert():

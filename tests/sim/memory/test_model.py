@@ -1,5 +1,6 @@
 import pytest
 
+from hw.bus.registers import DEFAULT_WATCHDOG_CYCLES
 from sim.memory.model import MemoryModel
 
 
@@ -27,3 +28,15 @@ def test_random_memories_are_pure_and_differ():
 def test_bad_models(values, message):
     with pytest.raises(ValueError, match=message):
         MemoryModel(**values)
+
+
+def test_the_slower_the_memory_the_longer_the_wait():
+    default = MemoryModel()
+    assert default.patience(8) == DEFAULT_WATCHDOG_CYCLES
+    assert MemoryModel(latency=1).patience(8) == DEFAULT_WATCHDOG_CYCLES
+    assert MemoryModel(latency=640).patience(8) == 10 * DEFAULT_WATCHDOG_CYCLES
+    assert MemoryModel(bandwidth=0.25).patience(8) == 4 * DEFAULT_WATCHDOG_CYCLES
+    slow = MemoryModel.named("sdr-40x16", 1000)
+    assert slow.patience(8) == pytest.approx(
+        DEFAULT_WATCHDOG_CYCLES * 8 / slow.peak_bytes(8), abs=1
+    )

@@ -10,7 +10,7 @@ from sim.compare.engines import Comparer
 from sim.functional.litert import LiteRT
 from sw.errors import DnaError
 from sw.frontends.tflite import import_model, read
-from sw.frontends.tflite.operators.functions import function_table, squares_by_the_rule
+from sw.frontends.tflite.functions.tables import function_table, squares_by_the_rule
 from sw.graph_builder import GraphBuilder, Output
 from sw.numerics import Function
 from sw.operations import Scalar

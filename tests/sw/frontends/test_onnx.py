@@ -84,9 +84,9 @@ WEIGHTS = np.ones((4, 3, 3, 3), np.int8)
 @pytest.mark.parametrize(
     ("nodes", "constants", "words"),
     [
-        ([node("Tanh", ["x"]), *out()], (), ["node 2 (Tanh)", "not supported", "nearest"]),
+        ([node("Softsign", ["x"]), *out()], (), ["node 2 (Softsign)", "not supported", "nearest"]),
         (
-            [node("MaxPool", ["x"], "m", kernel_shape=[2, 2]), node("Add", ["m", "m"]), *out()],
+            [node("GlobalAveragePool", ["x"], "m"), node("Add", ["m", "m"]), *out()],
             (),
             ["node 3 (Add)", "float within the network", "QDQ"],
         ),
@@ -213,7 +213,18 @@ REFUSED = {
     "transposing view": (reshaped(1, 8, 8, 3), ["(Reshape)", "Flatten"]),
     "zeros of a view": (reshaped(1, 192, allowzero=1), ["(Reshape)", "allowzero 1"]),
     "no operation": (reshaped(1, 192), ["no operator that the machine would run"]),
-    "host's operator inside": ([*activated(node("Sigmoid", ["x"], "m"))], ["(Sigmoid)", "a map"]),
+    "host's operator inside": (
+        activated(node("LogSoftmax", ["x"], "m")),
+        ["(LogSoftmax)", "a map"],
+    ),
+    "a slope for each pixel": (
+        ([node("PRelu", ["x", "slope"]), *out()], (("slope", np.ones((8, 8), np.float32)),)),
+        ["(PRelu)", "slopes of shape [8, 8]", "one, or [3, 1, 1]"],
+    ),
+    "an infinite slope": (
+        ([node("LeakyRelu", ["x"], alpha=float("inf")), *out()], ()),
+        ["(LeakyRelu)", "alpha inf", "a number"],
+    ),
     "other scale": (requantized(), ["(QuantizeLinear)", "another scale"]),
     "another reader": (read_with_another_scale(), ["(DequantizeLinear)", "another scale"]),
     "softmax inside": (behind_softmax(), ["(MatMul)", "host computes", "at the end"]),

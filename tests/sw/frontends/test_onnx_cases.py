@@ -26,6 +26,10 @@ CONSTANTS = {
     "w0": np.array(0, np.int8),
     "map": np.array([1, 4, 4, 9]),
     "ratio": np.array(0.5, np.float32),
+    "first": np.array([1]),
+    "behind": np.array([4]),
+    "rows": np.array([2]),
+    "double": np.array([1, 1, 2, 2], np.float32),
     "yes": np.array(True),
 }
 
@@ -386,3 +390,34 @@ def test_functions_are_refused(tmp_path):
     onnx.save(model, path)
     with pytest.raises(DnaError, match="functions or sparse constants"):
         import_file(path)
+
+
+MOVES = {
+    "DepthToSpace": ("", {"blocksize": 2}),
+    "MaxPool": ("", {"kernel_shape": [2, 2]}),
+    "Slice": (" first behind rows", {}),
+    "Resize": (
+        "  double",
+        {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    ),
+}
+
+
+def moved(kind, x, output):
+    more, attributes = MOVES[kind]
+    inputs = [x, *more.split(" ")[1:]]
+    return helper.make_node(kind, inputs, [output], **attributes)
+
+
+@pytest.mark.parametrize("second", [kind for kind in MOVES if kind != "DepthToSpace"])
+@pytest.mark.parametrize("first", MOVES)
+def test_what_moves_values_may_stay_float(tmp_path, first, second):
+    """Two of them between a DequantizeLinear and a QuantizeLinear of another scale."""
+    nodes = [
+        *EDGE,
+        moved(first, "x", "m"),
+        moved(second, "m", "n"),
+        *(quantize("n", "q", "wide"), dequantize("q", "r", "wide")),
+        *(node("Relu", "r", "a"), *pair("a", "y")),
+    ]
+    assert taken(save(tmp_path / "m.onnx", nodes)).graph.operations[-1].function == "table"

@@ -3,7 +3,7 @@ import pytest
 
 from sim.reference import ReferenceModel
 from sw.errors import DnaError
-from sw.frontends.tflite.operators.prelu import VALUES, prelu, prelu_tables
+from sw.frontends.tflite.functions.prelu import VALUES, prelu, prelu_tables
 from sw.graph_builder import GraphBuilder, Output
 from sw.operations import Add, Extremum
 

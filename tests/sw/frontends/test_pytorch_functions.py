@@ -19,7 +19,14 @@ from sim.runtime import Runtime
 from sw import artifact
 from sw.errors import DnaError
 from sw.frontends.pytorch import quantize
-from sw.operations import Concatenation, Lookup, Multiply, ResizeNearest
+from sw.operations import (
+    Concatenation,
+    DepthwiseConv2D,
+    Extremum,
+    Lookup,
+    Multiply,
+    ResizeNearest,
+)
 from tests.support.programs import check_program
 from tests.support.torch_networks import Squeeze, block, random_statistics
 
@@ -94,16 +101,78 @@ class Joined(nn.Module):
         return self.function(self.conv(x))
 
 
+class AgainstConstant(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("least", torch.full((1, 4, 1, 1), 0.5))
+
+    def forward(self, x):
+        return torch.maximum(x, self.least)
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
         (lambda x: torch.cat([x, x * x], 2), "along axis 2; nearest: channels, 1"),
         (lambda x: nn.functional.interpolate(x, size=(24, 16)), "16 x 16 to 24 x 16"),
+        (
+            lambda x: functional.interpolate(x, size=(24, 16), mode="bilinear"),
+            r"\[16, 16\] to \[24, 16\]; nearest: factors of 2 and 4",
+        ),
+        (AgainstConstant(), "only a plain maximum or minimum of two tensors"),
+        (lambda x: functional.prelu(x, x.mean((0, 2, 3))), "its weights are not constant"),
     ],
 )
 def test_what_the_machine_does_in_another_way_is_refused(function, words):
     with pytest.raises(DnaError, match=words):
         quantize(random_statistics(Joined(function)), images(2))
+
+
+def prelu(count):
+    """A slope for each of ``count`` channels."""
+    module = nn.PReLU(count)
+    with torch.no_grad():
+        module.weight.copy_(torch.linspace(-0.3, 0.9, count) if count > 1 else torch.tensor([0.2]))
+    return module
+
+
+@pytest.mark.parametrize(
+    ("function", "kinds"),
+    [
+        (lambda x: torch.maximum(x, x.mean((2, 3), keepdim=True)), {Extremum}),
+        (lambda x: torch.min(torch.tanh(x), torch.sigmoid(x)), {Extremum, Lookup}),
+        (prelu(1), {Lookup}),
+        (prelu(4), {DepthwiseConv2D}),
+        (lambda x: torch.cat([torch.sigmoid(x), x], 1), {Concatenation, Lookup}),
+        *(
+            (function, {Lookup})
+            for function in (
+                *(lambda x: functional.relu(x) + x, lambda x: functional.relu6(x) * x),
+                *(lambda x: torch.clamp(x, -1, 0.5), nn.Hardtanh(), nn.ELU(1.3), nn.SELU()),
+                *(nn.GELU(), nn.GELU("tanh"), nn.Mish(), nn.Softplus(), nn.CELU(0.7)),
+                *(torch.abs, torch.neg, lambda x: functional.relu(torch.cat([x, -x], 1))),
+            )
+        ),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), {ResizeNearest, DepthwiseConv2D}),
+        (
+            lambda x: functional.interpolate(x, size=(31, 61), mode="bilinear", align_corners=True),
+            {ResizeNearest, DepthwiseConv2D},
+        ),
+    ],
+)
+def test_what_is_like_the_float_network_and_litert(function, kinds):
+    model = random_statistics(Joined(function))
+    given = images(4)
+    graph = quantize(model, given)
+    assert {type(operation) for operation in graph.operations} >= kinds
+    network = artifact.make(graph, model="net", framework="pytorch", preprocessing=None)
+    with torch.no_grad():
+        right = model(torch.from_numpy(given[0]).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    (got,) = Runtime(network).infer(given[0]).values()
+    assert np.square(got - right).mean() < 0.01 * np.square(right).mean()
+    image = to_int8(given[0], network.manifest.input)
+    assert sum(row.mismatches for row in Comparer(graph).image(image)) == 0
+    check_program(graph, PRESETS["nano"], image)
 
 
 class Steep(nn.Module):

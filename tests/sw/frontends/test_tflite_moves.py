@@ -13,7 +13,7 @@ from harness.cli import main
 from sw.errors import DnaError
 from sw.frontends.tflite import import_file, import_model, read
 from sw.frontends.tflite.file.operator import TABLES
-from sw.frontends.tflite.operators.axes import Axes
+from sw.frontends.tflite.operators.values.axes import Axes
 from sw.operators import FRONTENDS, table
 from tests.support.tflite_models import CODE, VALID, Maker
 from tests.sweeps.import_sweep import compared

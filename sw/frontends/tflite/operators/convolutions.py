@@ -11,8 +11,8 @@ from sw.composed.grouped import grouped_conv2d
 from sw.composed.transposed import transposed_conv2d
 from sw.frontends.tflite.file.operator import TfliteOperator
 from sw.frontends.tflite.operators.copies import Built, Copies
-from sw.frontends.tflite.operators.operands import same_padding
-from sw.frontends.tflite.operators.wide import WideWeights, is_wide, wide_depthwise
+from sw.frontends.tflite.operators.values.operands import same_padding
+from sw.frontends.tflite.operators.values.wide import WideWeights, is_wide, wide_depthwise
 from sw.graph_builder import Weights
 from sw.operations import Padding
 

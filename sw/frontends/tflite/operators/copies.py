@@ -5,7 +5,7 @@ from __future__ import annotations
 from sw.composed.bilinear import Way, bilinear, bilinear_factor
 from sw.composed.shuffled import depth_to_space
 from sw.frontends.tflite.file.operator import TfliteOperator
-from sw.frontends.tflite.operators.operands import Operands, Value
+from sw.frontends.tflite.operators.values.operands import Operands, Value
 from sw.operators.shapes import MAP_RANK, axes_of
 
 Built = tuple[str, tuple[int, ...]]

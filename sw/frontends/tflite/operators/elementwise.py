@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from sw.frontends.tflite.file.operator import TfliteOperator
 from sw.frontends.tflite.file.reader import TfliteTensor
+from sw.frontends.tflite.functions.prelu import prelu, prelu_tables
 from sw.frontends.tflite.operators.copies import Built
-from sw.frontends.tflite.operators.operands import Operands, Value
-from sw.frontends.tflite.operators.prelu import prelu, prelu_tables
+from sw.frontends.tflite.operators.values.operands import Operands, Value
 from sw.graph_builder import Output, Weights
 from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operations import Scalar

@@ -13,15 +13,15 @@ from sw import numerics
 from sw.composed.padded import padded
 from sw.errors import DnaError
 from sw.frontends.tflite.file.operator import OperatorError, TfliteOperator
+from sw.frontends.tflite.functions.tables import function_table, squares_by_the_rule
 from sw.frontends.tflite.operators.convolutions import Convolutions
 from sw.frontends.tflite.operators.copies import Built
 from sw.frontends.tflite.operators.elementwise import Elementwise
-from sw.frontends.tflite.operators.entry import Entry, is_a
-from sw.frontends.tflite.operators.functions import function_table, squares_by_the_rule
-from sw.frontends.tflite.operators.host import Host
-from sw.frontends.tflite.operators.operands import Value
-from sw.frontends.tflite.operators.shapes import ShapeArithmetic
-from sw.frontends.tflite.operators.wide import upward_average
+from sw.frontends.tflite.operators.passing.entry import Entry, is_a
+from sw.frontends.tflite.operators.passing.host import Host
+from sw.frontends.tflite.operators.passing.shapes import ShapeArithmetic
+from sw.frontends.tflite.operators.values.operands import Value
+from sw.frontends.tflite.operators.values.wide import upward_average
 from sw.graph_builder import Window
 from sw.numerics import Function
 from sw.operations import Lookup, Padding

@@ -96,6 +96,8 @@ def test_performance_run(dna, tmp_path, scenario):
         text = (tmp_path / "logs" / name).read_text()
         assert "modelled, not measured: configuration micro, 256 MACs, 300 MHz (assumed)" in text
     assert "modelled, not measured: configuration micro" in stdout
+    assert "the host, between two images: " in stdout
+    assert device["between_images"]["latency_ms"] > device["latency_ms"]
     assert "1 of 600 seconds" in stdout
 
 

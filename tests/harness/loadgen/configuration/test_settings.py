@@ -4,19 +4,32 @@ import mlperf_loadgen
 import pytest
 
 from harness.loadgen.configuration import settings
+from harness.loadgen.configuration.benchmarks import YOLO
 from sw.errors import DnaError
 
 
 def test_requirements_are_mlperfs():
     assert settings.requirements("SingleStream") == settings.Requirements(
-        duration_ms=600_000, queries=100, samples=1024
+        duration_ms=600_000, queries=100, samples=1024, photographs=50_000
     )
     assert settings.requirements("Offline") == settings.Requirements(
-        duration_ms=600_000, queries=24_576, samples=1024
+        duration_ms=600_000, queries=24_576, samples=1024, photographs=50_000
     )
     assert settings.requirements("MultiStream") == settings.Requirements(
-        duration_ms=600_000, queries=662, samples=1024
+        duration_ms=600_000, queries=662, samples=1024, photographs=50_000
     )
+
+
+def test_requirements_of_yolo_are_mlperfs():
+    """64 samples in memory LoadGen knows; 1,525 of an Offline run only the checker's table."""
+    for scenario, queries in (("SingleStream", 100), ("MultiStream", 662), ("Offline", 1525)):
+        assert settings.requirements(scenario, YOLO) == settings.Requirements(
+            duration_ms=600_000, queries=queries, samples=64, photographs=1525
+        )
+    test = settings.build("Offline", accuracy=False, photographs=1525, benchmark=YOLO)
+    assert (test.min_query_count, test.performance_sample_count_override) == (1525, 64)
+    options = {"accuracy": False, "photographs": 12, "benchmark": YOLO, "min_duration": 1}
+    assert settings.build("Offline", **options).min_query_count == 100
 
 
 def test_default_settings_are_mlperfs():

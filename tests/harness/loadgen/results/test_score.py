@@ -1,6 +1,7 @@
 """The outcome of a test, read from LoadGen's logs."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from harness.loadgen import logs
 from harness.loadgen.configuration import settings
 from harness.loadgen.results import score
+from harness.loadgen.systems.photographs import Photographs
+from harness.loadgen.systems.tasks import Classes
 from sw.errors import DnaError
 
 
@@ -36,9 +39,14 @@ FULL = {
 }
 
 
+def classes(*labels):
+    """A task with photographs of these classes; no network answers here."""
+    return Classes(None, Photographs([Path(str(label)) for label in labels], list(labels)))
+
+
 def read_score(folder, **changes):
     write_detail(folder, **{**FULL, **changes})
-    return score.read(folder, [], settings.requirements("SingleStream"), 1.0)
+    return score.read(folder, classes(), settings.requirements("SingleStream"), 1.0)
 
 
 def test_score_of_a_full_length_run(tmp_path):
@@ -71,10 +79,10 @@ def write_answers(folder, *pairs):
 def test_a_photograph_without_an_answer_makes_accuracy_incomplete(tmp_path):
     write_detail(tmp_path, **{**FULL, "effective_test_mode": "AccuracyOnly"})
     write_answers(tmp_path, (1, 7), (1, 7))
-    result = score.read(tmp_path, [3, 7], settings.requirements("SingleStream"), 1.0)
+    result = score.read(tmp_path, classes(3, 7), settings.requirements("SingleStream"), 1.0)
     assert (result.images, result.valid, result.top1) == (1, False, 1.0)
     write_answers(tmp_path)
-    result = score.read(tmp_path, [3, 7], settings.requirements("SingleStream"), 1.0)
+    result = score.read(tmp_path, classes(3, 7), settings.requirements("SingleStream"), 1.0)
     assert (result.images, result.valid, result.top1) == (0, False, 0.0)
 
 
@@ -82,7 +90,7 @@ def test_of_two_answers_the_first_counts(tmp_path):
     """So it is in MLPerf's script, which reads the same log."""
     write_detail(tmp_path, **{**FULL, "effective_test_mode": "AccuracyOnly"})
     write_answers(tmp_path, (1, 7), (0, 2), (1, 6), (0, 3))
-    result = score.read(tmp_path, [3, 7], settings.requirements("SingleStream"), 1.0)
+    result = score.read(tmp_path, classes(3, 7), settings.requirements("SingleStream"), 1.0)
     assert (result.images, result.valid, result.top1) == (2, True, 0.5)
 
 
@@ -90,7 +98,7 @@ def test_a_log_that_is_cut_short_is_said(tmp_path):
     required = settings.requirements("SingleStream")
     write_detail(tmp_path, effective_test_mode="PerformanceOnly")
     with pytest.raises(DnaError, match=r"detail.txt has no effective_scenario: it was cut short"):
-        score.read(tmp_path, [], required, 1.0)
+        score.read(tmp_path, classes(), required, 1.0)
     for content in (b":::MLLOG {", b":::MLLOG null\n", b":::MLLOG 5\n", b"\xff"):
         (tmp_path / logs.DETAIL).write_bytes(content)
         with pytest.raises(DnaError, match="has no LoadGen logs that can be read"):
@@ -106,7 +114,7 @@ def test_a_log_that_is_cut_short_is_said(tmp_path):
     ):
         (tmp_path / logs.ACCURACY).write_text(content)
         with pytest.raises(DnaError, match=message):
-            score.read(tmp_path, [3, 7], required, 1.0)
+            score.read(tmp_path, classes(3, 7), required, 1.0)
     (tmp_path / logs.DETAIL).unlink()
     with pytest.raises(DnaError, match="No such file"):
         logs.Detail(tmp_path)

@@ -23,7 +23,7 @@ def test_a_failing_model_ends_the_test_with_its_error(tmp_path, models):
     test = settings.build(scenario, accuracy=False, photographs=4, min_duration=5)
     settings.expect(test, scenario, 1000.0)
     library = SampleLibrary([tmp_path] * 4, load, cpus=1)
-    system = SystemUnderTest(library, [broken] * models)
+    system = SystemUnderTest(library, [broken] * models, lambda path, found: found)
     ticks = []
     with pytest.raises(DnaError, match="the model is broken"):
         runner.run(test, library, system, tmp_path, lambda: ticks.append(None))
@@ -48,7 +48,7 @@ def test_logs_appear_finished_and_replace_none(tmp_path):
     def run(finish):
         test = settings.build("Offline", accuracy=True, photographs=4)
         library = SampleLibrary([tmp_path] * 4, lambda path: np.zeros((2, 2, 3), np.int8), cpus=1)
-        system = SystemUnderTest(library, [lambda batch: batch.reshape(1, -1)])
+        system = SystemUnderTest(library, [lambda batch: batch], lambda path, found: found)
         runner.run(test, library, system, tmp_path, lambda: None, finish=finish)
 
     with pytest.raises(DnaError, match="cannot write the logs"):

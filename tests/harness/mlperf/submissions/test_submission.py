@@ -145,7 +145,7 @@ def test_the_tree_is_whole(built):
             "user.conf",
         ]
         compliance = root / "compliance" / NAME / "resnet50" / scenario
-        assert sorted(path.name for path in compliance.iterdir()) == sorted(V1_1.tests)
+        assert sorted(path.name for path in compliance.iterdir()) == sorted(V1_1.tests["resnet50"])
         detail = logs.Detail(results / "performance" / "run_1")
         assert detail["effective_qsl_rng_seed"] == 1624344308455410291
         if scenario == "SingleStream":

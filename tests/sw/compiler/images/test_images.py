@@ -11,9 +11,12 @@ from hw.config import PRESETS
 from hw.isa import Opcode, read_program
 from sw.compiler import MOST_IMAGES, compile_graph
 from sw.errors import DnaError
+from sw.graph_builder import GraphBuilder, Output, Weights, Window
+from sw.operations import Padding
 from tests.support.batches import check_batch
 from tests.support.graphs import random_resnet50, random_small_graph
 from tests.support.programs import least_feature_words, random_config, random_network
+from tests.sweeps.machines import MACHINES
 
 RANDOM = settings(
     max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
@@ -42,6 +45,26 @@ def test_memory_for_one_image_is_enough(seed):
         words = least << int(rng.integers(0, 3))
         config = dataclasses.replace(config, feature_words=words)
     check_batch(rng, graph, config, int(rng.integers(2, 6)), (None, seed))
+
+
+def test_a_sum_of_all_images_is_not_where_the_operand_of_one_is():
+    """Found by the fuzzer (seed 81, case 908): the other image's operand lay where the sum went."""
+    rng = np.random.default_rng(0)
+    builder = GraphBuilder("input", (1, 1, 1), 1.0, 3)
+    padding = Padding(1, 1, 1, 1)
+    operand = builder.conv2d("operand", "input", spread(rng, 12, 1), Output(1.0, -120))
+    window = Window((3, 3), (1, 1), padding)
+    other = builder.conv2d("other", "input", spread(rng, 12, 3), Output(1.0, -3), window)
+    total = builder.add("total", other, operand, Output(2.0, 44))
+    weights = spread(rng, 4, 1, 12)
+    flat = Weights(weights.values.reshape(4, 12), weights.bias, weights.scale)
+    graph = builder.finish(builder.fully_connected("logits", total, flat, Output(1.0, 0)))
+    check_batch(rng, graph, MACHINES["2x8x8"], 2, (None, 1))
+
+
+def spread(rng, channels, kernel, depth=1):
+    values = rng.integers(-127, 128, (channels, kernel, kernel, depth)).astype(np.int8)
+    return Weights(values, np.zeros(channels, np.int32), np.full(channels, 0.01, np.float32))
 
 
 @pytest.mark.parametrize("name", ["nano", "micro", "f200"])

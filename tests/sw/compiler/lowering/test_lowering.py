@@ -108,9 +108,13 @@ def test_other_additions_are_layers_of_their_own(reason):
     layers = net.lower(output)
     (alone,) = (layer for layer in layers if layer.operations == ("sum",))
     assert isinstance(alone, Convolution)
-    np.testing.assert_array_equal(alone.weights.reshape(8, 8), np.eye(8))
+    rows = alone.weights.shape[0]  # of one word, which is a pixel of its own
+    assert alone.by_words and alone.source.words == 8 // rows > 1
+    np.testing.assert_array_equal(alone.weights.reshape(rows, rows), np.eye(rows))
     assert (alone.multiplier == 1).all() and not alone.bias.any()
     assert alone.macs == 0
+    assert (alone.seen.width, alone.seen.words) == (alone.source.row_words, 1)
+    assert (alone.computed.width, alone.computed.words) == (alone.target.row_words, 1)
 
 
 def test_few_input_channels_are_packed():

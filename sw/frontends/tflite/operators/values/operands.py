@@ -14,7 +14,7 @@ from sw import numerics
 from sw.errors import DnaError
 from sw.frontends.tflite.file.operator import TfliteOperator
 from sw.frontends.tflite.file.reader import ACTIVATIONS, DYNAMIC, TfliteModel, TfliteTensor
-from sw.frontends.tflite.operators.axes import Axes
+from sw.frontends.tflite.operators.values.axes import Axes
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import Activation
 from sw.operations import Padding, Pair

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from sw.errors import DnaError
 from sw.frontends.tflite.file.operator import TfliteOperator
-from sw.frontends.tflite.operators.operands import Operands, Value
+from sw.frontends.tflite.operators.values.operands import Operands, Value
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.numerics import INT8_MAX, INT8_MIN
 from sw.operations import Padding

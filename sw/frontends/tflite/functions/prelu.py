@@ -21,7 +21,7 @@ from sw import numerics
 from sw.errors import DnaError
 from sw.frontends.tflite.file.runtime import reason
 from sw.frontends.tflite.file.writer import TfliteWriter
-from sw.frontends.tflite.operators.functions import Quantized, function_table
+from sw.frontends.tflite.functions.tables import Quantized, function_table
 from sw.graph_builder import GraphBuilder, Output, Weights
 from sw.numerics import BYTES, INT8_MAX, INT8_MIN, Function, WithConstant
 from sw.operations import Lookup, Scalar

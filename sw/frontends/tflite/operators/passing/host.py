@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from sw.frontends.tflite.file.operator import TfliteOperator
-from sw.frontends.tflite.operators.operands import Hosted, Operands
+from sw.frontends.tflite.operators.values.operands import Hosted, Operands
 from sw.operations import Padding
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from sw.errors import DnaError
 from sw.frontends.tflite.file.operator import TfliteOperator
 from sw.frontends.tflite.file.reader import DYNAMIC, TfliteTensor
-from sw.frontends.tflite.operators.axes import Axes
-from sw.frontends.tflite.operators.operands import Value
-from sw.frontends.tflite.operators.passage import TRANSPOSE, Passage
+from sw.frontends.tflite.operators.passing.passage import TRANSPOSE, Passage
+from sw.frontends.tflite.operators.values.axes import Axes
+from sw.frontends.tflite.operators.values.operands import Value
 from sw.graph_builder import GraphBuilder
 from sw.operators import find
 

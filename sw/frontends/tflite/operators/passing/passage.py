@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from sw.frontends.tflite.file.operator import TfliteOperator
-from sw.frontends.tflite.operators.axes import Axes
-from sw.frontends.tflite.operators.operands import Hosted, Operands, Value
+from sw.frontends.tflite.operators.values.axes import Axes
+from sw.frontends.tflite.operators.values.operands import Hosted, Operands, Value
 from sw.operations import Padding
 
 TRANSPOSE = "TRANSPOSE"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sw.frontends.tflite.file.operator import TfliteOperator
-from sw.frontends.tflite.operators.operands import Array, Operands
+from sw.frontends.tflite.operators.values.operands import Array, Operands
 from sw.operators import nearest
 
 _TYPES = ("INT32", "INT64")

@@ -1,0 +1,1 @@
+"""What operators read and write: operands, the order of axes, UINT8, wide weights."""
