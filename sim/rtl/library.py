@@ -14,6 +14,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -167,6 +168,7 @@ def _ingredients(
     return _digest(
         f"{component.__module__}.{component.__qualname__}",
         repr(sorted(parameters.items())),
+        platform.python_version(),
         importlib.metadata.version("amaranth"),
         yosys.version(),
         compiler,

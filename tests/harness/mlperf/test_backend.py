@@ -14,6 +14,7 @@ from harness.mlperf.backend import DnaBackend
 from sim.runtime import Runtime
 from sw.errors import DnaError
 from sw.host import digests
+from tests import skips
 from tests.support.tiny import save_artifact, save_photographs
 
 IMAGES = np.random.default_rng(3).normal(0, 60, (3, 224, 224, 3)).astype(np.float32)
@@ -139,6 +140,7 @@ def test_bad_input_ends_in_one_line(folder, steps):
     assert steps == []
 
 
+@skips.needs_torch
 def test_weights_that_need_torchvision_are_refused_before_the_work(folder, steps, monkeypatch):
     save_weights(folder / "weights.pth", "module.conv1.weight", "module.layer1.0.conv1.weight")
     monkeypatch.setitem(sys.modules, "torchvision", None)

@@ -23,6 +23,7 @@ from sw.compiler import compile_graph
 from sw.errors import DnaError
 from sw.frontends.tflite import import_file, read
 from sw.frontends.tflite.file.packing import opened, packed
+from tests import skips
 from tests.support import state_models
 from tests.support.tflite_models import CODE
 
@@ -165,7 +166,12 @@ def test_several_inputs_are_given_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [("loadgen", "--scenario", "Offline"), ("bench",), ("pack", "-o", "packed")]
+    "command",
+    [
+        ("loadgen", "--scenario", "Offline"),
+        pytest.param(("bench",), marks=skips.needs_torch),
+        ("pack", "-o", "packed"),
+    ],
 )
 def test_what_takes_inputs_that_stand_alone_refuses_it(tmp_path, command):
     _, _, place = saved(tmp_path, "spotter")
