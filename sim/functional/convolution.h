@@ -77,8 +77,8 @@ struct Run {
   const uint8_t* other;
 };
 
-// Two vectors of channels, from `channel` on, of each pixel of a run; the sums of a pixel are kVectors after those of
-// the one before.
+// Two vectors of channels, from `channel` on, of each pixel of a run; the sums of a pixel are
+// kVectors after those of the one before.
 template <int kPixels, bool kFused, class Store>
 __attribute__((always_inline)) inline void finish_run(const Layer& l, const Finish& f, Run run,
                                                       int channel, const Ints* sums, Store store) {
@@ -194,6 +194,7 @@ int pixels_of_run(int width) {
   return best;
 }
 
+// By runs of so many pixels.
 template <int kPixels, bool kFused, class... Rest>
 void convolve_by(int pixels, const Rest&... rest) {
   if constexpr (kPixels > 1)
