@@ -63,6 +63,21 @@ class OnBoard:
         )
 
 
+def check(network: Artifact, path: Path) -> None:
+    """Fail, before images are read, if a network is none that a board runs.
+
+    Args:
+        network: the artifact.
+        path: of it, for messages.
+
+    Raises:
+        DnaError: the host runs a part in front of the machine, or it wants several inputs.
+    """
+    if HEAD in network.host:
+        raise DnaError(f"{path} has a part in front of the machine, which boards do not run")
+    check_alone(network.manifest)
+
+
 @contextlib.contextmanager
 def opened(
     network: Artifact, path: Path, folder: Path, port: str | None, tell: Callable[[str], None]
@@ -77,14 +92,11 @@ def opened(
         tell: gets a line of progress.
 
     Raises:
-        DnaError: the network needs the host in front of the machine or has no program, the folder
-            is none of ``dna soc``, or the board does not answer as it should.
+        DnaError: the network has no program, the folder is none of ``dna soc``, or the board does
+            not answer as it should.
     """
     description = read_description(folder)
     program = program_of(network, path)
-    if HEAD in network.host:
-        raise DnaError(f"{path} has a part in front of the machine, which boards do not run")
-    check_alone(network.manifest)
 
     def progress(done: int, whole: int) -> None:
         tell(f"uploading: {done:,} of {whole:,} bytes")

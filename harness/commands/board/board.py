@@ -53,7 +53,7 @@ def run(
     Example:
       dna board run resnet50.ulx3s cat.jpg --soc build/ulx3s --port /dev/ttyUSB0
     """  # noqa: D301 (click reads the escape)
-    from harness.board.opened import opened
+    from harness.board.opened import check, opened
     from harness.data.inputs import load_input
     from harness.host.terminal import Console
     from sim.functional import FunctionalModel
@@ -62,12 +62,14 @@ def run(
     check_writable(json_file)
     check_one(port, simulated)
     network = load(artifact)
+    check(network, artifact)
+    # Whatever is wrong with an image is said before an upload of minutes.
+    inputs = [(path, load_input(network.manifest, path)) for path in images]
     console, results, differ = Console(), [], 0
     with (
         Console(stderr=True).status("") as status,
         opened(network, artifact, folder, port, status.update) as board,
     ):
-        inputs = [(path, load_input(network.manifest, path)) for path in images]
         model = FunctionalModel(network.graph)
         for path, pixels in inputs:
             status.update(f"running {path}")

@@ -58,7 +58,7 @@ def command(
       dna board loadgen resnet50.ulx3s --soc build/ulx3s --port /dev/ttyUSB0
       dna board loadgen resnet50.ulx3s --soc build/ulx3s --simulated --accuracy --count 3
     """  # noqa: D301 (click reads the escape)
-    from harness.board.opened import opened
+    from harness.board.opened import check, opened
     from harness.board.under_test import BoardTask
     from harness.data import fetch
     from harness.data.datasets import Dataset
@@ -76,6 +76,7 @@ def command(
     network = load(artifact)
     if network.manifest.host.parts:
         raise DnaError(f"{artifact} has a part that the host runs: it is no board's answer alone")
+    check(network, artifact)
     data = Dataset(fetch.data_dir(data_dir))
     task = Classes(network, photographs.choose(network.manifest, data, count, accuracy))
     test = settings.build(

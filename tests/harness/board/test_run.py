@@ -134,6 +134,8 @@ def test_mistakes_are_a_line(folder):
     result = ran(folder / "tiny", image, "--soc", folder)
     assert result.exit_code == 2
     assert "--port PORT, or --simulated" in result.output
+    result = ran(folder / "tiny", folder / "none.npy", "--soc", folder, "--port", "/dev/none")
+    assert "none.npy" in str(result.exception)  # said before the board is looked for
     for path, message in ((folder / "none", "dna soc"), (folder, "cannot open the serial port")):
         result = ran(folder / "tiny", image, "--soc", path, "--port", "/dev/none")
         assert isinstance(result.exception, DnaError)
