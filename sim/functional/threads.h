@@ -24,9 +24,11 @@ namespace {
 struct Plan {
   const Layer* layer;
   int parts, blocks, pieces, units;
+  int pixels;  // of a run of a convolution
   const Plan* next = nullptr;  // the next convolution
 
-  Plan(const Layer& l, int threads) : layer(&l), parts(threads) {
+  Plan(const Layer& l, int threads)
+      : layer(&l), parts(threads), pixels(pixels_of_run(l.output.width)) {
     blocks = (l.output.channels + kChannels - 1) / kChannels;
     const bool by_rows = l.output.height >= 4 * threads && threads > 1;
     pieces = by_rows ? threads * std::max(1, kUnitsPerShare / blocks) : 1;
@@ -69,7 +71,7 @@ struct Plan {
       ahead_end = wanted.weights + int64_t{wanted.first[block + 1]} * kBlockStep;
     }
     const Range rows = share(layer->output.height, unit / blocks, pieces);
-    const int pixels = pixels_of_run(layer->output.width), block = unit % blocks;
+    const int block = unit % blocks;
     if (layer->other.data) convolve_by<kGroup, true>(pixels, *layer, block, rows, ahead, ahead_end);
     else convolve_by<kGroup, false>(pixels, *layer, block, rows, ahead, ahead_end);
   }
