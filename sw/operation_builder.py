@@ -93,6 +93,11 @@ class OperationBuilder:
             raise DnaError(f"tensor {name!r} is read before it is written")
         return self._graph.tensors[name]
 
+    def quantized_as(self, name: str, scale: float, zero_point: int) -> bool:
+        """Whether a tensor has that scale, as float32, and that zero point."""
+        tensor = self.tensor(name)
+        return (tensor.scale, tensor.zero_point) == (float(np.float32(scale)), zero_point)
+
     def at_least_zero_point(self, name: str) -> bool:
         """Whether no value of a tensor is below its zero point; see :class:`Graph`."""
         return self._graph.at_least_zero_point(name)
@@ -250,6 +255,11 @@ class OperationBuilder:
         self._append(operation, output)
         self._graph.constants[f"{operation.name}.table"] = np.ascontiguousarray(table)
         return operation.name
+
+    def table(self, name: str, x: str, table: Array, output: Output) -> str:
+        """Add a function of each value of ``x`` that another runtime gave, int8 [256]."""
+        operation = Lookup(name=name, inputs=(x,), output=name, function="table")
+        return self.lookup(operation, table, output)
 
     def concatenate(self, name: str, inputs: Sequence[str], axis: int = 2) -> str:
         """Join tensors along an axis, 2 the channels; the output keeps scale and zero point."""

@@ -26,7 +26,7 @@ from sw.frontends.tflite.functions.prelu import VALUES, prelu
 from sw.graph_builder import Output
 from sw.host.extras import needs
 from sw.numerics import BYTES
-from sw.operations import Lookup, Tensor
+from sw.operations import Tensor
 
 Int8 = npt.NDArray[np.int8]
 F32Array = npt.NDArray[np.float32]
@@ -77,9 +77,7 @@ class Functions(Convolutions):
 
     def requantized(self, node: Node, name: str, x: str, output: Output) -> str:
         """A map with the quantization of a result; itself, if it has that."""
-        tensor = self.build.tensor(x)
-        same = (float(np.float32(output.scale)), output.zero_point)
-        if (tensor.scale, tensor.zero_point) == same:
+        if self.build.quantized_as(x, output.scale, output.zero_point):
             return x
         return self.looked_up(node, name, x, Output(output.scale, output.zero_point))
 
@@ -107,8 +105,7 @@ class Functions(Convolutions):
         source = self.build.tensor(x)
         table = _results(node, source, output, kind, given, number, first=first).reshape(BYTES)
         bounded = np.clip(table, *output.bounds).astype(np.int8)
-        operation = Lookup(name=name, inputs=(x,), output=name, function="table")
-        return self.build.lookup(operation, bounded, Output(output.scale, output.zero_point))
+        return self.build.table(name, x, bounded, Output(output.scale, output.zero_point))
 
     def by_number(self, pending: Pending, name: str, output: Output) -> Value | None:
         """An operator of activations and one number, in any order; None: it is of something else.
@@ -136,8 +133,7 @@ class Functions(Convolutions):
         slopes = self._slopes(pending, source.shape[-1])
         tables = _results(node, source, output, "PRelu", {}, slopes)
         if len(slopes) == 1:
-            operation = Lookup(name=name, inputs=(value.name,), output=name, function="table")
-            made = self.build.lookup(operation, tables.reshape(BYTES), output)
+            made = self.build.table(name, value.name, tables.reshape(BYTES), output)
         else:
             made = prelu(self.build, name, self.source(pending), output, tables)
         found: Value = dataclasses.replace(value, name=made)

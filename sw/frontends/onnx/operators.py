@@ -101,8 +101,7 @@ class Computation(Moves):
         except DnaError as error:
             text = str(error)
             raise DnaError(text if text.startswith("node ") else f"{node}: {text}") from error
-        tensor = self.build.tensor(name)
-        if (tensor.scale, tensor.zero_point) != (float(np.float32(scale)), zero_point):
+        if not self.build.quantized_as(name, scale, zero_point):
             node.refuse("its output has another scale than its input", "the same")
         layout = LAYOUTS.get(node.kind)
         several = node.kind in ("Concat", "Max", "Min")
@@ -115,10 +114,7 @@ class Computation(Moves):
         """What moves values, or chooses among them, and what gives them another quantization."""
         source = self.build.tensor(pending.inputs[0].name)
         plain = Output(source.scale, source.zero_point)
-        if (source.scale, source.zero_point) == (
-            float(np.float32(output.scale)),
-            output.zero_point,
-        ):
+        if self.build.quantized_as(source.name, output.scale, output.zero_point):
             return BUILDERS[row](self, pending, name, output)
         alone = dataclasses.replace(pending, activation="none")
         moved = BUILDERS[row](self, alone, f"{name}.moved", plain)

@@ -164,8 +164,7 @@ class Values:
 
     def check(self, node: Node, value: Value, scale: float, zero_point: int) -> None:
         """Refuse a scale or zero point of an activation that is not the one it has."""
-        tensor = self.build.tensor(value.name)
-        if (tensor.scale, tensor.zero_point) != (float(np.float32(scale)), zero_point):
+        if not self.build.quantized_as(value.name, scale, zero_point):
             node.refuse("another scale or zero point for the same values", "the same")
 
     def quantized_constant(self, node: Node, axis: int) -> Array:

@@ -32,7 +32,7 @@ from sw.frontends.tflite.functions.prelu import prelu, prelu_tables
 from sw.graph import Graph
 from sw.graph_builder import GraphBuilder, Output, Window
 from sw.numerics import BYTES, INT8_MAX, INT8_MIN
-from sw.operations import Lookup, Padding
+from sw.operations import Padding
 from sw.operators import nearest
 from sw.operators.constraints import SPATIAL
 
@@ -153,8 +153,7 @@ class _Lowering(Moves):
         if not np.isfinite(made).all():
             raise DnaError(f"unsupported operator {name}: it has no result for some values")
         table = np.clip(made, INT8_MIN, INT8_MAX).astype(np.int8)
-        operation = Lookup(name=name, inputs=(x,), output=name, function="table")
-        return self.builder.lookup(operation, table, output)
+        return self.builder.table(name, x, table, output)
 
     def _function(self, node: Node) -> str:
         kind = str(node.target).split(".")[1].rstrip("_")
