@@ -242,8 +242,10 @@ class _Emitter:
     def finish(self) -> bytes:
         inputs, outputs = (
             [
-                helper.make_tensor_value_info(name, self.element_type, _nchw(tensor.shape))
-                for name, tensor in ((name, self.graph.tensors[name]) for name in names)
+                helper.make_tensor_value_info(
+                    name, self.element_type, _nchw(self.graph.tensors[name].shape)
+                )
+                for name in names
             ]
             for names in ((self.graph.input,), self.graph.outputs)
         )

@@ -1,5 +1,6 @@
 """`dna loadgen` as a process of its own, as LoadGen wants it."""
 
+import json
 import os
 import pathlib
 import signal
@@ -25,6 +26,25 @@ def environment():
     root = str(pathlib.Path(__file__).parents[2])
     clean = {name: value for name, value in os.environ.items() if name != "DATA_DIR"}
     return {**clean, "PYTHONPATH": root}
+
+
+def with_fixed_cycles(command, folder, cycles):
+    """Run ``command`` of :mod:`tests.support.fixed_cycles`, which logs to ``logs`` in ``folder``.
+
+    Returns: exit code, figures or None, stdout, stderr.
+    """
+    done = subprocess.run(
+        [*command, "--json", "figures.json", "-o", "logs"],
+        cwd=folder,
+        env={**environment(), "FIXED_CYCLES": str(cycles)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    file = folder / "figures.json"
+    figures = json.loads(file.read_text()) if file.is_file() else None
+    return done.returncode, figures, done.stdout, done.stderr
 
 
 def interrupt(command, folder, env):

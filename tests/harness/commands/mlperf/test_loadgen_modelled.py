@@ -1,7 +1,6 @@
 """LoadGen at the speed of a modelled machine. The cycle model is a fixed number here."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -17,6 +16,7 @@ from tests.support.loadgen_runs import (
     expected_classes,
     interrupt,
     one_line_error,
+    with_fixed_cycles,
 )
 from tests.support.tiny import save_artifact, save_compiled, save_photographs
 
@@ -48,18 +48,7 @@ def dna(tmp_path, network, data_dir):
     """Runs `dna loadgen --timing modelled`: (exit code, figures or None, stdout, stderr)."""
 
     def run(*options, name="micro", cycles=CYCLES):
-        done = subprocess.run(
-            command(network / name, data_dir, "--json", "figures.json", "-o", "logs", *options),
-            cwd=tmp_path,
-            env={**environment(), "FIXED_CYCLES": str(cycles)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        file = tmp_path / "figures.json"
-        figures = json.loads(file.read_text()) if file.is_file() else None
-        return done.returncode, figures, done.stdout, done.stderr
+        return with_fixed_cycles(command(network / name, data_dir, *options), tmp_path, cycles)
 
     return run
 

@@ -1,7 +1,5 @@
 """`dna loadgen --benchmark yolo`: a detector under LoadGen, in processes of their own."""
 
-import json
-import subprocess
 import sys
 
 import numpy as np
@@ -12,7 +10,7 @@ from harness.loadgen import logs
 from harness.loadgen.systems.detections import Detections
 from hw.config import PRESETS
 from sw import artifact
-from tests.support.loadgen_runs import environment, one_line_error
+from tests.support.loadgen_runs import one_line_error, with_fixed_cycles
 from tests.support.tiny import save_artifact, save_coco, save_detector
 
 PHOTOGRAPHS = 6
@@ -32,22 +30,11 @@ def dna(tmp_path, folder):
     """Runs it: exit code, figures or None, stdout, stderr; the cycle model is a fixed number."""
 
     def run(*options, name="detector", data="coco"):
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "tests.support.fixed_cycles", "loadgen", folder / name),
-                *("--benchmark", "yolo", "--data-dir", folder / data),
-                *("--json", "figures.json", "-o", "logs", *options),
-            ],
-            cwd=tmp_path,
-            env={**environment(), "FIXED_CYCLES": str(CYCLES)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        file = tmp_path / "figures.json"
-        figures = json.loads(file.read_text()) if file.is_file() else None
-        return done.returncode, figures, done.stdout, done.stderr
+        command = [
+            *(sys.executable, "-m", "tests.support.fixed_cycles", "loadgen", folder / name),
+            *("--benchmark", "yolo", "--data-dir", folder / data, *options),
+        ]
+        return with_fixed_cycles(command, tmp_path, CYCLES)
 
     return run
 
