@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from harness.board.journal import BLOCK, Journal
+from harness.board.link.uartbone import WORD, Link, UartBone
 from harness.board.soc import SocDescription
-from harness.board.uartbone import WORD, Link, UartBone
 from hw.bus import registers
 from sw.errors import DnaError
 

@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 
-from harness.board.uartbone import WORD, UartBone
+from harness.board.link.uartbone import WORD, UartBone
 
 BLOCK = 4096
 """Bytes of a block. Everything in a memory window begins at a multiple of as many."""

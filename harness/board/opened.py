@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.board import serial_link
 from harness.board.device import BoardMachine
-from harness.board.simulated import SimulatedLink
+from harness.board.link import serial_link
+from harness.board.link.simulated import SimulatedLink
 from harness.board.soc import SocDescription
 from harness.board.sources import read_description
 from harness.data.inputs import check_alone

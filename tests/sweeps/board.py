@@ -24,7 +24,7 @@ from rich.table import Table
 
 from harness.board.boards import find
 from harness.board.device import BoardMachine
-from harness.board.simulated import SimulatedLink
+from harness.board.link.simulated import SimulatedLink
 from harness.board.sources import read_description
 from harness.commands.common import PATH, check_writable, json_option, write_json
 from hw.config import PRESETS

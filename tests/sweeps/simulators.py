@@ -29,7 +29,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from harness.board import verilator
+from harness.board.link import verilator
 from harness.commands.common import PATH, check_writable, json_option, write_json
 from hw.config import DnaConfig
 

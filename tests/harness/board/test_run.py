@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from harness.board import serial_link, sources
+from harness.board import sources
 from harness.board.device import BoardMachine
+from harness.board.link import serial_link
 from harness.cli import dna
 from harness.loadgen import logs
 from hw.bus import registers

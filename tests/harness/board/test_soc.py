@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from harness.board import simulated
 from harness.board.boards import BOARDS, ULX3S, find
+from harness.board.link import simulated
 from harness.board.soc import TOP, SocDescription, generate
 from hw.config import PRESETS
 from sw.errors import DnaError

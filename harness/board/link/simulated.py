@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import platformdirs
 
-from harness.board import verilator
+from harness.board.link import verilator
 from harness.board.soc import TOP, SocDescription
 from harness.board.sources import VERILOG
 from sw.errors import DnaError
@@ -62,7 +62,7 @@ class SimulatedLink:
         return cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
 
     def exchange(self, sent: bytes, answer: int, seconds: float) -> bytes:
-        """As :class:`harness.board.uartbone.Link` says; seconds are those of the board."""
+        """As :class:`harness.board.link.uartbone.Link` says; seconds are those of the board."""
         into, out = self._pipes
         try:
             cycles = int(seconds * self._clock_hz)

@@ -32,7 +32,7 @@ class SerialLink:
             raise DnaError(f"cannot open the serial port {port}: {error}") from error
 
     def exchange(self, sent: bytes, answer: int, seconds: float) -> bytes:
-        """As :class:`harness.board.uartbone.Link` says."""
+        """As :class:`harness.board.link.uartbone.Link` says."""
         found = bytearray()
         try:
             self._port.write(sent)
