@@ -38,6 +38,11 @@ def beat_layout(config: DnaConfig) -> data.StructLayout:
     return data.StructLayout({"data": unsigned(8 * config.port_bytes), "bad": 1})
 
 
+def asked_layout(config: DnaConfig) -> data.StructLayout:
+    """A burst that was asked for, and whether it is of a single word."""
+    return data.StructLayout({"burst": burst_layout(config), "single": 1})
+
+
 class ReadQueue(wiring.Component):
     """Asks for bursts when there is room for all of their words, and hands the words on in order.
 
@@ -84,7 +89,7 @@ class ReadQueue(wiring.Component):
         connect(m, flipped(client.requests), splitter.requests)
         m.d.comb += splitter.size.eq(self.window_size)
         m.submodules.order = order = BufferedFifo(
-            width=burst_layout(config).size, depth=depth * ports
+            width=asked_layout(config).size, depth=depth * ports
         )
 
         # What may still be asked for, and the words that came.
@@ -99,7 +104,7 @@ class ReadQueue(wiring.Component):
             enough.eq(pick(free, port) >= burst.length),
             splitter.bursts.ready.eq(enough & ~asks.valid),
             order.w_en.eq(splitter.bursts.valid & splitter.bursts.ready),
-            order.w_data.eq(burst),
+            order.w_data.eq(Cat(burst, burst.length == 1)),
         ]
         with m.If(asks.ready):
             m.d.sync += asks.valid.eq(0)
@@ -107,11 +112,16 @@ class ReadQueue(wiring.Component):
             m.d.sync += [asks.valid.eq(1), asks.payload.eq(burst)]
 
         # The next word is of the port of the oldest burst that has words to come.
-        oldest = data.View(burst_layout(config), order.r_data)
+        asked = data.View(asked_layout(config), order.r_data)
+        oldest = asked.burst
         chosen = port_of(config, oldest.offset)
         there, moves, take = Signal(), Signal(), Signal()
-        # From 1 on, so that the last word is told by one comparison.
-        count = Signal(range(config.burst_words + 1), init=1)
+        # Whether a word is the last of its burst is known a cycle before: a comparison of the
+        # length, which comes out of a memory, would stand in front of the queue's level.
+        count = Signal(
+            range(max(config.burst_words, 2) + 1), init=2
+        )  # of the word behind the next one
+        first, ends, last = Signal(init=1), Signal(), Signal()
         word = Signal.like(client.words.payload)
         bad = Signal()
         offset = Signal(32)
@@ -120,19 +130,20 @@ class ReadQueue(wiring.Component):
             there.eq(order.r_rdy & pick([queue.r_rdy for queue in words], chosen)),
             moves.eq(~full | (client.words.ready & ~bad)),
             take.eq(there & moves),
-            order.r_en.eq(take & (count == oldest.length)),
+            last.eq(Mux(first, asked.single, ends)),
+            order.r_en.eq(take & last),
             client.words.valid.eq(full & ~bad),
             client.words.payload.eq(word),
         ]
         for number, queue in enumerate(words):
             popped = Signal(name=f"popped_{number}")
-            asked = Signal(range(config.burst_words + 1), name=f"asked_{number}")
+            held = Signal(range(config.burst_words + 1), name=f"held_{number}")
             m.d.comb += [
                 popped.eq(take & (chosen == number)),
-                asked.eq(Mux(order.w_en & (port == number), burst.length, 0)),
+                held.eq(Mux(order.w_en & (port == number), burst.length, 0)),
                 queue.r_en.eq(popped),
             ]
-            m.d.sync += free[number].eq(free[number] + popped - asked)
+            m.d.sync += free[number].eq(free[number] + popped - held)
         with m.If(moves):
             m.d.sync += [
                 full.eq(there),
@@ -140,7 +151,11 @@ class ReadQueue(wiring.Component):
                 offset.eq(oldest.offset),
             ]
         with m.If(take):
-            m.d.sync += count.eq(Mux(order.r_en, 1, count + 1))
+            m.d.sync += [
+                first.eq(last),
+                count.eq(Mux(last, 2, count + 1)),
+                ends.eq(count == oldest.length),
+            ]
 
         m.d.comb += [
             self.fault.valid.eq(splitter.fault.valid | (full & bad)),

@@ -59,13 +59,16 @@ class BufferedFifo(wiring.Component):
         m.submodules.ram = ram = Ram(width=self._width, depth=words)
         produce = Signal(range(words))
         consume = Signal(range(words))
-        level = Signal(range(words + 1))  # of the RAM
+        # Of the RAM; what it says of itself is kept in registers of its own, since comparisons in
+        # front of every enable are what binds the clock.
+        level = Signal(range(words + 1))
+        some, full = Signal(), Signal()
         written = Signal()
         fetched = Signal()
         m.d.comb += [
-            self.w_rdy.eq(level != words),
+            self.w_rdy.eq(~full),
             written.eq(self.w_rdy & self.w_en),
-            fetched.eq((level != 0) & (~self.r_rdy | self.r_en)),
+            fetched.eq(some & (~self.r_rdy | self.r_en)),
             ram.write.eq(written),
             ram.write_address.eq(produce),
             ram.write_data.eq(self.w_data),
@@ -78,9 +81,9 @@ class BufferedFifo(wiring.Component):
             with m.If(moves):
                 m.d.sync += pointer.eq(Mux(pointer == words - 1, 0, pointer + 1))
         with m.If(written & ~fetched):
-            m.d.sync += level.eq(level + 1)
+            m.d.sync += [level.eq(level + 1), some.eq(1), full.eq(level == words - 1)]
         with m.If(fetched & ~written):
-            m.d.sync += level.eq(level - 1)
+            m.d.sync += [level.eq(level - 1), some.eq(level != 1), full.eq(0)]
         with m.If(fetched):
             m.d.sync += self.r_rdy.eq(1)
         with m.Elif(self.r_en):

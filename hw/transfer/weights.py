@@ -6,7 +6,7 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Out
 
 from hw.config import DnaConfig
@@ -61,7 +61,9 @@ class WeightEngine(wiring.Component):
         m.submodules.fifo = fifo = BufferedFifo(
             width=len(self.words.payload), depth=self._config.weight_fifo_words
         )
-        m.submodules.lengths = lengths = SyncFIFO(width=length_bits, depth=OUTSTANDING_WEIGHTS)
+        m.submodules.lengths = lengths = SyncFIFOBuffered(
+            width=length_bits, depth=OUTSTANDING_WEIGHTS
+        )
 
         # One request per instruction, and its length into the queue with it.
         bad, offered = Signal(), Signal()
@@ -116,11 +118,13 @@ class WeightEngine(wiring.Component):
         with m.Elif(word_taken):
             m.d.sync += number.eq(number + 1)
 
+        expected = Signal()
+        m.d.comb += expected.eq(lengths.level != 0)
         with m.If(requested | word_taken):
             m.d.comb += engine.activity.eq(Activity.BUSY)
-        with m.Elif(lengths.r_rdy & ~fifo.w_rdy):
+        with m.Elif(expected & ~fifo.w_rdy):
             m.d.comb += engine.activity.eq(Activity.WAIT_OUTPUT)
-        with m.Elif(lengths.r_rdy | offered):
+        with m.Elif(expected | offered):
             m.d.comb += engine.activity.eq(Activity.WAIT_DRAM)
         with m.Else():
             m.d.comb += engine.activity.eq(Activity.IDLE)
