@@ -19,10 +19,11 @@ def burst_layout(config: DnaConfig) -> data.StructLayout:
     Members:
         offset: unsigned(32), byte offset in the memory window.
         length: unsigned, DRAM words, 1 to ``burst_words``.
+        single: ``length`` is 1.
         last: it ends its request.
     """
-    length_bits = config.burst_words.bit_length()
-    return data.StructLayout({"offset": unsigned(32), "length": unsigned(length_bits), "last": 1})
+    length = unsigned(config.burst_words.bit_length())
+    return data.StructLayout({"offset": unsigned(32), "length": length, "single": 1, "last": 1})
 
 
 class BurstSplitter(wiring.Component):
@@ -128,12 +129,15 @@ class BurstSplitter(wiring.Component):
         more = Signal(len(last_word) - run_bits)
         border = Signal(32 - low_bits)
         place, stop = Signal(run_bits), Signal(run_bits)
+        ends_at = Signal(run_bits)
         burst = self.bursts.payload
+        m.d.comb += ends_at.eq(Mux(only, stop, config.burst_words - 1))
         with m.If(~self.bursts.valid | self.bursts.ready):
             m.d.sync += [
                 self.bursts.valid.eq(active),
                 burst.offset.eq(Cat(Const(0, word_bits), place, border)),
-                burst.length.eq(Mux(only, stop, config.burst_words - 1) - place + 1),
+                burst.length.eq(ends_at - place + 1),
+                burst.single.eq(ends_at == place),
                 burst.last.eq(only),
             ]
             with m.If(active):

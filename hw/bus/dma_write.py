@@ -12,6 +12,7 @@ from amaranth.utils import ceil_log2
 from hw.bus.axi import ADDRESS_BITS, ID_BITS, AxiWriteSignature
 from hw.bus.burst_address import BurstAddress
 from hw.bus.burst_splitter import BurstSplitter
+from hw.bus.last_word import LastWord
 from hw.bus.read_queue import pick, port_of
 from hw.config import DnaConfig
 from hw.interfaces import DramWriteSignature, FaultSignature
@@ -76,8 +77,8 @@ class DmaWriter(wiring.Component):
         # takes a cycle; with a place more, bursts and answers may come in every cycle.
         m.submodules.order = order = BufferedFifo(width=33, depth=most + 1)
 
-        gathered = Signal(range(config.burst_words))  # words of the burst that are here
-        completes, ends = Signal(), Signal()
+        m.submodules.last_word = last_word = LastWord(config)
+        completes, taken, ends = last_word.last, last_word.taken, Signal()
         under_way = Signal(range(most + 1))
         full = Signal()
         addresses = []
@@ -92,27 +93,24 @@ class DmaWriter(wiring.Component):
                 address.bursts.payload.offset.eq(burst.offset),
                 address.bursts.payload.len.eq((burst.length << ceil_log2(config.dram_ports)) - 1),
                 queue.w_data.eq(Cat(client.words.payload, completes)),
-                queue.w_en.eq(client.words.valid & client.words.ready & (port == number)),
+                queue.w_en.eq(taken & (port == number)),
             ]
         starts = pick([address.bursts.ready for address in addresses], port) & ~full & ~self.halt
         m.d.comb += [
             splitter.base.eq(self.write_base),
             splitter.size.eq(self.write_size),
-            completes.eq(gathered == burst.length - 1),
+            last_word.burst.eq(burst),
+            taken.eq(client.words.valid & client.words.ready),
             client.words.ready.eq(
                 splitter.bursts.valid
                 & pick([queue.w_rdy for queue in words], port)
                 & (~completes | starts)
             ),
-            ends.eq(client.words.valid & client.words.ready & completes),
+            ends.eq(taken & completes),
             splitter.bursts.ready.eq(ends),
             order.w_en.eq(ends),
             order.w_data.eq(Cat(burst.offset, burst.last)),
         ]
-        with m.If(ends):
-            m.d.sync += gathered.eq(0)
-        with m.Elif(client.words.valid & client.words.ready):
-            m.d.sync += gathered.eq(gathered + 1)
 
         # The oldest burst is over when its port has an answer.
         offset, last = order.r_data[:32], order.r_data[32]

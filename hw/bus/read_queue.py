@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.bus.burst_splitter import BurstSplitter, burst_layout
+from hw.bus.last_word import LastWord
 from hw.config import DnaConfig
 from hw.interfaces import DramReadSignature, FaultSignature
 from hw.memory.buffered_fifo import BufferedFifo
@@ -36,11 +37,6 @@ def queue_words(config: DnaConfig) -> int:
 def beat_layout(config: DnaConfig) -> data.StructLayout:
     """What a port brings: unsigned(8 x port_bytes), and whether it is no good."""
     return data.StructLayout({"data": unsigned(8 * config.port_bytes), "bad": 1})
-
-
-def asked_layout(config: DnaConfig) -> data.StructLayout:
-    """A burst that was asked for, and whether it is of a single word."""
-    return data.StructLayout({"burst": burst_layout(config), "single": 1})
 
 
 class ReadQueue(wiring.Component):
@@ -89,7 +85,7 @@ class ReadQueue(wiring.Component):
         connect(m, flipped(client.requests), splitter.requests)
         m.d.comb += splitter.size.eq(self.window_size)
         m.submodules.order = order = BufferedFifo(
-            width=asked_layout(config).size, depth=depth * ports
+            width=burst_layout(config).size, depth=depth * ports
         )
 
         # What may still be asked for, and the words that came.
@@ -104,7 +100,7 @@ class ReadQueue(wiring.Component):
             enough.eq(pick(free, port) >= burst.length),
             splitter.bursts.ready.eq(enough & ~asks.valid),
             order.w_en.eq(splitter.bursts.valid & splitter.bursts.ready),
-            order.w_data.eq(Cat(burst, burst.length == 1)),
+            order.w_data.eq(burst),
         ]
         with m.If(asks.ready):
             m.d.sync += asks.valid.eq(0)
@@ -112,16 +108,10 @@ class ReadQueue(wiring.Component):
             m.d.sync += [asks.valid.eq(1), asks.payload.eq(burst)]
 
         # The next word is of the port of the oldest burst that has words to come.
-        asked = data.View(asked_layout(config), order.r_data)
-        oldest = asked.burst
+        oldest = data.View(burst_layout(config), order.r_data)
         chosen = port_of(config, oldest.offset)
         there, moves, take = Signal(), Signal(), Signal()
-        # Whether a word is the last of its burst is known a cycle before: a comparison of the
-        # length, which comes out of a memory, would stand in front of the queue's level.
-        count = Signal(
-            range(max(config.burst_words, 2) + 1), init=2
-        )  # of the word behind the next one
-        first, ends, last = Signal(init=1), Signal(), Signal()
+        m.submodules.last_word = last_word = LastWord(config)
         word = Signal.like(client.words.payload)
         bad = Signal()
         offset = Signal(32)
@@ -130,31 +120,26 @@ class ReadQueue(wiring.Component):
             there.eq(order.r_rdy & pick([queue.r_rdy for queue in words], chosen)),
             moves.eq(~full | (client.words.ready & ~bad)),
             take.eq(there & moves),
-            last.eq(Mux(first, asked.single, ends)),
-            order.r_en.eq(take & last),
+            last_word.burst.eq(oldest),
+            last_word.taken.eq(take),
+            order.r_en.eq(take & last_word.last),
             client.words.valid.eq(full & ~bad),
             client.words.payload.eq(word),
         ]
         for number, queue in enumerate(words):
             popped = Signal(name=f"popped_{number}")
-            held = Signal(range(config.burst_words + 1), name=f"held_{number}")
+            asked = Signal(range(config.burst_words + 1), name=f"asked_{number}")
             m.d.comb += [
                 popped.eq(take & (chosen == number)),
-                held.eq(Mux(order.w_en & (port == number), burst.length, 0)),
+                asked.eq(Mux(order.w_en & (port == number), burst.length, 0)),
                 queue.r_en.eq(popped),
             ]
-            m.d.sync += free[number].eq(free[number] + popped - held)
+            m.d.sync += free[number].eq(free[number] + popped - asked)
         with m.If(moves):
             m.d.sync += [
                 full.eq(there),
                 Cat(word, bad).eq(pick([queue.r_data for queue in words], chosen)),
                 offset.eq(oldest.offset),
-            ]
-        with m.If(take):
-            m.d.sync += [
-                first.eq(last),
-                count.eq(Mux(last, 2, count + 1)),
-                ends.eq(count == oldest.length),
             ]
 
         m.d.comb += [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +14,9 @@ from amaranth.lib.wiring import In, Member, Out
 from hw.bus.axi import AxiLiteSignature
 from hw.bus.axi_codes import Response
 from hw.bus.register_fields import REGISTER_BYTES, Access, Field, Register
+
+_GROUP = 8
+"""Registers that a read chooses among in a cycle."""
 
 
 def field_port(field: Field) -> Member:
@@ -42,7 +47,7 @@ class RegisterFile(wiring.Component):
     write that is not done, or not in all of its fields, answers SLVERR: to a register that is only
     read, of less than a whole word, or of a locked field.
 
-    Latency: a read answers in the 2nd cycle after its address, a write in the 2nd cycle after both
+    Latency: a read answers in the 3rd cycle after its address, a write in the 2nd cycle after both
     halves; a field has its new value then. All outputs of ``bus`` are registers, or one gate behind
     them: none depends on an input of the same cycle.
 
@@ -154,23 +159,32 @@ class RegisterFile(wiring.Component):
             with m.Elif(Cat(accepted).any() & ~Cat(refused).any()):
                 m.d.sync += b.payload.resp.eq(Response.OKAY)
 
+        # A read looks in groups of registers first, and then joins what the groups have.
         asked, read = Signal(), Signal.like(ar.payload.addr)
+        looked, there = Signal(), Signal()
         m.d.comb += ar.ready.eq(~asked)
         with m.If(ar.ready):
             m.d.sync += [asked.eq(ar.valid), read.eq(ar.payload.addr)]
+        m.d.sync += [looked.eq(asked), there.eq(read[2:].matches(*values))]
+        found = []
+        for number in sorted({place // _GROUP for place in values}):
+            m.d.sync += (group := Signal.like(r.payload.data, name=f"group_{number}")).eq(0)
+            found.append(group)
+            with m.Switch(read[2:]):
+                for place in range(number * _GROUP, (number + 1) * _GROUP):
+                    if place in values:
+                        with m.Case(place):
+                            m.d.sync += group.eq(values[place])
         with m.If(r.ready):
             m.d.sync += r.valid.eq(0)
-        with m.If(asked & ~r.valid):
+        with m.If(asked & looked & ~r.valid):
             m.d.sync += [
                 asked.eq(0),
+                looked.eq(0),
                 r.valid.eq(1),
-                r.payload.data.eq(0),
-                r.payload.resp.eq(Response.DECERR),
+                r.payload.data.eq(functools.reduce(operator.or_, found)),
+                r.payload.resp.eq(Mux(there, Response.OKAY, Response.DECERR)),
             ]
-            with m.Switch(read[2:]):
-                for place, value in values.items():
-                    with m.Case(place):
-                        m.d.sync += [r.payload.data.eq(value), r.payload.resp.eq(Response.OKAY)]
         return m
 
     def _field(

@@ -34,12 +34,13 @@ def constant_window(m, *registers):
 
 
 def is_legal(burst):
-    """Whether a burst of a splitter is aligned, not empty and before the next border."""
+    """Whether a burst is aligned, not empty, ends before the next border, and says its length."""
     word = CONFIG.dram_bytes_per_cycle
     place = burst.offset % BURST_BYTES // word
     return (
         (burst.offset % word == 0)
         & (burst.length != 0)
+        & (burst.single == (burst.length == 1))
         & (place + burst.length <= CONFIG.burst_words)
     )
 

@@ -9,7 +9,7 @@ import inspect
 import pytest
 from amaranth.hdl import Assume, Cat, Mux, Signal
 
-from hw.bus import burst_address, dma_write
+from hw.bus import burst_address, dma_write, last_word
 from tests.formal.dma import CONFIG, AnySplitter, constant_window, inside_a_page
 from tests.formal.prove import (
     any_constant,
@@ -32,10 +32,11 @@ def bench(*changes):
             variant(
                 source, *[change for change in changes if change[0] in inspect.getsource(source)]
             )
-            for source in (dma_write, burst_address)
+            for source in (dma_write, burst_address, last_word)
         ]
-        module, address_module = changed
+        module, address_module, last_module = changed
         module.BurstSplitter, module.BurstAddress = AnySplitter, address_module.BurstAddress
+        module.LastWord = last_module.LastWord
         m.submodules.dut = dut = module.DmaWriter(CONFIG)
         axi, client = dut.axi[0], dut.client
         constant_window(m, dut.window_base)
@@ -135,7 +136,8 @@ def test_the_address_channel_for_all_time():
         ("pick(beats, part)", "self.client.words.payload", "w_is_stable"),
         ("pick(beats, part)", "self.client.words.payload", "words_in_order"),
         ("words.r_rdy & (started != 0)", "words.r_rdy", "words_belong_to_a_burst"),
-        ("client.words.valid & client.words.ready & (port == number)", "1", "words_come_first"),
+        ("queue.w_en.eq(taken & (port == number))", "queue.w_en.eq(1)", "words_come_first"),
+        ("ends.eq(count ==", "ends.eq(count + 1 ==", "wlast_is_the_last"),
         ("self.idle.eq(under_way == 0)", "self.idle.eq(1)", "idle_when_nothing_is_open"),
         (" & ~self.halt", "", "halt_starts_nothing"),
         ("& ~full", "", "no_more_than_may_be"),
