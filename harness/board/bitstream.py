@@ -17,7 +17,7 @@ from harness.hardware.timing import cache
 from sim import yosys
 from sw.errors import DnaError
 
-_SYNTHESIS = f"read_verilog top.v\n{trellis.MEMORIES}synth_ecp5 -top {TOP} -json netlist.json\n"
+_SYNTHESIS = trellis.script(f"read_verilog {VERILOG}", TOP)
 _SYSTEM_CLOCK = "sys_clk"
 
 
@@ -53,7 +53,9 @@ def build(
     tool = trellis.version("board")
     text, pins = (folder / VERILOG).read_text(), (folder / PINS).read_text()
     key = cache.digest("soc", yosys.version(), _SYNTHESIS, text)
-    netlist = cache.text(key, lambda: _synthesise(text, progress))
+    netlist = cache.text(
+        key, lambda: trellis.synthesise(_SYNTHESIS, VERILOG, text, "synthesis", progress)
+    )
     options = (
         f"--{board.chip} --package {board.package} --speed {board.speed} --seed {seed} "
         "--json netlist.json --lpf top.lpf --report report.json --textcfg top.config "
@@ -81,14 +83,6 @@ def build(
         if figures["used"]
     }
     return Bitstream(_pack(found["config"], progress), mhz, used)
-
-
-def _synthesise(text: str, progress: Callable[[str], None]) -> str:
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / VERILOG).write_text(text)
-        yosys.run(_SYNTHESIS, folder, lambda step: progress(f"synthesis: {step}"))
-        return (folder / "netlist.json").read_text()
 
 
 def _route(netlist: str, pins: str, options: str, progress: Callable[[str], None]) -> str:

@@ -33,19 +33,6 @@ _WANTED_MHZ = 100
 """What nextpnr is asked for; it stops at what it reaches."""
 _MULTIPLIERS = 156
 """Of 18 x 18 bits that the device has."""
-_SYNTHESIS = (
-    "read_rtlil design.il\n"
-    + trellis.MEMORIES
-    + "{soft}synth_ecp5 -top \\{top} -json netlist.json\n"
-)
-_SOFT = """hierarchy -check -top \\{top}
-proc
-flatten
-select -set soft {products}
-alumacc @soft
-select -clear
-"""
-"""Products of LUTs, where the device has too few multipliers."""
 _OPTIONS = (
     f"--{DEVICE} --speed {SPEED} --out-of-context --freq {_WANTED_MHZ} --timing-allow-fail "
     "--seed 1 --json netlist.json --report report.json"
@@ -86,23 +73,17 @@ def routed(design: Design, progress: Callable[[str], None]) -> Routed:
     """
     tool = version()
     text = design.text(TOP)
-    soft = " ".join(f"{TOP}/{product.cell}" for product in of_luts(design, _MULTIPLIERS))
-    script = _SYNTHESIS.format(top=TOP, soft=_SOFT.format(top=TOP, products=soft) if soft else "")
+    soft = [f"{TOP}/{product.cell}" for product in of_luts(design, _MULTIPLIERS)]
+    script = trellis.script("read_rtlil design.il", rf"\{TOP}", soft)
     key = cache.digest("ecp5", yosys.version(), script, text)
-    netlist = cache.text(key, lambda: _synthesise(text, script, progress))
+    netlist = cache.text(
+        key,
+        lambda: trellis.synthesise(script, "design.il", text, "synthesis for ECP5", progress),
+    )
     report = cache.text(
         cache.digest("nextpnr", tool, _OPTIONS, key), lambda: _route(netlist, progress)
     )
     return _read(design, json.loads(netlist)["modules"][TOP], json.loads(report))
-
-
-def _synthesise(text: str, script: str, progress: Callable[[str], None]) -> str:
-    progress("synthesis for ECP5")
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "design.il").write_text(text)
-        yosys.run(script, folder, lambda step: progress(f"synthesis for ECP5: {step}"))
-        return (folder / "netlist.json").read_text()
 
 
 def _route(netlist: str, progress: Callable[[str], None]) -> str:

@@ -59,7 +59,8 @@ def tools(monkeypatch):
     """Yosys and nextpnr that answer at once."""
     answers = {"report": json.dumps(REPORT)}
     monkeypatch.setattr(ecp5, "version", lambda: "0.11.1")
-    monkeypatch.setattr(ecp5, "_synthesise", lambda *_: json.dumps({"modules": {"dna": NETLIST}}))
+    netlist = json.dumps({"modules": {"dna": NETLIST}})
+    monkeypatch.setattr(trellis, "synthesise", lambda *_: netlist)
     monkeypatch.setattr(ecp5, "_route", lambda *_: answers["report"])
     return answers
 
