@@ -373,11 +373,15 @@ class Kernels:
     ) -> None:
         """What each channel has of its own, and what all have alike."""
         multiplier = self._graph.constant(operation, "multiplier")
-        bias = packed.per_channel(self._bias(operation, weights))
-        layer.bias = self._constant(bias + packed.bias)
-        layer.multiplier = self._constant(packed.per_channel(multiplier))
+        bias = self._bias(operation, weights)
         layer.zero_point = self._graph.tensors[operation.output].zero_point
         layer.lo, layer.hi = operation.lo, operation.hi
+        if layer.lo >= layer.zero_point and operation.name not in self._fused:
+            layer.rectified = packing.small(weights, bias, multiplier)
+        if layer.rectified:
+            bias = bias + np.int32(packing.WHOLE_BITS)
+        layer.bias = self._constant(packed.per_channel(bias) + packed.bias)
+        layer.multiplier = self._constant(packed.per_channel(multiplier))
 
 
 FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {

@@ -82,6 +82,8 @@ class Layer(ctypes.Structure):
         bias: [block][lane], with the zero point's share already taken off.
         multiplier: [block][lane].
         zero_point, lo, hi: of the convolution's own result, as int8.
+        rectified: it is at least the zero point, nothing is added to it, and its sums are
+            :func:`sim.functional.packing.small`: the bias has ``WHOLE_BITS`` on it.
         multiply, shift, add_zero_point, add_lo, add_hi: of an addition, alone or behind the
             convolution: int8 zero point and bounds.
         first, at, count: of a copy, the first channel that is read, where it goes, how many; each
@@ -104,6 +106,7 @@ class Layer(ctypes.Structure):
         ("zero_point", ctypes.c_int32),
         ("lo", ctypes.c_int32),
         ("hi", ctypes.c_int32),
+        ("rectified", ctypes.c_int32),
         ("multiply", ctypes.c_int32 * 2),
         ("shift", ctypes.c_int32),
         ("add_zero_point", ctypes.c_int32),

@@ -29,11 +29,13 @@ struct Plan {
 
   Plan(const Layer& l, int threads)
       : layer(&l), parts(threads), pixels(pixels_of_run(l.output.width)) {
-    blocks = (l.output.channels + kChannels - 1) / kChannels;
+    const bool depthwise = l.kind == KIND_DEPTHWISE;
+    const int of_block = depthwise ? kBlockBytes : kChannels;
+    blocks = (l.output.channels + of_block - 1) / of_block;
     const bool by_rows = l.output.height >= 4 * threads && threads > 1;
     pieces = by_rows ? threads * std::max(1, kUnitsPerShare / blocks) : 1;
     pieces = std::min(pieces, l.output.height);
-    if (l.kind == KIND_CONVOLUTION) units = pieces * blocks;
+    if (l.kind == KIND_CONVOLUTION || depthwise) units = pieces * blocks;
     else units = l.kind == KIND_MEAN ? threads : l.output.height;
   }
 
@@ -50,7 +52,7 @@ struct Plan {
       case KIND_COPY: return copy_row(l, unit);
       case KIND_LOOKUP: return lookup_row(l, unit);
       case KIND_MAX_POOL: return max_pool_row(l, unit);
-      case KIND_DEPTHWISE: return depthwise_row(l, unit);
+      case KIND_DEPTHWISE: return depthwise(l, unit % blocks, rows_of(unit));
       case KIND_AVERAGE_POOL: return average_pool_row(l, unit);
       case KIND_MEAN: return mean_of(l, share(l.output.channels, unit, units));
     }
@@ -59,6 +61,8 @@ struct Plan {
 
  private:
   static constexpr int kUnitsPerShare = 8;
+
+  Range rows_of(int unit) const { return share(layer->output.height, unit / blocks, pieces); }
 
   void convolution(int unit, int part) const {
     const bool last = unit + 1 >= share_of(part).end;
@@ -70,10 +74,15 @@ struct Plan {
       ahead = wanted.weights + int64_t{wanted.first[block]} * kBlockStep;
       ahead_end = wanted.weights + int64_t{wanted.first[block + 1]} * kBlockStep;
     }
-    const Range rows = share(layer->output.height, unit / blocks, pieces);
+    const Range rows = rows_of(unit);
     const int block = unit % blocks;
-    if (layer->other.data) convolve_by<kGroup, true>(pixels, *layer, block, rows, ahead, ahead_end);
-    else convolve_by<kGroup, false>(pixels, *layer, block, rows, ahead, ahead_end);
+    switch (end_of(*layer)) {
+      case End::kAny: return convolve_by<kGroup, End::kAny>(pixels, *layer, block, rows, ahead, ahead_end);
+      case End::kRectified:
+        return convolve_by<kGroup, End::kRectified>(pixels, *layer, block, rows, ahead, ahead_end);
+      case End::kAddition:
+        return convolve_by<kGroup, End::kAddition>(pixels, *layer, block, rows, ahead, ahead_end);
+    }
   }
 };
 
