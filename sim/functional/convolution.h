@@ -130,8 +130,6 @@ template <int kCount, int kPixels, End kEnd>
 void tile(const Layer& l, const Finish* f, int block, const Run* runs, const int8_t*& ahead,
           const int8_t* ahead_end) {
   const int64_t pitch = int64_t{l.stride[1]} * l.input.channels;
-  const uint8_t* in[kCount];
-  for (int r = 0; r < kCount; r++) in[r] = runs[r].in;
   Ints sums[kCount][kPixels][kVectors];
   for (int v = 0; v < kVectors; v++) {
     const Ints bias = load(l.bias + block * kChannels + v * kLanes);
@@ -141,7 +139,7 @@ void tile(const Layer& l, const Finish* f, int block, const Run* runs, const int
   auto step = [&](auto flips, int64_t offset, const int8_t* w) __attribute__((always_inline)) {
 #pragma GCC unroll 8
     for (int r = 0; r < kCount; r++) {
-      const uint8_t* a = in[r] + offset;
+      const uint8_t* a = runs[r].in + offset;
 #pragma GCC unroll 8
       for (int i = 0; i < kPixels; i++) {
         int32_t four;

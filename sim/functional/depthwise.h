@@ -68,7 +68,8 @@ struct Block {
 // The sums of the window that begins at `columns`, `below` rows below it: kTaps dot products (0: as
 // many as there are).
 template <int kWidth, int kTaps>
-void sum_up(const Layer& l, const Block<kWidth, kTaps>& own, const Ints* columns, int below, Ints* sums) {
+__attribute__((always_inline)) inline void sum_up(const Layer& l, const Block<kWidth, kTaps>& own,
+                                                  const Ints* columns, int below, Ints* sums) {
   for (int v = 0; v < kWidth; v++) sums[v] = own.bias[v];
   if constexpr (kTaps > 0) {
 #pragma GCC unroll 16
