@@ -68,9 +68,10 @@ Shorts finish(const Finish& f, const Ints* sums, const uint8_t* other = nullptr)
   if constexpr (kEnd == End::kRectified) {
     // The bias holds the bits of 2^23: read as a float32, a sum s >= 0 is 2^23 + s exactly, and with
     // one rounding its product is that of s, as the contract has it. A negative sum, read as a
-    // number below 2^23, gives a negative result, which the ReLU makes what it would have made it.
+    // number below 2^23, gives a negative result, which a byte makes 0, as the ReLU does.
     for (int v = 0; v < 2; v++)
       result[v] = rounded(multiply_add(as_floats(sums[v]), f.multiplier[v], f.origin[v]));
+    return joined(result[0], result[1]);
   } else {
     Ints addend[2];
     if constexpr (kEnd == End::kAddition) widened(load_bytes(other), addend[0], addend[1]);
@@ -85,13 +86,15 @@ Shorts finish(const Finish& f, const Ints* sums, const uint8_t* other = nullptr)
         result[v] = rounded(value);
       }
     }
+    return add_saturating(joined(result[0], result[1]), f.zero_point);
   }
-  return add_saturating(joined(result[0], result[1]), f.zero_point);
 }
 
 // Two of what `finish` gives, as bytes in the order of `joined_bytes`.
+template <End kEnd>
 Ints bounded(const Finish& f, Shorts a, Shorts b) {
-  return least_bytes(most_bytes(joined_bytes(a, b), f.lo), f.hi);
+  if constexpr (kEnd == End::kRectified) return joined_bytes(a, b);
+  else return least_bytes(most_bytes(joined_bytes(a, b), f.lo), f.hi);
 }
 
 // Where a run begins: its first window, its first results, what is added to them.
@@ -119,7 +122,7 @@ __attribute__((always_inline)) inline void finish_tile(const Layer& l, const Fin
     const bool alone = i + 1 == kAll;
     const Shorts a = value(i), b = alone ? a : value(i + 1);
     Bytes of_a, of_b;
-    separated(bounded(f, a, b), of_a, of_b);
+    separated(bounded<kEnd>(f, a, b), of_a, of_b);
     store(runs[i / kPixels].out + at(i), of_a);
     if (!alone) store(runs[(i + 1) / kPixels].out + at(i + 1), of_b);
   }

@@ -106,10 +106,10 @@ void windows(const Layer& l, const Block<kWidth, kTaps>& own, const Ints* column
     else store_some(out + y * row, value, own.left);
   };
   if constexpr (kWidth == kQuads) {
-    for (int y = 0; y < kRows; y++) put(y, bounded(own.finish[0], results[y][0], results[y][1]));
+    for (int y = 0; y < kRows; y++) put(y, bounded<kEnd>(own.finish[0], results[y][0], results[y][1]));
   } else {
     Bytes value[2];
-    separated(bounded(own.finish[0], results[0][0], results[kRows - 1][0]), value[0], value[1]);
+    separated(bounded<kEnd>(own.finish[0], results[0][0], results[kRows - 1][0]), value[0], value[1]);
     for (int y = 0; y < kRows; y++) put(y, value[y]);
   }
 }

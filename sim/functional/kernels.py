@@ -376,10 +376,11 @@ class Kernels:
         bias = self._bias(operation, weights)
         layer.zero_point = self._graph.tensors[operation.output].zero_point
         layer.lo, layer.hi = operation.lo, operation.hi
-        if layer.lo >= layer.zero_point and operation.name not in self._fused:
-            layer.rectified = packing.small(weights, bias, multiplier)
-        if layer.rectified:
-            bias = bias + np.int32(packing.WHOLE_BITS)
+        relu = (layer.zero_point, layer.lo, layer.hi) == (-UNSIGNED, -UNSIGNED, UNSIGNED - 1)
+        if relu and operation.name not in self._fused:
+            found = packing.rectified(weights, bias, multiplier)
+            layer.rectified = found is not None
+            bias, multiplier = found or (bias, multiplier)
         layer.bias = self._constant(packed.per_channel(bias) + packed.bias)
         layer.multiplier = self._constant(packed.per_channel(multiplier))
 

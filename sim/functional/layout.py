@@ -82,8 +82,8 @@ class Layer(ctypes.Structure):
         bias: [block][lane], with the zero point's share already taken off.
         multiplier: [block][lane].
         zero_point, lo, hi: of the convolution's own result, as int8.
-        rectified: it is at least the zero point, nothing is added to it, and its sums are
-            :func:`sim.functional.packing.small`: the bias has ``WHOLE_BITS`` on it.
+        rectified: its zero point and bounds are the lowest and the highest byte, nothing is added
+            to it, and bias and multiplier are those of :func:`sim.functional.packing.rectified`.
         multiply, shift, add_zero_point, add_lo, add_hi: of an addition, alone or behind the
             convolution: int8 zero point and bounds.
         first, at, count: of a copy, the first channel that is read, where it goes, how many; each

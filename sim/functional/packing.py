@@ -84,22 +84,33 @@ def _order(vectors: int, together: int, isa: Isa) -> npt.NDArray[np.int64]:
     return np.concatenate([start + lanes for start in range(0, vectors * isa.lanes, size)])
 
 
-def small(weights: Int8, bias: npt.NDArray[np.int32], multiplier: npt.NDArray[np.float32]) -> bool:
-    """Whether all sums of a convolution may be bits of a float32, as those of a ReLU may.
+def rectified(
+    weights: Int8, bias: npt.NDArray[np.int32], multiplier: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]] | None:
+    """Bias and multiplier with which sums are bits of a float32, if a ReLU behind them allows it.
 
-    With :data:`WHOLE_BITS` on it a sum is then the float32 ``WHOLE + sum``, or if it is negative a
-    positive one below ``WHOLE``, and no result is too large for int32.
+    The bias has :data:`WHOLE_BITS` on it. A sum is then the float32 ``WHOLE + sum``, or if it is
+    negative a positive one below ``WHOLE``, and no result is too large for int32.
 
     Args:
         weights: int8 [channels, ...].
         bias: [channels], what sums of unsigned activations begin with.
         multiplier: [channels].
+
+    Returns:
+        None if sums or multipliers may be too large.
     """
     products = HIGHEST * weights.reshape(len(weights), -1).astype(np.int64)
+    # Training leaves channels without weights, and large biases there: such a sum is its result.
+    dead = ~products.any(axis=1)
+    result = np.rint(bias.astype(np.float32) * multiplier).clip(0, HIGHEST)
+    bias = np.where(dead, result, bias).astype(np.int32)
+    multiplier = np.where(dead, np.float32(1), multiplier)
     highest = bias + products.clip(min=0).sum(axis=1)
     lowest = bias + products.clip(max=0).sum(axis=1)
-    within = highest.max() < WHOLE and lowest.min() > -WHOLE_BITS
-    return bool(within and multiplier.max() * WHOLE < 2**31)
+    if highest.max() >= WHOLE or lowest.min() <= -WHOLE_BITS or multiplier.max() * WHOLE >= 2**31:
+        return None
+    return bias + np.int32(WHOLE_BITS), multiplier
 
 
 def offset(products: Products, weights: Int8, row: int) -> npt.NDArray[np.int32]:

@@ -66,15 +66,28 @@ def test_the_bits_of_small_sums_are_whole_numbers():
     assert (got[-2:] < 0).all()
 
 
-def test_which_sums_are_small():
+def test_which_sums_are_rectified():
     weights = np.array([[3, -2, 0], [-1, -7, 1]], np.int8)
     highest, lowest = 255 * np.array([3, 1]), 255 * np.array([-2, -8])
     scale = np.ones(2, np.float32)
     for most, small in ((2**23 - 1, True), (2**23, False)):
         bias = np.array([most - highest[0], 0], np.int32)
-        assert packing.small(weights, bias, scale) == small
-        assert packing.small(weights, bias, scale * np.float32(255.9)) == small
+        for multiplier in (scale, scale * np.float32(255.9)):
+            found = packing.rectified(weights, bias, multiplier)
+            assert (found is not None) == small
+            if found:
+                assert (found[0] == bias + packing.WHOLE_BITS).all()
+                assert (found[1] == multiplier).all()
     bias = np.array([0, -packing.WHOLE_BITS - lowest[1] + 1], np.int32)
-    assert packing.small(weights, bias, scale)
-    assert not packing.small(weights, bias - np.int32(1), scale)
-    assert not packing.small(weights, bias, scale * np.float32(256))
+    assert packing.rectified(weights, bias, scale)
+    assert not packing.rectified(weights, bias - np.int32(1), scale)
+    assert not packing.rectified(weights, bias, scale * np.float32(256))
+
+
+def test_channels_without_weights_are_their_results():
+    weights = np.array([[0, 0], [0, 0], [0, 0], [0, 1]], np.int8)
+    bias = np.array([2**31 - 1, 11169961, -(2**31), 5], np.int32)
+    multiplier = np.array([1, 3.3333333e-07, 0.5, 0.5], np.float32)
+    found = packing.rectified(weights, bias, multiplier)
+    assert (found[0] - packing.WHOLE_BITS).tolist() == [255, 4, 0, 5]
+    assert found[1].tolist() == [1, 1, 1, 0.5]
