@@ -63,7 +63,8 @@ Finish finish_for(const Layer& l, int first) {
 // Sums of two vectors of channels to results, in the order of `joined`, that `bounded` still has to
 // bound. `other` is what is added.
 template <End kEnd>
-Shorts finish(const Finish& f, const Ints* sums, const uint8_t* other = nullptr) {
+__attribute__((always_inline)) inline Shorts finish(const Finish& f, const Ints* sums,
+                                                    const uint8_t* other = nullptr) {
   Ints result[2];
   if constexpr (kEnd == End::kRectified) {
     // The bias holds the bits of 2^23: read as a float32, a sum s >= 0 is 2^23 + s exactly, and with
