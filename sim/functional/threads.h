@@ -1,6 +1,8 @@
 // Layers in order, each shared by several threads.
 #pragma once
 
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -105,6 +107,7 @@ class Machine {
     for (int i = count - 2; i >= 0; i--)
       plans_[i].next = plans_[i + 1].layer->kind == KIND_CONVOLUTION ? &plans_[i + 1] : plans_[i + 1].next;
     for (int i = 0; i < count; i++) progress_.emplace_back(threads);
+    if (sched_getaffinity(0, sizeof allowed_, &allowed_)) CPU_ZERO(&allowed_);
     for (int part = 1; part < threads; part++)
       workers_.emplace_back([this, part] { work(part); });
   }
@@ -129,6 +132,7 @@ class Machine {
           progress_[i].taken[part].value.store(run << 32 | plans_[i].share_of(part).first,
                                                std::memory_order_relaxed);
       }
+      processor_.store(sched_getcpu(), std::memory_order_relaxed);
       run_.store(run, std::memory_order_release);
     }
     wake_.notify_all();
@@ -146,8 +150,19 @@ class Machine {
         if (stopping_) return;
         seen = run_.load();
       }
+      keep_apart();
       follow(seen, part);
     }
+  }
+
+  // Beside other programs a worker may wake on its caller's processor, and the kernel leaves it there
+  // for longer than an image takes. It then leaves that processor to the caller.
+  void keep_apart() {
+    const int caller = processor_.load(std::memory_order_relaxed);
+    if (sched_getcpu() != caller) return;
+    cpu_set_t others = allowed_;
+    CPU_CLR(caller, &others);
+    if (CPU_COUNT(&others)) sched_setaffinity(0, sizeof others, &others);
   }
 
   void follow(uint64_t run, int part) {
@@ -189,6 +204,8 @@ class Machine {
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_;
+  cpu_set_t allowed_;
+  std::atomic<int> processor_{0};  // of the caller
   std::atomic<uint64_t> run_{0};
   std::atomic<bool> stopping_{false};
 };
