@@ -128,7 +128,8 @@ def offset(products: Products, weights: Int8, row: int) -> npt.NDArray[np.int32]
 def convolution(weights: Int8, isa: Isa) -> Packed:
     """Weights int8 [channels, kernel rows, kernel width * input channels].
 
-    Dot products follow along a kernel row, each row by itself.
+    Dot products follow along a kernel row, each row by itself. The last block is one vector if its
+    channels are no more.
     """
     channels, rows, run = weights.shape
     steps, size = -(-run // STEP), isa.vectors * isa.lanes
@@ -136,6 +137,8 @@ def convolution(weights: Int8, isa: Isa) -> Packed:
     padded = np.zeros((blocks * size, rows, steps * STEP), np.int8)
     padded[:channels, :, :run] = weights
     channel = np.arange(blocks)[:, None] * size + _order(isa.vectors, 2, isa)
+    if channels - (blocks - 1) * size <= isa.lanes:
+        channel[-1] = (blocks - 1) * size + np.arange(size)
     packed = padded.reshape(-1, rows * steps, STEP)[channel]
     return _split(packed.transpose(0, 2, 1, 3), channel, isa)
 

@@ -46,7 +46,7 @@ struct Plan {
   void run(int unit, int part) const {
     const Layer& l = *layer;
     switch (l.kind) {
-      case KIND_CONVOLUTION: return convolution(unit, part);
+      case KIND_CONVOLUTION: return convolve_unit(unit, part);
       case KIND_ADD: return add_row(l, unit);
       case KIND_MULTIPLY: return multiply_row(l, unit);
       case KIND_MAXIMUM: return extremum_row<true>(l, unit);
@@ -66,7 +66,7 @@ struct Plan {
 
   Range rows_of(int unit) const { return share(layer->output.height, unit / blocks, pieces); }
 
-  void convolution(int unit, int part) const {
+  void convolve_unit(int unit, int part) const {
     const bool last = unit + 1 >= share_of(part).end;
     const Plan* from = last ? next : this;
     const int8_t *ahead = nullptr, *ahead_end = nullptr;
@@ -76,15 +76,7 @@ struct Plan {
       ahead = wanted.weights + int64_t{wanted.first[block]} * kBlockStep;
       ahead_end = wanted.weights + int64_t{wanted.first[block + 1]} * kBlockStep;
     }
-    const Range rows = rows_of(unit);
-    const int block = unit % blocks;
-    switch (end_of(*layer)) {
-      case End::kAny: return convolve_by<kGroup, End::kAny>(pixels, *layer, block, rows, ahead, ahead_end);
-      case End::kRectified:
-        return convolve_by<kGroup, End::kRectified>(pixels, *layer, block, rows, ahead, ahead_end);
-      case End::kAddition:
-        return convolve_by<kGroup, End::kAddition>(pixels, *layer, block, rows, ahead, ahead_end);
-    }
+    convolution(pixels, *layer, unit % blocks, rows_of(unit), ahead, ahead_end);
   }
 };
 

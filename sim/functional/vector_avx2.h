@@ -72,6 +72,16 @@ void widened(Bytes values, Ints& a, Ints& b) {
   b = _mm256_unpackhi_epi16(wide, zero);
 }
 
+// Of results of two pixels each, joined: the bytes of each of the four.
+Ints quartered(Ints both) {
+  return _mm256_permutevar8x32_epi32(both, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+// So many bytes as the lanes of a vector.
+Ints numbers(const uint8_t* at) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)));
+}
+
 // Bytes as 16 bits.
 Shorts words(Bytes values) { return _mm256_cvtepu8_epi16(values); }
 

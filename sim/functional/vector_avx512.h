@@ -66,6 +66,17 @@ void widened(Bytes values, Ints& a, Ints& b) {
   b = _mm512_unpackhi_epi16(wide, zero);
 }
 
+// Of results of two pixels each, joined: the bytes of each of the four.
+Ints quartered(Ints both) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, both);
+}
+
+// So many bytes as the lanes of a vector.
+Ints numbers(const uint8_t* at) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+}
+
 // Bytes as 16 bits.
 Shorts words(Bytes values) { return _mm512_cvtepu8_epi16(values); }
 

@@ -76,6 +76,17 @@ void widened(Bytes values, Ints& a, Ints& b) {
   b = vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(wide)));
 }
 
+// Of results of two pixels each, joined: the bytes of each of the four.
+Ints quartered(Ints both) { return both; }
+
+// So many bytes as the lanes of a vector.
+Ints numbers(const uint8_t* at) {
+  uint32_t four;
+  std::memcpy(&four, at, sizeof four);
+  const uint8x8_t bytes = vreinterpret_u8_u32(vdup_n_u32(four));
+  return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes))));
+}
+
 // Bytes as 16 bits.
 Shorts words(Bytes values) { return vreinterpretq_s16_u16(vmovl_u8(values)); }
 
