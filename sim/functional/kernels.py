@@ -29,6 +29,7 @@ from sim.functional.layout import (
     Memory,
     Products,
     aligned,
+    borders,
     section,
     spatial,
 )
@@ -105,7 +106,7 @@ class Kernels:
         )
         self._fused = {} if every_tensor else fusions(graph)
         self._constants: list[Array] = []
-        self._borders = self._find_borders()
+        self._borders = borders(graph)
         self._memory: dict[str, Memory] = {}
         layers = list(self._plan(reuse=not every_tensor))
         self._compute = self._start((Layer * len(layers))(*layers), threads)
@@ -130,21 +131,6 @@ class Kernels:
         machine = ctypes.c_void_p(code.dna_create(layers, len(layers), threads))
         weakref.finalize(self, code.dna_destroy, machine)
         return functools.partial(code.dna_run, machine)
-
-    def _find_borders(self) -> dict[str, Padding]:
-        """The widest padding that any convolution wants around each tensor."""
-        borders: dict[str, Padding] = defaultdict(Padding)
-        for operation in self._graph.operations:
-            if isinstance(operation, Conv2D | DepthwiseConv2D):
-                name = operation.inputs[0]
-                a, b = borders[name], operation.padding
-                borders[name] = Padding(
-                    max(a.top, b.top),
-                    max(a.bottom, b.bottom),
-                    max(a.left, b.left),
-                    max(a.right, b.right),
-                )
-        return borders
 
     def _plan(self, reuse: bool) -> Iterator[Layer]:
         """The layers in order, and memory for every tensor that is written.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import enum
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sim.native.declarations import enumeration, prelude, structure
-from sw.operations import Padding, Tensor
+from sw.graph import Graph
+from sw.operations import Conv2D, DepthwiseConv2D, Padding, Tensor
 
 Array = npt.NDArray[Any]
 
@@ -137,6 +139,22 @@ def aligned(size: int, fill: int = 0) -> npt.NDArray[np.uint8]:
 def spatial(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """A flat tensor is a single pixel."""
     return shape if len(shape) == 3 else (1, 1, shape[0])
+
+
+def borders(graph: Graph) -> dict[str, Padding]:
+    """The widest padding that any convolution wants around each tensor."""
+    widest: dict[str, Padding] = defaultdict(Padding)
+    for operation in graph.operations:
+        if isinstance(operation, Conv2D | DepthwiseConv2D):
+            name = operation.inputs[0]
+            a, b = widest[name], operation.padding
+            widest[name] = Padding(
+                max(a.top, b.top),
+                max(a.bottom, b.bottom),
+                max(a.left, b.left),
+                max(a.right, b.right),
+            )
+    return widest
 
 
 def section(whole: Map, axis: int, begin: int, count: int) -> Map:
