@@ -50,7 +50,6 @@ from sw.operations import (
     Mean,
     Multiply,
     Operation,
-    Padding,
     Pair,
     ResizeNearest,
     Slice,
