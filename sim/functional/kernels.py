@@ -29,6 +29,7 @@ from sim.functional.layout import (
     Memory,
     Products,
     aligned,
+    borders,
     section,
     spatial,
 )
@@ -49,7 +50,6 @@ from sw.operations import (
     Mean,
     Multiply,
     Operation,
-    Padding,
     Pair,
     ResizeNearest,
     Slice,
@@ -105,7 +105,7 @@ class Kernels:
         )
         self._fused = {} if every_tensor else fusions(graph)
         self._constants: list[Array] = []
-        self._borders = self._find_borders()
+        self._borders = borders(graph)
         self._memory: dict[str, Memory] = {}
         layers = list(self._plan(reuse=not every_tensor))
         self._compute = self._start((Layer * len(layers))(*layers), threads)
@@ -130,21 +130,6 @@ class Kernels:
         machine = ctypes.c_void_p(code.dna_create(layers, len(layers), threads))
         weakref.finalize(self, code.dna_destroy, machine)
         return functools.partial(code.dna_run, machine)
-
-    def _find_borders(self) -> dict[str, Padding]:
-        """The widest padding that any convolution wants around each tensor."""
-        borders: dict[str, Padding] = defaultdict(Padding)
-        for operation in self._graph.operations:
-            if isinstance(operation, Conv2D | DepthwiseConv2D):
-                name = operation.inputs[0]
-                a, b = borders[name], operation.padding
-                borders[name] = Padding(
-                    max(a.top, b.top),
-                    max(a.bottom, b.bottom),
-                    max(a.left, b.left),
-                    max(a.right, b.right),
-                )
-        return borders
 
     def _plan(self, reuse: bool) -> Iterator[Layer]:
         """The layers in order, and memory for every tensor that is written.
@@ -373,11 +358,16 @@ class Kernels:
     ) -> None:
         """What each channel has of its own, and what all have alike."""
         multiplier = self._graph.constant(operation, "multiplier")
-        bias = packed.per_channel(self._bias(operation, weights))
-        layer.bias = self._constant(bias + packed.bias)
-        layer.multiplier = self._constant(packed.per_channel(multiplier))
+        bias = self._bias(operation, weights)
         layer.zero_point = self._graph.tensors[operation.output].zero_point
         layer.lo, layer.hi = operation.lo, operation.hi
+        relu = (layer.zero_point, layer.lo, layer.hi) == (-UNSIGNED, -UNSIGNED, UNSIGNED - 1)
+        if relu and operation.name not in self._fused:
+            found = packing.rectified(weights, bias, multiplier)
+            layer.rectified = found is not None
+            bias, multiplier = found or (bias, multiplier)
+        layer.bias = self._constant(packed.per_channel(bias) + packed.bias)
+        layer.multiplier = self._constant(packed.per_channel(multiplier))
 
 
 FILLERS: dict[type[Operation], Callable[[Kernels, Layer, Any], None]] = {

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import enum
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sim.native.declarations import enumeration, prelude, structure
-from sw.operations import Padding, Tensor
+from sw.graph import Graph
+from sw.operations import Conv2D, DepthwiseConv2D, Padding, Tensor
 
 Array = npt.NDArray[Any]
 
@@ -82,6 +84,8 @@ class Layer(ctypes.Structure):
         bias: [block][lane], with the zero point's share already taken off.
         multiplier: [block][lane].
         zero_point, lo, hi: of the convolution's own result, as int8.
+        rectified: its zero point and bounds are the lowest and the highest byte, nothing is added
+            to it, and bias and multiplier are those of :func:`sim.functional.packing.rectified`.
         multiply, shift, add_zero_point, add_lo, add_hi: of an addition, alone or behind the
             convolution: int8 zero point and bounds.
         first, at, count: of a copy, the first channel that is read, where it goes, how many; each
@@ -104,6 +108,7 @@ class Layer(ctypes.Structure):
         ("zero_point", ctypes.c_int32),
         ("lo", ctypes.c_int32),
         ("hi", ctypes.c_int32),
+        ("rectified", ctypes.c_int32),
         ("multiply", ctypes.c_int32 * 2),
         ("shift", ctypes.c_int32),
         ("add_zero_point", ctypes.c_int32),
@@ -134,6 +139,22 @@ def aligned(size: int, fill: int = 0) -> npt.NDArray[np.uint8]:
 def spatial(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """A flat tensor is a single pixel."""
     return shape if len(shape) == 3 else (1, 1, shape[0])
+
+
+def borders(graph: Graph) -> dict[str, Padding]:
+    """The widest padding that any convolution wants around each tensor."""
+    widest: dict[str, Padding] = defaultdict(Padding)
+    for operation in graph.operations:
+        if isinstance(operation, Conv2D | DepthwiseConv2D):
+            name = operation.inputs[0]
+            a, b = widest[name], operation.padding
+            widest[name] = Padding(
+                max(a.top, b.top),
+                max(a.bottom, b.bottom),
+                max(a.left, b.left),
+                max(a.right, b.right),
+            )
+    return widest
 
 
 def section(whole: Map, axis: int, begin: int, count: int) -> Map:

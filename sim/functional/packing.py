@@ -28,6 +28,9 @@ STEP = 4
 QUADS = 4  # kQuads: vectors of sums of a block of a depthwise convolution
 PAIR_LIMIT = 128
 LOWEST = -128
+HIGHEST = 255  # of an activation
+WHOLE = 2**23  # from here on a float32 is a whole number
+WHOLE_BITS = int(np.float32(WHOLE).view(np.int32))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,34 +58,59 @@ class Packed:
         flipped: with some activations flipped.
         bias: int32 [block, lane], what the instruction set adds to the bias: what flipping leaves
             out, or 128 times the sum of the weights if it takes activations less 128.
-        lanes: the channel of a block that each lane computes.
+        channel: int64 [block, lane], what each lane computes; behind the last one is nothing.
     """
 
     plain: Products
     flipped: Products
     bias: npt.NDArray[np.int32]
-    lanes: npt.NDArray[np.int64]
+    channel: npt.NDArray[np.int64]
 
     def per_channel(self, values: Array) -> Array:
         """Values [channels] as [block, lane], with zeros for channels that there are not."""
         padded = np.zeros(self.bias.size, values.dtype)
         padded[: len(values)] = values
-        return padded.reshape(self.bias.shape)[:, self.lanes]
+        return padded[self.channel]
 
 
-def _order(isa: Isa) -> npt.NDArray[np.int64]:
-    """The channel of a block that each lane computes.
+def _order(vectors: int, together: int, isa: Isa) -> npt.NDArray[np.int64]:
+    """The channel that each lane of so many vectors computes.
 
-    ``joined`` puts two vectors together by groups of four lanes; this order undoes it.
+    ``joined`` puts two of them together by groups of four lanes, ``joined_bytes`` then two of its
+    results if four are to be ``together``; this order undoes it.
     """
-    pair = 2 * isa.lanes
-    lanes = np.arange(pair).reshape(-1, 2, 4).transpose(1, 0, 2).ravel()
-    return np.concatenate([start + lanes for start in range(0, isa.lanes * isa.vectors, pair)])
+    size = together * isa.lanes
+    lanes = np.arange(size).reshape(-1, together, 4).transpose(1, 0, 2).ravel()
+    return np.concatenate([start + lanes for start in range(0, vectors * isa.lanes, size)])
 
 
-def _depthwise_order(isa: Isa) -> npt.NDArray[np.int64]:
-    """The channel of a block of a depthwise convolution that each lane computes."""
-    return np.arange(QUADS * isa.lanes).reshape(-1, QUADS, 4).transpose(1, 0, 2).ravel()
+def rectified(
+    weights: Int8, bias: npt.NDArray[np.int32], multiplier: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]] | None:
+    """Bias and multiplier with which sums are bits of a float32, if a ReLU behind them allows it.
+
+    The bias has :data:`WHOLE_BITS` on it. A sum is then the float32 ``WHOLE + sum``, or if it is
+    negative a positive one below ``WHOLE``, and no result is too large for int32.
+
+    Args:
+        weights: int8 [channels, ...].
+        bias: [channels], what sums of unsigned activations begin with.
+        multiplier: [channels].
+
+    Returns:
+        None if sums or multipliers may be too large.
+    """
+    products = HIGHEST * weights.reshape(len(weights), -1).astype(np.int64)
+    # Training leaves channels without weights, and large biases there: such a sum is its result.
+    dead = ~products.any(axis=1)
+    result = np.rint(bias.astype(np.float32) * multiplier).clip(0, HIGHEST)
+    bias = np.where(dead, result, bias).astype(np.int32)
+    multiplier = np.where(dead, np.float32(1), multiplier)
+    highest = bias + products.clip(min=0).sum(axis=1)
+    lowest = bias + products.clip(max=0).sum(axis=1)
+    if highest.max() >= WHOLE or lowest.min() <= -WHOLE_BITS or multiplier.max() * WHOLE >= 2**31:
+        return None
+    return bias + np.int32(WHOLE_BITS), multiplier
 
 
 def offset(products: Products, weights: Int8, row: int) -> npt.NDArray[np.int32]:
@@ -100,33 +128,40 @@ def offset(products: Products, weights: Int8, row: int) -> npt.NDArray[np.int32]
 def convolution(weights: Int8, isa: Isa) -> Packed:
     """Weights int8 [channels, kernel rows, kernel width * input channels].
 
-    Dot products follow along a kernel row, each row by itself.
+    Dot products follow along a kernel row, each row by itself. The last block is one vector if its
+    channels are no more.
     """
     channels, rows, run = weights.shape
-    steps, lanes = -(-run // STEP), _order(isa)
-    blocks = -(-channels // len(lanes))
-    padded = np.zeros((blocks * len(lanes), rows, steps * STEP), np.int8)
+    steps, size = -(-run // STEP), isa.vectors * isa.lanes
+    blocks = -(-channels // size)
+    padded = np.zeros((blocks * size, rows, steps * STEP), np.int8)
     padded[:channels, :, :run] = weights
-    packed = padded.reshape(blocks, len(lanes), rows * steps, STEP)
-    return _split(packed[:, lanes].transpose(0, 2, 1, 3), lanes, isa)
+    channel = np.arange(blocks)[:, None] * size + _order(isa.vectors, 2, isa)
+    if channels - (blocks - 1) * size <= isa.lanes:
+        channel[-1] = (blocks - 1) * size + np.arange(size)
+    packed = padded.reshape(-1, rows * steps, STEP)[channel]
+    return _split(packed.transpose(0, 2, 1, 3), channel, isa)
 
 
 def depthwise(weights: Int8, isa: Isa) -> Packed:
     """Weights int8 [channels, kernel rows, kernel columns].
 
-    Dot products follow along the columns of the window, groups of four rows inside.
+    Dot products follow along the columns of the window, groups of four rows inside. The last block
+    is half a one if its channels are no more.
     """
     channels, rows, columns = weights.shape
-    groups, lanes = -(-rows // STEP), _depthwise_order(isa)
-    blocks = -(-channels // len(lanes))
-    padded = np.zeros((blocks * len(lanes), groups * STEP, columns), np.int8)
+    groups, size = -(-rows // STEP), QUADS * isa.lanes
+    blocks = -(-channels // size)
+    padded = np.zeros((blocks * size, groups * STEP, columns), np.int8)
     padded[:channels, :rows] = weights
-    packed = padded.reshape(blocks, len(lanes), groups, STEP, columns)
-    packed = packed[:, lanes].transpose(0, 4, 2, 1, 3)
-    return _split(packed.reshape(blocks, columns * groups, len(lanes), STEP), lanes, isa)
+    channel = np.arange(blocks)[:, None] * size + _order(QUADS, QUADS, isa)
+    if 2 * (blocks * size - channels) >= size:
+        channel[-1] = (blocks - 1) * size + _order(QUADS, 2, isa)
+    packed = padded.reshape(-1, groups, STEP, columns)[channel].transpose(0, 4, 2, 1, 3)
+    return _split(packed.reshape(blocks, columns * groups, size, STEP), channel, isa)
 
 
-def _split(packed: Int8, order: npt.NDArray[np.int64], isa: Isa) -> Packed:
+def _split(packed: Int8, channel: npt.NDArray[np.int64], isa: Isa) -> Packed:
     """Weights [block, dot product, lane, 4] as they are, or so that no pair saturates."""
     blocks, steps, lanes, _ = packed.shape
     every = np.ones((blocks, steps), bool)
@@ -136,7 +171,7 @@ def _split(packed: Int8, order: npt.NDArray[np.int64], isa: Isa) -> Packed:
         bias = np.zeros((blocks, lanes), np.int32)
         if isa.signed:
             bias += 128 * packed.sum(axis=(1, 3), dtype=np.int32)
-        return Packed(plain, nothing, bias, order)
+        return Packed(plain, nothing, bias, channel)
     pairs = packed.reshape(blocks, steps, lanes, STEP // 2, 2).astype(np.int16)
     half = np.where((pairs == LOWEST).all(axis=-1, keepdims=True), pairs // 2, 0)
     pairs -= half
@@ -156,7 +191,7 @@ def _split(packed: Int8, order: npt.NDArray[np.int64], isa: Isa) -> Packed:
         _products(chosen.reshape(blocks, 2 * steps), both, of_each=2),
         _products(flipped, np.stack([weights[flipped], masks[flipped]], axis=1)),
         bias,
-        order,
+        channel,
     )
 
 

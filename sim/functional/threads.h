@@ -1,6 +1,8 @@
 // Layers in order, each shared by several threads.
 #pragma once
 
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -29,11 +31,13 @@ struct Plan {
 
   Plan(const Layer& l, int threads)
       : layer(&l), parts(threads), pixels(pixels_of_run(l.output.width)) {
-    blocks = (l.output.channels + kChannels - 1) / kChannels;
+    const bool depthwise = l.kind == KIND_DEPTHWISE;
+    const int of_block = depthwise ? kBlockBytes : kChannels;
+    blocks = (l.output.channels + of_block - 1) / of_block;
     const bool by_rows = l.output.height >= 4 * threads && threads > 1;
     pieces = by_rows ? threads * std::max(1, kUnitsPerShare / blocks) : 1;
     pieces = std::min(pieces, l.output.height);
-    if (l.kind == KIND_CONVOLUTION) units = pieces * blocks;
+    if (l.kind == KIND_CONVOLUTION || depthwise) units = pieces * blocks;
     else units = l.kind == KIND_MEAN ? threads : l.output.height;
   }
 
@@ -42,7 +46,7 @@ struct Plan {
   void run(int unit, int part) const {
     const Layer& l = *layer;
     switch (l.kind) {
-      case KIND_CONVOLUTION: return convolution(unit, part);
+      case KIND_CONVOLUTION: return convolve_unit(unit, part);
       case KIND_ADD: return add_row(l, unit);
       case KIND_MULTIPLY: return multiply_row(l, unit);
       case KIND_MAXIMUM: return extremum_row<true>(l, unit);
@@ -50,7 +54,7 @@ struct Plan {
       case KIND_COPY: return copy_row(l, unit);
       case KIND_LOOKUP: return lookup_row(l, unit);
       case KIND_MAX_POOL: return max_pool_row(l, unit);
-      case KIND_DEPTHWISE: return depthwise_row(l, unit);
+      case KIND_DEPTHWISE: return depthwise(l, unit % blocks, rows_of(unit));
       case KIND_AVERAGE_POOL: return average_pool_row(l, unit);
       case KIND_MEAN: return mean_of(l, share(l.output.channels, unit, units));
     }
@@ -60,7 +64,9 @@ struct Plan {
  private:
   static constexpr int kUnitsPerShare = 8;
 
-  void convolution(int unit, int part) const {
+  Range rows_of(int unit) const { return share(layer->output.height, unit / blocks, pieces); }
+
+  void convolve_unit(int unit, int part) const {
     const bool last = unit + 1 >= share_of(part).end;
     const Plan* from = last ? next : this;
     const int8_t *ahead = nullptr, *ahead_end = nullptr;
@@ -70,10 +76,7 @@ struct Plan {
       ahead = wanted.weights + int64_t{wanted.first[block]} * kBlockStep;
       ahead_end = wanted.weights + int64_t{wanted.first[block + 1]} * kBlockStep;
     }
-    const Range rows = share(layer->output.height, unit / blocks, pieces);
-    const int block = unit % blocks;
-    if (layer->other.data) convolve_by<kGroup, true>(pixels, *layer, block, rows, ahead, ahead_end);
-    else convolve_by<kGroup, false>(pixels, *layer, block, rows, ahead, ahead_end);
+    convolution(pixels, *layer, unit % blocks, rows_of(unit), ahead, ahead_end);
   }
 };
 
@@ -96,6 +99,7 @@ class Machine {
     for (int i = count - 2; i >= 0; i--)
       plans_[i].next = plans_[i + 1].layer->kind == KIND_CONVOLUTION ? &plans_[i + 1] : plans_[i + 1].next;
     for (int i = 0; i < count; i++) progress_.emplace_back(threads);
+    if (sched_getaffinity(0, sizeof allowed_, &allowed_)) CPU_ZERO(&allowed_);
     for (int part = 1; part < threads; part++)
       workers_.emplace_back([this, part] { work(part); });
   }
@@ -120,6 +124,7 @@ class Machine {
           progress_[i].taken[part].value.store(run << 32 | plans_[i].share_of(part).first,
                                                std::memory_order_relaxed);
       }
+      processor_.store(sched_getcpu(), std::memory_order_relaxed);
       run_.store(run, std::memory_order_release);
     }
     wake_.notify_all();
@@ -137,8 +142,19 @@ class Machine {
         if (stopping_) return;
         seen = run_.load();
       }
+      keep_apart();
       follow(seen, part);
     }
+  }
+
+  // Beside other programs a worker may wake on its caller's processor, and the kernel leaves it there
+  // for longer than an image takes. It then leaves that processor to the caller.
+  void keep_apart() {
+    const int caller = processor_.load(std::memory_order_relaxed);
+    if (sched_getcpu() != caller) return;
+    cpu_set_t others = allowed_;
+    CPU_CLR(caller, &others);
+    if (CPU_COUNT(&others)) sched_setaffinity(0, sizeof others, &others);
   }
 
   void follow(uint64_t run, int part) {
@@ -180,6 +196,8 @@ class Machine {
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_;
+  cpu_set_t allowed_;
+  std::atomic<int> processor_{0};  // of the caller
   std::atomic<uint64_t> run_{0};
   std::atomic<bool> stopping_{false};
 };

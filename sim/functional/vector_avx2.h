@@ -22,6 +22,7 @@ Bytes load_bytes(const uint8_t* at) {
 Ints ints(int32_t value) { return _mm256_set1_epi32(value); }
 Floats floats(float value) { return _mm256_set1_ps(value); }
 Shorts shorts(int value) { return _mm256_set1_epi16(int16_t(value)); }
+Ints byte(int value) { return _mm256_set1_epi8(int8_t(value)); }
 
 // To each lane of `sum` the products of its four bytes: unsigned by signed, wrapping.
 Ints dot(Ints sum, Ints activations, Ints weights) {
@@ -37,7 +38,10 @@ Ints dot(Ints sum, Ints activations, Ints weights) {
 // With all bits of some bytes flipped.
 Ints flipped(Ints bytes, Ints mask) { return _mm256_xor_si256(bytes, mask); }
 
-Floats scaled(Ints sum, Floats by) { return _mm256_mul_ps(_mm256_cvtepi32_ps(sum), by); }
+Floats as_numbers(Ints value) { return _mm256_cvtepi32_ps(value); }
+Floats as_floats(Ints bits) { return _mm256_castsi256_ps(bits); }
+Floats product(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+Floats multiply_add(Floats a, Floats by, Floats to) { return _mm256_fmadd_ps(a, by, to); }
 Floats least(Floats a, Floats b) { return _mm256_min_ps(a, b); }
 Floats most(Floats a, Floats b) { return _mm256_max_ps(a, b); }
 Ints rounded(Floats value) { return _mm256_cvtps_epi32(value); }  // halves to even
@@ -45,19 +49,21 @@ Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
 Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
 Ints shift_right(Ints a, int by) { return _mm256_sra_epi32(a, _mm_cvtsi32_si128(by)); }
 Shorts add_saturating(Shorts a, Shorts b) { return _mm256_adds_epi16(a, b); }
-Shorts least_shorts(Shorts a, Shorts b) { return _mm256_min_epi16(a, b); }
-Shorts most_shorts(Shorts a, Shorts b) { return _mm256_max_epi16(a, b); }
+Ints least_bytes(Ints a, Ints b) { return _mm256_min_epu8(a, b); }
+Ints most_bytes(Ints a, Ints b) { return _mm256_max_epu8(a, b); }
 
 // In each 128 bits: the four lanes of `a`, then those of `b`, saturated.
 Shorts joined(Ints a, Ints b) { return _mm256_packs_epi32(a, b); }
 
-// Values of 0 to 255, in their order.
-Bytes bytes(Shorts values) {
-  return _mm_packus_epi16(_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1));
-}
-
-// In each 128 bits: the eight values of `a`, then those of `b`; all 0 to 255.
+// In each 128 bits: the eight values of `a`, then those of `b`, as unsigned bytes, saturated.
 Ints joined_bytes(Shorts a, Shorts b) { return _mm256_packus_epi16(a, b); }
+
+// What `joined_bytes` put together.
+void separated(Ints both, Bytes& a, Bytes& b) {
+  const __m256i sorted = _mm256_permute4x64_epi64(both, 0xd8);  // 0, 2, 1, 3
+  a = _mm256_castsi256_si128(sorted);
+  b = _mm256_extracti128_si256(sorted, 1);
+}
 
 // The lanes that `joined` would have made these bytes of.
 void widened(Bytes values, Ints& a, Ints& b) {
@@ -65,6 +71,25 @@ void widened(Bytes values, Ints& a, Ints& b) {
   a = _mm256_unpacklo_epi16(wide, zero);
   b = _mm256_unpackhi_epi16(wide, zero);
 }
+
+// Of results of two pixels each, joined: the bytes of each of the four.
+Ints quartered(Ints both) {
+  return _mm256_permutevar8x32_epi32(both, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+// So many bytes as the lanes of a vector.
+Ints numbers(const uint8_t* at) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(at)));
+}
+
+// Bytes as 16 bits.
+Shorts words(Bytes values) { return _mm256_cvtepu8_epi16(values); }
+
+// In each 16 bits: the lower byte of `low`, then that of `high`, whose upper ones are zero.
+Ints pairs(Shorts low, Shorts high) { return _mm256_or_si256(low, _mm256_slli_epi16(high, 8)); }
+
+// In each 32 bits one byte further up.
+Ints one_up(Ints bytes) { return _mm256_slli_epi32(bytes, 8); }
 
 // In each 128 bits, of the lower (upper) halves: a byte of `a`, one of `b`, the next of `a` ...
 Ints low_bytes(Ints a, Ints b) { return _mm256_unpacklo_epi8(a, b); }

@@ -21,6 +21,7 @@ Bytes load_bytes(const uint8_t* at) {
 Ints ints(int32_t value) { return _mm512_set1_epi32(value); }
 Floats floats(float value) { return _mm512_set1_ps(value); }
 Shorts shorts(int value) { return _mm512_set1_epi16(int16_t(value)); }
+Ints byte(int value) { return _mm512_set1_epi8(int8_t(value)); }
 
 // To each lane of `sum` the products of its four bytes: unsigned by signed, wrapping.
 Ints dot(Ints sum, Ints activations, Ints weights) {
@@ -30,7 +31,10 @@ Ints dot(Ints sum, Ints activations, Ints weights) {
 // With all bits of some bytes flipped.
 Ints flipped(Ints bytes, Ints mask) { return _mm512_xor_si512(bytes, mask); }
 
-Floats scaled(Ints sum, Floats by) { return _mm512_mul_ps(_mm512_cvtepi32_ps(sum), by); }
+Floats as_numbers(Ints value) { return _mm512_cvtepi32_ps(value); }
+Floats as_floats(Ints bits) { return _mm512_castsi512_ps(bits); }
+Floats product(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+Floats multiply_add(Floats a, Floats by, Floats to) { return _mm512_fmadd_ps(a, by, to); }
 Floats least(Floats a, Floats b) { return _mm512_min_ps(a, b); }
 Floats most(Floats a, Floats b) { return _mm512_max_ps(a, b); }
 Ints rounded(Floats value) { return _mm512_cvtps_epi32(value); }  // halves to even
@@ -38,17 +42,22 @@ Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 Ints multiply(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
 Ints shift_right(Ints a, int by) { return _mm512_sra_epi32(a, _mm_cvtsi32_si128(by)); }
 Shorts add_saturating(Shorts a, Shorts b) { return _mm512_adds_epi16(a, b); }
-Shorts least_shorts(Shorts a, Shorts b) { return _mm512_min_epi16(a, b); }
-Shorts most_shorts(Shorts a, Shorts b) { return _mm512_max_epi16(a, b); }
+Ints least_bytes(Ints a, Ints b) { return _mm512_min_epu8(a, b); }
+Ints most_bytes(Ints a, Ints b) { return _mm512_max_epu8(a, b); }
 
 // In each 128 bits: the four lanes of `a`, then those of `b`, saturated.
 Shorts joined(Ints a, Ints b) { return _mm512_packs_epi32(a, b); }
 
-// Values of 0 to 255, in their order.
-Bytes bytes(Shorts values) { return _mm512_cvtepi16_epi8(values); }
-
-// In each 128 bits: the eight values of `a`, then those of `b`; all 0 to 255.
+// In each 128 bits: the eight values of `a`, then those of `b`, as unsigned bytes, saturated.
 Ints joined_bytes(Shorts a, Shorts b) { return _mm512_packus_epi16(a, b); }
+
+// What `joined_bytes` put together.
+void separated(Ints both, Bytes& a, Bytes& b) {
+  const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+  const __m512i sorted = _mm512_permutexvar_epi64(order, both);
+  a = _mm512_castsi512_si256(sorted);
+  b = _mm512_extracti64x4_epi64(sorted, 1);
+}
 
 // The lanes that `joined` would have made these bytes of.
 void widened(Bytes values, Ints& a, Ints& b) {
@@ -56,6 +65,26 @@ void widened(Bytes values, Ints& a, Ints& b) {
   a = _mm512_unpacklo_epi16(wide, zero);
   b = _mm512_unpackhi_epi16(wide, zero);
 }
+
+// Of results of two pixels each, joined: the bytes of each of the four.
+Ints quartered(Ints both) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, both);
+}
+
+// So many bytes as the lanes of a vector.
+Ints numbers(const uint8_t* at) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+}
+
+// Bytes as 16 bits.
+Shorts words(Bytes values) { return _mm512_cvtepu8_epi16(values); }
+
+// In each 16 bits: the lower byte of `low`, then that of `high`, whose upper ones are zero.
+Ints pairs(Shorts low, Shorts high) { return _mm512_or_si512(low, _mm512_slli_epi16(high, 8)); }
+
+// In each 32 bits one byte further up.
+Ints one_up(Ints bytes) { return _mm512_slli_epi32(bytes, 8); }
 
 // In each 128 bits, of the lower (upper) halves: a byte of `a`, one of `b`, the next of `a` ...
 Ints low_bytes(Ints a, Ints b) { return _mm512_unpacklo_epi8(a, b); }

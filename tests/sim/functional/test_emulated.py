@@ -131,17 +131,19 @@ class TestArm:
             one_ulp_apart(rng, outputs, 0.01),
         )
         add = builder.depthwise_conv2d if depthwise else builder.conv2d
-        add("y", "x", weights, Output(3.0, 5), Window(kernel, stride, Padding(1, 1, 1, 1)))
+        output = Output(3.0, -128, "relu") if depthwise else Output(3.0, 5)
+        add("y", "x", weights, output, Window(kernel, stride, Padding(1, 1, 1, 1)))
         graph = builder.finish("y")
         images = [extremes(rng, (9, 10, channels)), np.full((9, 10, channels), 127, np.int8)]
         agree(emulated(graph, isa, every_tensor=True), graph, *images)
 
-    def test_every_tie(self, emulated, isa):
+    @pytest.mark.parametrize("output", [Output(1.0, 1), Output(1.0, -128, "relu")])
+    def test_every_tie(self, emulated, isa, output):
         bias = np.arange(-1200, 1200, dtype=np.int32)
         scale = np.where(bias % 3 == 0, 0.5, np.nextafter(np.float32(0.5), 1)).astype("f4")
         builder = GraphBuilder("x", (1, 1, 1), 1.0, 0)
         weights = Weights(np.ones((len(bias), 1, 1, 1), np.int8), bias, scale)
-        builder.conv2d("y", "x", weights, Output(1.0, 1))
+        builder.conv2d("y", "x", weights, output)
         agree(
             emulated(builder.finish("y"), isa, every_tensor=True),
             builder.finish("y"),

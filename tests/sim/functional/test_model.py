@@ -147,7 +147,31 @@ def test_ties_and_accumulators_beyond_24_bits(engine, magnitude):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_every_tie(engine):
+@pytest.mark.parametrize("beyond", [0, 1])
+@pytest.mark.parametrize("depthwise", [False, True])
+@pytest.mark.parametrize("zero_point", [-128, 5])
+@pytest.mark.parametrize("weight", [0, 1])
+def test_rectified_sums_up_to_the_last_small_one(engine, beyond, depthwise, zero_point, weight):
+    """Biases from -2^30 to where the largest activation makes a sum 2^23 - 1, or 2^23."""
+    rng = np.random.default_rng(3)
+    channels = 192
+    last = 2**23 - 1 - 255 + beyond
+    parts = last - np.arange(48), np.linspace(-(2**30), last, 96), np.arange(-48, 0)
+    bias = np.concatenate(parts).astype(np.int32)
+    ratio = one_ulp_apart(rng, channels, 1) * 2.0 ** rng.integers(-17, -15, channels)
+    ratio[-24:] = one_ulp_apart(rng, 24, 200)
+    shape = (3, 3, channels if depthwise else 1)
+    builder = GraphBuilder("x", shape, 1.0, -128)
+    add = builder.depthwise_conv2d if depthwise else builder.conv2d
+    form = (channels, 1, 1) if depthwise else (channels, 1, 1, 1)
+    weights = Weights(np.full(form, weight, np.int8), bias, ratio.astype(np.float32))
+    add("y", "x", weights, Output(1.0, zero_point, "relu"))
+    agree(engine, builder.finish("y"), extremes(rng, shape), np.full(shape, 127, np.int8))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("output", [Output(1.0, 1), Output(1.0, -128, "relu")])
+def test_every_tie(engine, output):
     """The accumulator is a channel's bias: odd halves from -600 to 600, and their neighbours."""
     bias = np.arange(-1200, 1200, dtype=np.int32)
     builder = GraphBuilder("x", (1, 1, 1), 1.0, 0)
@@ -159,7 +183,7 @@ def test_every_tie(engine):
             bias,
             np.where(bias % 3 == 0, 0.5, np.nextafter(np.float32(0.5), 1)).astype("f4"),
         ),
-        Output(1.0, 1),
+        output,
     )
     agree(engine, builder.finish("y"), np.zeros((1, 1, 1), np.int8), np.ones((1, 1, 1), np.int8))
 

@@ -57,3 +57,37 @@ def test_small_weights_are_left_as_they_are(isa):
     assert packed.flipped.weights.size == 0
     share = 128 * weights.astype(int).sum(axis=(1, 2)) if isa.signed else np.zeros(70, int)
     assert (packed.bias == packed.per_channel(share)).all()
+
+
+def test_the_bits_of_small_sums_are_whole_numbers():
+    sums = np.array([0, 1, 2**22 + 1, 2**23 - 1, 2**23 + 1, -1, -(2**30)])
+    got = (packing.WHOLE_BITS + sums).astype(np.int32).view(np.float32) - np.float32(2**23)
+    assert (got == sums).tolist() == [True] * 4 + [False] * 3
+    assert (got[-2:] < 0).all()
+
+
+def test_which_sums_are_rectified():
+    weights = np.array([[3, -2, 0], [-1, -7, 1]], np.int8)
+    highest, lowest = 255 * np.array([3, 1]), 255 * np.array([-2, -8])
+    scale = np.ones(2, np.float32)
+    for most, small in ((2**23 - 1, True), (2**23, False)):
+        bias = np.array([most - highest[0], 0], np.int32)
+        for multiplier in (scale, scale * np.float32(255.9)):
+            found = packing.rectified(weights, bias, multiplier)
+            assert (found is not None) == small
+            if found:
+                assert (found[0] == bias + packing.WHOLE_BITS).all()
+                assert (found[1] == multiplier).all()
+    bias = np.array([0, -packing.WHOLE_BITS - lowest[1] + 1], np.int32)
+    assert packing.rectified(weights, bias, scale)
+    assert not packing.rectified(weights, bias - np.int32(1), scale)
+    assert not packing.rectified(weights, bias, scale * np.float32(256))
+
+
+def test_channels_without_weights_are_their_results():
+    weights = np.array([[0, 0], [0, 0], [0, 0], [0, 1]], np.int8)
+    bias = np.array([2**31 - 1, 11169961, -(2**31), 5], np.int32)
+    multiplier = np.array([1, 3.3333333e-07, 0.5, 0.5], np.float32)
+    found = packing.rectified(weights, bias, multiplier)
+    assert (found[0] - packing.WHOLE_BITS).tolist() == [255, 4, 0, 5]
+    assert found[1].tolist() == [1, 1, 1, 0.5]

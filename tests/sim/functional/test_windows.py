@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from sim import reference
 from sim.functional import flatbuffer
+from sim.functional.kernels import Kernels
+from sim.reference import ReferenceModel
 from sw import numerics
 from sw.errors import DnaError
 from sw.graph_builder import GraphBuilder, Output, Weights, Window
 from sw.operations import Padding
-from tests.sim.functional.test_model import ENGINES, agree, extremes
+from tests.sim.functional.test_model import ENGINES, EVERY_ISA, agree, extremes
 
 few = settings(max_examples=30, deadline=None)
 
@@ -46,6 +48,27 @@ def test_depthwise_convolution(
         Window(kernel, (stride, stride), Padding(*sides)),
     )
     agree(engine, net.finish("y"), extremes(rng, (*size, channels[0])))
+
+
+@pytest.mark.parametrize("isa", EVERY_ISA)
+@pytest.mark.parametrize("channels", [16, 64, 84, 100])
+@pytest.mark.parametrize("kernel", [3, 4])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("threads", "zero_point"), [(1, -100), (2, -128)])
+def test_wide_depthwise_convolution(isa, channels, kernel, stride, threads, zero_point):
+    """Rows by twos with one left over, in pieces, of whole blocks of channels and of halves."""
+    rng = np.random.default_rng(channels)
+    net = GraphBuilder("x", (13, 61, channels), 0.03, -7)
+    weights = Weights(
+        extremes(rng, (channels, kernel, kernel)),
+        rng.integers(-(2**15), 2**15, channels, dtype=np.int32),
+        rng.uniform(0.01, 0.02, channels).astype(np.float32),
+    )
+    window = Window((kernel, kernel), (stride, stride), Padding(1, 1, 1, 1))
+    net.depthwise_conv2d("y", "x", weights, Output(0.05, zero_point, "relu6"), window)
+    graph, x = net.finish("y"), extremes(rng, (13, 61, channels))
+    got = Kernels(graph, isa, threads).run(x)[0]
+    np.testing.assert_array_equal(got, ReferenceModel(graph).run(x[None])[0])
 
 
 def test_depthwise_accumulators_are_those_of_the_dense_convolution():
