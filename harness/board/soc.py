@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ _FLAGS = {
     "DFII_COMMAND_RAS": 8,
 }
 """Bits of LiteDRAM's registers, by the names that its start sequence has."""
+
+_COMMENT = re.compile(r"^//[^\n]*\n|/\*.*?\*/\n?", re.M | re.S)
+"""LiteX' comments have the time of day and, in any order, cells: one SoC is to be one text."""
 
 
 class InitStep(msgspec.Struct, frozen=True):
@@ -122,7 +126,7 @@ def generate(board: Board, config: DnaConfig, clock_hz: int) -> Generated:
             soc.sdram.controller.settings.phy, soc.sdram.controller.settings.timing
         )
         return Generated(
-            verilog=(folder / "gateware" / f"{TOP}.v").read_text(),
+            verilog=_COMMENT.sub("", (folder / "gateware" / f"{TOP}.v").read_text()),
             pins=(folder / "gateware" / f"{TOP}.lpf").read_text(),
             csr={name: int(register["addr"]) for name, register in csr.items()},
             init=[_step(step) for step in steps],

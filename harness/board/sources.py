@@ -45,8 +45,6 @@ def write(
             path = Path(scratch) / name
             verilog.write_verilog(modules, path, progress)
             text += path.read_text()
-    # LiteX writes the time of day into its comments.
-    text = "".join(line for line in text.splitlines(True) if not line.startswith("//"))
     description = SocDescription(
         board=board.name,
         config=config.name,

@@ -1,7 +1,10 @@
 """The SoC as LiteX makes it, and what of it the driver, the simulation and the tools rely on."""
 
 import dataclasses
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -28,6 +31,29 @@ def test_the_machine_is_an_instance_with_all_its_ports(soc):
 
     members = set(machine_members(PRESETS["nano"]))
     assert members - ports == set()
+
+
+GENERATE = """
+from harness.board.boards import ULX3S
+from harness.board.soc import generate
+from hw.config import PRESETS
+
+print(generate(ULX3S, PRESETS["nano"], 50_000_000).verilog)
+"""
+
+
+def test_one_soc_is_one_text():
+    """LiteX lists cells in the order of a set, which is another one in every process."""
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", GENERATE],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(texts) == 1
 
 
 def test_the_driver_knows_its_registers(soc):
