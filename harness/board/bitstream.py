@@ -59,7 +59,7 @@ def build(
     options = (
         f"--{board.chip} --package {board.package} --speed {board.speed} --seed {seed} "
         "--json netlist.json --lpf top.lpf --report report.json --textcfg top.config "
-        "--timing-allow-fail --router router2"
+        f"--timing-allow-fail {trellis.PLACE_AND_ROUTE}"
     )
     routed = cache.text(
         cache.digest("soc routed", tool, options, pins, key),

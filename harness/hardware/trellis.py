@@ -64,6 +64,8 @@ alumacc @soft
 select -clear
 """
 """Products of LUTs, where the device has too few multipliers."""
+PLACE_AND_ROUTE = "--placer static --router router2"
+"""For nextpnr. Its own placer, heap, gives a machine a quarter more wire: too much for the chip."""
 _CALL = f"import sys, {PACKAGE} as tools; sys.exit(getattr(tools, sys.argv[1])(sys.argv[2:]))"
 _ERROR = re.compile(r"^ERROR: .*", re.M)
 _STEP = re.compile(r"^Info: ((?:Packing|Placing|Running|Routing|Starting|Refinement)\b.*)")

@@ -35,7 +35,7 @@ _MULTIPLIERS = 156
 """Of 18 x 18 bits that the device has."""
 _OPTIONS = (
     f"--{DEVICE} --speed {SPEED} --out-of-context --freq {_WANTED_MHZ} --timing-allow-fail "
-    "--seed 1 --router router2 --json netlist.json --report report.json"
+    f"--seed 1 {trellis.PLACE_AND_ROUTE} --json netlist.json --report report.json"
 )
 _KINDS = {
     "LUT4": "LUT4",
