@@ -67,7 +67,7 @@ def test_requests_become_bursts():
         ("(end > limit)", "(end > limit + 8)", "what_is_wrong_gives_no_burst"),
         ("bad | below | long |", "bad | long |", "what_is_wrong_gives_no_burst"),
         ("(end > limit)", "(end >= limit)", "what_is_right_gives_no_fault"),
-        ("Mux(only, stop, config.burst_words - 1)", "Mux(only, stop, -1)", "bursts_are_legal"),
+        ("Mux(only, stop, config.burst_words - 1)", "Mux(only, stop, 0)", "bursts_are_legal"),
         ("ends_at == place", "ends_at == stop", "bursts_are_legal"),
         ("place.eq(0)", "place.eq(place)", "bursts_follow_each_other"),
         ("only.eq(more == 1)", "only.eq(more == 2)", "last_is_the_end"),
