@@ -137,7 +137,7 @@ def test_the_address_channel_for_all_time():
         ("pick(beats, part)", "self.client.words.payload", "words_in_order"),
         ("words.r_rdy & (started != 0)", "words.r_rdy", "words_belong_to_a_burst"),
         ("queue.w_en.eq(taken & (port == number))", "queue.w_en.eq(1)", "words_come_first"),
-        ("ends.eq(count ==", "ends.eq(count + 1 ==", "wlast_is_the_last"),
+        ("self.burst.single, ends", "1, ends", "wlast_is_the_last"),
         ("self.idle.eq(under_way == 0)", "self.idle.eq(1)", "idle_when_nothing_is_open"),
         (" & ~self.halt", "", "halt_starts_nothing"),
         ("& ~full", "", "no_more_than_may_be"),
