@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,8 @@ from sim import yosys
 from sw.errors import DnaError
 
 _SYNTHESIS = trellis.script(f"read_verilog {VERILOG}", TOP)
-_SYSTEM_CLOCK = "sys_clk"
+_PLL_MARGIN = 0.01
+"""How far a clock may be from what is asked of LiteX' PLL."""
 
 
 class Bitstream(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ def build(
         progress: is told of each step.
 
     Raises:
-        DnaError: nextpnr is not installed, or the SoC does not fit, or misses its clock.
+        DnaError: nextpnr is not installed, or the SoC does not fit, or misses a clock.
     """
     tool = trellis.version("board")
     text, pins = (folder / VERILOG).read_text(), (folder / PINS).read_text()
@@ -67,11 +69,7 @@ def build(
     )
     found = json.loads(routed)
     report = found["report"]
-    mhz = min(
-        float(figures["achieved"])
-        for name, figures in report["fmax"].items()
-        if _SYSTEM_CLOCK in name
-    )
+    mhz = _reached(report["fmax"], clock_hz / 1e6)
     if mhz * 1e6 < clock_hz:
         raise DnaError(
             f"place and route reach {mhz:.2f} MHz and not the {clock_hz / 1e6:g} MHz that were "
@@ -83,6 +81,23 @@ def build(
         if figures["used"]
     }
     return Bitstream(_pack(found["config"], progress), mhz, used)
+
+
+def _reached(clocks: dict[str, dict[str, float]], wanted: float) -> float:
+    """The highest clock, in MHz, of the domain that is to have ``wanted``.
+
+    nextpnr names a clock by one of its nets, whose name is another one after every synthesis.
+    """
+    ours, late = [], []
+    for name, clock in clocks.items():
+        if math.isclose(clock["constraint"], wanted, rel_tol=_PLL_MARGIN):
+            ours.append(clock["achieved"])
+        elif clock["achieved"] < clock["constraint"]:
+            late.append(f"{name}: {clock['achieved']:.2f} of {clock['constraint']:g} MHz")
+    if late or not ours:
+        what = "; ".join(late) or f"nextpnr says nothing of a clock of {wanted:g} MHz"
+        raise DnaError(f"a clock of the SoC is not reached ({what}); no bitstream was written")
+    return min(ours)
 
 
 def _route(netlist: str, pins: str, options: str, progress: Callable[[str], None]) -> str:
