@@ -15,7 +15,7 @@ from sim.memory.model import MemoryModel
 from sw.errors import DnaError
 from sw.program import Program
 
-FIRST_CYCLE = 41
+FIRST_CYCLE = 46
 """Cycle from power-on in which the first run of a :class:`sim.driver.Driver` begins."""
 
 DEFAULT_MEMORY = MemoryModel()
