@@ -6,7 +6,6 @@ from typing import Any
 
 from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import Out
 
 from hw.config import DnaConfig
@@ -61,9 +60,7 @@ class WeightEngine(wiring.Component):
         m.submodules.fifo = fifo = BufferedFifo(
             width=len(self.words.payload), depth=self._config.weight_fifo_words
         )
-        m.submodules.lengths = lengths = SyncFIFOBuffered(
-            width=length_bits, depth=OUTSTANDING_WEIGHTS
-        )
+        m.submodules.lengths = lengths = BufferedFifo(width=length_bits, depth=OUTSTANDING_WEIGHTS)
 
         # One request per instruction, and its length into the queue with it.
         bad, offered = Signal(), Signal()
