@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.hardware import trellis
 from harness.hardware.timing import ecp5, products
 from sim import yosys
 from tests.support.timing_designs import Array, Arrays, design
@@ -25,11 +26,11 @@ def test_yosys_finds_them(monkeypatch):
     scripts = []
     monkeypatch.setattr(ecp5, "_MULTIPLIERS", 1)
     monkeypatch.setattr(ecp5, "version", lambda: "0.11.1")
-    monkeypatch.setattr(ecp5, "_synthesise", lambda text, script, _: scripts.append(script) or "{}")
+    monkeypatch.setattr(trellis, "synthesise", lambda script, *_: scripts.append(script) or "{}")
     monkeypatch.setattr(ecp5, "_route", lambda *_: "{}")
     with pytest.raises(KeyError):
         ecp5.routed(machine, lambda text: None)
-    passes = scripts[0].partition("synth_ecp5")[0].replace("read_rtlil design.il\n", "")
-    netlist = yosys.transform(machine.text("dna"), passes, "write_rtlil")
+    passes = scripts[0].partition("-run begin:coarse\n")[2].partition("opt_expr")[0]
+    netlist = yosys.transform(machine.text("dna"), f"hierarchy -top dna\n{passes}", "write_rtlil")
     assert netlist.count("cell $mul ") == 1
     assert netlist.count("cell $macc") == 3
