@@ -78,7 +78,8 @@ CHOICE_LATENCY = 2
 """From a word that POST lets in to its requantizers: choice of the bank, beside the read of the
 parameters; then choice between that accumulator and a product."""
 RESIDUAL_LATENCY = 7
-"""Differences, products, two halves of their sum, shift, rounding, clamp."""
+"""Differences, products with halves of the multipliers, sums of halves, their sum, shift, rounding,
+clamp."""
 JOIN_PRODUCT_LATENCY = 2
 """Differences, their product."""
 TABLE_BYTES = 256

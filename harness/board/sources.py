@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from sw.errors import DnaError
 from sw.host import files
 
 VERILOG, PINS, DESCRIPTION = "top.v", "top.lpf", "soc.json"
+_SOURCE_LINE = re.compile(r'^ *\(\* src = "[^"]*" \*\)\n|\(\* src = "[^"]*" \*\) ', re.M)
+"""The same circuit is to be the same text, whichever line of Python it comes from."""
 
 
 def write(
@@ -44,7 +47,7 @@ def write(
         ):
             path = Path(scratch) / name
             verilog.write_verilog(modules, path, progress)
-            text += path.read_text()
+            text += _SOURCE_LINE.sub("", path.read_text())
     description = SocDescription(
         board=board.name,
         config=config.name,

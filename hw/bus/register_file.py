@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -167,14 +168,13 @@ class RegisterFile(wiring.Component):
             m.d.sync += [asked.eq(ar.valid), read.eq(ar.payload.addr)]
         m.d.sync += [looked.eq(asked), there.eq(read[2:].matches(*values))]
         found = []
-        for number in sorted({place // _GROUP for place in values}):
+        for number, places in itertools.groupby(sorted(values), key=lambda place: place // _GROUP):
             m.d.sync += (group := Signal.like(r.payload.data, name=f"group_{number}")).eq(0)
             found.append(group)
             with m.Switch(read[2:]):
-                for place in range(number * _GROUP, (number + 1) * _GROUP):
-                    if place in values:
-                        with m.Case(place):
-                            m.d.sync += group.eq(values[place])
+                for place in places:
+                    with m.Case(place):
+                        m.d.sync += group.eq(values[place])
         with m.If(r.ready):
             m.d.sync += r.valid.eq(0)
         with m.If(asked & looked & ~r.valid):

@@ -13,8 +13,8 @@ from hw.microarchitecture import JOIN_PRODUCT_LATENCY, RESIDUAL_LATENCY
 from hw.streams.delay import delay
 
 MULTIPLIER_BITS = 22
-_LOW_BITS = 16
-"""Bits of the sum of products that are added in one cycle."""
+_HALF_BITS = MULTIPLIER_BITS // 2
+"""Of a multiplier, for each of its two products: each fits one multiplier of any FPGA."""
 MIN_SHIFT, MAX_SHIFT = 13, 30
 """``20 - floor(log2(ratio))`` for ratios in [2^-10, 2^8), as LiteRT takes them."""
 
@@ -70,11 +70,11 @@ class AdderLane(wiring.Component):
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Build differences, products, the halves of their sum, shift, rounding and clamp."""
+        """Build differences, products, their sum by halves, shift, rounding and clamp."""
         m = Module()
         parameters = self.parameters
 
-        # A difference of two int8 has 9 bits and a sign.
+        # A difference of two int8 has 9 bits with its sign.
         differences, products = [], []
         for name, value, zero_point, multiplier, negates in (
             ("a", self.a, parameters.zero_point_a, parameters.multiplier_a, self.join.negates_a),
@@ -84,13 +84,15 @@ class AdderLane(wiring.Component):
             signs = negates.replicate(len(value))
             minuend, subtrahend = ((each ^ signs).as_signed() for each in (value, zero_point))
             difference = Signal(signed(9), name=f"difference_{name}", reset_less=True)
-            product = Signal(signed(MULTIPLIER_BITS + 10), name=f"product_{name}", reset_less=True)
-            m.d.sync += [
-                difference.eq(minuend - subtrahend),
-                product.eq(difference * multiplier),
-            ]
+            m.d.sync += difference.eq(minuend - subtrahend)
             differences.append(difference)
-            products.append(product)
+            halves = {"low": multiplier[:_HALF_BITS], "high": multiplier[_HALF_BITS:]}
+            products.append(
+                [
+                    delay(m, difference * half, 1, f"{which}_product_{name}")
+                    for which, half in halves.items()
+                ]
+            )
         m.d.sync += self.product.eq(differences[0] * differences[1])
 
         # Of an extremum one term counts, of a sum both.
@@ -98,20 +100,12 @@ class AdderLane(wiring.Component):
         m.d.sync += takes_a.eq((self.a > self.b) == self.join.maximum)
         taken = delay(m, takes_a, 1, "taken")
         counts = (~self.join.extremum | taken, ~self.join.extremum | ~taken)
-        terms = [Mux(count, product, 0) for product, count in zip(products, counts, strict=True)]
-
-        low = Signal(_LOW_BITS + 1, reset_less=True)
-        total = Signal(signed(len(products[0]) + 1), reset_less=True)
-        high = [
-            delay(m, term[_LOW_BITS:].as_signed(), 1, f"high_{name}")
-            for name, term in zip("ab", terms, strict=True)
-        ]
-        top = Signal(signed(len(total) - _LOW_BITS))
-        m.d.comb += top.eq(high[0] + high[1] + low[-1])
-        m.d.sync += [
-            low.eq(terms[0][:_LOW_BITS] + terms[1][:_LOW_BITS]),
-            total.eq(Cat(low[:-1], top)),
-        ]
+        sums = []
+        for which, terms in zip(("low", "high"), zip(*products, strict=True), strict=True):
+            a, b = (Mux(count, term, 0) for count, term in zip(counts, terms, strict=True))
+            sums.append(delay(m, a + b, 1, f"{which}_sum"))
+        low, high = sums
+        total = delay(m, Cat(low[:_HALF_BITS], high + (low >> _HALF_BITS)).as_signed(), 1, "total")
 
         # With the bit behind the last one: half of it more is what rounds.
         shift = Signal(range(MAX_SHIFT))
