@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from harness.board import sources
 from harness.board.boards import BOARDS, ULX3S, find
 from harness.board.link import simulated
 from harness.board.soc import TOP, SocDescription, generate
@@ -91,3 +92,12 @@ def test_a_description_survives_its_file():
 
     again = msgspec.json.decode(msgspec.json.encode(DESCRIPTION), type=SocDescription)
     assert again == DESCRIPTION
+
+
+def test_the_text_names_no_line_of_python(tmp_path):
+    """A line more in hw/ is no other circuit."""
+    sources.write(ULX3S, PRESETS["nano"], CLOCK_HZ, tmp_path)
+    text = (tmp_path / sources.VERILOG).read_text()
+    assert "module dna_axi(" in text
+    assert "src =" not in text
+    assert ".py" not in text
