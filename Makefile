@@ -69,10 +69,9 @@ mutations: setup ## every field of the ONNX and TFLite operators set to other va
 damage: setup ## 10000 damaged artifacts of a SEED (0): refused, or all engines agree (1 minute)
 	$(BIN)/python -m tests.sweeps.damage --cases 10000 --seed $(SEED)
 
-board: setup ## the machine as a SoC on a ULX3S: networks on the simulated board, then the bitstream (20 minutes)
-	$(BIN)/dna soc --board ulx3s --config ulx3s --simulation -o $(BUILD)/ulx3s
-	$(BIN)/python -m tests.sweeps.board $(BUILD)/ulx3s --resnet50 32
+board: setup ## the machine as a SoC on a ULX3S: the bitstream, then networks on the simulated board (15 minutes)
 	$(BIN)/dna soc --board ulx3s --config ulx3s -o $(BUILD)/ulx3s
+	$(BIN)/python -m tests.sweeps.board $(BUILD)/ulx3s --resnet50 32
 
 energy: ## energy and area of memories by CACTI, in an environment of its own (Python 3.12 or later; 5 minutes)
 	@scripts/system-packages g++:g++
