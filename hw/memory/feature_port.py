@@ -152,11 +152,13 @@ class FeaturePort(wiring.Component):
         lanes, count = self._config.modules, self._config.post_words
         bank_bits = exact_log2(lanes)
         if self._scattered:
-            places = [place[:bank_bits] for place in self._places(request.address)]
+            # Each bank looks for the addresses from which an offset leads to it: that sum is of
+            # constants, and not behind the request.
             return Cat(
                 Cat(
-                    enable & (place == bank)
-                    for enable, place in zip(request.enable, places, strict=True)
+                    enable
+                    & (request.address[:bank_bits] == (bank - offset[:bank_bits])[:bank_bits])
+                    for enable, offset in zip(request.enable, self.offsets, strict=True)
                 ).any()
                 for bank in range(lanes)
             )
