@@ -147,17 +147,25 @@ class FeaturePort(wiring.Component):
         bits = self._config.feature_address_bits
         return [(address + offset)[:bits] for offset in self.offsets]
 
+    def _leads(self, address: Value, offset: Value, bank: int) -> Value:
+        """Whether the word at ``offset`` from ``address`` is in ``bank``.
+
+        A bank that has to look at several words compares the address with what leads to it: that
+        sum is of constants, and not behind the request (f200: 8 levels, more otherwise).
+        """
+        bank_bits = exact_log2(self._config.modules)
+        if self._config.post_words > 1:
+            return address[:bank_bits] == (bank - offset[:bank_bits])[:bank_bits]
+        return (address + offset)[:bank_bits] == bank
+
     def _needs(self, m: Module, request: Any) -> Value:
         """The banks of a request."""
         lanes, count = self._config.modules, self._config.post_words
         bank_bits = exact_log2(lanes)
         if self._scattered:
-            # Each bank looks for the addresses from which an offset leads to it: that sum is of
-            # constants, and not behind the request.
             return Cat(
                 Cat(
-                    enable
-                    & (request.address[:bank_bits] == (bank - offset[:bank_bits])[:bank_bits])
+                    enable & self._leads(request.address, offset, bank)
                     for enable, offset in zip(request.enable, self.offsets, strict=True)
                 ).any()
                 for bank in range(lanes)
