@@ -59,14 +59,15 @@ def generate(component: Any, *, waves: bool) -> Source:
         source = yosys.transform(text, _FLATTEN.format(purge=""), _FULL_DEBUG)
         return _whole(source, pins + NO_GROUPS)
     kinds = find_kinds(text)
-    if not kinds:
-        source = yosys.transform(text, _FLATTEN.format(purge=" -purge") + _SPLIT, _NO_DEBUG)
-        code = NO_GROUPS
-    else:
+    groups = None
+    if kinds:
         flat = yosys.transform(hide(text, kinds), _FLATTEN.format(purge=" -purge"), "write_rtlil")
         groups = Groups(*with_delays(flat, kinds))
-        source, code = yosys.transform(groups.text, _SPLIT, _NO_DEBUG), groups.code()
+        source = yosys.transform(groups.text, _SPLIT, _NO_DEBUG)
+    else:
+        source = yosys.transform(text, _FLATTEN.format(purge=" -purge") + _SPLIT, _NO_DEBUG)
     parts = split_eval(source)
+    code = NO_GROUPS if groups is None else groups.code(told=parts is not None)
     if parts is None:
         return _whole(source, pins + code)
     return Source(parts.declarations, parts.main + pins + code, parts.parts)

@@ -18,8 +18,11 @@ NAME = re.compile(r"\b((?:memory_)?[pi]_\w+)(\.next\b)?")
 TARGETS = re.compile(r"^\t+((?:[\w.<>,()]| (?!=))+) = ")
 """What stands left of an assignment."""
 
-UPDATE = re.compile(r"\b(memory_\w+)\.update\(")
-"""A write to a memory. Such a line names the memory only to write to it."""
+UPDATE = re.compile(r"\b(memory_\w+)\.update\((?=.*, (\d+)\);$)", re.MULTILINE)
+"""A write to a memory, and its priority. Such a line names the memory only to write to it."""
+
+WRITE = re.compile(r"^(\t+)(memory_\w+)\.update\(([\w.]+), (.*)\);\n", re.MULTILINE)
+"""A line that writes to a memory: the place in it, then value, mask and priority."""
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _STRING = re.compile(r'"[^"]*"')

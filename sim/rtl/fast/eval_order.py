@@ -1,226 +1,132 @@
-"""Orders the statements of what CXXRTL generates for a design into parts of one block each.
+"""The order in which parts are executed: each after those that compute what it reads.
 
-Each part reads only what itself and parts before it compute.
+A register can take its next value in the part that computes it, if all that read the value from
+before the edge have been executed. So among the parts that may come next that one does which
+leaves the fewest readers behind.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import re
+import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 
-from sim.rtl.fast.cxxrtl_forms import NAME, TARGETS, UPDATE
-from sim.yosys import unexpected
+from sim.rtl.fast.eval_statements import MEMORY, Part, Statement
 
-_MEMORY = "memory_"
-_CONCAT = ".concat("
-_PARTS = 8  # of a concatenation between two values
-_LONG = 8  # times the least length of a part
-_Block = tuple[str, ...]
+_CHUNK = 32
+_Readers = Mapping[str, set[int]]
 
 
-@dataclasses.dataclass
-class Statement:
-    """Some lines that belong together.
-
-    Attributes:
-        text: the lines.
-        block: the hierarchical name of the module that they are of.
-        reads: wires, registers and memories.
-        computes: wires.
-        keeps: registers and memories that take what it computes when all is computed.
-    """
-
-    text: str
-    block: _Block
-    reads: set[str]
-    computes: set[str]
-    keeps: set[str]
-
-
-Part = list[Statement]
-
-
-def parts_of(text: str, size: int) -> list[Part]:
-    """Parts to execute in this order.
+def in_order(parts: list[Part], widths: Mapping[str, int]) -> list[Part]:
+    """The parts in their order, and their statements.
 
     Args:
-        text: the statements, with neither declarations nor what is executed first and last.
-        size: about how many characters a part has at least.
+        parts: in any order, their statements too.
+        widths: of registers and memories.
     """
-    statements = list(_statements(text))
-    _widen_blocks(statements, size)
-    return list(_merged(_runs(statements), size))
+    readers = readers_of(parts)
+    before: list[set[int]] = [set() for _ in parts]
+    kept: list[list[str]] = [[] for _ in parts]
+    for number, part in enumerate(parts):
+        for statement in part:
+            kept[number] += statement.keeps
+            for name in statement.computes:
+                for reader in readers.get(name, set()) - {number}:
+                    before[reader].add(number)
+    return [_sorted(parts[number]) for number in _numbers(before, kept, readers, widths)]
 
 
-def _statements(text: str) -> Iterator[Statement]:
-    """The statements; writes to the same memory are one."""
-    writers: dict[str, Statement] = {}
-    for lines in _groups(text):
-        statement = _parse(lines)
-        # A part may be repeated, or not, if all that it writes to is written by nobody else.
-        memories = {name for name in statement.keeps if name.startswith(_MEMORY)}
-        first = next((writers[name] for name in memories if name in writers), None)
-        if first is None:
-            writers |= dict.fromkeys(memories, statement)
-            yield statement
-        else:
-            first.text += statement.text
-            first.reads |= statement.reads
-            first.keeps |= statement.keeps
+def readers_of(parts: list[Part]) -> dict[str, set[int]]:
+    """The numbers of the parts that read something."""
+    readers: dict[str, set[int]] = defaultdict(set)
+    for number, part in enumerate(parts):
+        for statement in part:
+            for name in statement.reads:
+                readers[name].add(number)
+    return readers
 
 
-def _groups(text: str) -> Iterator[list[str]]:
-    """Lines that belong together; comments stand before each group and are left out."""
-    lines: list[str] = []
-    for line in text.splitlines(keepends=True):
-        if line.startswith("\t//") and lines:
-            yield lines
-            lines = []
-        if not line.lstrip().startswith("//"):
-            lines.append(line)
-    if lines:
-        yield lines
+def _numbers(
+    before: list[set[int]],
+    kept: list[list[str]],
+    readers: _Readers,
+    widths: Mapping[str, int],
+) -> list[int]:
+    """The parts in their order.
 
-
-def _parse(lines: list[str]) -> Statement:
-    reads: set[str] = set()
-    computes: set[str] = set()
-    keeps: set[str] = set()
-    for line in lines:
-        targets = TARGETS.match(line)
-        for name, following in NAME.findall(targets[1] if targets else ""):
-            (keeps if following else computes).add(name)
-        for name, following in NAME.findall(line[targets.end() :] if targets else line):
-            if following:
-                raise unexpected(f"something that reads {name}.next")
-            reads.add(name)
-    text = "".join(map(_shorten, lines))
-    written = set(UPDATE.findall(text))
-    # No port both reads and writes; a write names the memory only to write to it.
-    reads -= written
-    keeps |= written
-    name = min(computes | keeps, key=lambda name: (len(name), name))
-    path = re.sub(rf"^(?:{_MEMORY})?[pi]_|flatten_5c_|_5c_", "", name).split("_2e_")
-    return Statement(UPDATE.sub(r"dna_update(\1, ", text), tuple(path[:-1]), reads, computes, keeps)
-
-
-def _shorten(line: str) -> str:
-    """The line with a value after every few parts of a long concatenation.
-
-    CXXRTL makes a type of a whole concatenation, and g++ takes 20 s for one of 256 parts.
+    Args:
+        before: for each part those that it needs.
+        kept: the registers and memories that it writes.
+        readers: of those.
+        widths: of those.
     """
-    if line.count(_CONCAT) < 2 * _PARTS:
-        return line
-    targets = TARGETS.match(line)
-    position = targets.end() if targets else 0
-    result = [line[:position]]
-    depth: list[int] = []  # of open brackets: which part of a concatenation, or 0
-    count = 0
-    while position < len(line):
-        if line.startswith(_CONCAT, position):
-            result.append(_CONCAT)
-            position += len(_CONCAT)
-            depth.append(count + 1)
-            count = 0
+    after: list[list[int]] = [[] for _ in before]
+    for number, others in enumerate(before):
+        for other in others:
+            after[other].append(number)
+    missing = [len(others) for others in before]
+    writer = {name: number for number, names in enumerate(kept) for name in names}
+    waits: list[dict[str, set[int]]] = [
+        {name: left for name in names if (left := readers.get(name, set()) - {number})}
+        for number, names in enumerate(kept)
+    ]
+    read: list[list[str]] = [[] for _ in before]
+    for names in waits:
+        for name, others in names.items():
+            for other in others:
+                read[other].append(name)
+    # What it costs if a part comes next: its registers take their values later.
+    costs = [sum(_chunks(name, widths) for name in names) for names in waits]
+    heap = [(costs[n], n) for n in range(len(before)) if not missing[n]]
+    heapq.heapify(heap)
+    order: list[int] = []
+    done = [False] * len(before)
+    while heap:
+        cost, number = heapq.heappop(heap)
+        if done[number] or cost != costs[number]:
             continue
-        letter = line[position]
-        result.append(letter)
-        position += 1
-        if letter == "(":
-            depth.append(0)
-            count = 0
-        elif letter == ")":
-            count = depth.pop()
-            if not line.startswith(_CONCAT, position):
-                count = 0
-            elif count == _PARTS:
-                result.append(".val()")
-                count = 0
-    return "".join(result)
+        done[number] = True
+        order.append(number)
+        for name in read[number]:
+            other = writer[name]
+            left = waits[other][name]
+            left.discard(number)
+            if not left:
+                costs[other] -= _chunks(name, widths)
+                if not missing[other]:
+                    heapq.heappush(heap, (costs[other], other))
+        for reader in after[number]:
+            missing[reader] -= 1
+            if not missing[reader]:
+                heapq.heappush(heap, (costs[reader], reader))
+    return order
 
 
-def _widen_blocks(statements: list[Statement], size: int) -> None:
-    """Count the statements of short blocks to the blocks around them."""
-    sizes: dict[_Block, int] = defaultdict(int)
-    for statement in statements:
-        for depth in range(len(statement.block) + 1):
-            sizes[statement.block[:depth]] += len(statement.text)
-    for statement in statements:
-        while statement.block and sizes[statement.block] < size:
-            statement.block = statement.block[:-1]
+def _chunks(name: str, widths: Mapping[str, int]) -> int:
+    """Of 32 bits; a memory also keeps an address and a mask until then."""
+    chunks = -(-widths[name] // _CHUNK)
+    return 2 * chunks + 1 if name.startswith(MEMORY) else chunks
 
 
-class _Ready:
-    """Statements that only read what is computed, by block."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[_Block, list[int]] = defaultdict(list)
-        self._lengths: dict[_Block, int] = defaultdict(int)
-
-    def add(self, number: int, statement: Statement) -> None:
-        self._numbers[statement.block].append(number)
-        self._lengths[statement.block] += len(statement.text)
-
-    def take_longest(self) -> tuple[_Block, list[int]]:
-        block = max(self._lengths, key=self._lengths.__getitem__)
-        del self._lengths[block]
-        return block, self._numbers.pop(block)
-
-    def __bool__(self) -> bool:
-        return bool(self._numbers)
-
-
-def _runs(statements: list[Statement]) -> Iterator[Part]:
-    """Runs of statements of one block, as long as what they read allows."""
-    producers: dict[str, list[int]] = defaultdict(list)
-    for number, statement in enumerate(statements):
+def _sorted(part: Part) -> Part:
+    """The statements: wires, each after what it reads, then registers, then memories."""
+    producers: dict[str, list[Statement]] = defaultdict(list)
+    for statement in part:
         for name in statement.computes:
-            producers[name].append(number)
-    readers: dict[int, list[int]] = defaultdict(list)
-    missing = [0] * len(statements)
-    ready = _Ready()
-    for number, statement in enumerate(statements):
-        needs = {other for name in statement.reads for other in producers.get(name, ())}
-        for other in needs:
-            readers[other].append(number)
-        missing[number] = len(needs)
-        if not needs:
-            ready.add(number, statement)
-    done = 0
-    while ready:
-        block, queue = ready.take_longest()
-        run = []
-        while queue:
-            number = queue.pop()
-            run.append(statements[number])
-            for reader in readers[number]:
-                missing[reader] -= 1
-                if not missing[reader] and statements[reader].block == block:
-                    queue.append(reader)
-                elif not missing[reader]:
-                    ready.add(reader, statements[reader])
-        done += len(run)
-        yield run
-    if done < len(statements):
-        raise unexpected("a loop of statements in a design that settles at once")
-
-
-def _merged(runs: Iterable[Part], size: int) -> Iterator[Part]:
-    """The runs; short ones that follow one another become one part, long ones several."""
-    part: Part = []
-    length = 0
-    for run in runs:
-        whole = sum(len(statement.text) for statement in run)
-        if part and length + whole > size:
-            yield part
-            part, length = [], 0
-        for statement in run:
-            if length > _LONG * size:
-                yield part
-                part, length = [], 0
-            part.append(statement)
-            length += len(statement.text)
-    if part:
-        yield part
+            producers[name].append(statement)
+    result: Part = []
+    placed: set[int] = set()
+    todo = [(statement, False) for statement in reversed(part) if statement.computes]
+    while todo:
+        statement, ready = todo.pop()
+        if id(statement) in placed:
+            continue
+        if ready:
+            placed.add(id(statement))
+            result.append(statement)
+            continue
+        todo.append((statement, True))
+        for name in sorted(statement.reads):
+            todo += [(other, False) for other in producers.get(name, ())]
+    keeping = [statement for statement in part if not statement.computes]
+    return result + sorted(keeping, key=lambda statement: min(statement.keeps).startswith(MEMORY))

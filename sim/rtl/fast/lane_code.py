@@ -7,9 +7,10 @@ each instance; all else is computed in the loop, which the compiler turns into v
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from sim.rtl.fast.lane_wires import WORD, Input, Register, Source, Wires
+from sim.rtl.fast.lane_wires import WORD, Bits, Input, Register, Source, Wires
 from sim.rtl.fast.netlist import Cell, Chunk, Netlist, UnsupportedError
 
 
@@ -107,7 +108,8 @@ class _Translator:
     def _read(self, chunks: Sequence[Chunk], bits: int) -> str:
         """A value of ``bits`` bits, zeros above the width of the signal."""
         parts, position = [], 0
-        for each in self._wires.bits(chunks):
+        # A sign is extended by one bit again and again.
+        for each, times in _repeated(self._wires.bits(chunks)):
             if each.source is None:
                 part = f"uint{bits}_t({each.value:#x}ull)"
             else:
@@ -117,12 +119,24 @@ class _Translator:
                 if each.low + each.width < whole:
                     part = f"({part}) & {_mask(each.width, _word(whole))}"
                 part = f"uint{bits}_t({part})"
+            if times > 1:
+                part = f"((uint{bits}_t(0) - {part}) & {_mask(times, bits)})"
             parts.append(f"{part} << {position}" if position else part)
-            position += each.width
+            position += each.width * times
         return "(" + " | ".join(f"({part})" for part in parts) + ")"
 
     def _whole(self, source: Source) -> int:
         return self.width(source, "\\Y") if isinstance(source, Cell) else source.width
+
+
+def _repeated(seen: Iterable[Bits]) -> Iterator[tuple[Bits, int]]:
+    """What is seen, and how often if it is a bit that follows itself."""
+    for each, group in itertools.groupby(seen):
+        times = len(list(group))
+        if each.width == 1:
+            yield each, times
+        else:
+            yield from [(each, 1)] * times
 
 
 def _mask(width: int, bits: int) -> str:

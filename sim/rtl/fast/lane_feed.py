@@ -3,20 +3,23 @@
 Between two cycles
 
 - ``gather`` copies what the inputs of instances see into arrays: from the registers of other
-  instances in runs of as many as lie side by side, from the rest of the design only when it has
-  changed;
+  instances in runs of as many as lie side by side, from the rest of the design what has changed;
 - ``step`` computes all registers and gives the rest of the design those that it reads.
+
+Both leave out kinds of instances for which nothing has changed.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 
 # A copy may run over so many places between two that it is for; what belongs there follows.
-_BRIDGE = 2
+_BRIDGE = 8
 _LINES = 250  # of a function
+IN, OUT = "lane_in_", "lane_out_"
+"""What the names of pins begin with that go to loops and come from them."""
 _Key = tuple[int, int, int]
 NO_GROUPS = """
 struct DnaGroups {
@@ -34,37 +37,101 @@ static inline uint64_t lane_bits(const uint32_t *data, unsigned low, unsigned wi
         value |= uint64_t(data[(low + have) / 32]) << have;
     return width < 64 ? value & ((uint64_t(1) << width) - 1) : value;
 }
+// Whether that changes anything.
+template<class T> static inline bool lane_copy(T *to, const T *from, size_t count) {
+    const bool changed = std::memcmp(to, from, count * sizeof(T)) != 0;
+    std::memcpy(to, from, count * sizeof(T));
+    return changed;
+}
 template<size_t Bits>
-static inline void lane_set(cxxrtl::value<Bits> &pin, uint64_t value, unsigned width) {
+static inline uint32_t lane_set(cxxrtl::value<Bits> &pin, uint64_t value, unsigned width) {
     value = width < 64 ? value & ((uint64_t(1) << width) - 1) : value;
-    for (size_t chunk = 0; chunk < pin.chunks; chunk++)
+    uint32_t changed = 0;
+    for (size_t chunk = 0; chunk < pin.chunks; chunk++) {
+        changed |= pin.data[chunk] ^ uint32_t(value >> 32 * chunk);
         pin.data[chunk] = uint32_t(value >> 32 * chunk);
+    }
+    return changed;
 }
 """
 
 
 class Code:
-    """The parts of ``DnaGroups``."""
+    """The parts of ``DnaGroups``, by number of the kind of instances.
 
-    def __init__(self) -> None:
+    Args:
+        told: whether the design tells which of its pins have changed, and wants to be told.
+    """
+
+    def __init__(self, told: bool) -> None:
         self.members: list[str] = []
         self.setup: list[str] = []
-        self.gather: list[str] = []
-        self.changes: dict[str, list[str]] = defaultdict(list)
         self.step: list[str] = []
-        self.publish: list[str] = []
+        self._told = told
+        self._gather: dict[int, list[str]] = defaultdict(list)
+        self._changes: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        self._sources: dict[int, set[str]] = defaultdict(set)
+        self._looks: dict[int, set[str]] = defaultdict(set)
+        self._publish: dict[int, list[str]] = defaultdict(list)
+
+    def gather(
+        self, kind: int, lines: list[str], kinds: Iterable[int], pins: Iterable[str]
+    ) -> None:
+        """Feed instances what registers of other kinds, and pins, have."""
+        self._gather[kind] += lines
+        self._sources[kind] |= {f"moved_{each}" for each in kinds}
+        self._sources[kind] |= {self._fed(pin) for pin in pins}
+
+    def gather_copy(self, kind: int, copied: str, source: int) -> None:
+        """Feed instances what registers of a kind have, and see whether that is something else.
+
+        Args:
+            kind: of the instances.
+            copied: from where, to where and how many.
+            source: the other kind.
+        """
+        self._gather[kind].append(f"fresh_{kind} |= lane_copy({copied});")
+        self._looks[kind].add(f"moved_{source}")
+
+    def gather_changes(self, kind: int, lines: list[str], pin: str) -> None:
+        """Feed instances what a pin has, and nothing else writes there."""
+        self._changes[kind][pin] += lines
+        self._sources[kind].add(self._fed(pin))
+
+    def publish(self, kind: int, pin: str, value: str, width: int) -> None:
+        """Give the design a register of an instance."""
+        changed = f"lane_set(top.{pin}, {value}, {width})"
+        self._publish[kind].append(f"top.tell_{pin}({changed});" if self._told else f"{changed};")
+
+    def _fed(self, pin: str) -> str:
+        return f"top.fed_{pin}()" if self._told else "true"
 
     def text(self) -> str:
         """All of it, put together."""
-        for pin, lines in self.changes.items():
-            self.members.append(f"decltype(cxxrtl_design::p_top::{pin}) seen_{pin} = {{}};")
-            changed = f"if (!(seen_{pin} == top.{pin})) {{\nseen_{pin} = top.{pin};"
-            self.gather.append("\n".join([changed, *lines, "}"]))
+        gather, publish = [], []
+        for kind in sorted(self._sources.keys() | self._looks.keys()):
+            sources, looks = self._sources[kind], self._looks[kind]
+            lines = self._gather[kind]
+            for pin, changes in self._changes[kind].items():
+                lines.append("\n".join([f"if ({self._fed(pin)}) {{", *changes, "}"]))
+            self.members.append(f"bool fresh_{kind} = true;")
+            calls = _pieces(self.members, f"gather_{kind}", lines)
+            gather += [
+                f"fresh_{kind} = {' | '.join(sorted(sources)) or 'false'};",
+                f"if ({' | '.join([f'fresh_{kind}', *sorted(looks)])}) {{",
+                *calls,
+                "}",
+            ]
+        if self._told:
+            gather.append("top.take_fed();")
+        for kind, lines in sorted(self._publish.items()):
+            calls = _pieces(self.members, f"publish_{kind}", lines)
+            self.members += [f"void publish_{kind}(cxxrtl_design::p_top &top) {{", *calls, "}"]
+            publish.append(f"publish_{kind}(top);")
         methods = {
-            "explicit DnaGroups": [*_pieces(self.members, "set", self.setup), "publish(top);"],
-            "void gather": _pieces(self.members, "gather", self.gather),
-            "void step": [*self.step, "publish(top);"],
-            "void publish": _pieces(self.members, "publish", self.publish),
+            "explicit DnaGroups": [*_pieces(self.members, "set", self.setup), *publish],
+            "void gather": gather,
+            "void step": self.step,
         }
         lines = []
         for name, body in methods.items():
@@ -131,14 +198,23 @@ def progressions(places: list[tuple[int, int, int]]) -> list[Progression]:
 
 
 def runs(links: Mapping[int, _Key]) -> list[tuple[int, int, _Key]]:
-    """Places from start to stop with the same key; a few in between may have none."""
-    runs: list[tuple[int, int, _Key]] = []
+    """Places from start to stop with the same key, in the order in which they are to be copied.
+
+    Those of the key that most places have may run over a few in between, which have no key or
+    follow.
+    """
+    counts = Counter(links.values())
+    most = max(counts, key=counts.__getitem__, default=None)
+    found: dict[_Key, list[tuple[int, int, _Key]]] = {key: [] for key in counts}
     for place in sorted(links):
-        if runs and runs[-1][2] == links[place] and place - runs[-1][1] <= _BRIDGE:
-            runs[-1] = (runs[-1][0], place + 1, links[place])
+        key = links[place]
+        mine = found[key]
+        if mine and place - mine[-1][1] <= (_BRIDGE if key == most else 0):
+            mine[-1] = (mine[-1][0], place + 1, key)
         else:
-            runs.append((place, place + 1, links[place]))
-    return runs
+            mine.append((place, place + 1, key))
+    first = found.pop(most) if most is not None else []
+    return first + sorted(run for runs in found.values() for run in runs)
 
 
 def member(name: str) -> str:

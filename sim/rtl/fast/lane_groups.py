@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from sim.rtl.fast.lane_code import storage
-from sim.rtl.fast.lane_feed import Code, member, progressions, runs
+from sim.rtl.fast.lane_feed import IN, OUT, Code, member, progressions, runs
 from sim.rtl.fast.lane_kinds import Kind
 from sim.rtl.fast.lane_wires import Input
 from sim.rtl.fast.netlist import MODULE, Chunk, cut, parse
@@ -20,6 +20,7 @@ from sim.yosys import unexpected
 _NAME = re.compile(r"[\\$][^\s{}]+")
 _CLOCK = "\\clk"
 _LONG_BODY = 100  # lines
+_MANY = 64  # instances
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Groups:
         self._published = sorted(used & self._outputs.keys())
         self._pins: dict[str, str] = {}
         for number, name in enumerate(self._published):
-            self._pins[name] = f"lane_out_{number}"
+            self._pins[name] = f"{OUT}{number}"
         self._inputs = [
             [[self._seen(ports[each.port], each) for ports in members] for each in kind.lane.inputs]
             for kind, members in zip(kinds, self._members, strict=True)
@@ -88,7 +89,7 @@ class Groups:
         chunks = tuple(cut(self._wires.chunks(signal), seen.low, seen.width))
         for chunk in chunks:
             if chunk.wire and chunk.wire not in self._outputs:
-                self._pins.setdefault(chunk.wire, f"lane_in_{len(self._pins)}")
+                self._pins.setdefault(chunk.wire, f"{IN}{len(self._pins)}")
         return chunks
 
     def _with_ports(self, lines: list[str]) -> Iterator[str]:
@@ -107,15 +108,21 @@ class Groups:
                     way = "input" if name in self._outputs else "output"
                     yield f"  wire width {self._wires.wires[name].width} {way} {number} \\{pin}"
 
-    def code(self) -> str:
-        """C++ of ``DnaGroups``."""
-        code = Code()
+    def code(self, told: bool) -> str:
+        """C++ of ``DnaGroups``.
+
+        Args:
+            told: as for :class:`sim.rtl.fast.lane_feed.Code`.
+        """
+        code = Code(told)
+        steps: list[tuple[int, list[str]]] = []
+        publishing = {self._outputs[name].kind for name in self._published}
         for number, (kind, inputs) in enumerate(zip(self._kinds, self._inputs, strict=True)):
             count = len(self._members[number])
             for place, each in enumerate(kind.lane.inputs):
                 array, element = f"in_{number}_{place}", storage(each.width)
                 code.members.append(f"{element} {array}[{max(count, 1)}] = {{}};")
-                self._feed(code, array, element, inputs[place])
+                self._feed(code, number, array, element, inputs[place])
             arrays = [f"auto *in_{n} = in_{number}_{n};" for n in range(len(kind.lane.inputs))]
             for place, register in enumerate(kind.lane.registers):
                 array = f"r_{number}_{place}"
@@ -130,48 +137,50 @@ class Groups:
                 kind.lane.body,
                 "}",
                 "}",
+                *([f"publish_{number}(top);"] if number in publishing else []),
             ]
-            code.step += self._unless_still(code, number, loop)
+            steps.append((count, self._unless_still(code, number, loop)))
+        # What long loops read in one piece has been written piece by piece; others come between.
+        for _, lines in sorted(steps, key=lambda step: step[0]):
+            code.step += lines
         for name in self._published:
             output, width = self._outputs[name], self._wires.wires[name].width
             value = f"uint64_t(r_{output.kind}_{output.register}[{output.instance}])"
-            code.publish.append(
-                f"lane_set(top.{member(self._pins[name])}, {value} >> {output.low}, {width});"
-            )
+            pin = member(self._pins[name])
+            code.publish(output.kind, pin, f"{value} >> {output.low}", width)
         return code.text()
+
+    def _rests(self, number: int) -> bool:
+        """Whether the loop over a kind is left out while nothing changes."""
+        few = len(self._members[number]) <= _MANY
+        return few or self._kinds[number].lane.body.count("\n") >= _LONG_BODY
 
     def _unless_still(self, code: Code, number: int, loop: list[str]) -> list[str]:
         """The loop, not executed while nothing can change: inputs and registers are what they were.
 
-        Comparing costs less than the loop only if much is computed.
+        Comparing registers costs less than the loop only if it is short or much is computed.
         """
         lane = self._kinds[number].lane
-        if lane.body.count("\n") < _LONG_BODY:
-            return loop
-        inputs = [f"in_{number}_{place}" for place in range(len(lane.inputs))]
         registers = [f"r_{number}_{place}" for place in range(len(lane.registers))]
-        for array in (*inputs, *registers):
-            code.members.append(f"decltype({array}) old_{array};")
-        code.members += [f"bool still_{number} = false;"]
-        kept = [f"std::memcpy(old_{array}, {array}, sizeof {array});" for array in registers]
-        seen = [f"std::memcpy(old_{array}, {array}, sizeof {array});" for array in inputs]
+        if not self._rests(number):
+            code.members.append(f"static constexpr bool moved_{number} = true;")
+            return loop
+        code.members += [f"decltype({array}) old_{array};" for array in registers]
+        code.members.append(f"bool moved_{number} = true;")
+        same = [f"!std::memcmp({array}, old_{array}, sizeof {array})" for array in registers]
+        fresh = f"fresh_{number} | " if lane.inputs else ""
         return [
-            f"const bool same_{number} = {_equal(inputs)};",
-            f"if (!same_{number}) {{",
-            *seen,
-            f"still_{number} = false;",
-            "}",
-            f"if (!still_{number}) {{",
-            f"if (same_{number}) {{",
-            *kept,
-            "}",
+            f"if ({fresh}moved_{number}) {{",
+            *(f"std::memcpy(old_{array}, {array}, sizeof {array});" for array in registers),
             *loop,
-            f"still_{number} = same_{number} && {_equal(registers)};",
+            f"moved_{number} = !({' && '.join(same) or 'true'});",
             "}",
         ]
 
-    def _feed(self, code: Code, array: str, element: str, seen: list[tuple[Chunk, ...]]) -> None:
-        """Give an input of all instances what they see."""
+    def _feed(
+        self, code: Code, number: int, array: str, element: str, seen: list[tuple[Chunk, ...]]
+    ) -> None:
+        """Give an input of all instances of a kind what they see."""
         links: dict[int, tuple[int, int, int]] = {}  # kind, register, distance
         for place, chunks in enumerate(seen):
             output = self._outputs.get(chunks[0].wire)
@@ -180,10 +189,19 @@ class Groups:
         covered: set[int] = set()
         for start, stop, (kind, register, distance) in runs(links):
             covered.update(range(start, stop))
-            code.gather.append(
-                f"std::memcpy({array} + {start}, r_{kind}_{register} + {start + distance}, "
-                f"{stop - start} * sizeof({element}));"
-            )
+            copied = f"{array} + {start}, r_{kind}_{register} + {start + distance}, {stop - start}"
+            if self._rests(number):
+                code.gather_copy(number, copied, kind)
+            else:
+                code.gather(
+                    number,
+                    [
+                        f"std::copy_n(r_{kind}_{register} + {start + distance}, "
+                        f"{stop - start}, {array} + {start});"
+                    ],
+                    [kind],
+                    [],
+                )
         simple: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
         rest: dict[int, tuple[Chunk, ...]] = {}
         for place, chunks in enumerate(seen):
@@ -195,16 +213,22 @@ class Groups:
                 continue
             rest[place] = chunks
         for start, stop, value in self._alike(rest):
-            constant = not any(chunk.wire for chunk in rest[start])
-            target = code.setup if constant and start not in covered else code.gather
-            loop = f"for (int k = {start}; k < {stop}; k++) "
-            target.append(f"{loop}{array}[k] = {element}({value});")
+            loop = f"for (int k = {start}; k < {stop}; k++) {array}[k] = {element}({value});"
+            wires = {chunk.wire for n in range(start, stop) for chunk in rest[n] if chunk.wire}
+            if not wires and start not in covered:
+                code.setup.append(loop)
+                continue
+            kinds = {self._outputs[wire].kind for wire in wires & self._outputs.keys()}
+            pins = [member(self._pins[wire]) for wire in sorted(wires - self._outputs.keys())]
+            code.gather(number, [loop], kinds, pins)
         for wire, places in simple.items():
             pin = member(self._pins[wire])
             data = f"top.{pin}.data"
             lines = [run.code(array, element, data) for run in progressions(places)]
-            fresh = covered.isdisjoint(place for place, *_ in places)
-            (code.changes[pin] if fresh else code.gather).extend(lines)
+            if covered.isdisjoint(place for place, *_ in places):
+                code.gather_changes(number, lines, pin)
+            else:
+                code.gather(number, lines, [], [pin])
 
     def _alike(self, seen: Mapping[int, tuple[Chunk, ...]]) -> list[tuple[int, int, str]]:
         """Places from start to stop that see the same of instances that lie as they do; and what.
@@ -238,11 +262,6 @@ class Groups:
             parts.append(f"{part} << {position}")
             position += chunk.width
         return " | ".join(parts)
-
-
-def _equal(arrays: list[str]) -> str:
-    """C++ that compares arrays with what was kept of them."""
-    return " && ".join(f"!std::memcmp({array}, old_{array}, sizeof {array})" for array in arrays)
 
 
 def _take_cells(

@@ -47,7 +47,7 @@ opt_clean
 # class, rows.
 MEMBER = re.compile(
     r"((?:\t//.*\n)*)"
-    r"\t(?:/\*output\*/ )?(?:wire<(\d+)>|memory<(\d+)>) (\w+)(?: \{ (\d+)u \})?;"
+    r"\t(?:/\*output\*/ )?(?:(?:wire|dna_kept)<(\d+)>|memory<(\d+)>) (\w+)(?: \{ (\d+)u \})?;"
 )
 HIERARCHICAL = re.compile(r"// \\hdlname: (.*)")
 

@@ -1,17 +1,21 @@
 """Parts that run only if needed against Amaranth's simulator, and how they are cut."""
 
+import re
+
 import numpy as np
 import pytest
 
 from sim.memory.model import MemoryModel
 from sim.memory.stalls import Stalls
 from sim.rtl import design, library
+from sim.rtl.fast import split_eval as split_module
 from sim.rtl.fast.split_eval import split_eval
 from sw.errors import DnaError
 from tests.sim.rtl.engines.test_engines import HARD, power_on, run
 from tests.sim.rtl.fast.lanes import Lanes
 from tests.sim.rtl.idle import Idle
 from tests.sim.rtl.streams.engines import ENGINES, open_engine
+from tests.sim.rtl.tangle import Tangle
 
 WORDS = 600
 
@@ -98,6 +102,39 @@ def test_bits_and_cycles_are_those_of_the_simulator(
         assert len(np.unique(fast.outputs[leaving], axis=0)) > WORDS // 10
 
 
+@pytest.mark.parametrize(
+    ("seed", "part_characters", "late"), [(0, 1, False), (1, 600, False), (2, 1, True)]
+)
+def test_registers_that_read_one_another(monkeypatch, tmp_path, seed, part_characters, late):
+    """Some take their values in their own parts, some when all parts are done.
+
+    With ``late`` all registers and memories do as ports do.
+    """
+    made = []
+    if late:
+        state = re.compile(r"^\t(?:/\*output\*/ )?(?:wire|memory)<\d+> (\w+)", re.MULTILINE)
+        monkeypatch.setattr(split_module, "_OUTPUT", state)
+
+    def cut(source):
+        made.append(whole(split_eval(source, part_characters)))
+        return split_eval(source, part_characters)
+
+    monkeypatch.setattr(library, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(design, "split_eval", cut)
+    words = np.random.default_rng(seed).integers(0, 256, (300, 2), np.uint8)
+    words[100:150] = words[0]
+    fast, slow = (
+        open_engine(engine, Tangle, seed=seed).run({"i": words}, {"o": 300}, stalls=Stalls(0.3, 1))
+        for engine in ENGINES
+    )
+    assert np.array_equal(fast.outputs["o"], slow.outputs["o"])
+    assert len(np.unique(fast.outputs["o"], axis=0)) > 200
+    assert ".next = next_" in made[0]
+    assert late is not ("dna_kept<" in made[0])
+    assert late is not bool(re.search(r"changed_\d+ \|= dna_write\(", made[0]))
+    assert not late or re.search(r"is_late = 1, memory_\w+\.update\(", made[0])
+
+
 def test_a_machine_in_parts(cut_small):
     """Ports that change between the edges, accesses to registers, and a second program."""
     for memory in (MemoryModel(), HARD):
@@ -111,7 +148,7 @@ def test_a_machine_in_parts(cut_small):
 
 
 def test_parts_and_what_they_share():
-    source = split_eval(SOURCE, part_characters=10)
+    source = split_eval(SOURCE, part_characters=25)
     split = whole(source)
     assert split.count("void p_top::eval_") == 3
     structure = source.declarations
@@ -121,10 +158,14 @@ def test_parts_and_what_they_share():
 
 
 def test_statements_stand_after_what_they_read():
-    split = whole(split_eval(SOURCE, part_characters=10))
+    split = whole(split_eval(SOURCE, part_characters=25))
     positions = [
         split.index(statement)
-        for statement in ("\tp_a_2e_shared = p_in", "\tp_b_2e_own = p_a", "p_b_2e_kept.next = p_b")
+        for statement in (
+            "\tp_a_2e_shared = p_in",
+            "\tp_b_2e_own = p_a",
+            "p_b_2e_kept = p_b_2e_own",
+        )
     ]
     assert positions == sorted(positions)
 
