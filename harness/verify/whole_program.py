@@ -1,19 +1,19 @@
 """``dna verify`` of a compiled artifact: one run of its program, every value compared.
 
-The interpreter runs the program first, in about a second: what it finds wrong is in the program,
-and minutes of RTL would find it again. The hardware runs after it, unless only the interpreter was
-asked for.
+The interpreter runs the program, in about a second: what it finds wrong is in the program, and
+minutes of RTL would find it again. The hardware starts beside it, unless only the interpreter was
+asked for, and is stopped if the program is wrong.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.host.terminal import Console, measured
+from harness.host.terminal import Console
 from harness.verify import INTERPRETER
+from harness.verify.program_runs import Case, Interpreted, Simulated, both, interpret
 from harness.verify.tables import explanation, layer_table
 
 if TYPE_CHECKING:
@@ -22,23 +22,11 @@ if TYPE_CHECKING:
 
     from sim.memory.model import MemoryModel
     from sim.rtl.vcd import Waves
-    from sim.verify.results import ProgramResult, TimedResult
+    from sim.verify.results import ProgramResult
     from sw.graph import Graph
     from sw.program import Program
 
     Tensors = Mapping[str, npt.NDArray[np.int8]]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Case:
-    """What is run, and what should come out: every tensor by the functional model.
-
-    Inputs besides the first are among these.
-    """
-
-    program: Program
-    pixels: npt.NDArray[np.int8]
-    expected: Tensors
 
 
 def verify_whole(
@@ -84,27 +72,35 @@ def verify_whole(
         for image, run in zip(images, runs, strict=True)
         for name, judged in zip(graph.outputs, judge.run(*graph.fed(image, further)), strict=True)
     )
-    case = _Case(program, pixels, together(runs))
-    interpreted, seconds = _interpret(case)
-    if simulator is None or interpreted.mismatches:
-        result: ProgramResult = interpreted
-        figures = _figures_of_interpreter(program, interpreted, seconds, complete=simulator is None)
-        _report_interpreter(program, interpreted, seconds)
+    case = Case(program, pixels, together(runs))
+    simulated: Simulated | None = None
+    if simulator is None:
+        with Console(stderr=True).status("interpreting the program ..."):
+            interpreted = interpret(case)
+    else:
+        interpreted, simulated = both(case, simulator, memory, waves)
+    result: ProgramResult
+    if simulator is None or simulated is None:
+        result = interpreted.result
+        figures = _figures_of_interpreter(program, interpreted, complete=simulator is None)
+        _report_interpreter(program, interpreted)
     else:
         _print_line(
-            f"interpreter: {interpreted.values:,} values compared, 0 differ, in {seconds:.1f} s; "
-            f"the hardware follows ({simulator})"
+            f"interpreter: {interpreted.result.values:,} values compared, 0 differ, in "
+            f"{interpreted.seconds:.1f} s; the hardware beside it ({simulator})"
         )
-        result, figures = _simulate(case, simulator, memory, waves)
+        result = simulated.result
+        figures = _figures_of_hardware(program, simulated, simulator, memory)
+        _report(program, simulated, memory)
     figures["litert_logits_differ"] = litert
     figures[INTERPRETER] = {
-        "values": interpreted.values,
-        "mismatches": interpreted.mismatches,
-        "seconds": seconds,
+        "values": interpreted.result.values,
+        "mismatches": interpreted.result.mismatches,
+        "seconds": interpreted.seconds,
     }
     _explain(result, litert, repeat)
-    if simulator is not None and interpreted.mismatches:
-        _print_line(f"the program is wrong, whatever runs it, so {simulator} was not started")
+    if simulator is not None and simulated is None:
+        _print_line(f"the program is wrong, whatever runs it, so {simulator} did not go on")
     return figures, result.values > 0 and result.mismatches == 0 and litert == 0
 
 
@@ -156,61 +152,19 @@ def _print_line(text: str) -> None:
     Console().print(text)
 
 
-def _interpret(case: _Case) -> tuple[ProgramResult, float]:
-    """The result of the interpreter, and the seconds that it took."""
-    from sim.interpreter.errors import ProgramError
-    from sim.verify.interpreter import interpret_program
-    from sw.errors import DnaError
-
-    started = time.perf_counter()
-    with Console(stderr=True).status("interpreting the program ..."):
-        try:
-            result = interpret_program(case.program, case.pixels, case.expected)
-        except ProgramError as error:
-            raise DnaError(f"the machine would refuse the program: {error}") from error
-    return result, time.perf_counter() - started
-
-
-def _simulate(
-    case: _Case, simulator: str, memory: MemoryModel, waves: Waves | None
-) -> tuple[TimedResult, dict[str, Any]]:
-    """Run the hardware and print the table; the result and the figures for JSON."""
-    from sim.rtl.registry import open_simulator
-    from sim.verify.rtl import verify_program
-
-    program = case.program
-    errors = Console(stderr=True)
-    started = time.perf_counter()
-    with errors.status("preparing the machine (the first time this compiles for some minutes) ..."):
-        machine = open_simulator(
-            program.config,
-            simulator,
-            size=program.memory.size,
-            memory=memory,
-            record_writes=True,
-            waves=waves,
-        )
-    prepared = time.perf_counter()
-    estimated = sum(layer.estimated_cycles for layer in program.layers)
-    with machine, measured(errors, "running", estimated) as reached:
-        result = verify_program(
-            machine,
-            program,
-            case.pixels,
-            case.expected,
-            progress=reached,
-        )
-    seconds = time.perf_counter() - prepared
-    _report(program, result, memory, seconds)
-    return result, {
+def _figures_of_hardware(
+    program: Program, simulated: Simulated, simulator: str, memory: MemoryModel
+) -> dict[str, Any]:
+    result = simulated.result
+    return {
         **_figures(program, result, simulator),
         "complete": True,
         "cycles": result.cycles,
         "utilization": result.utilization,
-        "memory": memory.figures(case.program.config.dram_bytes_per_cycle),
+        "memory": memory.figures(program.config.dram_bytes_per_cycle),
         "activity": result.activity,
-        "seconds": seconds,
-        "preparation_seconds": prepared - started,
+        "seconds": simulated.seconds,
+        "preparation_seconds": simulated.preparation_seconds,
     }
 
 
@@ -228,23 +182,23 @@ def _figures(program: Program, result: ProgramResult, engine: str) -> dict[str, 
 
 
 def _figures_of_interpreter(
-    program: Program, result: ProgramResult, seconds: float, *, complete: bool
+    program: Program, interpreted: Interpreted, *, complete: bool
 ) -> dict[str, Any]:
     """What has a number only in time is null."""
     return {
-        **_figures(program, result, INTERPRETER),
+        **_figures(program, interpreted.result, INTERPRETER),
         "complete": complete,
         "cycles": None,
         "utilization": None,
         "memory": None,
         "activity": None,
-        "seconds": seconds,
+        "seconds": interpreted.seconds,
         "preparation_seconds": 0.0,
     }
 
 
-def _report(program: Program, result: TimedResult, memory: MemoryModel, seconds: float) -> None:
-    config = program.config
+def _report(program: Program, simulated: Simulated, memory: MemoryModel) -> None:
+    config, result, seconds = program.config, simulated.result, simulated.seconds
     Console().print(layer_table(config, f"{_what(program)} from start to interrupt", result.layers))
     _print_line(
         f"{_sums(result)}; {result.cycles:,} cycles, MAC utilization {result.utilization:.1%}; "
@@ -253,7 +207,8 @@ def _report(program: Program, result: TimedResult, memory: MemoryModel, seconds:
     )
 
 
-def _report_interpreter(program: Program, result: ProgramResult, seconds: float) -> None:
+def _report_interpreter(program: Program, interpreted: Interpreted) -> None:
+    result, seconds = interpreted.result, interpreted.seconds
     Console().print(layer_table(program.config, f"{_what(program)}, interpreted", result.layers))
     _print_line(
         f"{_sums(result)}; interpreted in {seconds:.1f} s, without time: cycles and utilization "

@@ -7,13 +7,21 @@ the values are compared with), whatever runs it; it has no time, so it counts no
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from sim.interpreter.program import Executed, Interpreter
 from sim.verify.outputs import WRITERS, Int8, Words, differing, outputs_of, targets
 from sim.verify.results import ProgramResult
 from sw.program import Program
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Those with threads of their own that this process has loaded."""
+    return ThreadpoolController()
 
 
 def interpret_program(
@@ -43,7 +51,10 @@ def interpret_program(
             steps = np.full(len(address), len(written), np.int64)
             written[executed.number] = Words(address, content, steps)
 
-    Interpreter(program.config, dram).run(program.code, seed=seed, after=note)
+    # Its products are small: a second thread gains nothing, and waits where the computer is busy
+    # (23 s instead of 2 beside two other processes).
+    with _libraries().limit(limits=1, user_api="blas"):
+        Interpreter(program.config, dram).run(program.code, seed=seed, after=note)
     outputs = outputs_of(program)
     for target in targets(program):
         outputs[target.table.number].add(target, written[target.number])

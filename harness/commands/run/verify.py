@@ -122,12 +122,13 @@ def command(
     """Run ARTIFACT through the hardware in RTL and compare every value.
 
     A compiled artifact (`dna compile`) runs as it would on the chip: one program from start to
-    interrupt on the whole machine, and the output of every layer is compared. Before that an
+    interrupt on the whole machine, and the output of every layer is compared. Beside it an
     interpreter runs the program without hardware, in seconds; if it gives a wrong value, the
-    program is wrong and the hardware is not run. With --layers, or if it is not compiled, layers
-    run each alone, in parallel: each is compiled by itself and takes its input from the functional
-    model's run of the photograph; its output is compared with the functional model, and that with
-    the reference. Exit code 0 means that values were compared and none differs; 1 that one does.
+    program is wrong and the hardware does not go on. With --layers, or if it is not compiled,
+    layers run each alone, in parallel: each is compiled by itself and takes its input from the
+    functional model's run of the photograph; its output is compared with the functional model, and
+    that with the reference. Exit code 0 means that values were compared and none differs; 1 that
+    one does.
 
     \b
     Examples:

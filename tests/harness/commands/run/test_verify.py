@@ -1,5 +1,7 @@
+import itertools
 import json
 import re
+import time
 from unittest import mock
 
 import distributed
@@ -12,6 +14,8 @@ from harness.host import workers
 from harness.verify import single_layers
 from hw.config import PRESETS
 from hw.isa import Opcode
+from hw.status import Fault
+from sim.driver import MachineError
 from sim.functional import FunctionalModel
 from sim.memory.model import MemoryModel
 from sim.rtl import registry
@@ -184,7 +188,7 @@ def test_mismatch_of_a_whole_program(invoke, compiled, monkeypatch, tmp_path):
     assert figures["interpreter"]["mismatches"] == 0
 
 
-def test_the_interpreter_comes_before_the_hardware(invoke, compiled, tmp_path):
+def test_the_interpreter_runs_beside_the_hardware(invoke, compiled, tmp_path):
     result = invoke("--json", tmp_path / "f.json", path=compiled, config=())
     assert result.exit_code == 0, result.output
     figures = json.loads((tmp_path / "f.json").read_text())
@@ -245,9 +249,21 @@ def save_damaged(compiled, path, opcode, **fields):
     return path
 
 
+@pytest.fixture
+def endless(monkeypatch):
+    """Hardware that runs until it is told not to go on."""
+
+    def run(machine, program, image, expected, *, progress):
+        for cycle in itertools.count():
+            progress(cycle)
+            time.sleep(0.001)
+
+    monkeypatch.setattr(rtl, "verify_program", run)
+
+
 @pytest.mark.parametrize("engine", ["cxxrtl", "interpreter"])
-def test_a_wrong_program_is_found_before_the_hardware_runs(
-    invoke, compiled, no_hardware, tmp_path, engine
+def test_with_a_wrong_program_the_hardware_does_not_go_on(
+    invoke, compiled, endless, tmp_path, engine
 ):
     path = save_damaged(compiled, tmp_path / "wrong", Opcode.POST, zero_point=99)
     wanted = ("--engine", engine, "--json", tmp_path / "f.json")
@@ -270,11 +286,36 @@ def test_a_wrong_program_is_found_before_the_hardware_runs(
     ):
         assert part in result.output, result.output
     assert "--waves" not in result.output
-    stopped = "the program is wrong, whatever runs it, so cxxrtl was not started"
+    stopped = "the program is wrong, whatever runs it, so cxxrtl did not go on"
     assert (stopped in result.output) == (engine == "cxxrtl")
 
 
-def test_a_program_that_the_machine_refuses(invoke, compiled, no_hardware, tmp_path):
+def test_what_the_hardware_says_of_a_wrong_program_does_not_count(
+    invoke, compiled, monkeypatch, tmp_path
+):
+    """It may stop, or come to an end, before the interpreter has."""
+
+    def stop(*_, **__):
+        raise MachineError(Fault.WATCHDOG, 0)
+
+    path = save_damaged(compiled, tmp_path / "wrong", Opcode.POST, zero_point=99)
+    said = []
+    for patch in (False, True):
+        if patch:
+            monkeypatch.setattr(rtl, "verify_program", stop)
+        result = invoke("--json", tmp_path / "f.json", path=path, config=())
+        assert result.exit_code == 1, result.output
+        figures = json.loads((tmp_path / "f.json").read_text())
+        assert (figures["engine"], figures["complete"], figures["cycles"]) == (
+            "interpreter",
+            False,
+            None,
+        )
+        said.append(figures["mismatches"])
+    assert said[0] == said[1] > 0
+
+
+def test_a_program_that_the_machine_refuses(invoke, compiled, endless, tmp_path):
     path = save_damaged(compiled, tmp_path / "wrong", Opcode.CONV, tag=4711)
     result = invoke(path=path, config=())
     assert isinstance(result.exception, DnaError)
