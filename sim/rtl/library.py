@@ -51,6 +51,11 @@ FLAGS = (
     "-Wl,-Bsymbolic-functions",
     "--param=sccvn-max-alias-queries-per-access=30",
     "--param=dse-max-alias-queries-per-store=8",
+    # What -O3 inlines: -O2 leaves comparisons of long values as functions.
+    "--param=max-inline-insns-single=200",
+    "--param=max-inline-insns-auto=30",
+    "--param=early-inlining-insns=14",
+    "--param=inline-min-speedup=15",
 )
 IN_FRONT = ("one_row.h", "quick_values.h")
 SOURCES = ("library.py", "design.py", "../yosys.py", "fast")

@@ -2,6 +2,8 @@
 
 The module is RTLIL of Yosys' internal cells. A register's value lies in an array, one element for
 each instance; all else is computed in the loop, which the compiler turns into vector instructions.
+The names of types in it, and ``lane_...`` (``lane_values.h``), may as well be of values of several
+instances.
 """
 
 from __future__ import annotations
@@ -54,12 +56,12 @@ class _Translator:
     def lane(self) -> Lane:
         wires = self._wires
         for number, each in enumerate(wires.inputs):
-            self._values[each] = self._variable(each.width, f"in_{number}[i]")
+            self._values[each] = self._load(each.width, f"in_{number}")
         for number, register in enumerate(wires.registers):
-            self._values[register] = self._variable(register.width, f"r_{number}[i]")
+            self._values[register] = self._load(register.width, f"r_{number}")
         taken = [self._read(each.data, _word(each.width)) for each in wires.registers]
-        for number, (register, value) in enumerate(zip(wires.registers, taken, strict=True)):
-            self._lines.append(f"r_{number}[i] = {storage(register.width)}({value});")
+        for number, value in enumerate(taken):
+            self._lines.append(f"lane_store(r_{number} + i, {value});")
         outputs = {
             name: self._behind(name)
             for name, wire in self._netlist.wires.items()
@@ -76,6 +78,9 @@ class _Translator:
         if first.source.width != width:
             raise UnsupportedError("an output that is a part of a register")
         return self._wires.registers.index(first.source)
+
+    def _load(self, width: int, array: str) -> str:
+        return self._variable(width, f"lane_load<uint{_word(width)}_t>({array} + i)")
 
     def _variable(self, width: int, value: str) -> str:
         name = f"v_{len(self._lines)}"
@@ -185,10 +190,7 @@ class Operands:
         value, width = self.read(port), self.width(port)
         if not self.signed or width == self.bits:
             return value
-        if width in (8, 16, 32):
-            return f"{self.unsigned}({self.signed_type}(int{width}_t({value})))"
-        shift = self.bits - width
-        return f"{self.unsigned}({self.signed_type}({value} << {shift}) >> {shift})"
+        return f"lane_extend<{width}>({value})"
 
 
 _Form = Callable[[Operands], str]
@@ -225,26 +227,23 @@ def _test(form: str) -> _Form:
 
 def _mux(cell: Operands) -> str:
     chosen, other, select = (cell.read(port) for port in (_B, _A, "\\S"))
-    return f"{select} ? {chosen} : {other}"
+    return f"lane_choose({select}, {chosen}, {other})"
 
 
 def _shift(cell: Operands) -> str:
     """``$shr`` and ``$shl``: zeros come in, also from a place that C++ has no shift for."""
     if cell.signs != ["0", "0"]:
         raise UnsupportedError("a shift of what has a sign")
-    operator = "<<" if cell.cell.kind == "$shl" else ">>"
-    places = cell.read(_B)
-    return f"{places} < {cell.bits} ? {cell.read(_A)} {operator} {places} : 0"
+    way = "left" if cell.cell.kind == "$shl" else "right"
+    return f"lane_shift_{way}({cell.read(_A)}, {cell.read(_B)})"
 
 
 def _shift_signed(cell: Operands) -> str:
     """``$sshr`` of what has a sign: its sign comes in."""
     if cell.signs != ["1", "0"]:
         raise UnsupportedError("a shift to a signed place")
-    width, places = cell.width(_A), cell.read(_B)
-    lost = cell.bits - width
-    value = f"{cell.signed_type}({cell.read(_A)} << {lost}) >> {lost}"
-    return f"({value}) >> ({places} < {cell.bits} ? {places} : {cell.bits - 1})"
+    value = f"lane_extend<{cell.width(_A)}>({cell.read(_A)})"
+    return f"lane_shift_signed({value}, {cell.read(_B)})"
 
 
 _A, _B = "\\A", "\\B"
@@ -265,7 +264,7 @@ _CELLS: dict[str, _Form] = {
     "$neg": _unary("-{}"),
     "$pos": _unary("{}"),
     "$logic_not": _test("{0} == 0"),
-    "$logic_and": _test("{0} != 0 && {1} != 0"),
+    "$logic_and": _test("({0} != 0) & ({1} != 0)"),
     "$logic_or": _test("({0} | {1}) != 0"),
     "$reduce_or": _test("{0} != 0"),
     "$reduce_bool": _test("{0} != 0"),

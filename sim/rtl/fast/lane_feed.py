@@ -31,6 +31,7 @@ struct DnaGroups {
 _HELPERS = """
 #include <algorithm>
 #include <cstring>
+#include "lane_values.h"
 static inline uint64_t lane_bits(const uint32_t *data, unsigned low, unsigned width) {
     uint64_t value = data[low / 32] >> low % 32;
     for (unsigned have = 32 - low % 32; have < width; have += 32)

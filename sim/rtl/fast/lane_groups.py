@@ -21,6 +21,12 @@ _NAME = re.compile(r"[\\$][^\s{}]+")
 _CLOCK = "\\clk"
 _LONG_BODY = 100  # lines
 _MANY = 64  # instances
+_MIXED_BODY = 40  # lines: g++ makes no vectors of such with values of many widths
+_TYPES = "".join(
+    f"using {sign}int{bits}_t = Lanes<std::{sign}int{bits}_t>;\n"
+    for sign in ("", "u")
+    for bits in (32, 64)
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,10 +138,8 @@ class Groups:
             loop = [
                 "{",
                 *arrays,
-                "#pragma GCC ivdep",
-                f"for (int i = 0; i < {count}; i++) {{",
-                kind.lane.body,
-                "}",
+                "int i = 0;",
+                *_loops(kind.lane.body, count),
                 "}",
                 *([f"publish_{number}(top);"] if number in publishing else []),
             ]
@@ -262,6 +266,16 @@ class Groups:
             parts.append(f"{part} << {position}")
             position += chunk.width
         return " | ".join(parts)
+
+
+def _loops(body: str, count: int) -> Iterator[str]:
+    """Loops over so many instances; what is computed in long bodies is eight values each."""
+    if body.count("\n") >= _MIXED_BODY:
+        yield f"for (; i + LANES <= {count}; i += LANES) {{\n{_TYPES}{body}\n}}"
+        yield f"if constexpr ({count} % LANES != 0)"
+    yield "{"
+    yield "#pragma GCC ivdep"
+    yield f"for (; i < {count}; i++) {{\n{body}\n}}\n}}"
 
 
 def _take_cells(

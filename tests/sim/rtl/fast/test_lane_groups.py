@@ -23,11 +23,15 @@ def instances(text, kind):
 @pytest.mark.parametrize(("seed", "closed"), [(0, 0), (1, 0), (2, 2), (3, 2)])
 @pytest.mark.parametrize("stalls", [Stalls(0, 0), Stalls(0.4, 3)], ids=["flowing", "stalled"])
 def test_bits_and_cycles_are_those_of_the_simulator(seed, closed, stalls):
-    """With ``closed``, constants lie between the places of a run that is copied at once."""
+    """With ``closed``, constants lie between the places of a run that is copied at once.
+
+    Of the instances eight are computed as vectors, and seven one by one.
+    """
     words = np.random.default_rng(seed).integers(0, 256, (300, 5), dtype=np.uint8)
     text = rtlil.convert(Lanes(seed=seed, closed=closed))
     kinds = find_kinds(text)
     assert [instances(text, kind) for kind in kinds] == [ROWS * COLUMNS]
+    assert kinds[0].lane.body.count("\n") >= lane_groups._MIXED_BODY
     fast, slow = (
         open_engine(engine, Lanes, seed=seed, closed=closed).run(
             {"values": words}, {"sums": 300}, stalls=stalls
